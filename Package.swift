@@ -1,0 +1,102 @@
+// swift-tools-version: 6.2
+
+import PackageDescription
+
+let strict: [SwiftSetting] = [
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+]
+
+extension Target.Dependency {
+    static let nioCore = product(name: "NIOCore", package: "swift-nio")
+    static let nioPosix = product(name: "NIOPosix", package: "swift-nio")
+    static let nioHTTP1 = product(name: "NIOHTTP1", package: "swift-nio")
+    static let nioWebSocket = product(name: "NIOWebSocket", package: "swift-nio")
+    static let nioTLS = product(name: "NIOTLS", package: "swift-nio")
+    static let nioEmbedded = product(name: "NIOEmbedded", package: "swift-nio")
+    static let argumentParser = product(name: "ArgumentParser", package: "swift-argument-parser")
+    static let logging = product(name: "Logging", package: "swift-log")
+    static let unixSignals = product(name: "UnixSignals", package: "swift-service-lifecycle")
+    static let dequeModule = product(name: "DequeModule", package: "swift-collections")
+    static let heapModule = product(name: "HeapModule", package: "swift-collections")
+}
+
+/// A module under `Sources/Shared`: used by two or more programs.
+func shared(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .target(name: name, dependencies: dependencies, path: "Sources/Shared/\(name)", swiftSettings: strict)
+}
+
+/// One of the programs: a command, its own logic, nothing another program needs.
+func program(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .executableTarget(name: name, dependencies: dependencies, path: "Sources/\(name)", swiftSettings: strict)
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency], exclude: [String] = []) -> Target {
+    .testTarget(
+        name: name, dependencies: dependencies, path: "Tests/\(name)", exclude: exclude, swiftSettings: strict)
+}
+
+let package = Package(
+    name: "rtun",
+    products: [
+        .executable(name: "rtun-server", targets: ["rtun-server"]),
+        .executable(name: "rtun-agent", targets: ["rtun-agent"]),
+        .executable(name: "rtun-socks", targets: ["rtun-socks"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-nio.git", from: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-argument-parser.git", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-log.git", from: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-collections.git", from: "1.6.0"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle.git", from: "2.13.0"),
+    ],
+    targets: [
+        // C modules: generated code, and the headers of system libraries with the shims Swift needs.
+        .target(
+            name: "CAppProto",
+            path: "Sources/Shared/CAppProto",
+            linkerSettings: [.linkedLibrary("protobuf-c")]),
+        .systemLibrary(
+            name: "COpenSSL", path: "Sources/Shared/COpenSSL", pkgConfig: "openssl",
+            providers: [.apt(["libssl-dev"])]),
+        .systemLibrary(
+            name: "CNgtcp2", path: "Sources/Shared/CNgtcp2", pkgConfig: "libngtcp2_crypto_gnutls",
+            providers: [.apt(["libngtcp2-dev", "libngtcp2-crypto-gnutls-dev", "libgnutls28-dev"])]),
+
+        // Cores: no sockets, no clock, no tasks.
+        shared("AppProto", ["CAppProto", .nioCore]),
+        shared("TLS", ["COpenSSL", .nioCore, .nioTLS]),
+        shared("STUN", ["TLS", .nioCore]),
+        shared("ICE", ["STUN", .nioCore, .dequeModule]),
+        shared("SOCKS", [.nioCore]),
+        shared("QUIC", ["CNgtcp2", "TLS", .nioCore, .nioPosix, .dequeModule]),
+
+        // Networking: channels, handlers, drivers.
+        shared(
+            "Signaling",
+            ["AppProto", "TLS", "QUIC", .nioCore, .nioPosix, .nioHTTP1, .nioWebSocket, .nioTLS, .logging]),
+        shared(
+            "PeerChannel",
+            ["AppProto", "TLS", "STUN", "ICE", "QUIC", .nioCore, .nioPosix, .dequeModule, .logging]),
+        shared("CommandSupport", [.argumentParser, .logging, .unixSignals, .nioCore]),
+
+        program(
+            "rtun-server",
+            [
+                "AppProto", "TLS", "STUN", "QUIC", "Signaling", "CommandSupport",
+                .nioCore, .nioPosix, .nioHTTP1, .nioWebSocket, .argumentParser, .logging,
+            ]),
+        program(
+            "rtun-agent",
+            [
+                "AppProto", "TLS", "Signaling", "PeerChannel", "QUIC", "CommandSupport",
+                .nioCore, .nioPosix, .argumentParser, .logging,
+            ]),
+        program(
+            "rtun-socks",
+            [
+                "AppProto", "TLS", "Signaling", "PeerChannel", "QUIC", "SOCKS", "CommandSupport",
+                .nioCore, .nioPosix, .dequeModule, .argumentParser, .logging,
+            ]),
+    ]
+)
