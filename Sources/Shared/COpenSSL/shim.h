@@ -1,0 +1,44 @@
+// OpenSSL's headers, and functions for what Swift cannot see: macros and variadic calls.
+// No logic here; every name starts with COpenSSL_.
+
+#ifndef COPENSSL_SHIM_H
+#define COPENSSL_SHIM_H
+
+#include <openssl/bio.h>
+#include <openssl/crypto.h>
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+#include <openssl/kdf.h>
+#include <openssl/pem.h>
+#include <openssl/rand.h>
+#include <openssl/sha.h>
+#include <openssl/ssl.h>
+#include <openssl/x509.h>
+#include <openssl/x509_vfy.h>
+#include <openssl/x509v3.h>
+
+// Keys and certificates.
+
+static inline EVP_PKEY *COpenSSL_generate_p256_key(void) { return EVP_EC_gen("P-256"); }
+
+static inline GENERAL_NAMES *COpenSSL_GENERAL_NAMES_new(void) { return sk_GENERAL_NAME_new_null(); }
+static inline void COpenSSL_GENERAL_NAMES_free(GENERAL_NAMES *names) {
+    sk_GENERAL_NAME_pop_free(names, GENERAL_NAME_free);
+}
+static inline int COpenSSL_GENERAL_NAMES_push(GENERAL_NAMES *names, GENERAL_NAME *name) {
+    return sk_GENERAL_NAME_push(names, name);
+}
+
+static const int COpenSSL_MBSTRING_UTF8 = MBSTRING_UTF8;
+
+// Memory BIOs.
+
+static inline long COpenSSL_BIO_get_mem_data(BIO *bio, char **data) { return BIO_get_mem_data(bio, data); }
+
+// The error queue.
+
+static inline int COpenSSL_ERR_GET_REASON(unsigned long code) { return ERR_GET_REASON(code); }
+static inline int COpenSSL_ERR_GET_LIB(unsigned long code) { return ERR_GET_LIB(code); }
+
+#endif

@@ -1,0 +1,32 @@
+/// The SHA-256 of a certificate's DER form: what peers pin each other by.
+package struct CertificateFingerprint: Hashable, Sendable, CustomStringConvertible {
+    /// Length of a fingerprint in bytes.
+    package static let byteCount = 32
+
+    /// The 32 bytes of the hash.
+    package let bytes: [UInt8]
+
+    /// Takes a hash that was received or stored; nil unless it is exactly 32 bytes long.
+    package init?(bytes: [UInt8]) {
+        guard bytes.count == Self.byteCount else { return nil }
+        self.bytes = bytes
+    }
+
+    /// The fingerprint of a certificate given in DER form.
+    package init(ofDER certificate: [UInt8]) {
+        self.bytes = SHA256.hash(certificate)
+    }
+
+    /// Upper-case hex pairs separated by colons, as `openssl x509 -fingerprint -sha256` prints them.
+    package var description: String {
+        let digits = Array("0123456789ABCDEF".utf8)
+        var text: [UInt8] = []
+        text.reserveCapacity(self.bytes.count * 3)
+        for byte in self.bytes {
+            if !text.isEmpty { text.append(UInt8(ascii: ":")) }
+            text.append(digits[Int(byte >> 4)])
+            text.append(digits[Int(byte & 0x0f)])
+        }
+        return String(decoding: text, as: UTF8.self)
+    }
+}

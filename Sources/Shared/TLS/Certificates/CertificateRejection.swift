@@ -1,0 +1,34 @@
+/// Why a peer's certificate was not accepted.
+package struct CertificateRejection: Hashable, Sendable, CustomStringConvertible {
+    /// The reasons that a caller may want to tell apart.
+    package enum Kind: Hashable, Sendable {
+        /// No path to a trusted authority: self-signed, or an unknown issuer. `--ca-cert` helps.
+        case untrustedIssuer
+        /// The certificate is for other names than the one asked for.
+        case nameMismatch(expected: String)
+        /// Outside its period of validity.
+        case expired, notYetValid
+        /// Another certificate than the pinned one.
+        case fingerprintMismatch(expected: CertificateFingerprint, received: CertificateFingerprint)
+        /// The peer sent none.
+        case missing
+        /// Anything else; `code` is OpenSSL's `X509_V_ERR_…`.
+        case other(code: Int)
+    }
+
+    /// What kind of reason it is.
+    package let kind: Kind
+    /// The words for a person, such as `self-signed certificate`.
+    package let description: String
+
+    /// Makes a rejection from its kind and the words for a person.
+    package init(kind: Kind, description: String) {
+        self.kind = kind
+        self.description = description
+    }
+
+    /// Whether naming a certificate authority (`--ca-cert`) could make the certificate acceptable.
+    package var isCuredByAuthority: Bool {
+        self.kind == .untrustedIssuer
+    }
+}

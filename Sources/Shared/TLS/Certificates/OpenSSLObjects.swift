@@ -1,0 +1,109 @@
+internal import COpenSSL
+
+/// Owns one reference to an `X509`.
+final class OpenSSLCertificate {
+    let pointer: OpaquePointer
+
+    /// Takes over one reference; it is released with this object.
+    init(takingOwnership pointer: OpaquePointer) {
+        self.pointer = pointer
+    }
+
+    deinit {
+        X509_free(self.pointer)
+    }
+
+    /// The next certificate of a PEM text, nil at its end or at a block that is none.
+    convenience init?(nextIn memory: OpenSSLMemory) {
+        guard let pointer = PEM_read_bio_X509(memory.pointer, nil, nil, nil) else { return nil }
+        self.init(takingOwnership: pointer)
+    }
+
+    /// The SHA-256 of the DER form.
+    var fingerprint: CertificateFingerprint? {
+        certificateFingerprint(of: self.pointer)
+    }
+
+    /// The certificate as a PEM block.
+    func pem() throws(TLSError) -> [UInt8] {
+        let memory = try OpenSSLMemory()
+        guard PEM_write_bio_X509(memory.pointer, self.pointer) == 1 else {
+            throw .operationFailed("encode a certificate", OpenSSLErrors.drain())
+        }
+        return memory.contents
+    }
+}
+
+/// The SHA-256 of the DER form of a certificate that the caller keeps alive.
+func certificateFingerprint(of certificate: OpaquePointer) -> CertificateFingerprint? {
+    let digest = [UInt8](unsafeUninitializedCapacity: CertificateFingerprint.byteCount) { buffer, count in
+        var length: UInt32 = 0
+        let status = X509_digest(certificate, EVP_sha256(), buffer.baseAddress, &length)
+        count = status == 1 ? Int(length) : 0
+    }
+    return CertificateFingerprint(bytes: digest)
+}
+
+/// Owns one reference to an `EVP_PKEY`.
+final class OpenSSLKey {
+    let pointer: OpaquePointer
+
+    /// Takes over one reference; it is released with this object.
+    init(takingOwnership pointer: OpaquePointer) {
+        self.pointer = pointer
+    }
+
+    deinit {
+        EVP_PKEY_free(self.pointer)
+    }
+
+    /// Whether it is an RSA or an elliptic-curve key.
+    var isSupported: Bool {
+        switch EVP_PKEY_get_base_id(self.pointer) {
+        case EVP_PKEY_RSA, EVP_PKEY_RSA_PSS, EVP_PKEY_EC, EVP_PKEY_ED25519: true
+        default: false
+        }
+    }
+
+    /// The private key as a PKCS#8 PEM block, unencrypted.
+    func privatePEM() throws(TLSError) -> [UInt8] {
+        let memory = try OpenSSLMemory()
+        guard PEM_write_bio_PKCS8PrivateKey(memory.pointer, self.pointer, nil, nil, 0, nil, nil) == 1 else {
+            throw .operationFailed("encode a private key", OpenSSLErrors.drain())
+        }
+        return memory.contents
+    }
+}
+
+/// Owns a memory `BIO`.
+final class OpenSSLMemory {
+    let pointer: OpaquePointer
+
+    /// An empty one to write to.
+    init() throws(TLSError) {
+        guard let pointer = BIO_new(BIO_s_mem()) else {
+            throw .operationFailed("allocate a memory buffer", OpenSSLErrors.drain())
+        }
+        self.pointer = pointer
+    }
+
+    /// One to read a copy of `contents` from.
+    convenience init(_ contents: [UInt8]) throws(TLSError) {
+        try self.init()
+        guard contents.isEmpty || BIO_write(self.pointer, contents, Int32(clamping: contents.count)) == contents.count
+        else {
+            throw .operationFailed("fill a memory buffer", OpenSSLErrors.drain())
+        }
+    }
+
+    deinit {
+        BIO_free(self.pointer)
+    }
+
+    /// What has been written and not read.
+    var contents: [UInt8] {
+        var start: UnsafeMutablePointer<CChar>?
+        let count = COpenSSL_BIO_get_mem_data(self.pointer, &start)
+        return Array(UnsafeRawBufferPointer(start: start, count: max(0, count)))
+    }
+}
