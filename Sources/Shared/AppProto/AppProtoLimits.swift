@@ -1,0 +1,19 @@
+/// Sizes beyond which a message is refused when it is decoded.
+package enum AppProtoLimits {
+    /// Longest serialised `Envelope`, in bytes (docs: signalling, records of at most 256 KiB).
+    package static let envelope = 256 * 1024
+    /// Longest agent name, host or software string, in bytes of UTF-8.
+    package static let name = 255
+    /// Longest human-readable reason kept, in bytes of UTF-8; a longer one is cut.
+    package static let reason = 1024
+    /// Most labels on one agent.
+    package static let labels = 64
+    /// Longest label value, in bytes of UTF-8.
+    package static let labelValue = 255
+    /// Most candidates in one offer or answer.
+    package static let candidates = 64
+    /// Longest resume token, in bytes.
+    package static let resumeToken = 1024
+    /// Most protocol versions or binding types a server may offer.
+    package static let offers = 64
+}

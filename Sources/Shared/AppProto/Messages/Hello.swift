@@ -1,0 +1,84 @@
+import CAppProto
+
+/// The peer's answer to `ServerHello`: who it is, and its proof of the shared secret.
+///
+/// Only the MAC can change after creation: all else is what the MAC covers.
+package struct Hello: Hashable, Sendable {
+    package let version: UInt32
+    package let role: Role
+    /// 32 random bytes, fresh for the connection.
+    package let clientNonce: [UInt8]
+    package let bindingType: BindingType
+    /// Present for agents only.
+    package let agent: AgentRegistration?
+    /// Name and version of the program, for people.
+    package let software: String
+    /// HMAC-SHA256, 32 bytes; empty until the proof has been made.
+    package var mac: [UInt8]
+    private let receivedBytes: [UInt8]?
+
+    package init(
+        version: UInt32, role: Role, clientNonce: [UInt8], bindingType: BindingType, agent: AgentRegistration? = nil,
+        software: String, mac: [UInt8] = []
+    ) {
+        self.version = version
+        self.role = role
+        self.clientNonce = clientNonce
+        self.bindingType = bindingType
+        self.agent = agent
+        self.software = software
+        self.mac = mac
+        self.receivedBytes = nil
+    }
+
+    /// The serialisation with `mac` empty. Of a received message it keeps the order of map entries and the fields
+    /// that this version does not know, so that a newer peer's proof still holds.
+    package var authenticatedBytes: [UInt8] {
+        if let receivedBytes = self.receivedBytes { return receivedBytes }
+        var copy = self
+        copy.mac = []
+        return copy.serialized()
+    }
+}
+
+extension Hello: RootMessage {
+    static func initialize(_ pointer: UnsafeMutablePointer<Rtun__Hello>) { rtun__hello__init(pointer) }
+
+    init(_ message: Rtun__Hello) throws(AppProtoError) {
+        guard let role = Role(rawValue: message.role.rawValue) else {
+            throw .invalidField("role", expected: "ROLE_AGENT or ROLE_CLIENT")
+        }
+        guard let bindingType = BindingType(rawValue: message.binding_type.rawValue) else {
+            throw .invalidField("binding_type", expected: "a type that the server offered")
+        }
+        guard (role == .agent) == (message.agent != nil) else {
+            throw .invalidField("agent", expected: "a value for agents, and none for clients")
+        }
+        self.version = message.version
+        self.role = role
+        self.clientNonce = try readBytes(message.client_nonce, "client_nonce", length: 32...32)
+        self.bindingType = bindingType
+        self.agent = role == .agent ? try readMessage(message.agent, "agent") : nil
+        self.software = try readString(message.software, "software", length: 0...AppProtoLimits.name)
+        self.mac = try readOptionalBytes(message.mac, "mac", length: 32)
+        var unsigned = message
+        unsigned.mac = ProtobufCBinaryData(len: 0, data: nil)
+        self.receivedBytes = Self.serialized(&unsigned)
+    }
+
+    func fill(_ message: inout Rtun__Hello, _ arena: Arena) {
+        message.version = self.version
+        message.role = Rtun__Role(rawValue: self.role.rawValue)
+        message.client_nonce = arena.bytes(self.clientNonce)
+        message.binding_type = Rtun__BindingType(rawValue: self.bindingType.rawValue)
+        message.agent = arena.optional(self.agent)
+        message.software = arena.string(self.software)
+        message.mac = arena.bytes(self.mac)
+    }
+
+    static func packedSize(_ pointer: UnsafePointer<Rtun__Hello>) -> Int { rtun__hello__get_packed_size(pointer) }
+
+    static func pack(_ pointer: UnsafePointer<Rtun__Hello>, into bytes: UnsafeMutablePointer<UInt8>) -> Int {
+        rtun__hello__pack(pointer, bytes)
+    }
+}

@@ -1,0 +1,73 @@
+import CAppProto
+
+/// A client's offer of a peer channel, which the server passes on to the agent.
+package struct OpenPeer: Hashable, Sendable {
+    /// What the channel is for.
+    package enum Kind: Hashable, Sendable {
+        /// A QUIC tunnel, ALPN `rtun-tunnel/1`: every bidirectional stream of the client is one TCP connection.
+        case quicTunnel
+    }
+
+    package var peerID: PeerID
+    package var name: String
+    package var instanceID: InstanceID
+    package var ice: IceParameters
+    /// Those known already, at most 64; the rest trickle.
+    package var candidates: [Candidate]
+    /// SHA-256 of the client's certificate in DER, 32 bytes.
+    package var fingerprint: [UInt8]
+    /// 32 bytes with an end-to-end secret, else empty.
+    package var e2eMAC: [UInt8]
+    /// `nil`: a kind that this version does not know.
+    package var kind: Kind?
+    package var unknownFields = UnknownFields()
+
+    package init(
+        peerID: PeerID, name: String, instanceID: InstanceID, ice: IceParameters, candidates: [Candidate] = [],
+        fingerprint: [UInt8], e2eMAC: [UInt8] = [], kind: Kind?
+    ) {
+        self.peerID = peerID
+        self.name = name
+        self.instanceID = instanceID
+        self.ice = ice
+        self.candidates = candidates
+        self.fingerprint = fingerprint
+        self.e2eMAC = e2eMAC
+        self.kind = kind
+    }
+}
+
+extension OpenPeer: WireMessage {
+    static func initialize(_ pointer: UnsafeMutablePointer<Rtun__OpenPeer>) { rtun__open_peer__init(pointer) }
+
+    init(_ message: Rtun__OpenPeer) throws(AppProtoError) {
+        self.peerID = try readPeerID(message.peer_id)
+        self.name = try readString(message.name, "name", length: 1...AppProtoLimits.name)
+        self.instanceID = try readInstanceID(message.instance_id, "instance_id")
+        self.ice = try readMessage(message.ice, "ice")
+        self.candidates = try readMessages(
+            message.candidates, count: message.n_candidates, "candidates", limit: AppProtoLimits.candidates)
+        self.fingerprint = try readBytes(message.fingerprint, "fingerprint", length: 32...32)
+        self.e2eMAC = try readOptionalBytes(message.e2e_mac, "e2e_mac", length: 32)
+        self.kind = message.kind_case == RTUN__OPEN_PEER__KIND_QUIC_TUNNEL ? .quicTunnel : nil
+        self.unknownFields = UnknownFields(message.base)
+    }
+
+    func fill(_ message: inout Rtun__OpenPeer, _ arena: Arena) {
+        message.peer_id = arena.bytes(self.peerID.bytes)
+        message.name = arena.string(self.name)
+        message.instance_id = arena.string(self.instanceID.rawValue)
+        message.ice = arena.message(self.ice)
+        message.n_candidates = self.candidates.count
+        message.candidates = arena.messages(self.candidates)
+        message.fingerprint = arena.bytes(self.fingerprint)
+        message.e2e_mac = arena.bytes(self.e2eMAC)
+        switch self.kind {
+        case .quicTunnel:
+            message.kind_case = RTUN__OPEN_PEER__KIND_QUIC_TUNNEL
+            message.quic_tunnel = arena.message(QuicTunnel())
+        case nil: break
+        }
+        arena.unknownFields(self.unknownFields, into: &message.base)
+    }
+}

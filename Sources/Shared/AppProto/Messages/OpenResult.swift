@@ -1,0 +1,90 @@
+import CAppProto
+package import NIOCore
+
+/// The agent's answer to `OpenTcp`; after one with `.ok` the stream carries raw bytes.
+package struct OpenResult: Hashable, Sendable {
+    package enum Code: UInt32, Hashable, Sendable {
+        case ok = 0
+        /// The target answered with a reset.
+        case refused = 1
+        case hostUnreachable = 2
+        case networkUnreachable = 3
+        case nameNotFound = 4
+        case timedOut = 5
+        /// The agent's egress policy forbids the target.
+        case policy = 6
+        /// The agent is at its limit of streams.
+        case limit = 7
+        case badRequest = 8
+        /// Anything else, and codes that this version does not know; see `reason`.
+        case failed = 9
+    }
+
+    package var code: Code
+    /// The local address of the agent's connection, when it tells.
+    package var boundAddress: SocketAddress?
+    /// For people; at most 1024 bytes are kept.
+    package var reason: String
+
+    package init(code: Code, boundAddress: SocketAddress? = nil, reason: String = "") {
+        self.code = code
+        self.boundAddress = boundAddress
+        self.reason = reason
+    }
+
+    /// The serialisation, without the length that precedes it on the stream.
+    package func encoded() -> ByteBuffer {
+        self.serializedBuffer()
+    }
+
+    /// Decodes the readable bytes of `buffer`, which are one message without its length.
+    package init(decoding buffer: ByteBuffer) throws(AppProtoError) {
+        try self.init(parsing: buffer, limit: Int(UInt16.max))
+    }
+}
+
+extension OpenResult: RootMessage {
+    static func initialize(_ pointer: UnsafeMutablePointer<Rtun__OpenResult>) { rtun__open_result__init(pointer) }
+
+    init(_ message: Rtun__OpenResult) throws(AppProtoError) {
+        self.code = Code(rawValue: message.code.rawValue) ?? .failed
+        if message.bound_address.len != 0 {
+            let port = try readPort(message.bound_port, "bound_port", zeroAllowed: true)
+            self.boundAddress = try readAddress(message.bound_address, port: port, "bound_address")
+        } else {
+            self.boundAddress = nil
+        }
+        self.reason = readReason(message.reason)
+    }
+
+    func fill(_ message: inout Rtun__OpenResult, _ arena: Arena) {
+        message.code = Rtun__OpenCode(rawValue: self.code.rawValue)
+        if let boundAddress = self.boundAddress {
+            message.bound_address = arena.bytes(boundAddress.packedIPAddress)
+            message.bound_port = UInt32(boundAddress.packedPort)
+        }
+        message.reason = arena.string(self.reason)
+    }
+
+    static func packedSize(_ pointer: UnsafePointer<Rtun__OpenResult>) -> Int {
+        rtun__open_result__get_packed_size(pointer)
+    }
+
+    static func pack(_ pointer: UnsafePointer<Rtun__OpenResult>, into bytes: UnsafeMutablePointer<UInt8>) -> Int {
+        rtun__open_result__pack(pointer, bytes)
+    }
+}
+
+extension OpenResult: ParsedMessage {
+    static func unpack(
+        _ allocator: UnsafeMutablePointer<ProtobufCAllocator>, _ bytes: UnsafeRawBufferPointer
+    ) -> UnsafeMutablePointer<Rtun__OpenResult>? {
+        rtun__open_result__unpack(allocator, bytes.count, bytes.assumingMemoryBound(to: UInt8.self).baseAddress)
+    }
+
+    static func free(
+        _ pointer: UnsafeMutablePointer<Rtun__OpenResult>, _ allocator: UnsafeMutablePointer<ProtobufCAllocator>
+    ) {
+        rtun__open_result__free_unpacked(pointer, allocator)
+    }
+}
