@@ -2,19 +2,11 @@ import CAppProto
 
 /// The event that a client gets when an agent it bound is no longer registered.
 package struct AgentGone: Hashable, Sendable {
-    package enum Reason: UInt32, Hashable, Sendable {
-        /// No reason given, or one that this version does not know.
-        case unspecified = 0
-        case disconnected = 1
-        case expired = 2
-        case replaced = 3
-    }
-
     package var name: String
     package var instanceID: InstanceID
-    package var reason: Reason
+    package var reason: GoneReason
 
-    package init(name: String, instanceID: InstanceID, reason: Reason) {
+    package init(name: String, instanceID: InstanceID, reason: GoneReason) {
         self.name = name
         self.instanceID = instanceID
         self.reason = reason
@@ -27,7 +19,7 @@ extension AgentGone: WireMessage {
     init(_ message: Rtun__AgentGone) throws(AppProtoError) {
         self.name = try readString(message.name, "name", length: 1...AppProtoLimits.name)
         self.instanceID = try readInstanceID(message.instance_id, "instance_id")
-        self.reason = Reason(rawValue: message.reason.rawValue) ?? .unspecified
+        self.reason = GoneReason(rawValue: message.reason.rawValue) ?? .unspecified
     }
 
     func fill(_ message: inout Rtun__AgentGone, _ arena: Arena) {

@@ -3,15 +3,6 @@ package import NIOCore
 
 /// One ICE candidate (RFC 8839 section 5.1).
 package struct Candidate: Hashable, Sendable {
-    package enum CandidateType: UInt32, Hashable, Sendable {
-        /// A type that this version does not know.
-        case unspecified = 0
-        case host = 1
-        case serverReflexive = 2
-        case peerReflexive = 3
-        case relayed = 4
-    }
-
     package var type: CandidateType
     /// 1 to 32 ice-chars.
     package var foundation: String

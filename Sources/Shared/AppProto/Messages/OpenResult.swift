@@ -3,30 +3,13 @@ package import NIOCore
 
 /// The agent's answer to `OpenTcp`; after one with `.ok` the stream carries raw bytes.
 package struct OpenResult: Hashable, Sendable {
-    package enum Code: UInt32, Hashable, Sendable {
-        case ok = 0
-        /// The target answered with a reset.
-        case refused = 1
-        case hostUnreachable = 2
-        case networkUnreachable = 3
-        case nameNotFound = 4
-        case timedOut = 5
-        /// The agent's egress policy forbids the target.
-        case policy = 6
-        /// The agent is at its limit of streams.
-        case limit = 7
-        case badRequest = 8
-        /// Anything else, and codes that this version does not know; see `reason`.
-        case failed = 9
-    }
-
-    package var code: Code
+    package var code: OpenCode
     /// The local address of the agent's connection, when it tells.
     package var boundAddress: SocketAddress?
     /// For people; at most 1024 bytes are kept.
     package var reason: String
 
-    package init(code: Code, boundAddress: SocketAddress? = nil, reason: String = "") {
+    package init(code: OpenCode, boundAddress: SocketAddress? = nil, reason: String = "") {
         self.code = code
         self.boundAddress = boundAddress
         self.reason = reason
@@ -47,7 +30,7 @@ extension OpenResult: RootMessage {
     static func initialize(_ pointer: UnsafeMutablePointer<Rtun__OpenResult>) { rtun__open_result__init(pointer) }
 
     init(_ message: Rtun__OpenResult) throws(AppProtoError) {
-        self.code = Code(rawValue: message.code.rawValue) ?? .failed
+        self.code = OpenCode(rawValue: message.code.rawValue) ?? .failed
         if message.bound_address.len != 0 {
             let port = try readPort(message.bound_port, "bound_port", zeroAllowed: true)
             self.boundAddress = try readAddress(message.bound_address, port: port, "bound_address")
