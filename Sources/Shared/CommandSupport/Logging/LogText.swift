@@ -1,0 +1,71 @@
+/// Text made safe for one line of a log.
+///
+/// Names and messages come from other machines: a line break or a terminal sequence in one of them must not look like
+/// a line of our own.
+enum LogText {
+    /// `text` as the value of a `key=value` pair: bare when that is unambiguous, else quoted, with `"`, `\` and
+    /// control characters escaped.
+    static func value(_ text: String) -> String {
+        let isBare = !text.isEmpty && text.utf8.allSatisfy { byte in
+            byte > 0x20 && byte < 0x7F && byte != UInt8(ascii: "\"") && byte != UInt8(ascii: "=") && byte != UInt8(ascii: "\\")
+        }
+        if isBare { return text }
+        var quoted = "\""
+        for scalar in text.unicodeScalars {
+            if scalar == "\"" || scalar == "\\" { quoted.append("\\") }
+            Self.append(scalar, to: &quoted)
+        }
+        return quoted + "\""
+    }
+
+    /// `text` with control characters escaped, to be read by a person.
+    static func escapingControlCharacters(_ text: String) -> String {
+        var result = ""
+        for scalar in text.unicodeScalars {
+            Self.append(scalar, to: &result)
+        }
+        return result
+    }
+
+    /// `text` as a JSON string, quotes included (RFC 8259 section 7).
+    static func json(_ text: String) -> String {
+        var result = "\""
+        for scalar in text.unicodeScalars {
+            switch scalar {
+            case "\"", "\\": result += "\\\(scalar)"
+            case "\n": result += "\\n"
+            case "\r": result += "\\r"
+            case "\t": result += "\\t"
+            case _ where Self.isControl(scalar):
+                for unit in String(scalar).utf16 {
+                    result += "\\u" + Self.hex(UInt32(unit), digits: 4)
+                }
+            default: result.unicodeScalars.append(scalar)
+            }
+        }
+        return result + "\""
+    }
+
+    private static func append(_ scalar: Unicode.Scalar, to text: inout String) {
+        switch scalar {
+        case "\n": text += "\\n"
+        case "\r": text += "\\r"
+        case "\t": text += "\\t"
+        case _ where Self.isControl(scalar): text += "\\u{" + Self.hex(scalar.value, digits: 1) + "}"
+        default: text.unicodeScalars.append(scalar)
+        }
+    }
+
+    /// C0 and C1 controls, line and paragraph separators, and invisible formatting such as a change of direction.
+    private static func isControl(_ scalar: Unicode.Scalar) -> Bool {
+        switch scalar.properties.generalCategory {
+        case .control, .format, .lineSeparator, .paragraphSeparator, .surrogate, .privateUse, .unassigned: true
+        default: false
+        }
+    }
+
+    private static func hex(_ value: UInt32, digits: Int) -> String {
+        let text = String(value, radix: 16)
+        return String(repeating: "0", count: max(0, digits - text.count)) + text
+    }
+}

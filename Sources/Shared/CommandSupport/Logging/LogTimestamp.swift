@@ -1,0 +1,30 @@
+import Glibc
+
+/// A point in time as log lines show it: UTC, RFC 3339, milliseconds.
+struct LogTimestamp: CustomStringConvertible {
+    private let time: timespec
+
+    init(_ time: timespec) {
+        self.time = time
+    }
+
+    static func now() -> LogTimestamp {
+        var time = timespec()
+        clock_gettime(CLOCK_REALTIME, &time)
+        return LogTimestamp(time)
+    }
+
+    var description: String {
+        var seconds = self.time.tv_sec
+        var calendar = tm()
+        gmtime_r(&seconds, &calendar)
+        let date = "\(Int(calendar.tm_year) + 1900)-\(Self.pad(calendar.tm_mon + 1))-\(Self.pad(calendar.tm_mday))"
+        let time = "\(Self.pad(calendar.tm_hour)):\(Self.pad(calendar.tm_min)):\(Self.pad(calendar.tm_sec))"
+        return "\(date)T\(time).\(Self.pad(Int32(self.time.tv_nsec / 1_000_000), to: 3))Z"
+    }
+
+    private static func pad(_ value: Int32, to width: Int = 2) -> String {
+        let digits = String(value)
+        return String(repeating: "0", count: max(0, width - digits.count)) + digits
+    }
+}

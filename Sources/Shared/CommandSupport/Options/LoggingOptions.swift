@@ -1,0 +1,66 @@
+package import ArgumentParser
+package import Logging
+
+/// `--log-level`, `--log-format`, `--log-file`.
+package struct LoggingOptions: ParsableArguments {
+    @Option(
+        name: .customLong("log-level"),
+        help: ArgumentHelp("The least important lines to log: trace, debug, info, notice, warn, error.", valueName: "level"),
+        transform: { try Self.level($0) })
+    package var level: Logger.Level = .info
+
+    @Option(
+        name: .customLong("log-format"),
+        help: ArgumentHelp("How log lines look: text or json.", valueName: "format"),
+        transform: { try Self.format($0) })
+    package var format: LogFormat = .text
+
+    @Option(
+        name: .customLong("log-file"),
+        help: ArgumentHelp("Append log lines to this file instead of writing them to stderr.", valueName: "file"))
+    package var file: String?
+
+    package init() {}
+
+    /// Opens the log. Throws with exit code 69 when the file cannot be opened.
+    package func open(program: String) throws(ProgramError) -> ProgramLog {
+        let output: LogOutput
+        if let file = self.file {
+            output = try LogOutput(path: file)
+        } else {
+            output = LogOutput()
+        }
+        let handler = LineLogHandler(level: self.level, format: self.format, output: output)
+        return ProgramLog(logger: Logger(label: program, factory: { _ in handler }), output: output)
+    }
+
+    private static func level(_ text: String) throws -> Logger.Level {
+        if text == "warn" { return .warning }
+        guard let level = Logger.Level(rawValue: text) else {
+            throw ValidationError("expected trace, debug, info, notice, warn, error or critical")
+        }
+        return level
+    }
+
+    private static func format(_ text: String) throws -> LogFormat {
+        guard let format = LogFormat(rawValue: text) else { throw ValidationError("expected text or json") }
+        return format
+    }
+}
+
+/// A program's open log.
+package struct ProgramLog: Sendable {
+    /// Writes to `output`.
+    package let logger: Logger
+    /// Reopen it on SIGHUP.
+    package let output: LogOutput
+
+    /// Opens the log file anew and says so in the log when that fails.
+    package func reopen() {
+        do {
+            try self.output.reopen()
+        } catch {
+            self.logger.error("\(error)", metadata: ["event": "log.reopen_failed"])
+        }
+    }
+}

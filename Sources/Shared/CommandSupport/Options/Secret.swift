@@ -1,0 +1,58 @@
+/// A shared secret. Its description shows nothing of it.
+package struct Secret: Sendable, CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
+    /// The secret's bytes, at least one.
+    package let bytes: [UInt8]
+
+    /// A placeholder.
+    package var description: String { "(secret)" }
+    /// A placeholder.
+    package var debugDescription: String { "(secret)" }
+    /// Without children: not even `dump` shows the bytes.
+    package var customMirror: Mirror { Mirror(self, children: []) }
+}
+
+/// Finds a secret in the places where a user may put one.
+struct SecretSource {
+    /// The option's name, such as `--secret`; `-file` is appended for the file.
+    let option: String
+    /// The environment variable, such as `RTUN_SECRET`.
+    let variable: String
+
+    /// A longer file is a mistake.
+    static let maximumFileSize = 64 * 1024
+
+    /// The secret, or nil when none is given: the option or the file, else the environment variable.
+    ///
+    /// Throws with exit code 64 when both options are given or the secret is empty, 69 when the file cannot be read.
+    func load(option value: String?, file: String?, environment: (String) -> String?) throws(ProgramError) -> Secret? {
+        // Asked for in any case: this also removes the variable from the environment.
+        let variableValue = environment(self.variable)
+        switch (value, file) {
+        case (.some, .some):
+            throw ProgramError(.usage, "give either \(self.option) or \(self.option)-file, not both")
+        case (.some(let value), nil):
+            return try self.secret(Array(value.utf8), from: self.option)
+        case (nil, .some(let file)):
+            return try self.secret(self.read(file), from: "the file \(file) given by \(self.option)-file")
+        case (nil, nil):
+            guard let variableValue else { return nil }
+            return try self.secret(Array(variableValue.utf8), from: self.variable)
+        }
+    }
+
+    private func read(_ file: String) throws(ProgramError) -> [UInt8] {
+        do {
+            var bytes = try SmallFile.read(file, limit: Self.maximumFileSize)
+            // Editors end the last line with a line break that is no part of the secret.
+            if bytes.last == UInt8(ascii: "\n") { bytes.removeLast() }
+            return bytes
+        } catch {
+            throw ProgramError(.unavailable, "cannot read the file \(file) given by \(self.option)-file: \(error)")
+        }
+    }
+
+    private func secret(_ bytes: [UInt8], from source: String) throws(ProgramError) -> Secret {
+        guard !bytes.isEmpty else { throw ProgramError(.usage, "the secret from \(source) is empty") }
+        return Secret(bytes: bytes)
+    }
+}

@@ -1,0 +1,77 @@
+package import Logging
+import UnixSignals
+
+/// Runs a program's main part until it ends by itself or the system asks it to stop.
+package enum ProgramLifecycle {
+    private enum Happening {
+        case bodyEnded((any Error)?)
+        case stopRequested(UnixSignal)
+        case drained
+        case drainLimitReached
+    }
+
+    /// Runs `body`; returns when it returns and throws what it throws.
+    ///
+    /// The first SIGTERM or SIGINT calls `drain`, which stops accepting and returns once what is under way has ended,
+    /// or is cut off after `drainLimit`; then this returns. A second signal makes it return at once. SIGHUP calls
+    /// `hangup` each time. What is still running when this returns ends with the process.
+    package static func run(
+        logger: Logger,
+        drainLimit: Duration = .seconds(5),
+        hangup: @escaping @Sendable () async -> Void = {},
+        drain: @escaping @Sendable () async -> Void,
+        body: @escaping @Sendable () async throws -> Void
+    ) async throws {
+        let (happenings, happened) = AsyncStream.makeStream(of: Happening.self)
+        // Trapped before the body starts, so that no signal finds the default handler once the program is ready.
+        let signals = await UnixSignalsSequence(trapping: .sigterm, .sigint, .sighup)
+        let listener = Task {
+            for await signal in signals {
+                if signal == .sighup {
+                    Task { await hangup() }
+                } else {
+                    happened.yield(.stopRequested(signal))
+                }
+            }
+        }
+        defer { listener.cancel() }
+        let main = Task {
+            do {
+                try await body()
+                happened.yield(.bodyEnded(nil))
+            } catch {
+                happened.yield(.bodyEnded(error))
+            }
+        }
+        defer { main.cancel() }
+
+        var isStopping = false
+        for await happening in happenings {
+            switch happening {
+            case .bodyEnded(let error):
+                // While stopping the body may well end because its listener was closed; the drain goes on.
+                if isStopping { continue }
+                if let error { throw error }
+                return
+            case .stopRequested(let signal):
+                if isStopping { return }
+                isStopping = true
+                logger.info("stopping", metadata: ["event": "program.stopping", "signal": "\(signal)"])
+                ServiceManager.notify("STOPPING=1")
+                Task {
+                    await drain()
+                    happened.yield(.drained)
+                }
+                Task {
+                    try await Task.sleep(for: drainLimit)
+                    happened.yield(.drainLimitReached)
+                }
+            case .drained:
+                return
+            case .drainLimitReached:
+                logger.info("stopped waiting for what is still open", metadata: ["event": "program.drain_limit"])
+                return
+            }
+        }
+    }
+}

@@ -1,0 +1,38 @@
+package import ArgumentParser
+import Glibc
+
+/// The way in and the way out that all programs share.
+package enum ProgramMain {
+    /// Parses the command line, runs the command, and exits with the code that its outcome has in ``ExitStatus``.
+    ///
+    /// Before anything else: secrets are wiped from the process's argument list, SIGPIPE is ignored, the allocator is
+    /// set up for a small footprint, and the limit of open files is raised to what the system allows.
+    package static func run<Command: AsyncParsableCommand>(_ type: Command.Type) async -> Never {
+        // `CommandLine.arguments` is a copy made at its first use: take it before the original is overwritten.
+        let arguments = Array(CommandLine.arguments.dropFirst())
+        ArgumentList.wipeSecrets()
+        signal(SIGPIPE, SIG_IGN)
+        Allocator.preferSmallFootprint()
+        FileDescriptorLimit.raise()
+
+        do {
+            var command = try Command.parseAsRoot(arguments)
+            if var asyncCommand = command as? any AsyncParsableCommand {
+                try await asyncCommand.run()
+            } else {
+                try command.run()  // the built-in ones, such as the one that prints shell completions
+            }
+            exit(ExitStatus.done.rawValue)
+        } catch let error as ProgramError {
+            fail(program: Command._commandName, error)
+        } catch {
+            // Help and version exit 0, usage errors 64 with the usage line; both are ArgumentParser's own.
+            Command.exit(withError: error)
+        }
+    }
+
+    private static func fail(program: String, _ error: ProgramError) -> Never {
+        StandardStream.error.write("\(program): \(LogText.escapingControlCharacters(error.message))\n")
+        exit(error.status.rawValue)
+    }
+}

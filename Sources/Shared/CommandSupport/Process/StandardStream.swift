@@ -1,0 +1,31 @@
+import Glibc
+
+/// The process's output streams, written without buffering.
+package enum StandardStream: Int32, Sendable {
+    case output = 1
+    case error = 2
+
+    /// Writes all of `text`; what cannot be written (closed pipe, full disk) is lost.
+    package func write(_ text: String) {
+        FileDescriptorWriter.write(text, to: self.rawValue)
+    }
+}
+
+enum FileDescriptorWriter {
+    /// Writes all of `text` to `descriptor`, continuing after interruptions and short writes. Gives up on any other
+    /// error: there is nobody left to tell.
+    static func write(_ text: String, to descriptor: Int32) {
+        var text = text
+        text.withUTF8 { bytes in
+            var rest = UnsafeRawBufferPointer(bytes)
+            while !rest.isEmpty {
+                let written = Glibc.write(descriptor, rest.baseAddress, rest.count)
+                if written > 0 {
+                    rest = UnsafeRawBufferPointer(rebasing: rest.dropFirst(written))
+                } else if written == 0 || errno != EINTR {
+                    return
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,72 @@
+/// A host and a port as written on the command line: `127.0.0.1:2080`, `[::1]:2080`, `stun.example.org:3478`.
+package struct HostPort: Hashable, Sendable, CustomStringConvertible {
+    /// An IP address without brackets, or a name. Not empty.
+    package let host: String
+    /// 0 asks the system for a free port where one listens.
+    package let port: UInt16
+
+    /// A host, without brackets, and a port.
+    package init(host: String, port: UInt16) {
+        self.host = host
+        self.port = port
+    }
+
+    /// Reads `host:port`; an IPv6 address needs brackets. Without `:port`, `defaultPort` is taken, or it is an error.
+    package init(parsing text: String, defaultPort: UInt16? = nil) throws(HostPortError) {
+        let host: Substring
+        let rest: Substring
+        if text.hasPrefix("[") {
+            guard let close = text.firstIndex(of: "]") else { throw .missingBracket(text) }
+            host = text[text.index(after: text.startIndex)..<close]
+            rest = text[text.index(after: close)...]
+            guard host.contains(":") else { throw .bracketsWithoutIPv6(text) }
+            guard rest.isEmpty || rest.hasPrefix(":") else { throw .invalidPort(text) }
+        } else {
+            let colon = text.firstIndex(of: ":") ?? text.endIndex
+            host = text[..<colon]
+            rest = text[colon...]
+            if rest.dropFirst().contains(":") { throw .unbracketedIPv6(text) }
+        }
+        guard !host.isEmpty else { throw .missingHost(text) }
+        guard host.utf8.allSatisfy({ $0 > 0x20 && $0 != 0x7F }) else { throw .invalidHost(text) }
+        if rest.isEmpty {
+            guard let defaultPort else { throw .missingPort(text) }
+            self.init(host: String(host), port: defaultPort)
+        } else {
+            let digits = rest.dropFirst()
+            guard !digits.isEmpty, digits.utf8.allSatisfy({ $0 >= 0x30 && $0 <= 0x39 }), let port = UInt16(digits) else {
+                throw .invalidPort(text)
+            }
+            self.init(host: String(host), port: port)
+        }
+    }
+
+    /// `host:port`, an IPv6 address in brackets.
+    package var description: String {
+        self.host.contains(":") ? "[\(self.host)]:\(self.port)" : "\(self.host):\(self.port)"
+    }
+}
+
+/// Why a text is no ``HostPort``.
+package enum HostPortError: Error, Equatable, CustomStringConvertible {
+    case missingHost(String)
+    case invalidHost(String)
+    case missingPort(String)
+    case invalidPort(String)
+    case missingBracket(String)
+    case bracketsWithoutIPv6(String)
+    case unbracketedIPv6(String)
+
+    /// What is wrong, and what would be right.
+    package var description: String {
+        switch self {
+        case .missingHost(let text): "\"\(text)\" names no host; expected host:port, for example 127.0.0.1:8888"
+        case .invalidHost(let text): "the host in \"\(text)\" contains a space or control character"
+        case .missingPort(let text): "\"\(text)\" has no port; expected host:port, for example \(text):8888"
+        case .invalidPort(let text): "the port in \"\(text)\" is not a number from 0 to 65535"
+        case .missingBracket(let text): "\"\(text)\" lacks the closing bracket; expected [IPv6]:port"
+        case .bracketsWithoutIPv6(let text): "only an IPv6 address goes in brackets, not that of \"\(text)\""
+        case .unbracketedIPv6(let text): "write the IPv6 address in \"\(text)\" in brackets: [::1]:8888"
+        }
+    }
+}
