@@ -1,0 +1,35 @@
+package import AppProto
+
+/// Why a handshake failed.
+package enum HandshakeError: Error, Hashable, Sendable, CustomStringConvertible {
+    /// The other side ended it and said why.
+    case refused(Goodbye)
+    /// The other side's MAC is wrong: it does not know the secret, or someone sits between.
+    case proofFailed
+    /// No protocol version in common; `offered` is the other side's.
+    case versionMismatch(offered: [UInt32])
+    /// The connection cannot be bound as the rules demand; says what is missing.
+    case bindingUnavailable(String)
+    /// What arrived breaks the protocol; says what.
+    case protocolViolation(String)
+    /// The time limit is over.
+    case timedOut
+
+    package var description: String {
+        switch self {
+        case .refused(let goodbye):
+            goodbye.reason.isEmpty ? "refused: \(goodbye.code)" : "refused: \(goodbye.code): \(goodbye.reason)"
+        case .proofFailed:
+            "the other side does not know the same secret, or someone sits in between"
+        case .versionMismatch(let offered):
+            "no common protocol version: this side speaks \(Handshake.version), the other "
+                + offered.prefix(8).map(String.init).joined(separator: ", ")
+        case .bindingUnavailable(let detail):
+            detail
+        case .protocolViolation(let detail):
+            "the other side broke the protocol: \(detail)"
+        case .timedOut:
+            "the handshake took longer than \(Handshake.timeLimit.nanoseconds / 1_000_000_000) s"
+        }
+    }
+}
