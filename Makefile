@@ -1,0 +1,48 @@
+# rtun: what one types. `make help` lists the targets.
+
+SWIFT        ?= swift
+# One configuration serves programs, demo and tests, so that nothing is compiled twice and what is tested is optimised
+# code; -enable-testing lets the unit tests see the internals.
+SWIFT_FLAGS  := -c release -Xswiftc -enable-testing
+BIN           = $(shell $(SWIFT) build $(SWIFT_FLAGS) --show-bin-path)
+SOURCES      := Package.swift Sources Tests
+PROGRAMS     := rtun-server rtun-agent rtun-socks
+
+.PHONY: help setup build release test demo proto proto-check format lint clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+setup: ## install what is missing to build and test (Debian packages, a Python environment for the interop tests)
+	@scripts/setup.sh
+
+build: setup ## build the programs and print where they are
+	@$(SWIFT) build $(SWIFT_FLAGS)
+	@echo "programs are in $(BIN)"
+
+release: setup ## build the programs for shipping, Swift's runtime linked in, stripped, into dist/
+	@scripts/release.sh $(PROGRAMS)
+
+test: setup ## run all tests
+	@scripts/test.sh $(SWIFT_FLAGS)
+
+demo: setup ## start all three programs on loopback and download through them
+	@$(SWIFT) build $(SWIFT_FLAGS) --product rtun-server
+	@$(SWIFT) build $(SWIFT_FLAGS) --product rtun-agent
+	@$(SWIFT) build $(SWIFT_FLAGS) --product rtun-socks
+	@RTUN_BIN="$(BIN)" scripts/demo.sh
+
+proto: ## regenerate the C code of the wire schema
+	@scripts/generate-proto.sh
+
+proto-check: ## fail when the committed C code does not match proto/app.proto
+	@scripts/generate-proto.sh --check
+
+format: ## format the sources in place
+	@$(SWIFT) format format --in-place --recursive --parallel $(SOURCES)
+
+lint: ## check the format without changing anything
+	@$(SWIFT) format lint --strict --recursive --parallel $(SOURCES)
+
+clean: ## remove what the build made
+	rm -rf .build dist

@@ -1,0 +1,93 @@
+import Foundation
+import TLS
+import TestSupport
+import Testing
+
+/// Bulk, concurrency and memory: the real programs between a real client and a real target.
+@Suite(.serialized, .timeLimit(.minutes(3)))
+struct TransferTests {
+    static let megabyte = 1 << 20
+
+    @Test(arguments: SignalScheme.allCases)
+    func `200 MB come down and go up through nginx and curl unchanged`(scheme: SignalScheme) async throws {
+        let cluster = try await Cluster(scheme)
+        let agent = try await cluster.agent("egress")
+        let socks = try await cluster.socks()
+        let web = try await WebServer()
+        let folder = cluster.folder
+        try await ShellCommand.run(
+            """
+            set -e
+            head -c 200M /dev/urandom > '\(web.root)/big.bin'
+            curl -sS --fail --socks5-hostname 127.0.0.1:\(socks.port) \
+                -o '\(folder.file("down.bin"))' http://localhost:\(web.port)/big.bin
+            curl -sS --fail --socks5-hostname 127.0.0.1:\(socks.port) \
+                -T '\(folder.file("down.bin"))' http://localhost:\(web.port)/upload/up.bin
+            """)
+        let sums = try await ShellCommand.run(
+            "sha256sum '\(web.root)/big.bin' '\(folder.file("down.bin"))' '\(web.root)/upload/up.bin' | cut -d' ' -f1")
+        let distinct = Set(sums.split(separator: "\n"))
+        #expect(distinct.count == 1)
+        #expect(socks.program.errors.text.contains("event=peer.connected"))
+        #expect(socks.program.errors.text.contains("path=direct"))
+        await stopAll([cluster.server, agent.program, socks.program])
+    }
+
+    @Test(arguments: SignalScheme.allCases)
+    func `200 connections are open at once and each gets its own bytes back`(scheme: SignalScheme) async throws {
+        let cluster = try await Cluster(scheme)
+        let agent = try await cluster.agent("egress")
+        let socks = try await cluster.socks()
+        let echo = try TCPService.echo()
+        let connections = try await withThrowingTaskGroup(of: BlockingSocket.self) { group in
+            for _ in 0..<200 {
+                group.addTask { try await SOCKSTestClient.connect5(proxy: socks.port, port: echo.port) }
+            }
+            return try await group.reduce(into: []) { $0.append($1) }
+        }
+        #expect(connections.count == 200)
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for (number, connection) in connections.enumerated() {
+                group.addTask {
+                    let sent = [UInt8](repeating: UInt8(truncatingIfNeeded: number), count: 50_000 + number)
+                    let answer = try await onThread {
+                        try connection.send(sent)
+                        connection.shutdownSending()
+                        return try connection.receiveToEnd()
+                    }
+                    #expect(answer == sent)
+                }
+            }
+            try await group.waitForAll()
+        }
+        await stopAll([cluster.server, agent.program, socks.program])
+    }
+
+    @Test(arguments: SignalScheme.allCases)
+    func `1 GB goes through with every process below 80 MB`(scheme: SignalScheme) async throws {
+        let cluster = try await Cluster(scheme)
+        let agent = try await cluster.agent("egress")
+        let socks = try await cluster.socks()
+        let chunk = [UInt8](repeating: 0x5A, count: Self.megabyte)
+        let source = try TCPService { connection in
+            for _ in 0..<1024 { try connection.send(chunk) }
+            connection.shutdownSending()
+            _ = try connection.receiveToEnd()
+        }
+        let connection = try await SOCKSTestClient.connect5(proxy: socks.port, port: source.port)
+        let received = try await onThread {
+            var count = 0
+            while true {
+                let bytes = try connection.receive(1 << 18)
+                if bytes.isEmpty { return count }
+                count += bytes.count
+            }
+        }
+        #expect(received == 1024 * Self.megabyte)
+        for program in [cluster.server, agent.program, socks.program] {
+            let peak = try program.residentBytes().peak
+            #expect(peak > 0 && peak < 80_000_000, "\(program.name) held \(peak) bytes")
+        }
+        await stopAll([cluster.server, agent.program, socks.program])
+    }
+}

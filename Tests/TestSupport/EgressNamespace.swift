@@ -1,0 +1,62 @@
+import Foundation
+
+/// A network namespace for an agent, joined to this machine by a virtual Ethernet pair on documentation addresses, with
+/// targets that fail in each of the ways a target can fail. Needs root.
+package final class EgressNamespace: Sendable {
+    package let name: String
+    /// This machine's address on the link: where the agent finds the server.
+    package let hostAddress = "203.0.113.1"
+    /// A target without any answer: packets to it vanish.
+    package let silentTarget: [UInt8] = [198, 51, 100, 99]
+    /// A target that the routing table calls unreachable (EHOSTUNREACH).
+    package let unreachableHost: [UInt8] = [192, 0, 2, 1]
+    /// A target to which there is no route (ENETUNREACH).
+    package let unreachableNetwork: [UInt8] = [192, 0, 2, 129]
+
+    /// Whether this process may make namespaces. In CI (`CI=true`) it has to: the tests then run and fail instead of
+    /// being skipped.
+    package static let isAvailable: Bool =
+        ProcessInfo.processInfo.environment["CI"] == "true"
+        || (getuid() == 0 && FileManager.default.isExecutableFile(atPath: "/usr/sbin/ip"))
+
+    package init() async throws {
+        let name = "rtun-e2e-\(getpid())"
+        self.name = name
+        let host = "rte\(getpid())"
+        try await ShellCommand.run(
+            """
+            set -e
+            ip netns add \(name)
+            ip link add \(host) type veth peer name up0 netns \(name)
+            ip addr add 203.0.113.1/24 dev \(host)
+            ip link set \(host) up
+            in() { ip netns exec \(name) "$@"; }
+            in ip link set lo up
+            in ip addr add 203.0.113.2/24 dev up0
+            in ip link set up0 up
+            in ip link add void0 type veth peer name void1
+            in ip addr add 198.51.100.1/24 dev void0
+            in ip link set void0 up
+            in ip link set void1 up
+            in ip neigh add 198.51.100.99 lladdr 02:00:00:00:00:01 dev void0 nud permanent
+            in ip route add unreachable 192.0.2.0/25
+            """)
+    }
+
+    deinit {
+        // The links go with the namespace.
+        let name = self.name
+        let removal = Process()
+        removal.executableURL = URL(fileURLWithPath: "/usr/sbin/ip")
+        removal.arguments = ["netns", "del", name]
+        try? removal.run()
+        removal.waitUntilExit()
+    }
+
+    /// Starts one of our programs inside.
+    package func launch(_ program: String, _ arguments: [String], environment: [String: String]) throws -> RunningProgram {
+        try RunningProgram(
+            "/usr/sbin/ip", ["netns", "exec", self.name, RunningProgram.folder + "/" + program] + arguments,
+            environment: environment)
+    }
+}

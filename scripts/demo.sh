@@ -1,0 +1,114 @@
+#!/usr/bin/env bash
+# Starts rtun-server, rtun-agent and rtun-socks on loopback with a fresh certificate and a real web server as the target,
+# downloads through them, says which path the traffic took and how fast it was, and cleans up: `make demo`.
+#
+# RTUN_BIN: the folder with the programs. RTUN_DEMO_SIZE: how much to download, as head -c takes it (default 300M).
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+bin=${RTUN_BIN:?set RTUN_BIN to the folder with the programs}
+size=${RTUN_DEMO_SIZE:-300M}
+folder=$(mktemp -d)
+started=()
+
+cleanup() {
+    for ((i = ${#started[@]} - 1; i >= 0; i--)); do kill "${started[i]}" 2>/dev/null || true; done
+    wait "${started[@]}" 2>/dev/null || true
+    rm -rf "$folder"
+}
+trap cleanup EXIT
+
+# Prints a command as one would type it, and starts it in the background.
+start() {
+    local name=$1
+    shift
+    printf '  $'
+    printf ' %q' "$@"
+    printf ' &\n'
+    "$@" >"$folder/$name.out" 2>"$folder/$name.log" &
+    started+=($!)
+}
+
+# Waits for the ready line of a program and prints it.
+ready() {
+    local name=$1 line
+    for _ in $(seq 300); do
+        if line=$(grep -m 1 '^rtun-.* ready ' "$folder/$name.out"); then
+            echo "  $line"
+            return
+        fi
+        kill -0 "${started[-1]}" 2>/dev/null || break
+        sleep 0.05
+    done
+    echo "$name did not start:" >&2
+    cat "$folder/$name.log" >&2
+    exit 1
+}
+
+port_of() { sed -E 's/.*:([0-9]+)$/\1/' "$folder/$1.out"; }
+
+export PATH="$bin:$PATH" RTUN_SECRET
+RTUN_SECRET=$(openssl rand -hex 16)
+
+echo "A certificate for localhost, and a secret in RTUN_SECRET that all programs share:"
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=localhost \
+    -addext subjectAltName=DNS:localhost,IP:127.0.0.1 -keyout "$folder/key.pem" -out "$folder/cert.pem" 2>/dev/null
+echo "  $folder/cert.pem"
+
+echo "The broker, on a public host in real life:"
+start server rtun-server --addr 127.0.0.1:0 --https-key "$folder/key.pem" --https-cert "$folder/cert.pem"
+ready server
+port=$(port_of server)
+
+echo "The agent, on the machine the traffic shall leave from:"
+start agent rtun-agent "https://localhost:$port" --agent demo --expire_in 60 --ca-cert "$folder/cert.pem"
+ready agent
+
+echo "The SOCKS proxy, on the user's machine (over quic:// this time; https:// does as well):"
+start socks rtun-socks --listen 127.0.0.1:0 "quic://localhost:$port" --ca-cert "$folder/cert.pem"
+ready socks
+proxy=$(port_of socks)
+
+echo "A web server with a file of $size, seen from the agent:"
+mkdir "$folder/web"
+head -c "$size" /dev/urandom >"$folder/web/file"
+web=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+nginx=$(command -v nginx || echo /usr/sbin/nginx)
+cat >"$folder/nginx.conf" <<CONF
+daemon off;
+worker_processes 1;
+pid $folder/nginx.pid;
+error_log stderr warn;
+events {}
+http {
+    access_log off;
+    sendfile on;
+    client_body_temp_path $folder/body;
+    proxy_temp_path $folder/proxy;
+    fastcgi_temp_path $folder/fastcgi;
+    uwsgi_temp_path $folder/uwsgi;
+    scgi_temp_path $folder/scgi;
+    server { listen 127.0.0.1:$web; root $folder/web; }
+}
+CONF
+[ "$(id -u)" -ne 0 ] || sed -i '1i user root;' "$folder/nginx.conf"
+"$nginx" -e stderr -c "$folder/nginx.conf" -p "$folder" 2>"$folder/nginx.log" &
+started+=($!)
+for _ in $(seq 100); do curl -s -o /dev/null "http://127.0.0.1:$web/" && break || sleep 0.05; done
+echo "  http://localhost:$web/file"
+
+echo "The download, straight and then through the tunnel:"
+direct=$(curl -sS --fail -o /dev/null -w '%{speed_download}' "http://localhost:$web/file")
+printf '  $ curl --socks5-hostname 127.0.0.1:%s -o file http://localhost:%s/file\n' "$proxy" "$web"
+read -r speed seconds first < <(
+    curl -sS --fail --socks5-hostname "127.0.0.1:$proxy" -o "$folder/file" \
+        -w '%{speed_download} %{time_total} %{time_starttransfer}\n' "http://localhost:$web/file"
+)
+cmp "$folder/file" "$folder/web/file"
+awk -v s="$speed" -v t="$seconds" -v f="$first" -v d="$direct" 'BEGIN {
+    printf "  equal, byte for byte: %.1f s, %.0f MB/s (%.2f Gbit/s; %.0f %% of the download without a proxy), first byte after %.0f ms\n",
+        t, s / 1e6, s * 8 / 1e9, 100 * s / d, f * 1000
+}'
+echo "The path between the two:"
+grep -m 1 'event=peer.connected' "$folder/socks.log" | sed 's/^/  /'
+echo "All three are stopped and $folder is removed now. See README.md for the same on real machines."

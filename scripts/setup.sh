@@ -1,0 +1,59 @@
+#!/usr/bin/env bash
+# Installs what is missing for building and testing on Debian 12. Says what it installs, and nothing when all is there.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+packages=(
+    # to build
+    libssl-dev libprotobuf-c-dev protobuf-c-compiler libngtcp2-dev libngtcp2-crypto-gnutls-dev libgnutls28-dev pkg-config
+    # to test: a real web server and TLS-terminating proxy, independent STUN and SOCKS clients, test certificates
+    nginx-light coturn curl ncat openssl python3 python3-venv
+)
+
+missing=()
+for package in "${packages[@]}"; do
+    status=$(dpkg-query -W -f='${Status}' "$package" 2>/dev/null || true)
+    [ "$status" = "install ok installed" ] || missing+=("$package")
+done
+if [ ${#missing[@]} -gt 0 ]; then
+    echo "setup: installing ${missing[*]}"
+    sudo=()
+    if [ "$(id -u)" -ne 0 ]; then sudo=(sudo); fi
+    log=$(mktemp)
+    # The services that these packages bring are not wanted as services: nothing may be started by the installation.
+    policy=/usr/sbin/policy-rc.d
+    made_policy=
+    if [ ! -e "$policy" ]; then
+        printf '#!/bin/sh\nexit 101\n' | "${sudo[@]}" tee "$policy" >/dev/null
+        "${sudo[@]}" chmod +x "$policy"
+        made_policy=1
+    fi
+    # A package index is fetched only when the one at hand does not know a package.
+    install=("${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "${missing[@]}")
+    if ! "${install[@]}" >"$log" 2>&1; then
+        if ! { "${sudo[@]}" apt-get update && "${install[@]}"; } >"$log" 2>&1; then
+            [ -z "$made_policy" ] || "${sudo[@]}" rm -f "$policy"
+            tail -n 30 "$log" >&2
+            echo "setup: could not install ${missing[*]} (the log is $log)" >&2
+            exit 1
+        fi
+    fi
+    [ -z "$made_policy" ] || "${sudo[@]}" rm -f "$policy"
+    rm -f "$log"
+fi
+
+if ! command -v swift >/dev/null; then
+    echo "setup: no swift on PATH; rtun needs Swift 6.2 or later (swift.org/install)" >&2
+    exit 1
+fi
+
+# Independent implementations for the interop tests, in an environment of their own.
+requirements=Tests/InteropTests/requirements.txt
+venv=.build-venv
+if [ -f "$requirements" ] && ! cmp -s "$requirements" "$venv/installed.txt"; then
+    echo "setup: installing $(tr '\n' ' ' <"$requirements")into $venv"
+    rm -rf "$venv"
+    python3 -m venv "$venv"
+    "$venv/bin/pip" install --quiet --disable-pip-version-check -r "$requirements"
+    cp "$requirements" "$venv/installed.txt"
+fi
