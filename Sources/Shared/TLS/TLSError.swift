@@ -20,10 +20,14 @@ package enum TLSError: Error, Hashable, Sendable {
     case handshakeFailed(OpenSSLErrors)
     /// The peer sent a fatal alert; the text is OpenSSL's, such as `tlsv1 alert unknown ca`.
     case alertReceived(String)
+    /// The transport ended before the handshake did.
+    case endedDuringHandshake
     /// A record could not be decrypted or parsed after the handshake.
     case protocolError(OpenSSLErrors)
     /// The transport ended without a close_notify: what was received may have been cut short.
     case truncated
+    /// More than `limit` bytes were written before the handshake was complete.
+    case backlogFull(limit: Int)
     /// Bytes were written after the connection was closed or had failed.
     case closed
 }
@@ -52,10 +56,14 @@ extension TLSError: CustomStringConvertible {
             "TLS handshake failed: \(errors)"
         case .alertReceived(let alert):
             "the peer refused the TLS connection: \(alert)"
+        case .endedDuringHandshake:
+            "the connection ended during the TLS handshake"
         case .protocolError(let errors):
             "TLS connection failed: \(errors)"
         case .truncated:
             "the TLS connection ended without a close_notify"
+        case .backlogFull(let limit):
+            "more than \(limit) bytes are waiting for the TLS handshake"
         case .closed:
             "the TLS connection is closed"
         }

@@ -9,7 +9,7 @@ package struct CertificateRejection: Hashable, Sendable, CustomStringConvertible
         /// Outside its period of validity.
         case expired, notYetValid
         /// Another certificate than the pinned one.
-        case fingerprintMismatch(expected: CertificateFingerprint, received: CertificateFingerprint)
+        case fingerprintMismatch(expected: CertificateFingerprint, received: CertificateFingerprint?)
         /// The peer sent none.
         case missing
         /// Anything else; `code` is OpenSSL's `X509_V_ERR_…`.
