@@ -76,7 +76,8 @@ package struct BindingTransaction: Sendable {
             return .success(address)
         case .failure where unknown.isEmpty:
             self.state = .finished
-            return .failure(message.errorCode.map { .answered($0) } ?? .malformedAttribute(type: STUNAttributeType.errorCode))
+            return .failure(
+                message.errorCode.map { .answered($0) } ?? .malformedAttribute(type: STUNAttributeType.errorCode))
         case .success, .failure:
             self.state = .finished
             return .failure(.unknownAttributes(unknown))

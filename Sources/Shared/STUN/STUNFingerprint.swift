@@ -16,7 +16,9 @@ enum STUNFingerprint {
         guard value.readableBytes == 4, let claimed = value.getInteger(at: value.readerIndex, as: UInt32.self) else {
             return false
         }
-        return datagram.withUnsafeReadableBytes { self.value(over: UnsafeRawBufferPointer(rebasing: $0.prefix(offset))) }
+        return datagram.withUnsafeReadableBytes {
+            self.value(over: UnsafeRawBufferPointer(rebasing: $0.prefix(offset)))
+        }
             == claimed
     }
 }

@@ -44,7 +44,8 @@ extension STUNMessage {
     private var typeBits: UInt16 {
         let method = self.method.rawValue
         let kind = self.messageClass.rawValue
-        return (method & 0xF80) << 2 | (method & 0x070) << 1 | (method & 0x00F) | (kind & 0b10) << 7 | (kind & 0b01) << 4
+        return (method & 0xF80) << 2 | (method & 0x070) << 1 | (method & 0x00F) | (kind & 0b10) << 7 | (kind & 0b01)
+            << 4
     }
 }
 
