@@ -1,0 +1,111 @@
+package import AppProto
+package import Logging
+package import NIOCore
+package import TLS
+
+/// Keeps the control connection of an agent or a client up: connects, proves the secret, and connects again when it is lost.
+///
+/// Safe to use from anywhere; the work happens on `eventLoop`, where the delegate is called.
+package final class SignalClient: Sendable {
+    /// Where everything happens. An event loop of NIOPosix.
+    package let eventLoop: any EventLoop
+    private let core: NIOLoopBoundBox<SignalClientCore>
+
+    /// Checks what can be checked before the first attempt: throws a `TLSError` when the file of authorities is unusable.
+    package convenience init(
+        configuration: SignalClientConfiguration, eventLoop: any EventLoop, logger: Logger
+    ) throws(TLSError) {
+        // The context also shows, for QUIC, that the file of authorities can be used.
+        let verification: PeerVerification =
+            configuration.isInsecure
+            ? .insecure
+            : .certificateAuthorities(file: configuration.certificateAuthorityFile, serverName: configuration.url.host)
+        let tlsContext = configuration.url.scheme == .http ? nil : try TLSContext.client(verification: verification)
+        let connector: any SignalConnector & Sendable =
+            switch configuration.url.scheme {
+            case .quic:
+                QUICConnector(url: configuration.url, verification: verification)
+            case .https, .http:
+                WebSocketConnector(
+                    url: configuration.url, path: configuration.webSocketPath, software: configuration.software,
+                    tlsContext: tlsContext)
+            }
+        self.init(configuration: configuration, connector: connector, eventLoop: eventLoop, logger: logger)
+    }
+
+    init(
+        configuration: SignalClientConfiguration, connector: any SignalConnector & Sendable, eventLoop: any EventLoop,
+        logger: Logger
+    ) {
+        self.eventLoop = eventLoop
+        self.core = .makeBoxSendingValue(
+            SignalClientCore(
+                configuration: configuration, connector: connector, eventLoop: eventLoop, logger: logger),
+            eventLoop: eventLoop)
+    }
+
+    /// Sets who hears of everything; held until `run()` returns. On the event loop, before `run()`.
+    package func setDelegate(_ delegate: any SignalClientDelegate) {
+        self.core.value.delegate = delegate
+    }
+
+    /// Keeps the connection up until there is no point in it any more; call once. Network trouble, a server that is away and a
+    /// certificate that is not trusted do not end it. Cancelling the task stops it.
+    package func run() async -> SignalTerminal {
+        let promise = self.eventLoop.makePromise(of: SignalTerminal.self)
+        self.eventLoop.execute {
+            self.core.value.start(promise)
+        }
+        return await withTaskCancellationHandler {
+            do {
+                return try await promise.futureResult.get()
+            } catch {
+                return .stopped  // The event loop was shut down.
+            }
+        } onCancel: {
+            self.stop()
+        }
+    }
+
+    /// Says goodbye and lets `run()` return `.stopped`.
+    package func stop() {
+        self.eventLoop.execute {
+            self.core.value.stop()
+        }
+    }
+
+    /// Sends a request to the server. Fails with `SignalError`; without a connection at once.
+    package func request(_ body: Envelope.Body, timeout: TimeAmount = .seconds(10)) -> EventLoopFuture<Envelope.Body> {
+        if self.eventLoop.inEventLoop {
+            return self.core.value.request(body, timeout: timeout)
+        }
+        return self.eventLoop.flatSubmit {
+            self.core.value.request(body, timeout: timeout)
+        }
+    }
+
+    /// Sends an event to the server; without a connection it is dropped.
+    package func sendEvent(_ body: Envelope.Body) {
+        if self.eventLoop.inEventLoop {
+            self.core.value.sendEvent(body)
+        } else {
+            self.eventLoop.execute {
+                self.core.value.sendEvent(body)
+            }
+        }
+    }
+
+    /// What is known of the connection; nil while there is none. On the event loop.
+    package var session: SignalSession? {
+        self.core.value.session
+    }
+}
+
+extension SignalClientConfiguration {
+    fileprivate var webSocketPath: String {
+        switch self.role {
+        case .agent: self.url.webSocketPath(for: .agent)
+        case .client: self.url.webSocketPath(for: .client)
+        }
+    }
+}

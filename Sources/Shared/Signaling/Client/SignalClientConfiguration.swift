@@ -1,0 +1,43 @@
+package import NIOCore
+
+/// What a control connection is opened with.
+package struct SignalClientConfiguration: Sendable {
+    /// What this process is to the server.
+    package enum Role: Sendable {
+        /// An egress. `expireIn` is the length of the registration, counted from the first time the server takes it; nil: no end.
+        case agent(name: String, expireIn: TimeAmount?, labels: [String: String])
+        /// A user of agents.
+        case client
+    }
+
+    /// Where the server is.
+    package var url: ServerURL
+    /// What this process is to the server.
+    package var role: Role
+    /// The key of the shared secret.
+    package var key: SharedKey
+    /// Name and version of the program, `rtun-agent/0.1.0`.
+    package var software: String
+    /// A PEM file of authorities to trust; nil: the system's.
+    package var certificateAuthorityFile: String?
+    /// Accept any certificate of an `https` server; the handshake is bound to the connection instead.
+    package var httpsInsecure = false
+    /// Accept any certificate of a `quic` server; the handshake is bound to the connection instead.
+    package var quicInsecure = false
+
+    package init(url: ServerURL, role: Role, key: SharedKey, software: String) {
+        self.url = url
+        self.role = role
+        self.key = key
+        self.software = software
+    }
+
+    /// Whether the server's certificate goes unchecked.
+    var isInsecure: Bool {
+        switch self.url.scheme {
+        case .https: self.httpsInsecure
+        case .quic: self.quicInsecure
+        case .http: false
+        }
+    }
+}

@@ -1,0 +1,323 @@
+import AppProto
+import Logging
+import NIOCore
+
+/// The loop of a `SignalClient`: connect, prove, serve, wait, connect again. Belongs to its event loop.
+final class SignalClientCore {
+    private enum State {
+        case idle
+        /// `attempt` tells a link that comes after all from the one that is waited for.
+        case connecting(attempt: Int)
+        case proving(SignalInitiator)
+        case connected(SignalConnection, SignalSession, since: NIODeadline)
+        case waiting(Scheduled<Void>)
+        case ended
+    }
+
+    /// A connection that lived this long ends the backoff.
+    private static let livedAfter = TimeAmount.seconds(5)
+    /// How long the server's own `Goodbye EXPIRED` is waited for.
+    private static let expiryGrace = TimeAmount.seconds(2)
+
+    var delegate: (any SignalClientDelegate)?
+
+    private let configuration: SignalClientConfiguration
+    private let connector: any SignalConnector
+    private let eventLoop: any EventLoop
+    private let logger: Logger
+    private let timing: SignalConnection.Timing
+    private var state = State.idle
+    private var attempts = 0
+    private var backoff = ReconnectBackoff()
+    private var generator = SystemRandomNumberGenerator()
+    private var completion: EventLoopPromise<SignalTerminal>?
+    /// Causes of failure that a warning has been written about since the last connection.
+    private var warnedCauses: Set<String> = []
+    private var resumeToken: [UInt8] = []
+    /// When the registration ends; nil before the server has taken it for the first time, and without an end.
+    private var expiry: NIODeadline?
+    private var expiryTimer: Scheduled<Void>?
+
+    init(
+        configuration: SignalClientConfiguration, connector: any SignalConnector, eventLoop: any EventLoop,
+        logger: Logger, timing: SignalConnection.Timing = SignalConnection.Timing()
+    ) {
+        self.configuration = configuration
+        self.connector = connector
+        self.eventLoop = eventLoop
+        self.logger = logger
+        self.timing = timing
+    }
+
+    /// Begins. `completion` is told how it ended.
+    func start(_ completion: EventLoopPromise<SignalTerminal>) {
+        guard case .idle = self.state else {
+            // Stopped before it began.
+            return completion.succeed(.stopped)
+        }
+        self.completion = completion
+        self.connect()
+    }
+
+    func stop() {
+        if case .connected(let connection, _, _) = self.state {
+            connection.delegate = nil
+            connection.close(Goodbye(code: .shutdown, reason: "\(self.configuration.software) stops"))
+        }
+        self.end(.stopped)
+    }
+
+    var session: SignalSession? {
+        guard case .connected(_, let session, _) = self.state else { return nil }
+        return session
+    }
+
+    func request(_ body: Envelope.Body, timeout: TimeAmount) -> EventLoopFuture<Envelope.Body> {
+        guard case .connected(let connection, _, _) = self.state else {
+            return self.eventLoop.makeFailedFuture(SignalError.notConnected)
+        }
+        return connection.request(body, timeout: timeout)
+    }
+
+    func sendEvent(_ body: Envelope.Body) {
+        guard case .connected(let connection, _, _) = self.state else { return }
+        connection.sendEvent(body)
+    }
+
+    // MARK: One attempt
+
+    private func connect() {
+        self.attempts += 1
+        let attempt = self.attempts
+        self.state = .connecting(attempt: attempt)
+        self.connector.connect(on: self.eventLoop) { result in
+            guard case .connecting(attempt) = self.state else {
+                if case .success(let link) = result { link.close() }
+                return
+            }
+            switch result {
+            case .success(let link): self.prove(on: link)
+            case .failure(let error): self.attemptFailed(error)
+            }
+        }
+    }
+
+    private func prove(on link: any SignalLink) {
+        let handshake = ClientHandshake(
+            key: self.configuration.key, transport: self.transport(of: link), agent: self.registration,
+            software: self.configuration.software)
+        let initiator = SignalInitiator(link: link, handshake: handshake, timing: self.timing) { result in
+            switch result {
+            case .success((let connection, let welcome)):
+                self.connected(connection, welcome)
+            case .failure(.handshake(let error)):
+                self.handshakeFailed(error)
+            case .failure(.linkClosed(let error)):
+                self.attemptFailed(.disconnected(error.map { "\($0)" } ?? "the server closed it"))
+            }
+        }
+        self.state = .proving(initiator)
+        initiator.start()
+    }
+
+    private func transport(of link: any SignalLink) -> ClientHandshake.Transport {
+        if self.configuration.url.scheme == .http { return .plain }
+        return self.configuration.isInsecure
+            ? .uncheckedTLS(exporter: link.channelBinding) : .verifiedTLS(exporter: link.channelBinding)
+    }
+
+    private var registration: AgentRegistration? {
+        guard case .agent(let name, let expireIn, let labels) = self.configuration.role else { return nil }
+        let remaining = self.expiry.map { $0 - self.eventLoop.now } ?? expireIn
+        return AgentRegistration(
+            name: name, expireInMilliseconds: remaining.map(\.milliseconds) ?? 0, labels: labels,
+            resumeToken: self.resumeToken)
+    }
+
+    private func connected(_ connection: SignalConnection, _ welcome: Welcome) {
+        let link = connection.link
+        let session = SignalSession(
+            welcome: welcome, localAddress: link.localAddress, remoteAddress: link.remoteAddress)
+        self.state = .connected(connection, session, since: self.eventLoop.now)
+        self.warnedCauses = []
+        self.resumeToken = welcome.resumeToken
+        self.startExpiry()
+        var metadata = self.eventMetadata("signal.connected")
+        metadata["remote"] = link.remoteAddress.map { "\($0.authority)" }
+        metadata["instance"] = welcome.instanceID.map { "\($0)" }
+        self.logger.info("connected to the server", metadata: metadata)
+        self.delegate?.signalConnected(session)
+        connection.delegate = self
+        connection.start()
+    }
+
+    private func eventMetadata(_ event: String) -> Logger.Metadata {
+        ["event": "\(event)", "server": "\(self.configuration.url)"]
+    }
+
+    // MARK: Trouble
+
+    private func handshakeFailed(_ error: HandshakeError) {
+        switch error {
+        case .refused(let goodbye):
+            if let terminal = self.terminal(for: goodbye) {
+                self.end(terminal)
+            } else {
+                self.attemptFailed(.turnedAway("\(SignalCloseReason.goodbye(goodbye))"))
+            }
+        case .proofFailed:
+            self.end(
+                .refused(
+                    detail: """
+                        refused \(self.configuration.url): the server could not prove that it knows the shared secret; \
+                        either it has another secret (check --secret), or somebody sits in between
+                        """))
+        case .bindingUnavailable(let detail):
+            self.end(
+                .refused(
+                    detail: """
+                        refused \(self.configuration.url): the handshake cannot be bound to the connection, so somebody \
+                        could sit in between: \(detail)
+                        """))
+        case .versionMismatch:
+            self.attemptFailed(.turnedAway("\(error)"))
+        case .protocolViolation(let detail):
+            self.attemptFailed(.notAServer(detail))
+        case .timedOut:
+            self.attemptFailed(.timedOut(.handshake))
+        }
+    }
+
+    /// nil: it can pass.
+    private func terminal(for goodbye: Goodbye) -> SignalTerminal? {
+        let words = goodbye.reason.isEmpty ? "" : " (\(goodbye.reason))"
+        switch goodbye.code {
+        case .auth:
+            let hint =
+                self.configuration.isInsecure
+                ? "the secret is wrong (check --secret), or somebody sits in between and shows a certificate of their own"
+                : "the secret is wrong (check --secret), or somebody sits in between"
+            return .refused(detail: "refused by \(self.configuration.url)\(words): \(hint)")
+        case .binding:
+            return .refused(
+                detail: """
+                    refused by \(self.configuration.url)\(words): the handshake is bound to another connection than the \
+                    server's; a proxy that terminates TLS, or somebody else, sits in between
+                    """)
+        case .replaced:
+            return .replaced(name: self.agentName)
+        case .expired:
+            return .expired(name: self.agentName)
+        case .unspecified, .version, .badRequest, .shutdown, .limit:
+            return nil
+        }
+    }
+
+    private var agentName: String {
+        guard case .agent(let name, _, _) = self.configuration.role else { return "" }
+        return name
+    }
+
+    private func attemptFailed(_ error: SignalConnectError) {
+        let wait = self.retryLater()
+        var metadata: Logger.Metadata = ["server": "\(self.configuration.url)", "retry_in_ms": "\(wait.milliseconds)"]
+        metadata["error"] = "\(error)"
+        // The first of its kind is worth a person's attention; the rest says nothing new.
+        guard self.warnedCauses.insert(error.cause).inserted else {
+            self.logger.debug("still no connection to the server", metadata: metadata)
+            return
+        }
+        metadata["advice"] = error.advice.map { "\($0)" }
+        self.logger.warning("no connection to the server, going on trying", metadata: metadata)
+    }
+
+    private func retryLater() -> TimeAmount {
+        let wait = self.backoff.next(using: &self.generator)
+        self.state = .waiting(self.eventLoop.assumeIsolated().scheduleTask(in: wait) { self.connect() })
+        return wait
+    }
+
+    // MARK: Expiry
+
+    /// The clock starts when the server has taken the registration for the first time.
+    private func startExpiry() {
+        guard self.expiry == nil, case .agent(_, let expireIn?, _) = self.configuration.role else { return }
+        let expiry = self.eventLoop.now + expireIn
+        self.expiry = expiry
+        self.armExpiryTimer(expiry)
+    }
+
+    private func armExpiryTimer(_ deadline: NIODeadline) {
+        self.expiryTimer = self.eventLoop.assumeIsolated().scheduleTask(deadline: deadline) {
+            // The server says so itself when it can be heard.
+            if case .connected = self.state, let expiry = self.expiry, deadline == expiry {
+                return self.armExpiryTimer(expiry + Self.expiryGrace)
+            }
+            self.end(.expired(name: self.agentName))
+        }
+    }
+
+    // MARK: The end
+
+    private func end(_ terminal: SignalTerminal) {
+        switch self.state {
+        case .ended:
+            return
+        case .idle, .connecting:
+            break
+        case .proving(let initiator):
+            initiator.cancel()
+        case .connected(let connection, _, _):
+            connection.delegate = nil
+            connection.close()
+        case .waiting(let retry):
+            retry.cancel()
+        }
+        self.state = .ended
+        self.expiryTimer?.cancel()
+        self.expiryTimer = nil
+        self.delegate = nil
+        self.completion?.succeed(terminal)
+        self.completion = nil
+    }
+}
+
+@available(*, unavailable)
+extension SignalClientCore: Sendable {}
+
+extension SignalClientCore: SignalConnectionDelegate {
+    func connection(_ connection: SignalConnection, received request: SignalRequest) {
+        if let delegate = self.delegate {
+            delegate.signalReceived(request)
+        } else {
+            request.failUnsupported()
+        }
+    }
+
+    func connection(_ connection: SignalConnection, receivedEvent event: Envelope.Body) {
+        self.delegate?.signalReceived(event: event)
+    }
+
+    func connectionClosed(_ connection: SignalConnection, reason: SignalCloseReason) {
+        guard case .connected(_, _, let since) = self.state else { return }
+        if case .goodbye(let goodbye) = reason, let terminal = self.terminal(for: goodbye) {
+            return self.end(terminal)
+        }
+        if self.eventLoop.now - since >= Self.livedAfter {
+            self.backoff.reset()
+        }
+        let wait = self.retryLater()
+        var metadata = self.eventMetadata("signal.lost")
+        metadata["reason"] = "\(reason)"
+        metadata["retry_in_ms"] = "\(wait.milliseconds)"
+        self.logger.warning("lost the connection to the server", metadata: metadata)
+        self.delegate?.signalLost()
+    }
+}
+
+extension TimeAmount {
+    /// Whole milliseconds, rounded up; nothing below 1.
+    fileprivate var milliseconds: UInt64 {
+        UInt64(max(1, (self.nanoseconds + 999_999) / 1_000_000))
+    }
+}

@@ -1,0 +1,17 @@
+package import AppProto
+package import NIOCore
+
+/// What is known of a control connection that has come up.
+package struct SignalSession: Sendable {
+    /// What the server said at the end of the handshake.
+    package let welcome: Welcome
+    /// This end of the connection.
+    package let localAddress: SocketAddress?
+    /// The server, as it was reached: its UDP port of the same number answers STUN.
+    package let remoteAddress: SocketAddress?
+
+    /// Whether the server was reached over loopback: then everything is on one machine.
+    package var serverIsLoopback: Bool {
+        self.remoteAddress?.isLoopback ?? false
+    }
+}

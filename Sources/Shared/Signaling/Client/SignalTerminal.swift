@@ -1,0 +1,24 @@
+/// Why a `SignalClient` gave up for good.
+package enum SignalTerminal: Error, Hashable, Sendable, CustomStringConvertible {
+    /// The shared secret is wrong, or somebody sits in between. `detail` says who found out and how.
+    case refused(detail: String)
+    /// A newer agent registered under the same name.
+    case replaced(name: String)
+    /// The time of the registration is over.
+    case expired(name: String)
+    /// `stop()` was called, or the task of `run()` cancelled.
+    case stopped
+
+    package var description: String {
+        switch self {
+        case .refused(let detail):
+            detail
+        case .replaced(let name):
+            "replaced: another agent has registered under the name \"\(name)\"; give each agent a name of its own with --agent"
+        case .expired(let name):
+            "the registration of agent \"\(name)\" has expired"
+        case .stopped:
+            "stopped"
+        }
+    }
+}

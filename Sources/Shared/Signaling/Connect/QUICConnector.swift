@@ -1,0 +1,146 @@
+import NIOCore
+import NIOPosix
+import QUIC
+import TLS
+
+/// Opens control connections over QUIC: resolves the host, and tries its addresses, the next one when one has failed or has
+/// not answered for a moment (RFC 8305 section 5).
+struct QUICConnector: SignalConnector {
+    let url: ServerURL
+    let configuration: QUICConfiguration
+
+    init(url: ServerURL, verification: PeerVerification) {
+        self.url = url
+        var configuration = QUICConfiguration(
+            applicationProtocol: SignalLinkLimits.quicApplicationProtocol, identity: nil, verification: verification)
+        configuration.keepAliveInterval = .seconds(2)
+        configuration.handshakeTimeout = SignalConnectError.stepTimeout
+        configuration.maxConcurrentStreams = 0
+        self.configuration = configuration
+    }
+
+    func connect(
+        on eventLoop: any EventLoop, completion: @escaping (Result<any SignalLink, SignalConnectError>) -> Void
+    ) {
+        let configuration = self.configuration
+        let url = self.url
+        HostResolver.resolve(host: url.host, port: url.port, on: eventLoop).assumeIsolated().whenComplete { result in
+            switch result {
+            case .success(let addresses):
+                QUICRace(
+                    addresses: addresses, configuration: configuration, url: url, eventLoop: eventLoop,
+                    completion: completion
+                ).startNext()
+            case .failure(let error as SignalConnectError):
+                completion(.failure(error))
+            case .failure(let error):
+                completion(.failure(.unresolved(host: url.host, reason: "\(error)")))
+            }
+        }
+    }
+}
+
+/// Several attempts of which the first to succeed counts.
+private final class QUICRace {
+    /// RFC 8305 section 5: Connection Attempt Delay.
+    private static let delay = TimeAmount.milliseconds(250)
+
+    private let configuration: QUICConfiguration
+    private let url: ServerURL
+    private let eventLoop: any EventLoop
+    private var addresses: ArraySlice<SocketAddress>
+    private var running = 0
+    private var failures: [(address: SocketAddress, error: any Error)] = []
+    private var nextAttempt: Scheduled<Void>?
+    private var completion: ((Result<any SignalLink, SignalConnectError>) -> Void)?
+
+    init(
+        addresses: [SocketAddress], configuration: QUICConfiguration, url: ServerURL, eventLoop: any EventLoop,
+        completion: @escaping (Result<any SignalLink, SignalConnectError>) -> Void
+    ) {
+        self.addresses = addresses[...]
+        self.configuration = configuration
+        self.url = url
+        self.eventLoop = eventLoop
+        self.completion = completion
+    }
+
+    func startNext() {
+        self.nextAttempt?.cancel()
+        self.nextAttempt = nil
+        guard self.completion != nil, let address = self.addresses.popFirst() else { return }
+        self.running += 1
+        QUICClient.connect(to: address, configuration: self.configuration, eventLoop: self.eventLoop)
+            .assumeIsolated().whenComplete { result in
+                self.running -= 1
+                switch result {
+                case .success(let connection): self.succeeded(connection.value)
+                case .failure(let error): self.failed(address, error)
+                }
+            }
+        if !self.addresses.isEmpty {
+            self.nextAttempt = self.eventLoop.assumeIsolated().scheduleTask(in: Self.delay) { self.startNext() }
+        }
+    }
+
+    private func succeeded(_ connection: QUICClientConnection) {
+        guard self.completion != nil else {
+            return connection.session.close(code: 0, reason: "another address was faster")
+        }
+        do throws(QUICError) {
+            let stream = try connection.session.openStream()
+            let link = QUICLink(
+                session: connection.session, stream: stream, localAddress: connection.localAddress,
+                remoteAddress: connection.remoteAddress)
+            stream.write(SignalRecordDecoder.emptyRecord)
+            self.complete(.success(link))
+        } catch {
+            connection.session.close(code: 0, reason: "\(error)")
+            self.failed(connection.remoteAddress, error)
+        }
+    }
+
+    private func failed(_ address: SocketAddress, _ error: any Error) {
+        self.failures.append((address, error))
+        if !self.addresses.isEmpty {
+            self.startNext()
+        } else if self.running == 0 {
+            self.complete(.failure(self.verdict))
+        }
+    }
+
+    private func complete(_ result: Result<any SignalLink, SignalConnectError>) {
+        self.nextAttempt?.cancel()
+        self.nextAttempt = nil
+        let completion = self.completion
+        self.completion = nil
+        completion?(result)
+    }
+
+    /// The most telling of the failures: a server that answered tells more than an address that did not.
+    private var verdict: SignalConnectError {
+        for failure in self.failures {
+            switch failure.error {
+            case QUICCloseReason.untrusted(let rejection):
+                return .untrusted(rejection, scheme: self.url.scheme)
+            case QUICCloseReason.peerAlert, QUICCloseReason.versionNegotiationFailed:
+                return .notAServer("\(failure.error)")
+            case QUICCloseReason.peer, QUICCloseReason.peerTransport, QUICCloseReason.handshakeFailed,
+                QUICCloseReason.transport, is QUICError:
+                return .secureChannel("the QUIC connection failed: \(failure.error)")
+            default:
+                break
+            }
+        }
+        return .unreachable(
+            self.failures.map { SignalConnectError.Attempt(address: $0.address.authority, reason: Self.words(for: $0.error)) })
+    }
+
+    private static func words(for error: any Error) -> String {
+        switch error {
+        case QUICCloseReason.handshakeTimedOut, QUICCloseReason.idleTimedOut: "no answer"
+        case let error as IOError: error.words
+        default: "\(error)"
+        }
+    }
+}

@@ -1,0 +1,150 @@
+package import NIOCore
+package import QUIC
+
+/// A control connection over the first bidirectional stream of a QUIC connection, each message with its length in front.
+///
+/// `QUICConnector` makes the client's, `QUICLinkAcceptor` the server's.
+package final class QUICLink: SignalLink {
+    private enum State {
+        case open
+        /// Our direction is finished; the connection is closed when the peer's is, or when the timer fires.
+        case closing(timer: Scheduled<Void>)
+        case closed
+    }
+
+    package let localAddress: SocketAddress?
+    package let remoteAddress: SocketAddress?
+    package var delegate: (any SignalLinkDelegate)? {
+        get { self.outlet.delegate }
+        set {
+            self.outlet.delegate = newValue
+            self.outlet.deliverAll(from: self)
+        }
+    }
+
+    private let session: QUICSession
+    private let stream: QUICStream
+    private let outlet = SignalLinkOutlet()
+    private var decoder = SignalRecordDecoder()
+    private var state = State.open
+
+    /// Takes over a stream and the connection it is on.
+    init(session: QUICSession, stream: QUICStream, localAddress: SocketAddress?, remoteAddress: SocketAddress?) {
+        self.session = session
+        self.stream = stream
+        self.localAddress = localAddress
+        self.remoteAddress = remoteAddress
+        stream.delegate = self
+        session.delegate = self
+    }
+
+    package var eventLoop: any EventLoop { self.session.eventLoop }
+
+    package var channelBinding: [UInt8]? { self.session.channelBinding }
+
+    package var lastReceived: NIODeadline { self.session.lastReceived }
+
+    package var pendingBytes: Int { self.stream.unsentBytes }
+
+    package func send(_ message: ByteBuffer) {
+        guard case .open = self.state else { return }
+        let pending = self.pendingBytes + message.readableBytes
+        guard pending <= SignalLinkLimits.maximumPendingBytes else {
+            // Told later: nobody expects to hear of the end from inside `send`.
+            self.eventLoop.assumeIsolated().execute {
+                guard case .open = self.state else { return }
+                self.fail(SignalLinkError.peerNotReading(pendingBytes: pending))
+            }
+            return
+        }
+        self.stream.write(SignalRecordDecoder.record(message))
+    }
+
+    package func close() {
+        self.outlet.close()
+        guard case .open = self.state else { return }
+        self.stream.finish()
+        let timer = self.eventLoop.assumeIsolated().scheduleTask(in: SignalLinkLimits.closeTimeout) {
+            self.closeSession(reason: "")
+        }
+        self.state = .closing(timer: timer)
+    }
+
+    private func closeSession(reason: String) {
+        if case .closing(let timer) = self.state {
+            timer.cancel()
+        }
+        self.state = .closed
+        self.session.close(code: 0, reason: reason)
+    }
+
+    private func fail(_ error: SignalLinkError) {
+        self.closeSession(reason: "\(error)")
+        self.outlet.end(error: error, of: self)
+    }
+}
+
+@available(*, unavailable)
+extension QUICLink: Sendable {}
+
+// MARK: - The stream
+
+extension QUICLink: QUICStreamDelegate {
+    package func stream(_ stream: QUICStream, received bytes: ByteBuffer) {
+        stream.consume(bytes.readableBytes)
+        guard case .open = self.state else { return }
+        self.decoder.append(bytes)
+        do throws(SignalLinkError) {
+            while case .open = self.state, let message = try self.decoder.next() {
+                if !self.outlet.deliver(message, from: self) {
+                    throw .framing("too many messages before the handshake")
+                }
+            }
+        } catch {
+            self.fail(error)
+        }
+    }
+
+    package func streamFinished(_ stream: QUICStream) {
+        self.closeSession(reason: "")
+        self.outlet.end(error: self.decoder.isMidRecord ? SignalLinkError.truncated : nil, of: self)
+    }
+
+    package func stream(_ stream: QUICStream, resetWith code: UInt64) {
+        self.fail(.truncated)
+    }
+
+    package func stream(_ stream: QUICStream, stoppedWith code: UInt64) {
+        self.fail(.truncated)
+    }
+
+    package func streamBecameWritable(_ stream: QUICStream) {
+        self.delegate?.linkBecameWritable(self)
+    }
+
+    package func streamClosed(_ stream: QUICStream, reason: QUICCloseReason?) {
+        self.closeSession(reason: "")
+        switch reason {
+        case nil, .peer(code: 0, reason: ""):
+            self.outlet.end(error: nil, of: self)
+        case let reason?:
+            self.outlet.end(error: reason, of: self)
+        }
+    }
+}
+
+// MARK: - The connection
+
+extension QUICLink: QUICSessionDelegate {
+    package func sessionHandshakeCompleted(_ session: QUICSession) {}
+
+    package func session(_ session: QUICSession, streamOpened stream: QUICStream) {
+        // One stream is all there is.
+        stream.reset(code: 0)
+        stream.stopSending(code: 0)
+    }
+
+    package func session(_ session: QUICSession, closed reason: QUICCloseReason) {
+        // The stream has told already.
+    }
+}

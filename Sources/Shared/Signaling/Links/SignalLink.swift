@@ -1,0 +1,78 @@
+package import NIOCore
+
+/// One control connection below the messages: carries them whole and in order, whatever the transport.
+///
+/// A link belongs to its event loop; every member is used there only. What arrives before a delegate is set is kept
+/// for it. After `close()` the delegate hears nothing more.
+package protocol SignalLink: AnyObject {
+    /// Where the link lives.
+    var eventLoop: any EventLoop { get }
+    /// This end's address; nil when the transport does not know it.
+    var localAddress: SocketAddress? { get }
+    /// The other end's address; nil when the transport does not know it.
+    var remoteAddress: SocketAddress? { get }
+    /// The TLS exporter value that ties the handshake to this connection (RFC 9266), 32 bytes; nil without TLS.
+    var channelBinding: [UInt8]? { get }
+    /// Who hears of messages and of the end. Held strongly until the link has closed.
+    var delegate: (any SignalLinkDelegate)? { get set }
+    /// Bytes handed to `send` that have not left the process yet.
+    var pendingBytes: Int { get }
+    /// When the last byte came in (any byte: a part of a message counts).
+    var lastReceived: NIODeadline { get }
+    /// Sends one message of 1…`SignalLinkLimits.maximumMessageSize` bytes. A peer that leaves more than
+    /// `SignalLinkLimits.maximumPendingBytes` unread loses the link. Without effect once closed.
+    func send(_ message: ByteBuffer)
+    /// Sends what is pending, as far as the peer takes it within `SignalLinkLimits.closeTimeout`, and closes.
+    func close()
+}
+
+/// Who hears of a link's messages and of its end.
+package protocol SignalLinkDelegate: AnyObject {
+    /// One whole message arrived.
+    func link(_ link: any SignalLink, received message: ByteBuffer)
+    /// The link is gone, for a reason other than a call of `close()`. `error` is nil when the peer closed it in order.
+    func linkClosed(_ link: any SignalLink, error: (any Error)?)
+    /// What was pending has gone out far enough for more to be sent.
+    func linkBecameWritable(_ link: any SignalLink)
+}
+
+extension SignalLinkDelegate {
+    package func linkBecameWritable(_ link: any SignalLink) {}
+}
+
+/// What both transports agree on.
+package enum SignalLinkLimits {
+    /// The largest message, in bytes.
+    package static let maximumMessageSize = 256 * 1024
+    /// How much a peer may leave unread before the link is closed, in bytes.
+    package static let maximumPendingBytes = 1024 * 1024
+    /// How long a closing link waits for the peer to take what is pending.
+    package static let closeTimeout = TimeAmount.seconds(1)
+    /// The ALPN of signalling over QUIC.
+    package static let quicApplicationProtocol = "rtun/1"
+}
+
+/// Why a link ended or a message could not be sent.
+package enum SignalLinkError: Error, Hashable, CustomStringConvertible {
+    /// The peer sent a message larger than the limit.
+    case messageTooLarge
+    /// The peer sent something that is not of this transport's framing.
+    case framing(String)
+    /// The peer does not read: too much is waiting for it.
+    case peerNotReading(pendingBytes: Int)
+    /// The connection ended without the transport's own farewell: the process or the network died.
+    case truncated
+
+    package var description: String {
+        switch self {
+        case .messageTooLarge:
+            "a message of more than \(SignalLinkLimits.maximumMessageSize) bytes arrived"
+        case .framing(let problem):
+            "the peer broke the framing: \(problem)"
+        case .peerNotReading(let pendingBytes):
+            "the peer does not read: \(pendingBytes) bytes wait for it"
+        case .truncated:
+            "the connection ended without a farewell"
+        }
+    }
+}
