@@ -1,6 +1,7 @@
 /// One attribute of a STUN message, decoded (RFC 8489 section 14, RFC 8445 section 16.1).
 ///
-/// MESSAGE-INTEGRITY and FINGERPRINT are not here: they are made while a message is encoded and judged while one is decoded.
+/// MESSAGE-INTEGRITY and FINGERPRINT are not here: they are made while a message is encoded and
+/// judged while one is decoded.
 package enum STUNAttribute: Hashable, Sendable {
     case mappedAddress(TransportAddress)
     case xorMappedAddress(TransportAddress)

@@ -42,7 +42,8 @@ package struct STUNMessage: Hashable, Sendable {
     /// The largest message that we look at, in bytes. RFC 8489 section 6.1 wants messages to fit the path's MTU.
     package static let maximumLength = 2048
 
-    /// Whether a datagram is STUN as opposed to QUIC or DTLS (RFC 9443): first byte 0...3, and the magic cookie.
+    /// Whether a datagram is STUN as opposed to QUIC or DTLS: first byte 0...3, which leaves room for methods up to 0xFF
+    /// (RFC 9443 section 3), and the magic cookie.
     package static func isSTUN(_ datagram: ByteBuffer) -> Bool {
         guard datagram.readableBytes >= self.headerLength,
             let first = datagram.getInteger(at: datagram.readerIndex, as: UInt8.self), first <= 3,

@@ -28,7 +28,7 @@ package struct TransportAddress: Hashable, Sendable {
         self.port = port
     }
 
-    /// An IPv6 address as two halves in host byte order. IPv4-mapped addresses stay IPv6 here: what a message says is kept.
+    /// An IPv6 address as two halves in host byte order. IPv4-mapped addresses stay IPv6: what a message says is kept.
     package init(ipv6 high: UInt64, _ low: UInt64, port: UInt16) {
         self.family = .ipv6
         self.high = high
