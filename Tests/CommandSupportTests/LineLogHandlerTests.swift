@@ -1,0 +1,87 @@
+import Foundation
+import Glibc
+import Logging
+import Testing
+
+@testable import CommandSupport
+
+@Suite struct LineLogHandlerTests {
+    private static let time = LogTimestamp(timespec(tv_sec: 1_795_470_291, tv_nsec: 7_900_000))
+
+    private func line(
+        _ format: LogFormat, _ message: String, _ metadata: Logger.Metadata, level: Logger.Level = .info
+    ) -> String {
+        LineLogHandler(level: .info, format: format, output: LogOutput())
+            .line(time: Self.time, level: level, message: message, metadata: metadata)
+    }
+
+    @Test func `a text line has the event first and the other keys sorted`() {
+        let line = self.line(
+            .text, "peer connected",
+            ["rtt_ms": "\(12)", "event": "peer.connected", "path": "direct", "remote": "192.0.2.1:4433"])
+        #expect(
+            line == "2026-11-23T21:44:51.007Z info peer connected event=peer.connected path=direct remote=192.0.2.1:4433 rtt_ms=12"
+        )
+    }
+
+    @Test func `a warning is called warn`() {
+        #expect(self.line(.text, "x", [:], level: .warning) == "2026-11-23T21:44:51.007Z warn x")
+    }
+
+    @Test(arguments: [
+        ("plain", "plain"),
+        ("", "\"\""),
+        ("two words", "\"two words\""),
+        ("a=b", "\"a=b\""),
+        ("say \"hi\"", #""say \"hi\"""#),
+        (#"back\slash"#, #""back\\slash""#),
+        ("Büro", "\"Büro\""),
+        ("a\nevent=forged", #""a\nevent=forged""#),
+        ("\u{1B}[2J", #""\u{1b}[2J""#),
+        ("a\r\tb", #""a\r\tb""#),
+        ("\u{202E}gnp", #""\u{202e}gnp""#),
+        ("\u{2028}\u{85}\u{0}", #""\u{2028}\u{85}\u{0}""#),
+    ])
+    func `hostile values cannot forge lines or keys`(value: String, written: String) {
+        #expect(self.line(.text, "m", ["k": "\(value)"]) == "2026-11-23T21:44:51.007Z info m k=\(written)")
+    }
+
+    @Test func `a hostile message stays on its line`() {
+        #expect(self.line(.text, "a\nb\u{1B}[0m", [:]).hasSuffix(#" info a\nb\u{1b}[0m"#))
+    }
+
+    @Test func `a JSON line reads back`() throws {
+        let line = self.line(
+            .json, "quote \" back \\ line \n escape \u{1B} 💡 \u{1F3F4}\u{E0067}",
+            ["event": "x.y", "n": .stringConvertible(7), "on": .stringConvertible(true), "list": ["a", "b"], "map": ["k": "v"]])
+        #expect(!line.contains("\n"))
+        #expect(line.hasPrefix(#"{"time":"2026-11-23T21:44:51.007Z","level":"info","message":"#))
+        let object = try #require(try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any])
+        #expect(object["message"] as? String == "quote \" back \\ line \n escape \u{1B} 💡 \u{1F3F4}\u{E0067}")
+        #expect(object["event"] as? String == "x.y")
+        #expect(object["n"] as? Int == 7)
+        #expect(object["on"] as? Bool == true)
+        #expect(object["list"] as? [String] == ["a", "b"])
+        #expect(object["map"] as? [String: String] == ["k": "v"])
+    }
+
+    @Test func `a rotated file is opened anew`() throws {
+        let path = FileManager.default.temporaryDirectory.appending(path: "rtun-log-\(UUID())").path
+        let log = try LoggingOptions.parse(["--log-file", path, "--log-level", "warn"]).open(program: "test")
+        log.logger.info("left out")
+        log.logger.warning("first", metadata: ["event": "e"])
+        try FileManager.default.moveItem(atPath: path, toPath: path + ".1")
+        log.reopen()
+        log.logger.error("second")
+        #expect(try String(contentsOfFile: path + ".1", encoding: .utf8).hasSuffix("Z warn first event=e\n"))
+        #expect(try String(contentsOfFile: path, encoding: .utf8).hasSuffix("Z error second\n"))
+        try FileManager.default.removeItem(atPath: path)
+        try FileManager.default.removeItem(atPath: path + ".1")
+    }
+
+    @Test func `a log file that cannot be opened ends the program with 69`() throws {
+        let options = try LoggingOptions.parse(["--log-file", "/nonexistent/rtun.log"])
+        let error = #expect(throws: ProgramError.self) { try options.open(program: "test") }
+        #expect(error == ProgramError(.unavailable, "cannot open the log file /nonexistent/rtun.log: no such file or directory"))
+    }
+}

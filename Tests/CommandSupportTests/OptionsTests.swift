@@ -1,0 +1,37 @@
+import ArgumentParser
+import Testing
+
+@testable import CommandSupport
+
+@Suite struct OptionsTests {
+    @Test func `STUN servers and interfaces are repeatable`() throws {
+        let options = try PeerOptions.parse([
+            "--stun", "stun.example.org", "--stun", "[::1]:3479", "--p2p-interface", "eth0", "--p2p-interface", "wg0",
+        ])
+        #expect(options.stunServers == [HostPort(host: "stun.example.org", port: 3478), HostPort(host: "::1", port: 3479)])
+        #expect(options.interfaces == ["eth0", "wg0"])
+        #expect(options.pathChoice == .auto)
+    }
+
+    @Test(arguments: [
+        (["--p2p", "bridge"], "this version has no bridge; use auto or direct"),
+        (["--p2p", "x"], "expected auto or direct"),
+        (["--stun", "::1"], "write the IPv6 address"),
+    ])
+    func `a refused value is explained`(arguments: [String], words: String) {
+        let error = #expect(throws: (any Error).self) { try PeerOptions.parse(arguments) }
+        #expect(error.map { PeerOptions.message(for: $0).contains(words) } == true)
+    }
+
+    @Test func `a server's URL and the checking of its certificate are read`() throws {
+        let options = try ServerConnectionOptions.parse(["quic://127.0.0.1:8888", "--quic-insecure", "--ca-cert", "ca.pem"])
+        #expect(options.url == "quic://127.0.0.1:8888")
+        #expect(options.quicInsecure && !options.httpsInsecure)
+        #expect(options.caCertificate == "ca.pem")
+    }
+
+    @Test func `the ready line keeps its fields in order and on one line`() {
+        let line = ReadyLine(program: "rtun-agent", ["agent": "my agent\n", "instance": "00ff"])
+        #expect(line.text == #"rtun-agent ready agent="my agent\n" instance=00ff"#)
+    }
+}

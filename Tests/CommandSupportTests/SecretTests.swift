@@ -1,0 +1,84 @@
+import Foundation
+import Testing
+
+@testable import CommandSupport
+
+@Suite struct SecretTests {
+    private let directory: URL
+
+    init() throws {
+        self.directory = FileManager.default.temporaryDirectory.appending(path: "rtun-secret-\(UUID())")
+        try FileManager.default.createDirectory(at: self.directory, withIntermediateDirectories: true)
+    }
+
+    private func file(_ contents: String) throws -> String {
+        let url = self.directory.appending(path: UUID().uuidString)
+        try Data(contents.utf8).write(to: url)
+        return url.path
+    }
+
+    private func load(_ arguments: [String], _ environment: [String: String] = [:]) throws -> String {
+        let secret = try SecretOptions.parse(arguments).load(environment: { environment[$0] })
+        return String(decoding: secret.bytes, as: UTF8.self)
+    }
+
+    @Test func `the option wins over the environment`() throws {
+        #expect(try self.load(["--secret", "a"], ["RTUN_SECRET": "b"]) == "a")
+        #expect(try self.load([], ["RTUN_SECRET": "b"]) == "b")
+    }
+
+    @Test func `the file's last line break, and no more, is stripped`() throws {
+        #expect(try self.load(["--secret-file", self.file("sec\n123\n")], ["RTUN_SECRET": "b"]) == "sec\n123")
+        #expect(try self.load(["--secret-file", self.file(" sec123 \n\n")]) == " sec123 \n")
+    }
+
+    @Test func `no secret is refused with what to do`() {
+        let error = #expect(throws: ProgramError.self) { try self.load([]) }
+        #expect(error?.status == .usage)
+        #expect(error?.message.contains("--secret-file") == true)
+        #expect(error?.message.contains("RTUN_SECRET") == true)
+    }
+
+    @Test func `an empty secret is refused, wherever it comes from`() throws {
+        let empty = try self.file("\n")
+        for (arguments, environment) in [
+            (["--secret", ""], [:]), ([], ["RTUN_SECRET": ""]), (["--secret-file", empty], [:]),
+        ] as [([String], [String: String])] {
+            let error = #expect(throws: ProgramError.self) { try self.load(arguments, environment) }
+            #expect(error?.status == .usage)
+        }
+    }
+
+    @Test func `a file that cannot be read is named`() throws {
+        let path = self.directory.appending(path: "missing").path
+        let error = #expect(throws: ProgramError.self) { try self.load(["--secret-file", path]) }
+        #expect(error?.status == .unavailable)
+        #expect(error?.message == "cannot read the file \(path) given by --secret-file: no such file or directory")
+        let directory = self.directory.path
+        #expect(throws: ProgramError.self) { try self.load(["--secret-file", directory]) }
+        let large = try self.file(String(repeating: "x", count: 70_000))
+        #expect(throws: ProgramError.self) { try self.load(["--secret-file", large]) }
+    }
+
+    @Test func `option and file at once are refused`() throws {
+        let file = try self.file("x")
+        let error = #expect(throws: ProgramError.self) { try self.load(["--secret", "a", "--secret-file", file]) }
+        #expect(error?.status == .usage)
+    }
+
+    @Test func `the end-to-end secret is optional`() throws {
+        let absent = try EndToEndSecretOptions.parse([]).load(environment: { _ in nil })
+        #expect(absent?.bytes == nil)
+        let secret = try EndToEndSecretOptions.parse(["--e2e-secret", "x"]).load(environment: { _ in nil })
+        #expect(secret?.bytes == Array("x".utf8))
+    }
+
+    @Test func `printing a secret shows nothing of it`() {
+        let secret = Secret(bytes: Array("sec123".utf8))
+        var dumped = ""
+        dump(secret, to: &dumped)
+        for text in ["\(secret)", String(reflecting: secret), dumped, "\([secret])"] {
+            #expect(!text.contains("sec123") && !text.contains("115"))
+        }
+    }
+}
