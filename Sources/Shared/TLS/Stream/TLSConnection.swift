@@ -63,6 +63,11 @@ package final class TLSConnection {
         if case .established = self.state { true } else { false }
     }
 
+    /// Whether the peer has said close_notify, and all that came before has been handed out.
+    package var isInputClosed: Bool {
+        if case .established(.closed, _) = self.state { true } else { false }
+    }
+
     /// The `tls-exporter` channel binding (RFC 9266), 32 bytes; nil before the end of the handshake, and for TLS 1.2
     /// without the extended master secret.
     package var channelBinding: [UInt8]? {

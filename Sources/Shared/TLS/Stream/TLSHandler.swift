@@ -197,10 +197,10 @@ package final class TLSHandler: ChannelDuplexHandler {
         switch (mode, self.state) {
         case (.output, .handshaking):
             self.outputClosesAfterHandshake.append(promise)
-        case (.output, .open):
+        case (.output, .open) where !self.connection.isInputClosed:
             self.encryptBacklog(context: context)
             self.closeOutput(context: context, promise: promise)
-        case (.all, .open):
+        case (.all, .open), (.output, .open):
             self.closeAll(context: context, promise: promise)
         case (.all, .closing(let first)), (.output, .closing(let first)):
             if let promise { first.futureResult.cascade(to: promise) }
