@@ -1,0 +1,109 @@
+import AppProto
+import CommandSupport
+import Logging
+import NIOCore
+import NIOPosix
+import PeerChannel
+import Signaling
+import TLS
+
+/// The agent's parts, wired together.
+struct Agent {
+    /// How long open connections may go on after a request to stop, within the 5 s that stopping may take in all.
+    private static let drainTime = Duration.milliseconds(4500)
+    /// Names are resolved on threads of their own: getaddrinfo blocks, and one slow name must not hold up the others.
+    private static let resolverThreadCount = 8
+
+    private let name: String
+    private let client: SignalClient
+    private let acceptor: PeerAcceptor
+    private let egress: Egress
+    private let peerConfiguration: PeerChannelConfiguration
+    private let log: ProgramLog
+
+    /// Derives keys, makes the certificate, reads what files there are. Throws a `ProgramError`.
+    init(_ command: AgentCommand, secret: Secret, endToEndSecret: Secret?, log: ProgramLog) throws {
+        let group = MultiThreadedEventLoopGroup(numberOfThreads: System.coreCount)
+        let resolverThreads = NIOThreadPool(numberOfThreads: Self.resolverThreadCount)
+        resolverThreads.start()
+
+        self.name = try command.registration.name()
+        self.log = log
+
+        var peerConfiguration = PeerChannelConfiguration(identity: try Identity.selfSigned(commonName: "rtun agent"))
+        peerConfiguration.interfaces = command.peers.interfaces
+        peerConfiguration.stunServers = command.peers.stunServers.map { .init(host: $0.host, port: $0.port) }
+        peerConfiguration.e2eKey = try endToEndSecret.map { try EndToEndKey.derive(from: $0.bytes) }
+        peerConfiguration.maxConcurrentStreams = min(peerConfiguration.maxConcurrentStreams, command.egress.maximumStreams)
+        self.peerConfiguration = peerConfiguration
+
+        self.egress = Egress(
+            dialer: EgressDialer(policy: EgressPolicy(command.egress.rules), resolverThreads: resolverThreads),
+            maximumStreams: command.egress.maximumStreams)
+        self.acceptor = PeerAcceptor(
+            maximumPeers: command.egress.maximumPeers, group: group, egress: self.egress, logger: log.logger)
+
+        var configuration = SignalClientConfiguration(
+            url: try ServerURL(parsing: command.server.url),
+            role: .agent(
+                name: self.name, expireIn: command.registration.expireIn, labels: command.registration.labels),
+            key: try SharedKey(secret: secret.bytes), software: Software.identifier(AgentCommand.name))
+        configuration.certificateAuthorityFile = command.server.caCertificate
+        configuration.httpsInsecure = command.server.httpsInsecure
+        configuration.quicInsecure = command.server.quicInsecure
+        do {
+            self.client = try SignalClient(configuration: configuration, eventLoop: group.next(), logger: log.logger)
+        } catch {
+            throw ProgramError(.unavailable, "\(error)")
+        }
+        // Key derivation takes 32 MiB for a moment.
+        Allocator.releaseFreeMemory()
+    }
+
+    /// Serves until the registration ends or the system asks to stop. Throws a `ProgramError` when there is no point in
+    /// going on.
+    func run() async throws {
+        try await self.client.eventLoop.submit {
+            self.client.setDelegate(
+                Registrar(
+                    client: self.client, acceptor: self.acceptor, peerConfiguration: self.peerConfiguration,
+                    logger: self.log.logger
+                ) { welcome in
+                    ReadyLine(
+                        program: AgentCommand.name,
+                        ["agent": welcome.agentName, "instance": welcome.instanceID?.rawValue ?? ""]
+                    ).announce()
+                })
+        }.get()
+        try await ProgramLifecycle.run(
+            logger: self.log.logger,
+            hangup: { self.log.reopen() },
+            drain: { await self.drain() },
+            body: { try await self.serve() })
+    }
+
+    private func serve() async throws {
+        let terminal = await self.client.run()
+        switch terminal {
+        case .refused: throw ProgramError(.refused, "\(terminal)")
+        case .replaced: throw ProgramError(.replaced, "\(terminal)")
+        case .expired:
+            self.log.logger.notice("\(terminal)", metadata: ["event": "agent.expired", "agent": "\(self.name)"])
+            await self.drain()
+        case .stopped: break
+        }
+    }
+
+    /// Leaves the registry, lets open connections finish for a while, then tells the peers that the agent is gone.
+    private func drain() async {
+        self.acceptor.stopAccepting()
+        self.client.stop()
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask { await self.egress.waitUntilIdle() }
+            group.addTask { try? await Task.sleep(for: Self.drainTime) }
+            await group.next()
+            group.cancelAll()
+        }
+        await self.acceptor.closeAll(reason: "the agent is stopping")
+    }
+}

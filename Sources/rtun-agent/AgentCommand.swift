@@ -1,0 +1,60 @@
+import ArgumentParser
+import CommandSupport
+import Signaling
+
+/// `rtun-agent`: the egress.
+struct AgentCommand: AsyncParsableCommand {
+    static let name = "rtun-agent"
+
+    static let configuration = CommandConfiguration(
+        commandName: Self.name,
+        abstract: "Let clients' connections leave from this machine.",
+        discussion: """
+            Registers with an rtun server under a name and connects to TCP targets for the clients that the server \
+            introduces. Clients reach the agent directly, over an encrypted tunnel; nothing listens on a fixed port.
+
+            Examples:
+              # for an hour, with the secret in a file
+              rtun-agent https://rtun.example.com:8888 --agent office --expire_in 60 --secret-file /etc/rtun/secret
+
+              # over QUIC, to a server with a self-signed certificate
+              RTUN_SECRET=sec123 rtun-agent quic://203.0.113.7:8888 --agent home --quic-insecure
+
+              # only the web servers of one network
+              rtun-agent https://rtun.example.com --secret-file secret --allow 10.1.0.0/16:80,443 --deny '*'
+
+            Exit codes: 0 stopped or expired, 64 bad usage, 69 a file cannot be read, 75 replaced by a newer agent of \
+            the same name, 77 refused (wrong secret). A server that is away is tried again for ever.
+            """,
+        version: Software.version)
+
+    @OptionGroup(title: "Server")
+    var server: ServerConnectionOptions
+    @OptionGroup(title: "Secret")
+    var secret: SecretOptions
+    @OptionGroup(title: "Secret")
+    var endToEndSecret: EndToEndSecretOptions
+    @OptionGroup(title: "Registration")
+    var registration: RegistrationOptions
+    @OptionGroup(title: "Egress")
+    var egress: EgressOptions
+    @OptionGroup(title: "Peers")
+    var peers: PeerOptions
+    @OptionGroup(title: "Logging")
+    var logging: LoggingOptions
+
+    mutating func validate() throws {
+        do {
+            _ = try ServerURL(parsing: self.server.url)
+        } catch {
+            throw ValidationError("\(error)")
+        }
+    }
+
+    func run() async throws {
+        let secret = try self.secret.load()
+        let endToEndSecret = try self.endToEndSecret.load()
+        let log = try self.logging.open(program: Self.name)
+        try await Agent(self, secret: secret, endToEndSecret: endToEndSecret, log: log).run()
+    }
+}

@@ -1,0 +1,51 @@
+import Synchronization
+
+/// What all peers share on their way out: how targets are dialed, and how many connections may be open.
+final class Egress: Sendable {
+    private struct State {
+        var streams: Quota
+        var idleWaiters: [AsyncStream<Void>.Continuation] = []
+    }
+
+    let dialer: EgressDialer
+    /// How many connections may be open at once, over all peers; attempts count.
+    let maximumStreams: Int
+    private let state: Mutex<State>
+
+    init(dialer: EgressDialer, maximumStreams: Int) {
+        self.dialer = dialer
+        self.maximumStreams = maximumStreams
+        self.state = Mutex(State(streams: Quota(limit: maximumStreams)))
+    }
+
+    /// Takes one connection out of the limit; false when there is none left.
+    func takeStream() -> Bool {
+        self.state.withLock { $0.streams.take() }
+    }
+
+    /// Gives it back, once the connection is closed or did not come about.
+    func giveBackStream() {
+        let waiters = self.state.withLock { state -> [AsyncStream<Void>.Continuation] in
+            state.streams.giveBack()
+            guard state.streams.used == 0 else { return [] }
+            defer { state.idleWaiters = [] }
+            return state.idleWaiters
+        }
+        for waiter in waiters {
+            waiter.finish()
+        }
+    }
+
+    /// Returns when no connection is open or being opened, or when the task is cancelled.
+    func waitUntilIdle() async {
+        let (idle, waiter) = AsyncStream.makeStream(of: Void.self)
+        self.state.withLock { state in
+            if state.streams.used == 0 {
+                waiter.finish()
+            } else {
+                state.idleWaiters.append(waiter)
+            }
+        }
+        for await _ in idle {}
+    }
+}

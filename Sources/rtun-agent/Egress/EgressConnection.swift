@@ -1,0 +1,109 @@
+import AppProto
+import Logging
+import NIOCore
+import PeerChannel
+
+/// One connection to a target on behalf of a client: from the client's wish to the splice with its stream.
+///
+/// Belongs to the stream's event loop; kept alive by what it waits for. Holds one place of the egress's limit.
+final class EgressConnection {
+    private enum State {
+        /// The channels are those of the attempts under way: several addresses may race.
+        case dialing(attempts: [any Channel])
+        case cancelled
+        case done
+    }
+
+    private let request: TunnelRequest
+    private let eventLoop: any EventLoop
+    private let egress: Egress
+    private let logger: Logger
+    private var state = State.dialing(attempts: [])
+
+    /// The caller has taken a place from `egress`, which this gives back at the end.
+    init(request: TunnelRequest, eventLoop: any EventLoop, egress: Egress, logger: Logger) {
+        self.request = request
+        self.eventLoop = eventLoop
+        self.egress = egress
+        self.logger = logger
+    }
+
+    /// Dials the target and answers the client.
+    func open() {
+        self.request.cancelled = { [weak self] in self?.cancel() }
+        let connection = NIOLoopBound(self, eventLoop: self.eventLoop)
+        self.egress.dialer.connect(to: self.request.target, on: self.eventLoop) { channel in
+            connection.value.attemptStarted(channel)
+        }.assumeIsolated().whenComplete { result in
+            switch result {
+            case .success(let channel): self.connected(channel)
+            case .failure(let error): self.failed(DialFailure(error))
+            }
+        }
+    }
+
+    private func attemptStarted(_ channel: any Channel) -> EventLoopFuture<Void> {
+        switch self.state {
+        case .dialing(let attempts):
+            self.state = .dialing(attempts: attempts + [channel])
+            return channel.eventLoop.makeSucceededVoidFuture()
+        case .cancelled, .done:
+            return channel.eventLoop.makeFailedFuture(ChannelError.ioOnClosedChannel)
+        }
+    }
+
+    /// The client has given up: attempts under way end with an error, which ends this connection.
+    private func cancel() {
+        guard case .dialing(let attempts) = self.state else { return }
+        self.state = .cancelled
+        for channel in attempts {
+            channel.close(promise: nil)
+        }
+    }
+
+    private func connected(_ channel: any Channel) {
+        self.state = .done
+        guard let stream = self.request.accept(boundAddress: channel.localAddress) else {
+            channel.close(promise: nil)
+            self.egress.giveBackStream()
+            return
+        }
+        let opened = self.eventLoop.now
+        self.log("flow opened", event: "flow.opened", ["remote": "\(channel.remoteAddress?.description ?? "unknown")"])
+        let splice = StreamSplice(stream: stream) { summary in
+            self.egress.giveBackStream()
+            self.log(
+                "flow closed", event: "flow.closed",
+                [
+                    "sent": "\(summary.bytesReceived)", "received": "\(summary.bytesSent)",
+                    "reset": "\(summary.wasReset)", "seconds": "\((self.eventLoop.now - opened).nanoseconds / 1_000_000_000)",
+                ])
+        }
+        do {
+            try channel.pipeline.syncOperations.addHandler(splice)
+        } catch {
+            // The target closed the connection within this turn of the loop; the splice has not taken over the stream.
+            stream.abandon(.connectionReset)
+            channel.close(promise: nil)
+            self.egress.giveBackStream()
+        }
+    }
+
+    private func failed(_ failure: DialFailure) {
+        self.state = .done
+        self.egress.giveBackStream()
+        self.log("target not connected", event: "flow.refused", ["code": "\(failure.code)", "reason": "\(failure.reason)"])
+        self.request.refuse(failure.code, reason: failure.reason)
+    }
+
+    private func log(_ message: Logger.Message, event: String, _ metadata: Logger.Metadata) {
+        self.logger.debug(
+            message,
+            metadata: metadata.merging(
+                ["event": "\(event)", "target": "\(self.request.target.host)", "port": "\(self.request.target.port)"]
+            ) { own, _ in own })
+    }
+}
+
+@available(*, unavailable)
+extension EgressConnection: Sendable {}

@@ -1,0 +1,56 @@
+/// Which targets the agent connects to: rules in the order given, the first that matches wins.
+struct EgressPolicy: Sendable {
+    /// The user's rules, then the ones that always come last.
+    private let rules: [EgressRule]
+
+    /// `rules`, then ``defaultRules``, then everything is allowed.
+    init(_ rules: [EgressRule]) {
+        self.rules = rules + Self.defaultRules
+    }
+
+    /// Link-local addresses, and the addresses at which clouds hand credentials to whoever asks from inside.
+    static let defaultRules = [
+        "169.254.0.0/16",  // RFC 3927; 169.254.169.254 is where most clouds answer
+        "fe80::/10",  // RFC 4291 section 2.5.6
+        "fd00:ec2::254",  // AWS
+        "fd20:ce::254",  // Google Cloud
+        "100.100.100.200",  // Alibaba Cloud
+    ].compactMap { try? EgressRule(.deny, parsing: $0) }
+
+    /// Whether a connection to `address` and `port` may be made.
+    ///
+    /// A deny rule also holds for an IPv6 address that has a denied IPv4 address embedded; an allow rule only for the
+    /// address itself.
+    func permits(_ address: IPAddress, port: UInt16) -> Bool {
+        let address = address.canonical
+        let embedded = address.embeddedIPv4?.canonical
+        for rule in self.rules where rule.concerns(port: port) {
+            let isDenial = rule.action == .deny
+            if rule.blocks.contains(where: { $0.contains(address) || isDenial && embedded.map($0.contains) == true }) {
+                return !isDenial
+            }
+        }
+        return true
+    }
+
+    /// Whether there is any address at all that ``permits(_:port:)`` at `port`. When not, a name need not be resolved.
+    func permitsSomeAddress(port: UInt16) -> Bool {
+        let rules = self.rules.filter { $0.concerns(port: port) }
+        return Self.permitsSome(in: .all(.v4), rules[...]) || Self.permitsSome(in: .all(.v6), rules[...])
+    }
+
+    /// Whether `rules` permit some address of `block`. Cuts the block in halves until one rule decides on each part.
+    private static func permitsSome(in block: AddressBlock, _ rules: ArraySlice<EgressRule>) -> Bool {
+        for (index, rule) in zip(rules.indices, rules) {
+            if rule.blocks.contains(where: { $0.contains(block) }) {
+                return rule.action == .allow
+            }
+            if rule.blocks.contains(where: { block.contains($0) }), let halves = block.halves {
+                // The rules in front have nothing to do with this block, so not with its halves either.
+                return Self.permitsSome(in: halves.lower, rules[index...])
+                    || Self.permitsSome(in: halves.upper, rules[index...])
+            }
+        }
+        return true
+    }
+}

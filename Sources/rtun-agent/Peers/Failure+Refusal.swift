@@ -1,0 +1,14 @@
+import AppProto
+import PeerChannel
+
+extension Failure {
+    /// What to answer to a client whose offer the peer channel would not take, or that came to nothing.
+    init(refusing error: any Error) {
+        switch error {
+        case let failure as Failure: self = failure
+        case PeerChannelError.badOffer(let detail): self.init(code: .badRequest, reason: detail)
+        case PeerChannelError.endToEndProof(let detail): self.init(code: .refused, reason: detail)
+        default: self.init(code: .internal, reason: "\(error)")
+        }
+    }
+}

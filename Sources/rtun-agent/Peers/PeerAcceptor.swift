@@ -1,0 +1,108 @@
+import AppProto
+import Logging
+import NIOCore
+import PeerChannel
+import Synchronization
+
+/// Takes in clients' offers of peer channels, within a limit, and spreads the channels over the event loops.
+///
+/// Offers and the events about them come from the signalling event loop; each channel lives on a loop of its own choice.
+final class PeerAcceptor: Sendable {
+    /// A peer's place in the table. Filled on the peer's event loop, which runs what is meant for the peer after that.
+    private typealias Slot = NIOLoopBoundBox<AcceptedPeer?>
+
+    private struct State {
+        var peers: [PeerID: Slot] = [:]
+        var quota: Quota
+        var isStopping = false
+    }
+
+    private let state: Mutex<State>
+    private let group: any EventLoopGroup
+    private let egress: Egress
+    private let logger: Logger
+
+    /// Accepts at most `maximumPeers` channels at once; their streams are dialed through `egress`.
+    init(maximumPeers: Int, group: any EventLoopGroup, egress: Egress, logger: Logger) {
+        self.state = Mutex(State(quota: Quota(limit: maximumPeers)))
+        self.group = group
+        self.egress = egress
+        self.logger = logger
+    }
+
+    /// Answers an offer: brings the agent's answer, or fails with the `Failure` to answer with.
+    func accept(
+        _ offer: OpenPeer, configuration: PeerChannelConfiguration, signaling: any PeerSignaling
+    ) -> EventLoopFuture<OpenPeerReply> {
+        let eventLoop = self.group.next()
+        let slot = Slot.makeEmptyBox(valueType: AcceptedPeer.self, eventLoop: eventLoop)
+        if let refusal = self.reserve(offer, slot) {
+            return eventLoop.makeFailedFuture(refusal)
+        }
+        return eventLoop.flatSubmit {
+            do {
+                let peer = try AcceptedPeer(
+                    offer: offer, configuration: configuration, signaling: signaling, eventLoop: eventLoop,
+                    egress: self.egress, logger: self.logger
+                ) {
+                    // The box refers to the peer and the peer to this closure: emptying the box ends both.
+                    slot.value = nil
+                    self.release(offer.peerID)
+                }
+                slot.value = peer
+                return peer.start()
+            } catch {
+                self.release(offer.peerID)
+                return eventLoop.makeFailedFuture(Failure(refusing: error))
+            }
+        }
+    }
+
+    /// Passes on a candidate of the client; one of an unknown peer is late and ignored.
+    func receive(_ candidate: PeerCandidate) {
+        self.withPeer(candidate.peerID) { $0.channel.receive(candidate) }
+    }
+
+    /// Passes on that the client ended the channel.
+    func receive(_ close: ClosePeer) {
+        self.withPeer(close.peerID) { $0.channel.receive(close) }
+    }
+
+    /// Refuses all offers from now on.
+    func stopAccepting() {
+        self.state.withLock { $0.isStopping = true }
+    }
+
+    /// Closes all channels; returns when that is done.
+    func closeAll(reason: String) async {
+        let slots = self.state.withLock { Array($0.peers.values) }
+        for slot in slots {
+            try? await slot.eventLoop.submit { slot.value?.channel.close(reason: reason) }.get()
+        }
+    }
+
+    private func withPeer(_ id: PeerID, _ body: @escaping @Sendable (AcceptedPeer) -> Void) {
+        guard let slot = self.state.withLock({ $0.peers[id] }) else { return }
+        slot.eventLoop.execute {
+            if let peer = slot.value { body(peer) }
+        }
+    }
+
+    private func reserve(_ offer: OpenPeer, _ slot: Slot) -> Failure? {
+        self.state.withLock { state in
+            if state.isStopping { return Failure(code: .refused, reason: "the agent is stopping") }
+            if state.peers[offer.peerID] != nil { return Failure(code: .badRequest, reason: "the peer id is in use") }
+            guard state.quota.take() else {
+                return Failure(code: .refused, reason: "the agent is at its limit of \(state.quota.limit) peers")
+            }
+            state.peers[offer.peerID] = slot
+            return nil
+        }
+    }
+
+    private func release(_ id: PeerID) {
+        self.state.withLock { state in
+            if state.peers.removeValue(forKey: id) != nil { state.quota.giveBack() }
+        }
+    }
+}

@@ -1,0 +1,97 @@
+import AppProto
+import CommandSupport
+import Logging
+import NIOCore
+import PeerChannel
+import Signaling
+
+/// The agent's side of its registration: announces readiness, and leads clients' offers to the acceptor.
+///
+/// Belongs to the signalling event loop.
+final class Registrar: SignalClientDelegate {
+    private let client: SignalClient
+    private let acceptor: PeerAcceptor
+    private let announceReady: (Welcome) -> Void
+    private let logger: Logger
+    /// What does not depend on the control connection; the rest is filled in when it comes up.
+    private var peerConfiguration: PeerChannelConfiguration
+    private let extraSTUNServers: [PeerChannelConfiguration.STUNServerAddress]
+    private var welcome: Welcome?
+
+    /// `announceReady` is called once, after the first registration.
+    init(
+        client: SignalClient, acceptor: PeerAcceptor, peerConfiguration: PeerChannelConfiguration, logger: Logger,
+        announceReady: @escaping (Welcome) -> Void
+    ) {
+        self.client = client
+        self.acceptor = acceptor
+        self.peerConfiguration = peerConfiguration
+        self.extraSTUNServers = peerConfiguration.stunServers
+        self.logger = logger
+        self.announceReady = announceReady
+    }
+
+    func signalConnected(_ session: SignalSession) {
+        let isFirst = self.welcome == nil
+        self.welcome = session.welcome
+        self.peerConfiguration.loopbackOnly = session.serverIsLoopback
+        // The server answers STUN on the UDP port of the number that it was reached at.
+        let server = session.remoteAddress.flatMap { address in
+            address.ipAddress.map {
+                PeerChannelConfiguration.STUNServerAddress(host: $0, port: address.packedPort)
+            }
+        }
+        self.peerConfiguration.stunServers = [server].compactMap { $0 } + self.extraSTUNServers
+        if isFirst { self.announceReady(session.welcome) }
+    }
+
+    /// Peer channels live on without the control connection, and `SignalClient` says in the log that it is gone.
+    func signalLost() {}
+
+    func signalReceived(_ request: SignalRequest) {
+        guard case .openPeer(let offer) = request.body else {
+            request.failUnsupported()
+            return
+        }
+        if let refusal = self.refusal(of: offer) {
+            request.respond(.failure(refusal))
+            return
+        }
+        self.acceptor.accept(
+            offer, configuration: self.peerConfiguration, signaling: AgentPeerSignaling(client: self.client)
+        ).hop(to: self.client.eventLoop).assumeIsolated().whenComplete { result in
+            switch result {
+            case .success(let reply):
+                request.respond(.openPeerReply(reply))
+            case .failure(let error):
+                let failure = Failure(refusing: error)
+                self.logger.info(
+                    "offer of a peer refused",
+                    metadata: ["event": "peer.refused", "peer": "\(offer.peerID)", "reason": "\(failure.reason)"])
+                request.respond(.failure(failure))
+            }
+        }
+    }
+
+    func signalReceived(event: Envelope.Body) {
+        switch event {
+        case .peerCandidate(let candidate): self.acceptor.receive(candidate)
+        case .closePeer(let close): self.acceptor.receive(close)
+        default: break  // Events of later versions, or meant for clients.
+        }
+    }
+
+    /// What speaks against an offer before anybody looks at its contents.
+    private func refusal(of offer: OpenPeer) -> Failure? {
+        guard let welcome = self.welcome, offer.name == welcome.agentName, offer.instanceID == welcome.instanceID else {
+            return Failure(code: .instanceMismatch, reason: "the offer is for another instance of this agent")
+        }
+        guard offer.kind != nil else {
+            return Failure(code: .kindUnsupported, reason: "this agent does not know that kind of peer channel")
+        }
+        return nil
+    }
+}
+
+@available(*, unavailable)
+extension Registrar: Sendable {}

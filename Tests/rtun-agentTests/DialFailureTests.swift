@@ -1,0 +1,49 @@
+import AppProto
+import Glibc
+import NIOCore
+import Testing
+
+@testable import rtun_agent
+
+@Suite struct DialFailureTests {
+    private static func failed(_ code: Int32) -> any Error { IOError(errnoCode: code, reason: "connect") }
+
+    @Test(arguments: [
+        (ECONNREFUSED, OpenCode.refused),
+        (EHOSTUNREACH, .hostUnreachable),
+        (ENETUNREACH, .networkUnreachable),
+        (EADDRNOTAVAIL, .networkUnreachable),
+        (ETIMEDOUT, .timedOut),
+        (EMFILE, .limit),
+        (EACCES, .failed),
+    ])
+    func `errors of the system have their code`(number: Int32, code: OpenCode) {
+        #expect(DialFailure(Self.failed(number)).code == code)
+    }
+
+    @Test func `a connect timeout says how long it waited`() {
+        let failure = DialFailure(ChannelError.connectTimeout(.seconds(10)))
+        #expect(failure == DialFailure(.timedOut, "no answer within 10 s"))
+    }
+
+    @Test(arguments: [
+        ([ENETUNREACH, ECONNREFUSED], OpenCode.refused),
+        ([ECONNREFUSED, EHOSTUNREACH], .refused),
+        ([ENETUNREACH, ETIMEDOUT], .timedOut),
+        ([ENETUNREACH, EHOSTUNREACH], .hostUnreachable),
+        ([EACCES, ENETUNREACH], .networkUnreachable),
+        ([EACCES], .failed),
+    ] as [([Int32], OpenCode)])
+    func `of several attempts the most telling one counts`(numbers: [Int32], code: OpenCode) {
+        let failure = DialFailure(connectionErrors: numbers.map(Self.failed), resolutionErrors: [])
+        #expect(failure.code == code)
+    }
+
+    @Test func `a name that does not resolve, or only to refused addresses, is told apart`() {
+        let unknown = DialFailure(connectionErrors: [], resolutionErrors: [ResolutionError.failed("no such name")])
+        #expect(unknown == DialFailure(.nameNotFound, "no such name"))
+        let refused = DialFailure(connectionErrors: [], resolutionErrors: [ResolutionError.refusedByPolicy])
+        #expect(refused.code == .policy)
+        #expect(DialFailure(connectionErrors: [], resolutionErrors: []).code == .nameNotFound)
+    }
+}
