@@ -20,8 +20,8 @@ package final class WebSocketLink: ChannelInboundHandler, SignalLink {
         /// The handler is not in a pipeline yet.
         case new
         case open(ChannelHandlerContext)
-        /// Our `Close` frame is out; the channel is closed when the peer's comes, or when the timer fires.
-        case closing(ChannelHandlerContext, timer: Scheduled<Void>)
+        /// Our `Close` frame is out; the channel is closed when the peer's comes, or when the timer fires. `error` is why.
+        case closing(ChannelHandlerContext, timer: Scheduled<Void>, error: (any Error)?)
         case closed
     }
 
@@ -62,7 +62,7 @@ package final class WebSocketLink: ChannelInboundHandler, SignalLink {
 
     package func close() {
         self.outlet.close()
-        self.startClosing(.normalClosure)
+        self.startClosing(.normalClosure, because: nil)
     }
 
     // MARK: Sending
@@ -86,12 +86,12 @@ package final class WebSocketLink: ChannelInboundHandler, SignalLink {
 
     // MARK: Ending
 
-    private func startClosing(_ code: WebSocketErrorCode) {
+    private func startClosing(_ code: WebSocketErrorCode, because error: SignalLinkError?) {
         guard case .open(let context) = self.state else { return }
         let timer = self.eventLoop.assumeIsolated().scheduleTask(in: SignalLinkLimits.closeTimeout) {
             context.close(promise: nil)
         }
-        self.state = .closing(context, timer: timer)
+        self.state = .closing(context, timer: timer, error: error)
         var data = ByteBuffer()
         data.write(webSocketErrorCode: code)
         context.writeAndFlush(self.wrapOutboundOut(self.frame(.connectionClose, data)), promise: nil)
@@ -99,12 +99,16 @@ package final class WebSocketLink: ChannelInboundHandler, SignalLink {
 
     /// The peer is at fault: says so with `code`, and ends the link.
     private func violation(_ code: WebSocketErrorCode, _ error: SignalLinkError) {
-        self.startClosing(code)
+        self.startClosing(code, because: error)
         self.outlet.end(error: error, of: self)
     }
 
     /// The transport is of no more use.
     private func fail(_ error: any Error, _ context: ChannelHandlerContext) {
+        if case .closing(_, let timer, _) = self.state {
+            timer.cancel()
+        }
+        self.state = .closed
         context.close(promise: nil)
         self.outlet.end(error: error, of: self)
     }
@@ -154,7 +158,7 @@ extension WebSocketLink {
         case .ping(let data):
             self.write(.pong, data, context)
         case .close(let code):
-            self.startClosing(code ?? .normalClosure)
+            self.startClosing(code ?? .normalClosure, because: nil)
             // The echo is on its way; what it waits behind is the only reason to wait.
             if self.bufferIsEmpty(context) {
                 context.close(promise: nil)
@@ -201,10 +205,16 @@ extension WebSocketLink {
     }
 
     private func channelEnded() {
-        if case .closing(_, let timer) = self.state {
-            timer.cancel()
-        }
+        let state = self.state
         self.state = .closed
-        self.outlet.end(error: SignalLinkError.truncated, of: self)
+        switch state {
+        case .open:
+            self.outlet.end(error: SignalLinkError.truncated, of: self)
+        case .closing(_, let timer, let error):
+            timer.cancel()
+            self.outlet.end(error: error, of: self)
+        case .new, .closed:
+            break
+        }
     }
 }

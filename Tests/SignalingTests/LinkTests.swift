@@ -1,0 +1,138 @@
+import AppProto
+import NIOCore
+import NIOPosix
+import TLS
+import Testing
+
+@testable import Signaling
+
+/// What every transport must do alike, over loopback.
+@Suite(.timeLimit(.minutes(1))) struct LinkTests {
+    /// Both ends of one link, and what keeps them going.
+    private struct Pair {
+        let server: LoopbackServer
+        let near: LinkProbe
+        let far: LinkProbe
+    }
+
+    static let schemes = ServerURL.Scheme.allCases
+
+    static func connector(_ url: ServerURL, role: Role = .client) throws -> any SignalConnector & Sendable {
+        switch url.scheme {
+        case .quic:
+            QUICConnector(url: url, verification: .insecure)
+        case .http, .https:
+            WebSocketConnector(
+                url: url, path: url.webSocketPath(for: role), software: "test/1",
+                tlsContext: url.scheme == .https ? try TLSContext.client(verification: .insecure) : nil)
+        }
+    }
+
+    /// Runs the connector once.
+    static func connect(_ connector: any SignalConnector & Sendable) async -> Result<LinkProbe, SignalConnectError> {
+        let eventLoop = MultiThreadedEventLoopGroup.singleton.next()
+        return await withCheckedContinuation { continuation in
+            eventLoop.execute {
+                connector.connect(on: eventLoop) { result in
+                    continuation.resume(returning: result.map { LinkProbe($0) })
+                }
+            }
+        }
+    }
+
+    private func pair(_ scheme: ServerURL.Scheme) async throws -> Pair {
+        let (links, continuation) = AsyncStream.makeStream(of: LinkProbe.self)
+        let server = try await LoopbackServer.start(
+            scheme, identity: scheme == .http ? nil : .selfSigned(commonName: "localhost")
+        ) { link in
+            continuation.yield(LinkProbe(link))
+        }
+        let near = try await Self.connect(Self.connector(server.url)).get()
+        for await far in links {
+            return Pair(server: server, near: near, far: far)
+        }
+        throw CancellationError()
+    }
+
+    @Test(arguments: schemes) func `messages of every size come through whole and in order`(
+        scheme: ServerURL.Scheme
+    ) async throws {
+        let pair = try await self.pair(scheme)
+        let sizes = [1, 125, 126, 4_096, 65_535, 65_536, SignalLinkLimits.maximumMessageSize]
+        for size in sizes {
+            pair.near.send(ByteBuffer(repeating: UInt8(size & 0xff), count: size))
+        }
+        for size in sizes {
+            #expect(await pair.far.next() == .message(ByteBuffer(repeating: UInt8(size & 0xff), count: size)))
+            pair.far.send(ByteBuffer(repeating: 1, count: size))
+            #expect(await pair.near.next() == .message(ByteBuffer(repeating: 1, count: size)))
+        }
+        try await pair.server.stop()
+    }
+
+    @Test(arguments: schemes) func `both ends know addresses and the same binding`(
+        scheme: ServerURL.Scheme
+    ) async throws {
+        let pair = try await self.pair(scheme)
+        let near = try await pair.near.read { ($0.remoteAddress, $0.localAddress, $0.channelBinding) }
+        let far = try await pair.far.read { ($0.remoteAddress, $0.channelBinding) }
+        #expect(near.0?.port == Int(pair.server.url.port))
+        #expect(near.0?.isLoopback == true)
+        #expect(near.1?.port != nil && near.1?.port == far.0?.port)
+        #expect(near.2 == far.1)
+        #expect(near.2?.count == (scheme == .http ? nil : 32))
+        try await pair.server.stop()
+    }
+
+    @Test(arguments: schemes) func `what was sent before a close arrives, and the close is in order`(
+        scheme: ServerURL.Scheme
+    ) async throws {
+        let pair = try await self.pair(scheme)
+        pair.far.send(ByteBuffer(string: "farewell"))
+        pair.far.close()
+        #expect(await pair.near.next() == .message(ByteBuffer(string: "farewell")))
+        #expect(await pair.near.next() == .closed(nil))
+        try await pair.server.stop()
+    }
+
+    @Test(arguments: schemes) func `a server that dies is noticed`(scheme: ServerURL.Scheme) async throws {
+        let pair = try await self.pair(scheme)
+        guard scheme != .quic else {
+            // UDP has no word for it; the silence is noticed above.
+            return try await pair.server.stop()
+        }
+        try await pair.server.stop()
+        guard case .closed(.some) = await pair.near.next() else {
+            Issue.record("in order")
+            return
+        }
+    }
+
+    @Test(arguments: schemes) func `a peer that does not read is closed`(scheme: ServerURL.Scheme) async throws {
+        let server = try await LoopbackServer.start(
+            scheme, identity: scheme == .http ? nil : .selfSigned(commonName: "localhost"), neverReads: true
+        ) { _ in }
+        let near = try await Self.connect(Self.connector(server.url)).get()
+        let message = ByteBuffer(repeating: 0, count: SignalLinkLimits.maximumMessageSize)
+        for _ in 0..<128 { near.send(message) }
+        guard case .closed(let reason?) = await near.next() else {
+            Issue.record("not closed, or in order")
+            return
+        }
+        #expect(reason.contains("does not read"))
+        try await server.stop()
+    }
+
+    @Test(arguments: schemes) func `links come and go without leaving anything behind`(
+        scheme: ServerURL.Scheme
+    ) async throws {
+        for _ in 0..<5 {
+            let pair = try await self.pair(scheme)
+            pair.near.send(ByteBuffer(string: "x"))
+            #expect(await pair.far.next() == .message(ByteBuffer(string: "x")))
+            pair.near.close()
+            #expect(await pair.far.next() == .closed(nil))
+            try await pair.server.stop()
+        }
+    }
+}

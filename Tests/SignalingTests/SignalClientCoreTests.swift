@@ -1,0 +1,329 @@
+import AppProto
+import Logging
+import NIOCore
+import NIOEmbedded
+import Testing
+
+@testable import Signaling
+
+/// The client's loop in virtual time, against a server in memory.
+@Suite struct SignalClientCoreTests {
+    /// Stands for the network and the server.
+    private final class World: SignalConnector {
+        let loop = EmbeddedEventLoop()
+        let log = LogRecord()
+        var attempts: [NIODeadline] = []
+        var failure: SignalConnectError?
+        var serverKey = testKey
+        /// Nil: the handshake is left to the test.
+        var welcome: ((Hello) -> Result<Welcome, Refusal>)? = { hello in
+            .success(
+                Welcome(
+                    instanceID: hello.agent == nil ? nil : .random(), agentName: hello.agent?.name ?? "",
+                    resumeToken: hello.agent == nil ? [] : [1, 2, 3], observedAddress: "", software: "s"))
+        }
+        var hellos: [Hello] = []
+        var connections: [SignalConnection] = []
+        var links: [MemoryLink] = []
+        let connectionDelegate = RecordingConnectionDelegate()
+        private var acceptors: [SignalAcceptor] = []
+
+        struct Refusal: Error {
+            let goodbye: Goodbye
+        }
+
+        func connect(
+            on eventLoop: any EventLoop, completion: @escaping (Result<any SignalLink, SignalConnectError>) -> Void
+        ) {
+            self.attempts.append(eventLoop.now)
+            if let failure = self.failure {
+                self.loop.assumeIsolated().execute { completion(.failure(failure)) }
+                return
+            }
+            let (near, far) = MemoryLink.pair(on: self.loop, binding: [UInt8](repeating: 4, count: 32))
+            self.links.append(far)
+            self.accept(far)
+            self.loop.assumeIsolated().execute { completion(.success(near)) }
+        }
+
+        private func accept(_ link: MemoryLink) {
+            let acceptor = SignalAcceptor(link: link, key: self.serverKey, software: "s") { acceptor, outcome in
+                guard case .success(let hello) = outcome, let welcome = self.welcome else { return }
+                self.hellos.append(hello)
+                switch welcome(hello) {
+                case .success(let welcome):
+                    guard let connection = acceptor.welcome(welcome) else { return }
+                    connection.delegate = self.connectionDelegate
+                    connection.start()
+                    self.connections.append(connection)
+                case .failure(let refusal):
+                    acceptor.refuse(refusal.goodbye)
+                }
+            }
+            self.acceptors.append(acceptor)
+            acceptor.start()
+        }
+
+        func warnings(_ event: String? = nil) -> [LogRecord.Line] {
+            self.log.lines.filter { $0.level == .warning && $0.event == event }
+        }
+    }
+
+    private struct Fixture {
+        let world = World()
+        let core: SignalClientCore
+        let delegate = RecordingClientDelegate()
+        let promise: EventLoopPromise<SignalTerminal>
+        let outcome = Outcome()
+
+        final class Outcome {
+            var terminal: SignalTerminal?
+        }
+
+        init(
+            role: SignalClientConfiguration.Role = .agent(name: "a", expireIn: nil, labels: [:]),
+            url: String = "https://server.example", key: SharedKey = testKey, insecure: Bool = false,
+            _ prepare: (World) -> Void = { _ in }
+        ) throws {
+            prepare(self.world)
+            var configuration = SignalClientConfiguration(
+                url: try ServerURL(parsing: url), role: role, key: key, software: "rtun-agent/1")
+            configuration.httpsInsecure = insecure
+            self.core = SignalClientCore(
+                configuration: configuration, connector: self.world, eventLoop: self.world.loop,
+                logger: self.world.log.logger)
+            self.core.delegate = self.delegate
+            self.promise = self.world.loop.makePromise(of: SignalTerminal.self)
+            let outcome = self.outcome
+            self.promise.futureResult.assumeIsolated().whenSuccess { outcome.terminal = $0 }
+            self.core.start(self.promise)
+            self.world.loop.run()
+        }
+
+        func stop() {
+            self.core.stop()
+            self.world.loop.run()
+            #expect(self.outcome.terminal != nil)
+        }
+    }
+
+    @Test func `the first attempt is made at once, and its connection is told`() throws {
+        let fixture = try Fixture()
+        #expect(fixture.delegate.sessions.count == 1)
+        #expect(fixture.core.session?.welcome.agentName == "a")
+        #expect(fixture.world.log.lines.first?.event == "signal.connected")
+        fixture.stop()
+        #expect(fixture.outcome.terminal == .stopped)
+        guard case .goodbye(let goodbye) = fixture.world.connectionDelegate.closed.first else {
+            Issue.record("no goodbye")
+            return
+        }
+        #expect(goodbye.code == .shutdown)
+    }
+
+    @Test func `requests go both ways`() throws {
+        let fixture = try Fixture()
+        fixture.world.connectionDelegate.answer = { $0.respond(.agentList(AgentList(agents: []))) }
+        var answers = 0
+        fixture.core.request(.listAgents, timeout: .seconds(1)).assumeIsolated().whenSuccess { _ in answers += 1 }
+        fixture.world.connections[0].request(.listAgents, timeout: .seconds(1)).assumeIsolated().whenSuccess { _ in
+            answers += 1
+        }
+        fixture.world.loop.run()
+        #expect(answers == 2)
+        fixture.stop()
+    }
+
+    @Test func `a lost connection comes back with the resume token of the last welcome`() throws {
+        let fixture = try Fixture()
+        fixture.world.loop.advanceTime(by: .seconds(6))
+        fixture.world.connections[0].close()
+        fixture.world.loop.run()
+        #expect(fixture.delegate.losses == 1)
+        #expect(fixture.core.session == nil)
+        // The connection lived, so the first wait is at most 0.5 s.
+        fixture.world.loop.advanceTime(by: .milliseconds(500))
+        #expect(fixture.delegate.sessions.count == 2)
+        #expect(fixture.world.hellos.map { $0.agent?.resumeToken } == [[], [1, 2, 3]])
+        #expect(fixture.world.warnings("signal.lost").count == 1)
+        fixture.stop()
+    }
+
+    @Test func `while the server is away it is tried for ever, and told of once a cause`() throws {
+        let refused = SignalConnectError.unreachable([.init(address: "192.0.2.1:443", reason: "Connection refused")])
+        let fixture = try Fixture { $0.failure = refused }
+        fixture.world.loop.advanceTime(by: .hours(1))
+        #expect(fixture.world.attempts.count > 120)
+        let waits = zip(fixture.world.attempts, fixture.world.attempts.dropFirst()).map { $1 - $0 }
+        #expect(waits.allSatisfy { $0 <= .seconds(30) })
+        #expect(fixture.world.warnings().count == 1)
+        fixture.world.failure = .timedOut(.connection)
+        fixture.world.loop.advanceTime(by: .hours(1))
+        #expect(fixture.world.warnings().count == 2)
+        fixture.world.failure = nil
+        fixture.world.loop.advanceTime(by: .seconds(30))
+        #expect(fixture.delegate.sessions.count == 1)
+        fixture.stop()
+    }
+
+    @Test func `without a connection requests fail at once`() throws {
+        let fixture = try Fixture { $0.failure = .timedOut(.connection) }
+        var failed: (any Error)?
+        fixture.core.request(.listAgents, timeout: .seconds(1)).assumeIsolated().whenFailure { failed = $0 }
+        guard case SignalError.notConnected? = failed else {
+            Issue.record("\(String(describing: failed))")
+            return
+        }
+        fixture.core.sendEvent(.ping)
+        fixture.stop()
+    }
+
+    @Test(arguments: [false, true]) func `a wrong secret ends it at once`(insecure: Bool) throws {
+        let fixture = try Fixture(key: otherKey, insecure: insecure)
+        guard case .refused(let detail) = fixture.outcome.terminal else {
+            Issue.record("\(String(describing: fixture.outcome.terminal))")
+            return
+        }
+        #expect(detail.contains("secret is wrong"))
+        #expect(detail.contains("in between"))
+        #expect(fixture.world.attempts.count == 1)
+    }
+
+    @Test func `a server that cannot prove the secret is refused`() throws {
+        // It has the key for our proof, but not for its own: as if it had let anyone in.
+        let fixture = try Fixture { world in
+            world.welcome = nil
+        }
+        let link = fixture.world.links[0]
+        let loop = fixture.world.loop
+        var welcome = Welcome(instanceID: .random(), agentName: "a", observedAddress: "", software: "s")
+        welcome.mac = [UInt8](repeating: 0, count: 32)
+        link.send(Envelope(.welcome(welcome)).encoded())
+        loop.run()
+        guard case .refused(let detail) = fixture.outcome.terminal else {
+            Issue.record("\(String(describing: fixture.outcome.terminal))")
+            return
+        }
+        #expect(detail.contains("could not prove"))
+        loop.advanceTime(by: .seconds(11))
+    }
+
+    @Test func `a server without binding is refused when its certificate goes unchecked`() throws {
+        let fixture = try Fixture(insecure: true) { world in
+            world.welcome = nil
+        }
+        fixture.stop()
+        let (near, far) = MemoryLink.pair(on: fixture.world.loop)
+        let handshake = ClientHandshake(
+            key: testKey, transport: .uncheckedTLS(exporter: nil), agent: nil, software: "c")
+        var failure: SignalInitiator.Failure?
+        let initiator = SignalInitiator(link: near, handshake: handshake, timing: .init()) {
+            if case .failure(let error) = $0 { failure = error }
+        }
+        initiator.start()
+        SignalAcceptor(link: far, key: testKey, software: "s") { _, _ in }.start()
+        fixture.world.loop.run()
+        guard case .handshake(.bindingUnavailable) = failure else {
+            Issue.record("\(String(describing: failure))")
+            return
+        }
+    }
+
+    @Test func `a replaced agent ends`() throws {
+        let fixture = try Fixture()
+        fixture.world.connections[0].close(Goodbye(code: .replaced, reason: "newer"))
+        fixture.world.loop.run()
+        #expect(fixture.outcome.terminal == .replaced(name: "a"))
+    }
+
+    @Test(arguments: [GoodbyeCode.shutdown, .limit, .version, .badRequest, .unspecified])
+    func `other goodbyes pass`(code: GoodbyeCode) throws {
+        let fixture = try Fixture()
+        fixture.world.connections[0].close(Goodbye(code: code, reason: "later"))
+        fixture.world.loop.run()
+        #expect(fixture.outcome.terminal == nil)
+        fixture.world.loop.advanceTime(by: .seconds(30))
+        #expect(fixture.delegate.sessions.count == 2)
+        fixture.stop()
+    }
+
+    @Test func `being sent away in the handshake passes too`() throws {
+        let fixture = try Fixture { world in
+            world.welcome = { _ in .failure(World.Refusal(goodbye: Goodbye(code: .limit, reason: "come back later"))) }
+        }
+        #expect(fixture.outcome.terminal == nil)
+        #expect(fixture.world.warnings().count == 1)
+        fixture.world.loop.advanceTime(by: .minutes(5))
+        #expect(fixture.world.attempts.count > 5)
+        #expect(fixture.world.warnings().count == 1)
+        fixture.stop()
+    }
+
+    @Test func `a reconnecting agent asks for the time that remains`() throws {
+        let fixture = try Fixture(role: .agent(name: "a", expireIn: .seconds(100), labels: [:]))
+        fixture.world.loop.advanceTime(by: .seconds(40))
+        fixture.world.connections[0].close()
+        fixture.world.loop.advanceTime(by: .milliseconds(500))
+        let asked = fixture.world.hellos.compactMap { $0.agent?.expireInMilliseconds }
+        #expect(asked.count == 2)
+        #expect(asked[0] == 100_000)
+        #expect((59_400...60_000).contains(asked[1]))
+        fixture.stop()
+    }
+
+    @Test func `an agent expires while the server is away`() throws {
+        let fixture = try Fixture(role: .agent(name: "a", expireIn: .seconds(100), labels: [:]))
+        fixture.world.failure = .timedOut(.connection)
+        fixture.world.connections[0].close()
+        fixture.world.loop.advanceTime(by: .seconds(99))
+        #expect(fixture.outcome.terminal == nil)
+        fixture.world.loop.advanceTime(by: .seconds(1))
+        #expect(fixture.outcome.terminal == .expired(name: "a"))
+    }
+
+    @Test func `a connected agent leaves it to the server to say that it expired`() throws {
+        let fixture = try Fixture(role: .agent(name: "a", expireIn: .seconds(10), labels: [:]))
+        fixture.world.loop.advanceTime(by: .seconds(10))
+        #expect(fixture.outcome.terminal == nil)
+        fixture.world.connections[0].close(Goodbye(code: .expired))
+        fixture.world.loop.run()
+        #expect(fixture.outcome.terminal == .expired(name: "a"))
+    }
+
+    @Test func `a dead link is noticed and replaced`() throws {
+        let fixture = try Fixture()
+        fixture.world.links[0].isSilent = true
+        fixture.world.loop.advanceTime(by: .seconds(15))
+        #expect(fixture.delegate.losses == 1)
+        fixture.world.loop.advanceTime(by: .milliseconds(500))
+        #expect(fixture.delegate.sessions.count == 2)
+        fixture.stop()
+        fixture.world.loop.advanceTime(by: .seconds(20))
+    }
+
+    @Test func `stopping before the start is no trouble`() throws {
+        let world = World()
+        let core = SignalClientCore(
+            configuration: SignalClientConfiguration(
+                url: try ServerURL(parsing: "http://h"), role: .client, key: testKey, software: "c"),
+            connector: world, eventLoop: world.loop, logger: world.log.logger)
+        core.stop()
+        let promise = world.loop.makePromise(of: SignalTerminal.self)
+        core.start(promise)
+        var terminal: SignalTerminal?
+        promise.futureResult.assumeIsolated().whenSuccess { terminal = $0 }
+        #expect(terminal == .stopped)
+        #expect(world.attempts.isEmpty)
+    }
+
+    @Test func `waits are random below a bound that doubles to 30 s`() {
+        var generator = CountingGenerator(value: 11)
+        var backoff = ReconnectBackoff()
+        let bounds: [Int64] = [500, 1000, 2000, 4000, 8000, 16000, 30000, 30000]
+        for bound in bounds {
+            #expect(backoff.next(using: &generator) <= .milliseconds(bound))
+        }
+        backoff.reset()
+        #expect(backoff.next(using: &generator) <= .milliseconds(500))
+    }
+}

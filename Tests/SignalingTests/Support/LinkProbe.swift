@@ -1,0 +1,56 @@
+import NIOCore
+
+@testable import Signaling
+
+/// A link as a test sees it: usable from a task, what it tells in order.
+struct LinkProbe: Sendable {
+    enum Event: Sendable, Equatable {
+        case message(ByteBuffer)
+        /// nil: in order.
+        case closed(String?)
+    }
+
+    let link: NIOLoopBound<any SignalLink>
+    private let events: AsyncStream<Event>
+
+    /// On the link's event loop.
+    init(_ link: any SignalLink) {
+        self.link = NIOLoopBound(link, eventLoop: link.eventLoop)
+        let (events, continuation) = AsyncStream.makeStream(of: Event.self)
+        self.events = events
+        link.delegate = Recorder(continuation: continuation)
+    }
+
+    private final class Recorder: SignalLinkDelegate {
+        let continuation: AsyncStream<Event>.Continuation
+
+        init(continuation: AsyncStream<Event>.Continuation) {
+            self.continuation = continuation
+        }
+
+        func link(_ link: any SignalLink, received message: ByteBuffer) {
+            self.continuation.yield(.message(message))
+        }
+
+        func linkClosed(_ link: any SignalLink, error: (any Error)?) {
+            self.continuation.yield(.closed(error.map { "\($0)" }))
+        }
+    }
+
+    func next() async -> Event? {
+        for await event in self.events { return event }
+        return nil
+    }
+
+    func send(_ message: ByteBuffer) {
+        self.link.eventLoop.execute { self.link.value.send(message) }
+    }
+
+    func close() {
+        self.link.eventLoop.execute { self.link.value.close() }
+    }
+
+    func read<Value: Sendable>(_ body: @escaping @Sendable (any SignalLink) -> Value) async throws -> Value {
+        try await self.link.eventLoop.submit { body(self.link.value) }.get()
+    }
+}

@@ -1,0 +1,120 @@
+import NIOCore
+import NIOEmbedded
+import NIOWebSocket
+import Testing
+
+@testable import Signaling
+
+/// The handler alone, frame by frame.
+@Suite struct WebSocketLinkTests {
+    private struct Fixture {
+        let channel = EmbeddedChannel()
+        let link: WebSocketLink
+        let delegate = RecordingLinkDelegate()
+
+        init(side: WebSocketLink.Side = .client) throws {
+            self.link = WebSocketLink(side: side, eventLoop: self.channel.eventLoop)
+            try self.channel.pipeline.syncOperations.addHandler(self.link)
+            try self.channel.connect(to: SocketAddress(ipAddress: "127.0.0.1", port: 1)).wait()
+            self.link.delegate = self.delegate
+        }
+
+        func receive(_ opcode: WebSocketOpcode, _ data: ByteBuffer = ByteBuffer()) throws {
+            try self.channel.writeInbound(WebSocketFrame(fin: true, opcode: opcode, data: data))
+        }
+
+        func sent() throws -> WebSocketFrame? {
+            try self.channel.readOutbound(as: WebSocketFrame.self)
+        }
+    }
+
+    @Test func `a ping is answered with its content`() throws {
+        let fixture = try Fixture()
+        try fixture.receive(.ping, ByteBuffer(string: "abc"))
+        let pong = try #require(try fixture.sent())
+        #expect(pong.opcode == .pong)
+        #expect(pong.data == ByteBuffer(string: "abc"))
+    }
+
+    @Test(arguments: [WebSocketLink.Side.client, .server]) func `only a client masks`(side: WebSocketLink.Side) throws {
+        let fixture = try Fixture(side: side)
+        fixture.link.send(ByteBuffer(string: "x"))
+        #expect((try fixture.sent()?.maskKey != nil) == (side == .client))
+    }
+
+    @Test func `messages wait for a delegate`() throws {
+        let fixture = try Fixture()
+        fixture.link.delegate = nil
+        try fixture.receive(.binary, ByteBuffer(string: "1"))
+        try fixture.receive(.binary, ByteBuffer(string: "2"))
+        #expect(fixture.delegate.messages.isEmpty)
+        fixture.link.delegate = fixture.delegate
+        #expect(fixture.delegate.messages.map { String(buffer: $0) } == ["1", "2"])
+    }
+
+    @Test func `the end waits for a delegate too`() throws {
+        let fixture = try Fixture()
+        fixture.link.delegate = nil
+        try fixture.receive(.binary, ByteBuffer(string: "1"))
+        fixture.channel.pipeline.fireChannelInactive()
+        fixture.link.delegate = fixture.delegate
+        #expect(fixture.delegate.messages.count == 1)
+        #expect(fixture.delegate.ends.count == 1)
+    }
+
+    @Test func `what nobody takes is bounded`() throws {
+        let fixture = try Fixture()
+        fixture.link.delegate = nil
+        let message = ByteBuffer(repeating: 0, count: SignalLinkLimits.maximumMessageSize)
+        for _ in 0..<8 { try fixture.receive(.binary, message) }
+        #expect(try fixture.sent()?.opcode == .connectionClose)
+    }
+
+    @Test func `a close of the peer is answered and told as in order`() throws {
+        let fixture = try Fixture()
+        var data = ByteBuffer()
+        data.write(webSocketErrorCode: .goingAway)
+        try fixture.receive(.connectionClose, data)
+        let answer = try #require(try fixture.sent())
+        #expect(answer.opcode == .connectionClose)
+        var echoed = answer.data
+        #expect(echoed.readWebSocketErrorCode() == .goingAway)
+        #expect(fixture.delegate.ends.count == 1)
+        #expect(fixture.delegate.ends.allSatisfy { $0 == nil })
+        #expect(!fixture.channel.isActive)
+    }
+
+    @Test func `our close waits for the peer's, but not for ever`() throws {
+        for peerAnswers in [true, false] {
+            let fixture = try Fixture()
+            fixture.link.close()
+            #expect(try fixture.sent()?.opcode == .connectionClose)
+            #expect(fixture.channel.isActive)
+            try fixture.receive(.binary, ByteBuffer(string: "too late"))
+            if peerAnswers {
+                try fixture.receive(.connectionClose)
+            } else {
+                fixture.channel.embeddedEventLoop.advanceTime(by: SignalLinkLimits.closeTimeout)
+            }
+            #expect(!fixture.channel.isActive)
+            #expect(fixture.delegate.ends.isEmpty && fixture.delegate.messages.isEmpty)
+        }
+    }
+
+    @Test func `a channel that ends without a close frame is no end in order`() throws {
+        let fixture = try Fixture()
+        try fixture.channel.close().wait()
+        #expect(fixture.delegate.ends.first as? SignalLinkError == .truncated)
+        fixture.link.send(ByteBuffer(string: "x"))
+        fixture.link.close()
+        #expect(fixture.delegate.ends.count == 1)
+    }
+
+    @Test func `any byte counts as a sign of life`() throws {
+        let fixture = try Fixture()
+        let loop = fixture.channel.embeddedEventLoop
+        loop.advanceTime(by: .seconds(3))
+        fixture.channel.pipeline.fireChannelReadComplete()
+        #expect(fixture.link.lastReceived == loop.now)
+    }
+}
