@@ -1,0 +1,154 @@
+package import AppProto
+package import Logging
+package import NIOCore
+
+/// Hears what becomes of a client's peer channel, on its event loop.
+package protocol PeerClientChannelDelegate: AnyObject {
+    /// The tunnel is up and authenticated: `open` works from now on.
+    func peerChannelConnected(_ channel: PeerClientChannel)
+    /// The channel is over, or never came up. The last call; its streams have been told before.
+    func peerChannel(_ channel: PeerClientChannel, closed reason: PeerChannelError)
+}
+
+/// The client's end of a peer channel: path, tunnel and the signalling for both. Belongs to its event loop.
+///
+/// Make it, set the delegate, call `start`, and hand it the `PeerCandidate` and `ClosePeer` events that name its `peerID`.
+/// Hold it until the delegate has heard of its end: releasing it closes it.
+package final class PeerClientChannel {
+    /// Where all calls are made and all callbacks come.
+    package let eventLoop: any EventLoop
+    /// Not retained.
+    package weak var delegate: (any PeerClientChannelDelegate)?
+
+    private let core: PeerChannelCore
+    private let agentName: String
+    private let instanceID: InstanceID
+    private var hasStarted = false
+
+    /// A channel to instance `instanceID` of the agent named `agentName`. Nothing happens before `start`.
+    package init(
+        agentName: String, instanceID: InstanceID, configuration: PeerChannelConfiguration,
+        signaling: any PeerSignaling, eventLoop: any EventLoop, logger: Logger
+    ) {
+        var logger = logger
+        logger[metadataKey: "agent"] = "\(agentName)"
+        self.agentName = agentName
+        self.instanceID = instanceID
+        self.eventLoop = eventLoop
+        self.core = PeerChannelCore(
+            peerID: .random(), side: .client, configuration: configuration, signaling: signaling,
+            eventLoop: eventLoop, logger: logger)
+        self.core.delegate = self
+    }
+
+    deinit {
+        self.core.end(.closedHere(reason: "released"), tellingPeer: true)
+    }
+
+    /// Names this channel in all messages about it.
+    package var peerID: PeerID { self.core.peerID }
+
+    /// Gathers, offers, looks for a path and connects the tunnel. Call once.
+    package func start() {
+        precondition(!self.hasStarted, "a peer channel is started once")
+        self.hasStarted = true
+        self.core.open { [weak self] in self?.sendOffer() }
+    }
+
+    /// A candidate of the agent arrived.
+    package func receive(_ candidate: PeerCandidate) {
+        self.core.receive(candidate)
+    }
+
+    /// The agent ended the channel.
+    package func receive(_ close: ClosePeer) {
+        self.core.receive(close)
+    }
+
+    /// Opens a TCP connection from the agent to `target`. Completes exactly once, on the event loop, never before it returns.
+    ///
+    /// - Parameter timeout: how long to wait for the agent's answer.
+    /// - Returns: a handle to give up waiting.
+    @discardableResult
+    package func open(
+        _ target: OpenTcp, timeout: TimeAmount,
+        completion: @escaping (Result<TunnelStream, TunnelOpenError>) -> Void
+    ) -> TunnelOpening {
+        guard let tunnel = self.core.tunnel, tunnel.isConnected else {
+            return TunnelOpening(failing: .notConnected, eventLoop: self.eventLoop, completion: completion)
+        }
+        return tunnel.open(target, timeout: timeout, completion: completion)
+    }
+
+    /// Whether `open` can succeed.
+    package var isConnected: Bool { self.core.tunnel?.isConnected ?? false }
+    /// True when packets are outstanding and nothing has been heard for at least 2 s: better go elsewhere with new connections.
+    package var isSuspect: Bool { self.core.tunnel?.isSuspect ?? false }
+    /// Since when packets wait for any sign of life from the agent; nil when none does.
+    package var unansweredSince: NIODeadline? { self.core.tunnel?.unansweredSince }
+    /// How many streams are open.
+    package var openStreams: Int { self.core.tunnel?.openStreams ?? 0 }
+    /// How the peer is reached; nil before there is a path.
+    package var path: PeerPath? { self.core.transport?.path }
+
+    /// Ends the channel: streams are reset, the agent is told. The delegate hears `.closedHere`.
+    package func close(reason: String) {
+        self.core.end(.closedHere(reason: reason), tellingPeer: true)
+    }
+
+    // MARK: Offer and answer
+
+    private func sendOffer() {
+        guard let local = self.core.localDescription else {
+            return
+        }
+        let configuration = self.core.configuration
+        var offer = OpenPeer(
+            peerID: self.peerID, name: self.agentName, instanceID: self.instanceID, ice: local.ice,
+            candidates: local.candidates, fingerprint: configuration.identity.leafFingerprint.bytes,
+            kind: .quicTunnel)
+        if let key = configuration.e2eKey {
+            offer.e2eMAC = PeerOffer.mac(of: offer, key: key)
+        }
+        let offerMAC = offer.e2eMAC
+        self.core.signaling.openPeer(offer).hop(to: self.eventLoop).assumeIsolated().whenComplete { [weak self] result in
+            guard let self else { return }
+            switch result {
+            case .success(let answer): self.received(answer, offerMAC: offerMAC)
+            // There is nobody on the other side who would want to hear of the end.
+            case .failure(let error): self.core.end(.offerFailed(error), tellingPeer: false)
+            }
+        }
+        self.core.gather()
+    }
+
+    private func received(_ answer: OpenPeerReply, offerMAC: [UInt8]) {
+        do throws(PeerChannelError) {
+            guard answer.peerID == self.peerID else {
+                throw .badOffer("the answer names another channel")
+            }
+            try PeerOffer.verify(answer, offerMAC: offerMAC, key: self.core.configuration.e2eKey)
+            try self.core.connect(ice: answer.ice, candidates: answer.candidates, fingerprint: answer.fingerprint)
+        } catch {
+            self.core.end(error, tellingPeer: true)
+        }
+    }
+}
+
+@available(*, unavailable)
+extension PeerClientChannel: Sendable {}
+
+extension PeerClientChannel: PeerChannelCoreDelegate {
+    func coreConnected() {
+        self.delegate?.peerChannelConnected(self)
+    }
+
+    /// Agents open no streams: their limit is 0.
+    func coreReceived(_ request: TunnelRequest) {
+        request.refuse(.failed, reason: "clients connect to nothing")
+    }
+
+    func coreClosed(_ reason: PeerChannelError) {
+        self.delegate?.peerChannel(self, closed: reason)
+    }
+}

@@ -1,0 +1,74 @@
+import AppProto
+package import TLS
+
+/// The proof of the end-to-end secret in offers and answers, so that a hostile server cannot put itself in between.
+///
+/// HMAC-SHA256 over a context and then every field preceded by its length in 4 bytes, big-endian:
+///
+///     offer   "rtun/1 peer offer"  ‖ peer id ‖ kind ‖ agent name ‖ instance id ‖ ufrag ‖ pwd ‖ fingerprint
+///     answer  "rtun/1 peer answer" ‖ peer id ‖ the offer's MAC ‖ ufrag ‖ pwd ‖ fingerprint
+///
+/// Candidates are not covered: they trickle in, and whoever answers on a wrong one lacks the password and the certificate.
+package enum PeerOffer {
+    private static let offerContext = "rtun/1 peer offer"
+    private static let answerContext = "rtun/1 peer answer"
+
+    /// The key of `--e2e-secret`, 32 bytes: scrypt as for the shared secret, under another salt. Takes a while; once at start.
+    package static func key(fromSecret secret: [UInt8]) throws(TLSError) -> [UInt8] {
+        try KeyDerivation.scrypt(secret: secret, salt: Array("rtun/1 e2e".utf8), n: 1 << 15, r: 8, p: 1, length: 32)
+    }
+
+    /// The MAC of an offer, whatever its `e2eMAC` says.
+    static func mac(of offer: OpenPeer, key: [UInt8]) -> [UInt8] {
+        let kind =
+            switch offer.kind {
+            case .quicTunnel: "quic_tunnel"
+            case nil: ""
+            }
+        return self.mac(
+            key: key, context: self.offerContext, offer.peerID.bytes, Array(kind.utf8), Array(offer.name.utf8),
+            Array(offer.instanceID.rawValue.utf8), Array(offer.ice.ufrag.utf8), Array(offer.ice.pwd.utf8),
+            offer.fingerprint)
+    }
+
+    /// The MAC of an answer to the offer whose MAC is `offerMAC`.
+    static func mac(of answer: OpenPeerReply, offerMAC: [UInt8], key: [UInt8]) -> [UInt8] {
+        self.mac(
+            key: key, context: self.answerContext, answer.peerID.bytes, offerMAC, Array(answer.ice.ufrag.utf8),
+            Array(answer.ice.pwd.utf8), answer.fingerprint)
+    }
+
+    /// Throws `.endToEndProof` unless the offer proves `key`. Without a key of ours nothing is asked for.
+    static func verify(_ offer: OpenPeer, key: [UInt8]?) throws(PeerChannelError) {
+        guard let key else {
+            return
+        }
+        try self.verify(offer.e2eMAC, expected: self.mac(of: offer, key: key), of: "client")
+    }
+
+    /// Throws `.endToEndProof` unless the answer proves `key` and belongs to this very offer.
+    static func verify(_ answer: OpenPeerReply, offerMAC: [UInt8], key: [UInt8]?) throws(PeerChannelError) {
+        guard let key else {
+            return
+        }
+        try self.verify(answer.e2eMAC, expected: self.mac(of: answer, offerMAC: offerMAC, key: key), of: "agent")
+    }
+
+    private static func verify(_ mac: [UInt8], expected: [UInt8], of side: String) throws(PeerChannelError) {
+        guard !mac.isEmpty else {
+            throw .endToEndProof("the \(side) has no end-to-end secret")
+        }
+        guard constantTimeEquals(mac, expected) else {
+            throw .endToEndProof("the \(side)'s end-to-end secret is another one")
+        }
+    }
+
+    private static func mac(key: [UInt8], context: String, _ fields: [UInt8]...) -> [UInt8] {
+        var message = Array(context.utf8)
+        for field in fields {
+            withUnsafeBytes(of: UInt32(truncatingIfNeeded: field.count).bigEndian) { message += $0 }
+            message += field
+        }
+        return HMAC.sha256(key: key, message)
+    }
+}

@@ -1,0 +1,141 @@
+import DequeModule
+import ICE
+import NIOCore
+import STUN
+
+/// Asks STUN servers, from every socket, how they see us (RFC 8445 section 5.1.1.2). A value without sockets or clock:
+/// call a mutating method, then drain `next()`.
+struct STUNGathering {
+    enum Output: Equatable {
+        case send(ByteBuffer, base: LocalBaseID, server: SocketAddress)
+        case candidate(ICECandidate)
+        /// Nil: no answer in time.
+        case failed(server: SocketAddress, STUNError?)
+        /// Every question is answered, or given up.
+        case ended
+    }
+
+    private struct Question {
+        let host: ICECandidate
+        let base: LocalBaseID
+        let server: SocketAddress
+        let serverAddress: TransportAddress
+        var transaction: BindingTransaction
+    }
+
+    /// Questions in all: hosts times servers, so that a long list of `--stun` does not become a flood.
+    static let maximumQuestions = 32
+    /// After this long we tell the peer that no more will come. Every answer by then counts; a transaction as such would
+    /// go on for 39.5 s (RFC 8489 section 6.2.1), longer than anybody waits for a path.
+    static let timeLimit = TimeAmount.seconds(5)
+
+    /// The first host candidate of each socket.
+    private let hosts: [ICECandidate]
+    private var questions: [Question] = []
+    private var giveUpAt: NIODeadline?
+    private var hasStarted = false
+    private var outputs: Deque<Output> = []
+    private var random = SystemRandomNumberGenerator()
+
+    /// `hosts` are all local host candidates; one question is asked per socket, not per candidate.
+    init(hosts: [ICECandidate]) {
+        var bases = Set<LocalBaseID>()
+        self.hosts = hosts.filter { host in host.base.map { bases.insert($0).inserted } ?? false }
+    }
+
+    /// Asks every server of a family that a socket has. Call once.
+    mutating func start(servers: [SocketAddress], at now: NIODeadline) {
+        precondition(!self.hasStarted, "gathering starts once")
+        self.hasStarted = true
+        self.giveUpAt = now + Self.timeLimit
+        var seen = Set<TransportAddress>()
+        for server in servers {
+            guard let serverAddress = TransportAddress(server), seen.insert(serverAddress).inserted else {
+                continue
+            }
+            for host in self.hosts {
+                guard let base = host.base, TransportAddress(host.address)?.family == serverAddress.family,
+                    self.questions.count < Self.maximumQuestions
+                else {
+                    continue
+                }
+                var transaction = BindingTransaction(id: .random(using: &self.random))
+                self.outputs.append(.send(transaction.start(at: now), base: base, server: server))
+                self.questions.append(
+                    Question(
+                        host: host, base: base, server: server, serverAddress: serverAddress, transaction: transaction))
+            }
+        }
+        self.endIfDone()
+    }
+
+    /// When to call `handleTimeout`.
+    var nextDeadline: NIODeadline? {
+        guard let giveUpAt = self.giveUpAt else {
+            return nil
+        }
+        return self.questions.reduce(giveUpAt) { min($0, $1.transaction.nextDeadline ?? $0) }
+    }
+
+    /// Retransmits what is due; an early or late call is harmless.
+    mutating func handleTimeout(at now: NIODeadline) {
+        guard let giveUpAt = self.giveUpAt else {
+            return
+        }
+        guard now < giveUpAt else {
+            for question in self.questions {
+                self.outputs.append(.failed(server: question.server, nil))
+            }
+            self.questions = []
+            self.endIfDone()
+            return
+        }
+        for index in self.questions.indices {
+            if case .send(let request) = self.questions[index].transaction.timerFired(at: now) {
+                self.outputs.append(
+                    .send(request, base: self.questions[index].base, server: self.questions[index].server))
+            }
+        }
+    }
+
+    /// Looks at a STUN message. False when it answers none of our questions: then it is somebody else's.
+    mutating func receive(
+        _ datagram: ByteBuffer, on base: LocalBaseID, from source: SocketAddress, at now: NIODeadline
+    ) -> Bool {
+        guard !self.questions.isEmpty, let source = TransportAddress(source),
+            self.questions.contains(where: { $0.base == base && $0.serverAddress == source }),
+            let received = try? ReceivedSTUNMessage(decoding: datagram)
+        else {
+            return false
+        }
+        for index in self.questions.indices
+        where self.questions[index].base == base && self.questions[index].serverAddress == source {
+            guard let result = self.questions[index].transaction.received(received.message) else {
+                continue
+            }
+            let question = self.questions.remove(at: index)
+            switch result {
+            case .success(let mapped):
+                self.outputs.append(
+                    .candidate(.serverReflexive(mapped: mapped, host: question.host, server: question.server)))
+            case .failure(let error):
+                self.outputs.append(.failed(server: question.server, error))
+            }
+            self.endIfDone()
+            return true
+        }
+        return false
+    }
+
+    /// What to do next.
+    mutating func next() -> Output? {
+        self.outputs.popFirst()
+    }
+
+    private mutating func endIfDone() {
+        if self.questions.isEmpty, self.giveUpAt != nil {
+            self.giveUpAt = nil
+            self.outputs.append(.ended)
+        }
+    }
+}

@@ -1,0 +1,288 @@
+import DequeModule
+import NIOCore
+import NIOPosix
+
+#if canImport(Musl)
+import Musl
+#else
+import Glibc
+#endif
+
+/// Hears what a socket receives, on its event loop.
+protocol UDPSocketDelegate: AnyObject {
+    /// One datagram, or with `segmentSize` several of that size behind each other, the last perhaps shorter (UDP GRO).
+    func socket(_ socket: UDPSocket, received bytes: ByteBuffer, segmentSize: Int?, from source: SocketAddress)
+    /// The end of a batch of datagrams.
+    func socketReceiveComplete(_ socket: UDPSocket)
+    /// The socket is gone without `close()` having been called.
+    func socketFailed(_ socket: UDPSocket, error: (any Error)?)
+}
+
+/// One UDP socket for many destinations: reads in vectors through NIO, sends by system call. Belongs to its event loop.
+///
+/// Sending never closes it. When the send buffer is full, datagrams wait in order in a bounded queue.
+final class UDPSocket {
+    /// What became of a datagram.
+    enum SendResult: Hashable {
+        /// Handed to the kernel, or waiting for room in its buffer.
+        case sent
+        /// Too much is waiting: dropped, as a full queue in the network does.
+        case dropped
+        /// The kernel refused, with this error number.
+        case refused(CInt)
+    }
+
+    private struct Waiting {
+        let bytes: ByteBuffer
+        let segmentSize: Int?
+        let destination: SocketAddress
+    }
+
+    /// What is asked of the kernel for each direction, in bytes; it grants up to its own limit.
+    private static let kernelBufferSize: CInt = 4 << 20
+    /// Bound of what waits for room in the kernel's buffer, in bytes.
+    private static let maximumWaitingBytes = 1 << 20
+    /// A full send buffer is tried again after this long: much less than the network needs to empty it.
+    private static let retryDelay = TimeAmount.milliseconds(1)
+
+    let channel: any Channel
+    /// With the port that the kernel chose; the address may be the wildcard.
+    let localAddress: SocketAddress
+    weak var delegate: (any UDPSocketDelegate)?
+
+    private let handler: UDPSocketHandler
+    private var descriptor: CInt
+    private var segmentationOffload = System.supportsUDPSegmentationOffload
+    private var waiting: Deque<Waiting> = []
+    private var waitingBytes = 0
+    private var retry: Scheduled<Void>?
+
+    private init(channel: any Channel, localAddress: SocketAddress, descriptor: CInt, handler: UDPSocketHandler) {
+        self.channel = channel
+        self.localAddress = localAddress
+        self.descriptor = descriptor
+        self.handler = handler
+        handler.socket = self
+    }
+
+    /// Opens a socket on `address`, port 0 for any. The future is the event loop's.
+    static func bind(to address: SocketAddress, eventLoop: any EventLoop) -> EventLoopFuture<NIOLoopBound<UDPSocket>> {
+        let handler = NIOLoopBound(UDPSocketHandler(), eventLoop: eventLoop)
+        var bootstrap = DatagramBootstrap(group: eventLoop)
+            .channelOption(.recvAllocator, value: UDPSocketReads.allocator)
+            .channelOption(.datagramVectorReadMessageCount, value: UDPSocketReads.messageCount)
+            .channelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    try channel.pipeline.syncOperations.addHandler(handler.value)
+                }
+            }
+        if address.protocol == .inet6 {
+            // The other family has its own socket.
+            bootstrap = bootstrap.channelOption(
+                ChannelOptions.Types.SocketOption(level: .ipv6, name: .ipv6_v6only), value: 1)
+        }
+        return bootstrap.bind(to: address).flatMapThrowing { channel in
+            do {
+                let socket = try self.make(channel: channel, handler: handler.value)
+                return NIOLoopBound(socket, eventLoop: eventLoop)
+            } catch {
+                channel.close(promise: nil)
+                throw error
+            }
+        }
+    }
+
+    private static func make(channel: any Channel, handler: UDPSocketHandler) throws -> UDPSocket {
+        guard let localAddress = channel.localAddress else {
+            throw ChannelError.unknownLocalAddress
+        }
+        self.tune(channel, family: localAddress.protocol)
+        // The descriptor is used only while the channel is active, and on its event loop, which is where it is closed.
+        let descriptor = try channel.pipeline.syncOperations.withUnsafeTransportIfAvailable(
+            of: NIOBSDSocket.Handle.self) { $0 }
+        guard let descriptor else {
+            throw ChannelError.operationUnsupported
+        }
+        return UDPSocket(channel: channel, localAddress: localAddress, descriptor: descriptor, handler: handler)
+    }
+
+    /// Options that help and that no kernel owes us: each may fail.
+    private static func tune(_ channel: any Channel, family: NIOBSDSocket.ProtocolFamily) {
+        guard let options = channel.syncOptions else {
+            return
+        }
+        try? options.setOption(.socketOption(.so_rcvbuf), value: .init(self.kernelBufferSize))
+        try? options.setOption(.socketOption(.so_sndbuf), value: .init(self.kernelBufferSize))
+        if UDPSocketReads.receiveOffload {
+            try? options.setOption(.datagramReceiveOffload, value: true)
+            try? options.setOption(.datagramReceiveSegmentSize, value: true)
+        }
+        // QUIC finds out the path's MTU itself (RFC 9000 §14.3): never fragment, and don't believe cached ICMP answers.
+        let (level, name, probe) =
+            family == .inet6
+            ? (NIOBSDSocket.OptionLevel.ipv6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_PROBE)
+            : (NIOBSDSocket.OptionLevel.ip, IP_MTU_DISCOVER, IP_PMTUDISC_PROBE)
+        try? options.setOption(
+            ChannelOptions.Types.SocketOption(level: level, name: NIOBSDSocket.Option(rawValue: name)),
+            value: .init(probe))
+    }
+
+    /// Sends one datagram, or with `segmentSize` several.
+    func send(_ bytes: ByteBuffer, segmentSize: Int?, to destination: SocketAddress) -> SendResult {
+        guard self.waiting.isEmpty else {
+            return self.enqueue(bytes, segmentSize: segmentSize, to: destination)
+        }
+        var rest = bytes
+        let error = self.sendNow(&rest, segmentSize: segmentSize, to: destination)
+        switch error {
+        case 0: return .sent
+        case EAGAIN, EWOULDBLOCK, ENOBUFS: return self.enqueue(rest, segmentSize: segmentSize, to: destination)
+        default: return .refused(error)
+        }
+    }
+
+    /// Closes the socket; the delegate hears nothing more.
+    func close() {
+        self.delegate = nil
+        self.becameInactive()
+        self.channel.close(promise: nil)
+    }
+
+    fileprivate func becameInactive() {
+        self.descriptor = -1
+        self.waiting = []
+        self.waitingBytes = 0
+        self.retry?.cancel()
+        self.retry = nil
+    }
+
+    // MARK: Sending
+
+    /// Hands `bytes` to the kernel, in as many calls as it takes, and moves its reader index past what has been sent.
+    private func sendNow(_ bytes: inout ByteBuffer, segmentSize: Int?, to destination: SocketAddress) -> CInt {
+        guard self.descriptor >= 0 else {
+            return EBADF
+        }
+        let segment = segmentSize.flatMap(UInt16.init(exactly:)).map { max($0, 1) } ?? .max
+        var offload = self.segmentationOffload
+        // An error of one datagram says nothing about the next; what the caller hears is the last one.
+        var failure: CInt = 0
+        repeat {
+            let isBatch = offload && bytes.readableBytes > Int(segment)
+            let length = min(bytes.readableBytes, isBatch ? Int(segment) * UDPDatagram.maximumSegments : Int(segment))
+            let error = bytes.withUnsafeReadableBytes {
+                UDPDatagram.send(
+                    UnsafeRawBufferPointer(rebasing: $0[..<length]), segmentSize: isBatch ? segment : nil,
+                    to: destination, descriptor: self.descriptor)
+            }
+            switch error {
+            case EAGAIN, EWOULDBLOCK, ENOBUFS:
+                return error
+            case EIO where isBatch:
+                // The device cannot compute checksums of segments.
+                self.segmentationOffload = false
+                offload = false
+                continue
+            case let error where error != 0 && isBatch:
+                // A segment larger than the device's MTU (EINVAL, EMSGSIZE), or trouble of another kind: singly, each
+                // datagram gets its own answer.
+                offload = false
+                continue
+            default:
+                failure = error == 0 ? failure : error
+            }
+            bytes.moveReaderIndex(forwardBy: length)
+        } while bytes.readableBytes > 0
+        return failure
+    }
+
+    private func enqueue(_ bytes: ByteBuffer, segmentSize: Int?, to destination: SocketAddress) -> SendResult {
+        guard self.descriptor >= 0 else {
+            return .refused(EBADF)
+        }
+        guard self.waitingBytes + bytes.readableBytes <= Self.maximumWaitingBytes else {
+            return .dropped
+        }
+        self.waiting.append(Waiting(bytes: bytes, segmentSize: segmentSize, destination: destination))
+        self.waitingBytes += bytes.readableBytes
+        self.armRetry()
+        return .sent
+    }
+
+    private func armRetry() {
+        guard self.retry == nil else {
+            return
+        }
+        self.retry = self.channel.eventLoop.assumeIsolated().scheduleTask(in: Self.retryDelay) { [weak self] in
+            self?.retry = nil
+            self?.sendWaiting()
+        }
+    }
+
+    private func sendWaiting() {
+        while let first = self.waiting.popFirst() {
+            var rest = first.bytes
+            switch self.sendNow(&rest, segmentSize: first.segmentSize, to: first.destination) {
+            case EAGAIN, EWOULDBLOCK, ENOBUFS:
+                self.waitingBytes -= first.bytes.readableBytes - rest.readableBytes
+                self.waiting.prepend(
+                    Waiting(bytes: rest, segmentSize: first.segmentSize, destination: first.destination))
+                self.armRetry()
+                return
+            default:
+                self.waitingBytes -= first.bytes.readableBytes
+            }
+        }
+    }
+}
+
+@available(*, unavailable)
+extension UDPSocket: Sendable {}
+
+/// How a socket reads: several datagrams in one system call, and with GRO up to 64 KiB of them in each of its slots.
+private enum UDPSocketReads {
+    static let receiveOffload = System.supportsUDPReceiveOffload
+    static let messageCount = 16
+    /// Every slot gets an equal part of the buffer. Only pages that are written take memory.
+    static let allocator = FixedSizeRecvByteBufferAllocator(capacity: messageCount * (receiveOffload ? 1 << 16 : 1 << 11))
+}
+
+/// Brings what NIO reads to the socket.
+private final class UDPSocketHandler: ChannelInboundHandler {
+    typealias InboundIn = AddressedEnvelope<ByteBuffer>
+
+    weak var socket: UDPSocket?
+    private var error: (any Error)?
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        guard let socket = self.socket, let delegate = socket.delegate else {
+            return
+        }
+        let envelope = self.unwrapInboundIn(data)
+        delegate.socket(
+            socket, received: envelope.data, segmentSize: envelope.metadata?.segmentSize, from: envelope.remoteAddress)
+    }
+
+    func channelReadComplete(context: ChannelHandlerContext) {
+        guard let socket = self.socket else {
+            return
+        }
+        socket.delegate?.socketReceiveComplete(socket)
+    }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        // Of a datagram that was sent or received; NIO closes the socket if it is more than that.
+        self.error = error
+    }
+
+    func channelInactive(context: ChannelHandlerContext) {
+        guard let socket = self.socket else {
+            return
+        }
+        socket.becameInactive()
+        socket.delegate?.socketFailed(socket, error: self.error)
+    }
+}
+
+@available(*, unavailable)
+extension UDPSocketHandler: Sendable {}

@@ -1,0 +1,149 @@
+import AppProto
+import NIOCore
+import QUIC
+import TLS
+
+/// Hears what happens to a tunnel, on its event loop. Never called from inside a call to the tunnel.
+protocol QUICTunnelDelegate: AnyObject {
+    /// Both sides are authenticated.
+    func tunnelConnected(_ tunnel: QUICTunnel)
+    /// The client wants a TCP connection.
+    func tunnel(_ tunnel: QUICTunnel, requested request: TunnelRequest)
+    /// The tunnel is over. Its streams have been told. The last call.
+    func tunnel(_ tunnel: QUICTunnel, closed reason: QUICCloseReason)
+}
+
+/// The encrypted tunnel: a QUIC connection whose ends accept exactly each other's certificate, ALPN `rtun-tunnel/1`.
+///
+/// Every bidirectional stream of the client is one TCP connection. The network below is opaque: datagrams come in by
+/// `receive` and leave by the closure given.
+final class QUICTunnel {
+    enum Side {
+        /// Opens streams.
+        case client
+        /// Accepts streams.
+        case agent
+    }
+
+    static let applicationProtocol = "rtun-tunnel/1"
+    /// Silence with packets outstanding that makes a tunnel suspect.
+    static let suspicionDelay = TimeAmount.seconds(2)
+
+    weak var delegate: (any QUICTunnelDelegate)?
+    /// Streams that are not over yet, of either direction.
+    private(set) var openStreams = 0
+
+    private let session: QUICSession
+    private let eventLoop: any EventLoop
+    private var hasReceived = false
+
+    /// Starts at once on the client's side; the agent's waits for the client.
+    ///
+    /// - Parameter peer: the only certificate that is accepted.
+    /// - Throws: `QUICError` when the certificate of ours cannot be used.
+    init(
+        side: Side, peer: CertificateFingerprint, configuration: PeerChannelConfiguration, eventLoop: any EventLoop,
+        transmit: @escaping (QUICTransmit) -> Void
+    ) throws {
+        var quic = QUICConfiguration(
+            applicationProtocol: Self.applicationProtocol, identity: configuration.identity,
+            verification: .fingerprint(peer))
+        quic.maxIdleTimeout = configuration.idleTimeout
+        // Three tries before the idle timeout; ICE's consent checks keep the mappings on the path open anyway.
+        quic.keepAliveInterval = .nanoseconds(configuration.idleTimeout.nanoseconds / 3)
+        self.eventLoop = eventLoop
+        switch side {
+        case .client:
+            quic.maxConcurrentStreams = 0
+            self.session = try QUICSession.client(configuration: quic, eventLoop: eventLoop, transmit: transmit)
+        case .agent:
+            quic.maxConcurrentStreams = configuration.maxConcurrentStreams
+            self.session = try QUICSession.server(configuration: quic, eventLoop: eventLoop, transmit: transmit)
+        }
+        self.session.delegate = self
+    }
+
+    // MARK: Datagrams
+
+    /// Takes one datagram, or with `segmentSize` several. `receiveComplete` ends the batch.
+    func receive(_ bytes: ByteBuffer, segmentSize: Int?) {
+        self.hasReceived = true
+        self.session.receive(bytes, segmentSize: segmentSize)
+    }
+
+    /// The batch is over.
+    func receiveComplete() {
+        guard self.hasReceived else { return }
+        self.hasReceived = false
+        self.session.receiveComplete()
+    }
+
+    // MARK: Streams
+
+    /// Asks the agent for a connection. Completes exactly once unless it is cancelled, never before it returns.
+    func open(
+        _ target: OpenTcp, timeout: TimeAmount, completion: @escaping TunnelOpening.Completion
+    ) -> TunnelOpening {
+        guard 1...AppProtoLimits.name ~= target.host.utf8.count, target.port > 0 else {
+            return TunnelOpening(failing: .invalidTarget, eventLoop: self.eventLoop, completion: completion)
+        }
+        do {
+            let stream = try self.session.openStream()
+            self.openStreams += 1
+            return TunnelOpening(
+                target, on: stream, timeout: timeout, eventLoop: self.eventLoop, completion: completion
+            ) { [weak self] in
+                self?.openStreams -= 1
+            }
+        } catch {
+            let reason: TunnelOpenError = error == .streamLimitReached ? .streamLimitReached : .notConnected
+            return TunnelOpening(failing: reason, eventLoop: self.eventLoop, completion: completion)
+        }
+    }
+
+    // MARK: Health
+
+    /// Whether both sides are authenticated and the tunnel is not over.
+    var isConnected: Bool { self.session.isHandshakeComplete && !self.session.isClosed }
+    /// Whether the tunnel is over.
+    var isClosed: Bool { self.session.isClosed }
+    /// As QUIC measures it.
+    var roundTripTime: TimeAmount { self.session.smoothedRTT }
+    /// Since when packets wait for any sign of life; nil when none does.
+    var unansweredSince: NIODeadline? { self.session.unansweredSince }
+
+    /// Whether packets have been outstanding for at least 2 s with nothing heard.
+    var isSuspect: Bool {
+        self.session.unansweredSince.map { self.eventLoop.now - $0 >= Self.suspicionDelay } ?? false
+    }
+
+    /// Ends the tunnel; the peer sees code and reason. The delegate hears `closed`.
+    func close(_ code: TunnelErrorCode, reason: String) {
+        self.session.close(code: code.rawValue, reason: reason)
+    }
+}
+
+@available(*, unavailable)
+extension QUICTunnel: Sendable {}
+
+extension QUICTunnel: QUICSessionDelegate {
+    func sessionHandshakeCompleted(_ session: QUICSession) {
+        self.delegate?.tunnelConnected(self)
+    }
+
+    func session(_ session: QUICSession, streamOpened stream: QUICStream) {
+        self.openStreams += 1
+        _ = TunnelReception(stream, eventLoop: self.eventLoop) { [weak self] request in
+            guard let self, let delegate = self.delegate else {
+                return request.refuse(.failed, reason: "the agent is closing")
+            }
+            delegate.tunnel(self, requested: request)
+        } closed: { [weak self] in
+            self?.openStreams -= 1
+        }
+    }
+
+    func session(_ session: QUICSession, closed reason: QUICCloseReason) {
+        self.delegate?.tunnel(self, closed: reason)
+    }
+}
