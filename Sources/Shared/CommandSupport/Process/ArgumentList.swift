@@ -3,7 +3,7 @@ import Glibc
 /// The argument list as the system shows it to everybody (`ps`, `/proc/PID/cmdline`).
 package enum ArgumentList {
     /// The options whose values must not stay visible.
-    static let secretOptions = ["--secret", "--e2e-secret"]
+    static let secretOptions = ["--secret", "--e2e-secret", "--auth"]
 
     /// Overwrites the values of secret options with asterisks, in the memory that `/proc/self/cmdline` is read from.
     ///

@@ -1,0 +1,72 @@
+import AppProto
+import CommandSupport
+import Glibc
+import NIOCore
+import PeerChannel
+import Signaling
+
+/// `--list-agents`: connects, asks once, prints.
+struct AgentListing {
+    /// Unlike the proxy, a person at a terminal doesn't want to wait for ever.
+    private static let timeout = TimeAmount.seconds(10)
+
+    let control: ControlConnection
+    let pattern: AgentNamePattern
+
+    /// Prints the table. Throws a `ProgramError`.
+    func run() async throws {
+        let agents = try await Self.list(self.control)
+        let table = AgentTable(agents: agents.filter { self.pattern.matches($0.name) })
+        StandardStream.output.write(table.text)
+    }
+
+    private static func list(_ control: ControlConnection) async throws -> [AgentInfo] {
+        let promise = control.eventLoop.makePromise(of: [AgentInfo].self)
+        let timeout = control.eventLoop.scheduleTask(in: Self.timeout) {
+            promise.fail(
+                ProgramError(.unavailable, "no list of agents from \(control.url) within 10 s; the log above says why"))
+        }
+        try await control.eventLoop.submit {
+            control.client.setDelegate(Asker(client: control.client, promise: promise))
+        }.get()
+        let connection = Task {
+            let terminal = await control.client.run()
+            promise.fail(terminal.programError ?? ProgramError(.unavailable, "\(terminal)"))
+        }
+        defer {
+            timeout.cancel()
+            control.client.stop()
+        }
+        let agents = try await promise.futureResult.get()
+        control.client.stop()
+        await connection.value
+        return agents
+    }
+
+    /// Asks for the list on the first connection, and again on the next one if that is lost before the answer.
+    private final class Asker: SignalClientDelegate {
+        private let client: SignalClient
+        private let promise: EventLoopPromise<[AgentInfo]>
+
+        init(client: SignalClient, promise: EventLoopPromise<[AgentInfo]>) {
+            self.client = client
+            self.promise = promise
+        }
+
+        func signalConnected(_ session: SignalSession) {
+            let promise = self.promise
+            self.client.request(.listAgents).whenSuccess { answer in
+                guard case .agentList(let list) = answer else { return }
+                promise.succeed(list.agents)
+            }
+        }
+
+        func signalLost() {}
+
+        func signalReceived(_ request: SignalRequest) {
+            request.failUnsupported()
+        }
+
+        func signalReceived(event: Envelope.Body) {}
+    }
+}

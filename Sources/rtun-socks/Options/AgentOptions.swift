@@ -1,0 +1,27 @@
+import ArgumentParser
+import PeerChannel
+
+/// `--agent`, `--list-agents`.
+struct AgentOptions: ParsableArguments {
+    @Option(
+        name: .customLong("agent"),
+        help: ArgumentHelp(
+            "Use agents whose whole name matches this regular expression. Of several, one that never expires comes "
+                + "first, then the one that expires last.",
+            valueName: "regex"),
+        transform: { try Self.checked($0) })
+    private var expression = ".*"
+
+    @Flag(name: .customLong("list-agents"), help: "Print the agents that match, and exit.")
+    var list = false
+
+    /// The compiled expression; one for each event loop, as a `Regex` can't be shared.
+    func pattern() throws(AgentNamePatternError) -> AgentNamePattern {
+        try AgentNamePattern(self.expression)
+    }
+
+    private static func checked(_ text: String) throws -> String {
+        _ = try AgentNamePattern(text)
+        return text
+    }
+}

@@ -1,0 +1,56 @@
+import ArgumentParser
+import CommandSupport
+import SOCKS
+
+/// `--listen`, `--auth`, `--max-connections`.
+struct ProxyOptions: ParsableArguments {
+    @Option(
+        name: .customLong("listen"),
+        help: ArgumentHelp(
+            "Listen here. Port 0 takes a free one (default: 127.0.0.1:2080).", valueName: "address:port"),
+        transform: { try HostPort(parsing: $0) })
+    private var givenAddress: HostPort?
+
+    @Option(
+        name: .customLong("auth"),
+        help: ArgumentHelp(
+            "Let only this user in, with this password; SOCKS 4 clients, which have none, stay out. Repeatable.",
+            valueName: "user:password"),
+        transform: { try User(parsing: $0) })
+    private var users: [User] = []
+
+    @Option(
+        name: .customLong("max-connections"),
+        help: ArgumentHelp("How many clients may be connected at once; more have to wait.", valueName: "n"))
+    var maximumConnections = 4096
+
+    /// Where to listen.
+    var address: HostPort { self.givenAddress ?? HostPort(host: "127.0.0.1", port: 2080) }
+
+    /// Who may use the proxy.
+    var credentials: SOCKSCredentials {
+        var credentials = SOCKSCredentials()
+        // The parser has made sure that each fits.
+        for user in self.users { _ = credentials.add(user: user.name, password: user.password) }
+        return credentials
+    }
+
+    mutating func validate() throws {
+        guard self.maximumConnections > 0 else { throw ValidationError("--max-connections must be at least 1") }
+    }
+
+    private struct User {
+        let name: String
+        let password: String
+
+        init(parsing text: String) throws {
+            guard let colon = text.firstIndex(of: ":") else { throw ValidationError("expected user:password") }
+            self.name = String(text[..<colon])
+            self.password = String(text[text.index(after: colon)...])
+            var credentials = SOCKSCredentials()
+            guard credentials.add(user: self.name, password: self.password) else {
+                throw ValidationError("user and password need 1 to 255 bytes each")
+            }
+        }
+    }
+}

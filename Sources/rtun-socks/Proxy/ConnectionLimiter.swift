@@ -1,0 +1,83 @@
+import CommandSupport
+import Logging
+import NIOCore
+
+/// The server socket's handler that stops accepting at a limit: further clients wait in the kernel's queue.
+///
+/// A batch of accepts that has begun is finished, so that the limit may be exceeded by a few.
+final class ConnectionLimiter: ChannelDuplexHandler {
+    typealias InboundIn = any Channel
+    typealias InboundOut = any Channel
+    typealias OutboundIn = Never
+
+    /// Connections that are open.
+    private(set) var count = 0
+    private let limit: Int
+    private let logger: Logger
+    private var rateLimiter = LogRateLimiter()
+    private var context: ChannelHandlerContext?
+    private var readIsHeld = false
+    private var onEmpty: [EventLoopPromise<Void>] = []
+
+    init(limit: Int, logger: Logger) {
+        self.limit = limit
+        self.logger = logger
+    }
+
+    func handlerAdded(context: ChannelHandlerContext) {
+        self.context = context
+    }
+
+    func handlerRemoved(context: ChannelHandlerContext) {
+        self.context = nil
+    }
+
+    func read(context: ChannelHandlerContext) {
+        guard self.count < self.limit else {
+            self.readIsHeld = true
+            if let occurrences = self.rateLimiter.occurrences(at: context.eventLoop.now) {
+                self.logger.warning(
+                    "too many connections: new ones have to wait",
+                    metadata: ["limit": "\(self.limit)", "occurrences": "\(occurrences)"])
+            }
+            return
+        }
+        context.read()
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        self.count += 1
+        self.unwrapInboundIn(data).closeFuture.hop(to: context.eventLoop).assumeIsolated().whenComplete { _ in
+            self.connectionClosed()
+        }
+        context.fireChannelRead(data)
+    }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        self.logger.warning("cannot accept a connection", metadata: ["error": "\(error)"])
+        context.fireErrorCaught(error)
+    }
+
+    /// Succeeds once no connection is open.
+    func whenEmpty(on eventLoop: any EventLoop) -> EventLoopFuture<Void> {
+        let promise = eventLoop.makePromise(of: Void.self)
+        if self.count == 0 { promise.succeed() } else { self.onEmpty.append(promise) }
+        return promise.futureResult
+    }
+
+    private func connectionClosed() {
+        self.count -= 1
+        if self.count < self.limit, self.readIsHeld {
+            self.readIsHeld = false
+            self.context?.read()
+        }
+        if self.count == 0 {
+            let promises = self.onEmpty
+            self.onEmpty = []
+            for promise in promises { promise.succeed() }
+        }
+    }
+}
+
+@available(*, unavailable)
+extension ConnectionLimiter: Sendable {}

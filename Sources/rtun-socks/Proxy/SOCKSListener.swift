@@ -1,0 +1,65 @@
+import CommandSupport
+import Logging
+import NIOCore
+import NIOPosix
+import SOCKS
+
+/// The proxy's listening socket, on the event loop of the tunnels.
+final class SOCKSListener {
+    private let channel: any Channel
+    private let limiter: ConnectionLimiter
+
+    private init(channel: any Channel, limiter: ConnectionLimiter) {
+        self.channel = channel
+        self.limiter = limiter
+    }
+
+    /// Where it listens; the port is the real one.
+    var localAddress: SocketAddress? { self.channel.localAddress }
+
+    /// Listens on `address` and serves clients. `maximumConnections`: how many at a time.
+    static func start(
+        on address: SocketAddress, maximumConnections: Int, credentials: SOCKSCredentials,
+        connector: any TargetConnector, eventLoop: any EventLoop, logger: Logger
+    ) -> EventLoopFuture<NIOLoopBound<SOCKSListener>> {
+        let limiter = NIOLoopBound(ConnectionLimiter(limit: maximumConnections, logger: logger), eventLoop: eventLoop)
+        let connector = NIOLoopBound(BoxedConnector(connector), eventLoop: eventLoop)
+        return ServerBootstrap(group: eventLoop)
+            .serverChannelOption(.backlog, value: 4096)
+            .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+            .serverChannelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    try channel.pipeline.syncOperations.addHandler(limiter.value)
+                }
+            }
+            .childChannelOption(.allowRemoteHalfClosure, value: true)
+            .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
+            .childChannelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    try channel.pipeline.syncOperations.addHandler(
+                        SOCKSConnectionHandler(
+                            credentials: credentials, connector: connector.value.connector, logger: logger))
+                }
+            }
+            .bind(to: address)
+            .map { NIOLoopBound(SOCKSListener(channel: $0, limiter: limiter.value), eventLoop: eventLoop) }
+    }
+
+    /// Accepts no more; the future succeeds once the last client has gone.
+    func drain() -> EventLoopFuture<Void> {
+        self.channel.close(promise: nil)
+        return self.limiter.whenEmpty(on: self.channel.eventLoop)
+    }
+
+    /// `NIOLoopBound` wants a concrete type.
+    private struct BoxedConnector {
+        let connector: any TargetConnector
+
+        init(_ connector: any TargetConnector) {
+            self.connector = connector
+        }
+    }
+}
+
+@available(*, unavailable)
+extension SOCKSListener: Sendable {}

@@ -1,0 +1,8 @@
+import CommandSupport
+
+@main
+enum RtunSocks {
+    static func main() async {
+        await ProgramMain.run(SocksCommand.self)
+    }
+}

@@ -1,0 +1,71 @@
+import ArgumentParser
+import CommandSupport
+import Signaling
+
+/// `rtun-socks`: the proxy on the user's machine.
+struct SocksCommand: AsyncParsableCommand {
+    static let name = "rtun-socks"
+
+    static let configuration = CommandConfiguration(
+        commandName: Self.name,
+        abstract: "A SOCKS proxy whose connections leave from an agent.",
+        discussion: """
+            Speaks SOCKS 5, 4a and 4. Finds an agent through an rtun server and reaches it directly, over an encrypted \
+            tunnel; names are resolved at the agent. When the agent goes, new connections use the next one.
+
+            Examples:
+              # a proxy on 127.0.0.1:2080
+              rtun-socks https://rtun.example.com:8888 --secret-file secret
+              curl --socks5-hostname 127.0.0.1:2080 https://example.com/
+
+              # for the whole network, with a password, through one agent only
+              rtun-socks https://rtun.example.com:8888 --secret-file secret \\
+                  --listen 0.0.0.0:2080 --auth me:pass --agent office
+
+              # over QUIC, to a server with a self-signed certificate
+              RTUN_SECRET=sec123 rtun-socks quic://203.0.113.7:8888 --quic-insecure
+
+              # which agents are there?
+              rtun-socks https://rtun.example.com:8888 --secret-file secret \\
+                  --list-agents
+
+            Exit codes: 0 stopped, 64 bad usage, 69 the port is taken or a file cannot be read, 77 refused (wrong \
+            secret). A server or an agent that is away is tried again for ever.
+            """,
+        version: Software.version)
+
+    @OptionGroup(title: "Server")
+    var server: ServerConnectionOptions
+    @OptionGroup(title: "Secret")
+    var secret: SecretOptions
+    @OptionGroup(title: "Secret")
+    var endToEndSecret: EndToEndSecretOptions
+    @OptionGroup(title: "Proxy")
+    var proxy: ProxyOptions
+    @OptionGroup(title: "Agents")
+    var agents: AgentOptions
+    @OptionGroup(title: "Peers")
+    var peers: PeerOptions
+    @OptionGroup(title: "Logging")
+    var logging: LoggingOptions
+
+    mutating func validate() throws {
+        do {
+            _ = try ServerURL(parsing: self.server.url)
+        } catch {
+            throw ValidationError("\(error)")
+        }
+    }
+
+    func run() async throws {
+        let secret = try self.secret.load()
+        let endToEndSecret = try self.endToEndSecret.load()
+        let log = try self.logging.open(program: Self.name)
+        let control = try ControlConnection(self, secret: secret, log: log)
+        if self.agents.list {
+            try await AgentListing(control: control, pattern: self.agents.pattern()).run()
+        } else {
+            try await SocksProxy(self, control: control, endToEndSecret: endToEndSecret, log: log).run()
+        }
+    }
+}

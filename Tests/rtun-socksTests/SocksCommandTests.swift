@@ -1,0 +1,37 @@
+import ArgumentParser
+import Testing
+
+@testable import rtun_socks
+
+@Suite struct `rtun-socks command line` {
+    @Test func `the shortest form has sane defaults`() throws {
+        let command = try SocksCommand.parse(["https://rtun.example.com:8888"])
+        #expect("\(command.proxy.address)" == "127.0.0.1:2080")
+        #expect(!command.proxy.credentials.isRequired)
+        #expect(command.proxy.maximumConnections == 4096)
+        #expect(try command.agents.pattern().description == ".*")
+        #expect(!command.agents.list)
+    }
+
+    @Test func `everything can be given`() throws {
+        let command = try SocksCommand.parse([
+            "--listen", "[::]:0", "quic://rtun.example.com", "--auth", "a:b:c", "--auth", "d:e", "--agent", "o.*",
+            "--max-connections", "7", "--list-agents",
+        ])
+        #expect("\(command.proxy.address)" == "[::]:0")
+        #expect(command.proxy.credentials.accept(user: Array("a".utf8), password: Array("b:c".utf8)))
+        #expect(command.proxy.credentials.accept(user: Array("d".utf8), password: Array("e".utf8)))
+        #expect(command.proxy.maximumConnections == 7)
+        #expect(command.agents.list)
+    }
+
+    @Test(arguments: [
+        [], ["--auth", "nobody"], ["--auth", ":x"], ["--auth", "x:"], ["--listen", "2080"], ["--agent", "a("],
+        ["--max-connections", "0"], ["--listen", "127.0.0.1:65536"],
+    ])
+    func `mistakes are refused with exit code 64`(arguments: [String]) {
+        let url = arguments.isEmpty ? ["ftp://example.com"] : ["https://example.com"]
+        let error = #expect(throws: (any Error).self) { try SocksCommand.parse(arguments + url) }
+        #expect(error.map { SocksCommand.exitCode(for: $0) } == .validationFailure)
+    }
+}
