@@ -25,6 +25,14 @@ package struct AgentInfo: Hashable, Sendable {
     }
 }
 
+extension AgentInfo {
+    /// Length of the serialisation, in bytes.
+    package var encodedSize: Int {
+        let arena = Arena()
+        return withExtendedLifetime(arena) { rtun__agent_info__get_packed_size(arena.message(self)) }
+    }
+}
+
 extension AgentInfo: WireMessage {
     static func initialize(_ pointer: UnsafeMutablePointer<Rtun__AgentInfo>) { rtun__agent_info__init(pointer) }
 

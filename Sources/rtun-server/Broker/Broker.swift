@@ -1,0 +1,223 @@
+import AppProto
+import Signaling
+
+/// The decisions of the server: who is registered, who hears what, who may talk to whom.
+///
+/// A value without sockets or clock. Each method takes one event and returns what is to be done, in order.
+struct Broker {
+    /// What the caller is to do.
+    enum Action: Equatable {
+        /// Send an event.
+        case send(SessionID, Envelope.Body)
+        /// Answer a request.
+        case respond(SessionID, id: UInt64, Envelope.Body)
+        /// Ask the agent, and hand its answer to `openPeerAnswered` together with the ticket.
+        case forward(SessionID, OpenPeer, OpenPeerTicket)
+        /// End the session, after a goodbye if there is one to say. The session is forgotten already.
+        case close(SessionID, Goodbye?)
+        /// An agent has left the registry; for the log.
+        case agentGone(AgentInfo, GoneReason)
+    }
+
+    /// What has to be remembered while an agent considers an offer.
+    struct OpenPeerTicket: Equatable, Sendable {
+        fileprivate let client: SessionID
+        fileprivate let requestID: UInt64
+        fileprivate let agent: SessionID
+        fileprivate let peerID: PeerID
+    }
+
+    /// How an agent's registration ended.
+    enum Registration: Equatable {
+        /// Tell the agent with `Welcome`, then perform the actions.
+        case registered(AgentInfo, ResumeToken, [Action])
+        case refused(Goodbye)
+    }
+
+    /// What one server takes.
+    struct Limits: Sendable {
+        var agents = 100_000
+        var routesPerClient = 1024
+    }
+
+    private var registry: Registry
+    private var routes: PeerRoutes
+    private var watchers = Watchers()
+    private var roles: [SessionID: Role] = [:]
+
+    init(limits: Limits = Limits()) {
+        self.registry = Registry(capacity: limits.agents)
+        self.routes = PeerRoutes(limitPerClient: limits.routesPerClient)
+    }
+
+    /// All agents in the order in which clients prefer them.
+    var agents: [AgentInfo] { self.registry.agents }
+
+    /// When `expire` has something to do next, Unix time in milliseconds.
+    var nextExpiry: UInt64? { self.registry.nextExpiry }
+
+    // MARK: Sessions
+
+    /// A client has proved the secret.
+    mutating func addClient(_ session: SessionID) {
+        self.roles[session] = .client
+    }
+
+    /// An agent has proved the secret; parameters as for `Registry.register`.
+    mutating func addAgent(
+        _ agent: AgentRegistration, resuming token: ResumeToken?, newID: InstanceID, session: SessionID,
+        address: String, software: String, now: UInt64
+    ) -> Registration {
+        let outcome = self.registry.register(
+            agent, resuming: token, newID: newID, session: session, address: address, software: software, now: now)
+        switch outcome {
+        case .registered(let entry, let displaced):
+            self.roles[session] = .agent
+            let token = ResumeToken(
+                instanceID: entry.info.instanceID, createdAtMilliseconds: entry.createdAtMilliseconds,
+                expireAtMilliseconds: entry.info.expireAtMilliseconds)
+            return .registered(entry.info, token, displaced.map { self.displace($0, by: entry) } ?? [])
+        case .superseded:
+            return .refused(Goodbye(code: .replaced, reason: "a newer agent is registered as \(agent.name)"))
+        case .expired:
+            return .refused(Goodbye(code: .expired, reason: "the registration has ended"))
+        case .full:
+            return .refused(Goodbye(code: .limit, reason: "this server takes no more agents"))
+        }
+    }
+
+    private mutating func displace(_ old: Registry.Entry, by new: Registry.Entry) -> [Action] {
+        self.forget(old.session)
+        if old.info.instanceID == new.info.instanceID {
+            // The same process on a new connection: nobody has gone, and the old connection is dead or about to be.
+            return [.close(old.session, nil)]
+        }
+        let goodbye = Goodbye(code: .replaced, reason: "a newer agent registered as \(old.info.name)")
+        return [.close(old.session, goodbye)] + self.announceGone(old, .replaced)
+    }
+
+    /// The session's connection is gone.
+    mutating func sessionClosed(_ session: SessionID) -> [Action] {
+        self.forget(session)
+        guard let entry = self.registry.remove(session: session) else { return [] }
+        return self.announceGone(entry, .disconnected)
+    }
+
+    /// Ends the registrations whose time is over.
+    mutating func expire(now: UInt64) -> [Action] {
+        var actions: [Action] = []
+        for entry in self.registry.removeExpired(now: now) {
+            self.forget(entry.session)
+            actions.append(.close(entry.session, Goodbye(code: .expired, reason: "the registration has ended")))
+            actions += self.announceGone(entry, .expired)
+        }
+        return actions
+    }
+
+    private mutating func forget(_ session: SessionID) {
+        self.roles[session] = nil
+        self.routes.removeAll(of: session)
+        self.watchers.remove(client: session)
+    }
+
+    private mutating func announceGone(_ entry: Registry.Entry, _ reason: GoneReason) -> [Action] {
+        let event = AgentGone(name: entry.info.name, instanceID: entry.info.instanceID, reason: reason)
+        let watching = self.watchers.removeAll(watching: entry.info.instanceID)
+        return [.agentGone(entry.info, reason)] + watching.map { .send($0, .agentGone(event)) }
+    }
+
+    // MARK: Requests and events
+
+    /// A request arrived; its answer is among the actions, or comes with `openPeerAnswered`.
+    mutating func received(request: Envelope.Body, id: UInt64, from session: SessionID) -> [Action] {
+        guard self.roles[session] == .client else {
+            return [.fail(session, id: id, .badRequest, "only clients may ask this")]
+        }
+        switch request {
+        case .listAgents:
+            return [.respond(session, id: id, .agentList(AgentList(agents: self.agents).fitting()))]
+        case .bind(let bind):
+            return [self.bind(bind, id: id, from: session)]
+        case .openPeer(let offer):
+            return [self.open(offer, id: id, from: session)]
+        default:
+            return [.fail(session, id: id, .unsupported, "not a request that this server answers")]
+        }
+    }
+
+    private mutating func bind(_ bind: Bind, id: UInt64, from session: SessionID) -> Action {
+        switch self.find(bind.name, bind.instanceID) {
+        case .success(let entry):
+            self.watchers.add(client: session, instance: entry.info.instanceID)
+            return .respond(session, id: id, .bound(Bound(agent: entry.info)))
+        case .failure(let failure):
+            return .respond(session, id: id, .failure(failure))
+        }
+    }
+
+    private mutating func open(_ offer: OpenPeer, id: UInt64, from session: SessionID) -> Action {
+        switch self.find(offer.name, offer.instanceID) {
+        case .success(let entry):
+            guard self.routes.add(offer.peerID, client: session, agent: entry.session) else {
+                return .fail(session, id: id, .badRequest, "the peer id is in use")
+            }
+            let ticket = OpenPeerTicket(client: session, requestID: id, agent: entry.session, peerID: offer.peerID)
+            return .forward(entry.session, offer, ticket)
+        case .failure(let failure):
+            return .respond(session, id: id, .failure(failure))
+        }
+    }
+
+    private func find(_ name: String, _ instance: InstanceID?) -> Result<Registry.Entry, Failure> {
+        guard let entry = self.registry.entry(named: name) else {
+            return .failure(Failure(code: .notFound, reason: "no agent is registered as \(name)"))
+        }
+        guard instance == nil || instance == entry.info.instanceID else {
+            return .failure(Failure(code: .instanceMismatch, reason: "another instance is registered as \(name)"))
+        }
+        return .success(entry)
+    }
+
+    /// What came of a forwarded offer: the agent's answer, or why there is none.
+    mutating func openPeerAnswered(_ ticket: OpenPeerTicket, _ answer: Result<OpenPeerReply, Failure>) -> [Action] {
+        switch answer {
+        case .success(let reply) where reply.peerID == ticket.peerID:
+            guard self.roles[ticket.client] != nil else {
+                // The answer has nobody to go to, so the channel will never be used.
+                return [.send(ticket.agent, .closePeer(ClosePeer(peerID: ticket.peerID, reason: "the client is gone")))]
+            }
+            return [.respond(ticket.client, id: ticket.requestID, .openPeerReply(reply))]
+        case .success:
+            self.routes.remove(ticket.peerID)
+            return [.fail(ticket.client, id: ticket.requestID, .internal, "the agent answered for another peer")]
+        case .failure(let failure):
+            self.routes.remove(ticket.peerID)
+            let answer = Action.respond(ticket.client, id: ticket.requestID, .failure(failure))
+            guard failure.code == .timedOut else { return [answer] }
+            // A late answer will be ignored; the agent need not wait for a client that has given up.
+            let close = ClosePeer(peerID: ticket.peerID, reason: "answered too late")
+            return [answer, .send(ticket.agent, .closePeer(close))]
+        }
+    }
+
+    /// An event arrived. Events about a peer channel go to its other end; all else is ignored, since a later version
+    /// may have events that this one does not know.
+    mutating func received(event: Envelope.Body, from session: SessionID) -> [Action] {
+        switch event {
+        case .peerCandidate(let candidate):
+            return self.routes.counterpart(of: session, on: candidate.peerID).map { [.send($0, event)] } ?? []
+        case .closePeer(let close):
+            guard let counterpart = self.routes.counterpart(of: session, on: close.peerID) else { return [] }
+            self.routes.remove(close.peerID)
+            return [.send(counterpart, event)]
+        default:
+            return []
+        }
+    }
+}
+
+extension Broker.Action {
+    fileprivate static func fail(_ session: SessionID, id: UInt64, _ code: FailureCode, _ reason: String) -> Self {
+        .respond(session, id: id, .failure(Failure(code: code, reason: reason)))
+    }
+}

@@ -1,0 +1,115 @@
+import AppProto
+import Signaling
+
+/// Which agent holds which name. A value: time comes in, nothing goes out but answers.
+struct Registry {
+    /// One registered agent.
+    struct Entry: Equatable {
+        let session: SessionID
+        /// Of two instances with the same name, the one created later holds it. Unix time in milliseconds.
+        let createdAtMilliseconds: UInt64
+        let info: AgentInfo
+    }
+
+    /// How a registration ended.
+    enum Registration: Equatable {
+        case registered(Entry, displaced: Entry?)
+        /// A newer instance holds the name.
+        case superseded
+        /// The registration that is resumed has ended.
+        case expired
+        /// There are as many agents as this server takes.
+        case full
+    }
+
+    private let capacity: Int
+    private var entries: [String: Entry] = [:]
+    private var names: [SessionID: String] = [:]
+    private var lastCreation: UInt64 = 0
+
+    init(capacity: Int) {
+        self.capacity = capacity
+    }
+
+    var count: Int { self.entries.count }
+
+    /// The end that comes first, Unix time in milliseconds; `nil` when nothing ever ends.
+    var nextExpiry: UInt64? {
+        self.entries.values.lazy.map(\.info.expireAtMilliseconds).filter { $0 != 0 }.min()
+    }
+
+    /// Registers an agent, or lets it have its name back when it resumes; the newer instance wins a contested name.
+    ///
+    /// - Parameters:
+    ///   - resuming: what the agent's resume token says, if it presented a good one.
+    ///   - newID: the id to use when it did not.
+    ///   - now: Unix time in milliseconds.
+    mutating func register(
+        _ agent: AgentRegistration, resuming token: ResumeToken?, newID: InstanceID, session: SessionID,
+        address: String, software: String, now: UInt64
+    ) -> Registration {
+        let holder = self.entries[agent.name]
+        if let token {
+            if token.expireAtMilliseconds != 0, token.expireAtMilliseconds <= now { return .expired }
+            if let holder, holder.info.instanceID != token.instanceID,
+                holder.createdAtMilliseconds >= token.createdAtMilliseconds
+            {
+                return .superseded
+            }
+        }
+        guard holder != nil || self.entries.count < self.capacity else { return .full }
+
+        let expireAt = token?.expireAtMilliseconds ?? Self.expiry(agent.expireInMilliseconds, from: now)
+        let entry = Entry(
+            session: session,
+            createdAtMilliseconds: token?.createdAtMilliseconds ?? self.creationTime(now: now, after: holder),
+            info: AgentInfo(
+                name: agent.name, instanceID: token?.instanceID ?? newID, expireAtMilliseconds: expireAt,
+                address: address, software: software, labels: agent.labels))
+        if let holder { self.names[holder.session] = nil }
+        self.entries[agent.name] = entry
+        self.names[session] = agent.name
+        return .registered(entry, displaced: holder)
+    }
+
+    /// Takes the session's agent out of the registry; `nil` when it holds no name (any more).
+    mutating func remove(session: SessionID) -> Entry? {
+        guard let name = self.names.removeValue(forKey: session) else { return nil }
+        return self.entries.removeValue(forKey: name)
+    }
+
+    /// Takes out all agents whose end has come.
+    mutating func removeExpired(now: UInt64) -> [Entry] {
+        let expired = self.entries.values.filter { $0.info.expireAtMilliseconds != 0 && $0.info.expireAtMilliseconds <= now }
+        return expired.compactMap { self.remove(session: $0.session) }
+    }
+
+    func entry(named name: String) -> Entry? {
+        self.entries[name]
+    }
+
+    /// All agents in the order in which clients prefer them: those that never end first, then the latest end.
+    var agents: [AgentInfo] {
+        self.entries.values.map(\.info).sorted { left, right in
+            let (leftEnd, rightEnd) = (Self.sortableEnd(left), Self.sortableEnd(right))
+            return leftEnd == rightEnd ? left.name < right.name : leftEnd > rightEnd
+        }
+    }
+
+    private static func sortableEnd(_ agent: AgentInfo) -> UInt64 {
+        agent.expireAtMilliseconds == 0 ? .max : agent.expireAtMilliseconds
+    }
+
+    /// 0 asks for a registration without end; so does one that ends beyond what the wire can say.
+    private static func expiry(_ milliseconds: UInt64, from now: UInt64) -> UInt64 {
+        let (end, overflow) = now.addingReportingOverflow(milliseconds)
+        return milliseconds == 0 || overflow ? 0 : end
+    }
+
+    /// Strictly later than all before, even when the clock stands still or goes back.
+    private mutating func creationTime(now: UInt64, after holder: Entry?) -> UInt64 {
+        let last = max(self.lastCreation, holder?.createdAtMilliseconds ?? 0)
+        self.lastCreation = max(now, last &+ 1)
+        return self.lastCreation
+    }
+}

@@ -1,0 +1,23 @@
+import AppProto
+
+/// What `GET /pub/sessions` answers: the registered agents, those that clients prefer first.
+struct SessionsDocument {
+    let agents: [AgentInfo]
+
+    /// `{"sessions":[{"name":…,"instance_id":…,"expire_at_ms":…,"address":…,"software":…,"labels":{…}}]}`;
+    /// `expire_at_ms` is Unix time in milliseconds, or null for a registration without end.
+    var json: JSON {
+        .object([("sessions", .array(self.agents.map(Self.session)))])
+    }
+
+    private static func session(_ agent: AgentInfo) -> JSON {
+        .object([
+            ("name", .string(agent.name)),
+            ("instance_id", .string(agent.instanceID.rawValue)),
+            ("expire_at_ms", agent.expireAtMilliseconds == 0 ? .null : .integer(agent.expireAtMilliseconds)),
+            ("address", .string(agent.address)),
+            ("software", .string(agent.software)),
+            ("labels", .object(agent.labels.sorted { $0.key < $1.key }.map { ($0.key, .string($0.value)) })),
+        ])
+    }
+}

@@ -1,0 +1,46 @@
+import CommandSupport
+import Glibc
+import TLS
+
+/// The two files of `--https-cert` and `--https-key`.
+struct CertificateFiles: Equatable, Sendable {
+    let certificate: String
+    let key: String
+
+    /// Reads both. Throws with exit code 69 when a file cannot be read, 78 when what is in them cannot be used.
+    func load() throws(ProgramError) -> Identity {
+        do {
+            return try Identity.load(certificateFile: self.certificate, keyFile: self.key)
+        } catch .cannotReadFile(let path, let reason) {
+            throw ProgramError(.unavailable, "\(TLSError.cannotReadFile(path: path, reason: reason))")
+        } catch {
+            throw ProgramError(.configuration, "\(error)")
+        }
+    }
+
+    /// What tells one version of the files from the next without reading them.
+    struct Stamp: Equatable {
+        fileprivate let parts: [Part]
+
+        fileprivate struct Part: Equatable {
+            var inode: UInt64
+            var size: Int64
+            var seconds: Int
+            var nanoseconds: Int
+        }
+    }
+
+    /// `nil` while one of the files is missing.
+    var stamp: Stamp? {
+        var parts: [Stamp.Part] = []
+        for path in [self.certificate, self.key] {
+            var status = Glibc.stat()
+            guard stat(path, &status) == 0 else { return nil }
+            parts.append(
+                Stamp.Part(
+                    inode: UInt64(status.st_ino), size: Int64(status.st_size), seconds: Int(status.st_mtim.tv_sec),
+                    nanoseconds: Int(status.st_mtim.tv_nsec)))
+        }
+        return Stamp(parts: parts)
+    }
+}

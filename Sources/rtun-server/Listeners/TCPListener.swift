@@ -1,0 +1,113 @@
+import AppProto
+import NIOCore
+import NIOHTTP1
+import NIOPosix
+import NIOWebSocket
+import Signaling
+import TLS
+
+/// What happens on the server's TCP port: TLS when there is a certificate, HTTP, and the upgrade to a WebSocket.
+///
+/// Belongs to the server's event loop, as do all of its connections.
+final class TCPListener {
+    private let eventLoop: any EventLoop
+    private let service: SignalService
+    private let limits: ServerLimits
+    private var listening: [any Channel] = []
+    private var connections: [ObjectIdentifier: any Channel] = [:]
+    /// For the connections to come; `nil` for plain HTTP.
+    var tlsContext: TLSContext?
+
+    init(eventLoop: any EventLoop, service: SignalService, limits: ServerLimits, tlsContext: TLSContext?) {
+        self.eventLoop = eventLoop
+        self.service = service
+        self.limits = limits
+        self.tlsContext = tlsContext
+    }
+
+    var connectionCount: Int { self.connections.count }
+
+    /// Listens on one more address.
+    func bind(to address: SocketAddress) -> EventLoopFuture<any Channel> {
+        let listener = NIOLoopBound(self, eventLoop: self.eventLoop)
+        var bootstrap = ServerBootstrap(group: self.eventLoop)
+            .serverChannelOption(.backlog, value: 1024)
+            .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+            .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
+            .childChannelOption(
+                .recvAllocator, value: AdaptiveRecvByteBufferAllocator(minimum: 512, initial: 1024, maximum: 16 * 1024))
+            .childChannelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture { try listener.value.configure(channel) }
+            }
+        if case .v6 = address {
+            // The IPv4 wildcard has a socket of its own.
+            bootstrap = bootstrap.serverChannelOption(.ipv6Only, value: 1)
+        }
+        return bootstrap.bind(to: address).assumeIsolated().map { channel in
+            self.listening.append(channel)
+            return channel
+        }.nonisolated()
+    }
+
+    private func configure(_ channel: any Channel) throws {
+        guard self.connections.count < self.limits.connections else {
+            channel.close(promise: nil)
+            return
+        }
+        let id = ObjectIdentifier(channel)
+        self.connections[id] = channel
+        channel.closeFuture.assumeIsolated().whenComplete { _ in self.connections[id] = nil }
+
+        let pipeline = channel.pipeline.syncOperations
+        if let tlsContext = self.tlsContext {
+            try pipeline.addHandler(TLSHandler(context: tlsContext))
+        }
+        let http = HTTPConnectionHandler(limits: self.limits) { [service] request in
+            PlainResponse(
+                to: request, isAuthorized: { service.isAuthorized(sessionsToken: $0) },
+                sessions: { SessionsDocument(agents: service.agents) })
+        }
+        let boundHTTP = NIOLoopBound(http, eventLoop: self.eventLoop)
+        var decoderLimits = NIOHTTPDecoderLimitConfiguration()
+        decoderLimits.maxHeaderFieldSize = self.limits.headerBytes
+        decoderLimits.maxHeaderListSize = self.limits.headerBytes
+        decoderLimits.maxHeaderFieldCount = 64
+        try pipeline.configureHTTPServerPipeline(
+            withPipeliningAssistance: false,
+            withServerUpgrade: (
+                upgraders: [self.upgrader()],
+                completionHandler: { context in
+                    context.pipeline.syncOperations.removeHandler(boundHTTP.value, promise: nil)
+                }
+            ),
+            withErrorHandling: true,
+            withEncoderConfiguration: HTTPResponseEncoder.Configuration(),
+            withDecoderLimitConfiguration: decoderLimits)
+        try pipeline.addHandler(http)
+    }
+
+    private func upgrader() -> NIOWebSocketServerUpgrader {
+        let listener = NIOLoopBound(self, eventLoop: self.eventLoop)
+        return WebSocketLink.serverUpgrader(
+            shouldUpgrade: { Route(uri: $0.uri).webSocketRole != nil },
+            upgraded: { link, head in
+                let listener = listener.value
+                listener.service.accept(
+                    link, role: Route(uri: head.uri).webSocketRole, isEncrypted: listener.tlsContext != nil)
+            })
+    }
+
+    /// Accepts no more. Connections go on.
+    func stopAccepting() {
+        for channel in self.listening { channel.close(promise: nil) }
+        self.listening = []
+    }
+
+    /// Completes when the last connection has closed.
+    func drained() -> EventLoopFuture<Void> {
+        .andAllComplete(self.connections.values.map(\.closeFuture), on: self.eventLoop)
+    }
+}
+
+@available(*, unavailable)
+extension TCPListener: Sendable {}

@@ -1,0 +1,92 @@
+import NIOCore
+import NIOPosix
+import QUIC
+import STUN
+import Signaling
+import TLS
+
+/// What happens on the server's UDP port: QUIC signalling and STUN, told apart by the first byte (RFC 9443).
+///
+/// Belongs to the server's event loop.
+final class UDPListener {
+    private let eventLoop: any EventLoop
+    private let service: SignalService
+    private let limits: ServerLimits
+    private var configuration: QUICConfiguration
+    private var channels: [any Channel] = []
+    private var handlers: [QUICServerHandler] = []
+
+    init(
+        eventLoop: any EventLoop, service: SignalService, limits: ServerLimits, identity: Identity,
+        statelessResetKey: [UInt8]
+    ) {
+        self.eventLoop = eventLoop
+        self.service = service
+        self.limits = limits
+        self.configuration = QUICConfiguration(
+            applicationProtocol: SignalLinkLimits.quicApplicationProtocol, identity: identity,
+            verification: .notRequested)
+        // One stream carries everything, in messages of at most 256 KiB.
+        self.configuration.maxConcurrentStreams = 1
+        self.configuration.initialStreamWindow = SignalLinkLimits.maximumMessageSize
+        self.configuration.maxStreamWindow = 2 * SignalLinkLimits.maximumMessageSize
+        self.configuration.maxUnconsumedBytes = SignalLinkLimits.maximumPendingBytes
+        self.configuration.statelessResetKey = statelessResetKey
+    }
+
+    private var sessionCount: Int {
+        self.handlers.reduce(0) { $0 + $1.sessionCount }
+    }
+
+    /// Listens on one more address.
+    func bind(to address: SocketAddress) -> EventLoopFuture<any Channel> {
+        let listener = NIOLoopBound(self, eventLoop: self.eventLoop)
+        var bootstrap = DatagramBootstrap(group: self.eventLoop)
+            .channelOption(.datagramVectorReadMessageCount, value: 16)
+            .channelOption(.recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: 16 * 2048))
+            .channelOption(.socketOption(.so_rcvbuf), value: 2 << 20)
+            .channelOption(.socketOption(.so_sndbuf), value: 2 << 20)
+            .channelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture { try listener.value.configure(channel) }
+            }
+        if case .v6 = address {
+            bootstrap = bootstrap.channelOption(.ipv6Only, value: 1)
+        }
+        return bootstrap.bind(to: address).assumeIsolated().map { channel in
+            self.channels.append(channel)
+            return channel
+        }.nonisolated()
+    }
+
+    private func configure(_ channel: any Channel) throws {
+        let handler = try QUICServerHandler(configuration: self.configuration) { [weak channel] session, remote in
+            guard self.sessionCount <= self.limits.connections else {
+                session.close(code: 0, reason: "too many connections")
+                return
+            }
+            QUICLinkAcceptor.accept(session, localAddress: channel?.localAddress, remoteAddress: remote) { link in
+                self.service.accept(link, role: nil, isEncrypted: true)
+            }
+        }
+        self.handlers.append(handler)
+        try channel.pipeline.syncOperations.addHandler(handler)
+        try channel.pipeline.syncOperations.addHandler(STUNResponder())
+    }
+
+    /// Connections to come are served with `identity`.
+    func replaceIdentity(_ identity: Identity) throws(QUICError) {
+        self.configuration.identity = identity
+        for handler in self.handlers { try handler.replaceIdentity(identity) }
+    }
+
+    /// Ends what is still open, and closes the port.
+    func close() {
+        for handler in self.handlers { handler.closeAll(code: 0, reason: "the server is stopping") }
+        self.handlers = []
+        for channel in self.channels { channel.close(promise: nil) }
+        self.channels = []
+    }
+}
+
+@available(*, unavailable)
+extension UDPListener: Sendable {}

@@ -1,0 +1,137 @@
+import CommandSupport
+import Glibc
+import Logging
+import NIOCore
+import NIOPosix
+import Signaling
+import TLS
+
+/// A running server: start it, reload its certificate, stop it. Its work is done on one event loop.
+final class Server: Sendable {
+    /// The parts, all of which live on the event loop.
+    private final class Parts {
+        let service: SignalService
+        let tcp: TCPListener
+        let udp: UDPListener
+        let reloader: CertificateReloader?
+
+        init(_ configuration: ServerConfiguration, identity: Identity, eventLoop: any EventLoop) throws {
+            let tlsContext = try configuration.certificate.map { _ in try TLSContext.server(identity: identity) }
+            let service = SignalService(
+                eventLoop: eventLoop, key: configuration.key, software: Software.identifier("rtun-server"),
+                limits: configuration.limits, logger: configuration.logger)
+            let tcp = TCPListener(
+                eventLoop: eventLoop, service: service, limits: configuration.limits, tlsContext: tlsContext)
+            let udp = UDPListener(
+                eventLoop: eventLoop, service: service, limits: configuration.limits, identity: identity,
+                statelessResetKey: configuration.key.statelessResetKey)
+            self.service = service
+            self.tcp = tcp
+            self.udp = udp
+            self.reloader = configuration.certificate.map { files in
+                CertificateReloader(files: files, eventLoop: eventLoop, logger: configuration.logger) { identity in
+                    tcp.tlsContext = try TLSContext.server(identity: identity)
+                    try udp.replaceIdentity(identity)
+                }
+            }
+        }
+    }
+
+    /// How often another port is tried when the system's choice for TCP is taken for UDP.
+    private static let portAttempts = 16
+
+    private let eventLoop: any EventLoop
+    private let parts: NIOLoopBound<Parts>
+    private let listening: any Channel
+    /// What to announce: the addresses with their real ports.
+    let readyLine: ReadyLine
+
+    private init(
+        eventLoop: any EventLoop, configuration: ServerConfiguration, parts: NIOLoopBound<Parts>,
+        listening: any Channel, address: SocketAddress
+    ) {
+        self.eventLoop = eventLoop
+        self.parts = parts
+        self.listening = listening
+        self.readyLine =
+            configuration.certificate == nil
+            ? ReadyLine(program: "rtun-server", ["http": address.text, "quic": address.text])
+            : ReadyLine(program: "rtun-server", ["https": address.text, "quic": address.text])
+    }
+
+    /// Listens and serves. Throws ``ProgramError`` when an address or a file cannot be used.
+    static func start(_ configuration: ServerConfiguration, on eventLoop: any EventLoop) async throws -> Server {
+        let identity = try configuration.certificate?.load() ?? Identity.selfSigned(commonName: "rtun-server")
+        let addresses = try ListenAddresses(configuration.address)
+        let parts = try await eventLoop.submit {
+            NIOLoopBound(try Parts(configuration, identity: identity, eventLoop: eventLoop), eventLoop: eventLoop)
+        }.get()
+        let listening = try await Self.listen(addresses, parts: parts, attempts: Self.portAttempts)
+        try await eventLoop.submit { parts.value.reloader?.start() }.get()
+        return Server(
+            eventLoop: eventLoop, configuration: configuration, parts: parts, listening: listening,
+            address: listening.localAddress ?? addresses.addresses[0])
+    }
+
+    /// Listens on every address for TCP and UDP, with the same port number, and returns the first listening channel.
+    private static func listen(
+        _ addresses: ListenAddresses, parts: NIOLoopBound<Parts>, attempts: Int
+    ) async throws -> any Channel {
+        var addresses = addresses
+        let mayRetry = addresses.hasFreePort && attempts > 1
+        var channels: [any Channel] = []
+        var current = addresses.addresses[0]
+        do {
+            for index in addresses.addresses.indices {
+                current = addresses.addresses[index]
+                channels.append(try await Self.bind(current, parts) { $0.tcp.bind(to: $1) })
+                if let port = channels[0].localAddress?.port { addresses = addresses.with(port: port) }
+                current = addresses.addresses[index]
+                channels.append(try await Self.bind(current, parts) { $0.udp.bind(to: $1) })
+            }
+        } catch {
+            for channel in channels { try? await channel.close() }
+            if mayRetry, (error as? IOError)?.errnoCode == EADDRINUSE {
+                return try await Self.listen(addresses.with(port: 0), parts: parts, attempts: attempts - 1)
+            }
+            throw Self.bindError(error, on: current)
+        }
+        return channels[0]
+    }
+
+    private static func bind(
+        _ address: SocketAddress, _ parts: NIOLoopBound<Parts>,
+        _ bind: @escaping @Sendable (Parts, SocketAddress) -> EventLoopFuture<any Channel>
+    ) async throws -> any Channel {
+        try await parts.eventLoop.flatSubmit { bind(parts.value, address) }.get()
+    }
+
+    private static func bindError(_ error: any Error, on address: SocketAddress) -> ProgramError {
+        let reason = (error as? IOError).map { SystemError.text($0.errnoCode) } ?? "\(error)"
+        return ProgramError(.unavailable, "cannot listen on \(address.text): \(reason)")
+    }
+
+    /// Returns when the server listens no more.
+    func closed() async {
+        try? await self.listening.closeFuture.get()
+    }
+
+    /// Loads the certificate files anew, if there are any.
+    func reloadCertificate() async {
+        try? await self.eventLoop.submit { [parts] in parts.value.reloader?.reload() }.get()
+    }
+
+    /// Stops accepting, says goodbye to all sessions and returns when their connections have closed.
+    func stop() async {
+        try? await self.eventLoop.flatSubmit { [parts] in
+            let parts = parts.value
+            parts.reloader?.stop()
+            parts.tcp.stopAccepting()
+            parts.service.stop()
+            return parts.tcp.drained()
+        }.get()
+        // Links over QUIC close within this time, which lets the goodbye arrive.
+        try? await self.eventLoop.scheduleTask(in: SignalLinkLimits.closeTimeout) {}.futureResult.get()
+        try? await self.eventLoop.submit { [parts] in parts.value.udp.close() }.get()
+    }
+}

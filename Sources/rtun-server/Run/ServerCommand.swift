@@ -1,0 +1,114 @@
+import ArgumentParser
+import CommandSupport
+import NIOCore
+import NIOPosix
+import Signaling
+
+/// `rtun-server`: options, wiring, run, shut down.
+struct ServerCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "rtun-server",
+        abstract: "The broker of rtun: introduces clients to agents, and answers STUN.",
+        discussion: """
+            Agents and clients connect with https:// (or http:// when no certificate is given) and quic:// to the same
+            port number, TCP and UDP. The UDP port also answers STUN.
+
+            EXAMPLES
+              rtun-server --https-cert cert.pem --https-key key.pem --secret-file /etc/rtun/secret
+              RTUN_SECRET=… rtun-server --addr '[::]:443' --https-cert cert.pem --https-key key.pem
+              rtun-server --addr 127.0.0.1:8888 --secret-file secret      behind a TLS-terminating proxy
+
+              token=$(rtun-server --secret-file secret --print-sessions-token 1h)
+              curl -H "Authorization: Bearer $token" https://server.example:8888/pub/sessions
+            """,
+        version: Software.version)
+
+    @Option(
+        help: ArgumentHelp(
+            "Address and port to listen on, TCP and UDP. Port 0 takes a free one; [::] listens on both families.",
+            valueName: "host:port"))
+    var addr: String = "0.0.0.0:8888"
+
+    @Option(
+        help: ArgumentHelp(
+            "Private key of the certificate, PEM, RSA or elliptic-curve, not encrypted. Needs --https-cert.",
+            valueName: "file"))
+    var httpsKey: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "Certificate, PEM, with its chain. Reloaded when the files change and on SIGHUP. Needs --https-key.",
+            valueName: "file"))
+    var httpsCert: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "Print a token for GET /pub/sessions that is good for this long (90s, 2h, 7d; a bare number counts minutes), and exit.",
+            valueName: "duration"))
+    var printSessionsToken: String?
+
+    @OptionGroup var secret: SecretOptions
+    @OptionGroup var logging: LoggingOptions
+
+    func validate() throws {
+        _ = try self.listenAddress()
+        _ = try self.certificateFiles()
+        _ = try self.tokenLifetime()
+    }
+
+    private func listenAddress() throws -> HostPort {
+        do {
+            return try HostPort(parsing: self.addr, defaultPort: 8888)
+        } catch {
+            throw ValidationError("--addr: \(error)")
+        }
+    }
+
+    private func certificateFiles() throws -> CertificateFiles? {
+        switch (self.httpsCert, self.httpsKey) {
+        case (let certificate?, let key?): return CertificateFiles(certificate: certificate, key: key)
+        case (nil, nil): return nil
+        case (.some, nil): throw ValidationError("--https-cert needs --https-key too")
+        case (nil, .some): throw ValidationError("--https-key needs --https-cert too")
+        }
+    }
+
+    private func tokenLifetime() throws -> TimeAmount? {
+        guard let text = self.printSessionsToken else { return nil }
+        do {
+            return try TimeAmount(parsing: text, bareUnit: .minutes)
+        } catch {
+            throw ValidationError("--print-sessions-token: \(error)")
+        }
+    }
+
+    func run() async throws {
+        let secret = try self.secret.load()
+        let log = try self.logging.open(program: "rtun-server")
+        let key = try SharedKey(secret: secret.bytes)
+        Allocator.releaseFreeMemory()
+        if let lifetime = try self.tokenLifetime() {
+            let expiry = UnixTime.seconds + UInt64(max(0, lifetime.nanoseconds / 1_000_000_000))
+            print(SessionsToken.make(expiry: expiry, key: key))
+            return
+        }
+        let configuration = ServerConfiguration(
+            address: try self.listenAddress(), certificate: try self.certificateFiles(), key: key, logger: log.logger)
+
+        // One event loop is enough: what the server does for a peer channel is over when the channel is up.
+        let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+        let server = try await Server.start(configuration, on: group.next())
+        try await ProgramLifecycle.run(
+            logger: log.logger,
+            hangup: {
+                log.reopen()
+                await server.reloadCertificate()
+            },
+            drain: { await server.stop() },
+            body: {
+                server.readyLine.announce()
+                await server.closed()
+                throw ProgramError(.unavailable, "the listening socket was closed")
+            })
+    }
+}

@@ -1,0 +1,45 @@
+import AppProto
+import NIOCore
+import Signaling
+
+/// One authenticated control connection. Passes on what arrives, and keeps its own name with it.
+final class Session {
+    let id: SessionID
+    let connection: SignalConnection
+    private weak var service: SignalService?
+    /// Requests that the broker has not answered yet, under numbers of our own.
+    private var requests: [UInt64: SignalRequest] = [:]
+    private var nextRequest: UInt64 = 0
+
+    init(id: SessionID, connection: SignalConnection, service: SignalService) {
+        self.id = id
+        self.connection = connection
+        self.service = service
+    }
+
+    /// Answers a request that the service was told of.
+    func respond(to id: UInt64, _ body: Envelope.Body) {
+        self.requests.removeValue(forKey: id)?.respond(body)
+    }
+}
+
+@available(*, unavailable)
+extension Session: Sendable {}
+
+extension Session: SignalConnectionDelegate {
+    func connection(_ connection: SignalConnection, received request: SignalRequest) {
+        let id = self.nextRequest
+        self.nextRequest += 1
+        self.requests[id] = request
+        self.service?.received(request: request.body, id: id, from: self)
+    }
+
+    func connection(_ connection: SignalConnection, receivedEvent event: Envelope.Body) {
+        self.service?.received(event: event, from: self)
+    }
+
+    func connectionClosed(_ connection: SignalConnection, reason: SignalCloseReason) {
+        self.requests = [:]
+        self.service?.ended(self, reason)
+    }
+}

@@ -1,0 +1,266 @@
+import AppProto
+import CommandSupport
+import Logging
+import NIOCore
+import Signaling
+
+/// Carries out what the broker decides: authenticates links, keeps the sessions, the time and the log.
+///
+/// Belongs to one event loop, on which all links of the server live.
+final class SignalService {
+    private let eventLoop: any EventLoop
+    private let key: SharedKey
+    private let software: String
+    private let limits: ServerLimits
+    private let logger: Logger
+    private var broker = Broker()
+    private var throttle = FailureThrottle()
+    private var failureLog = LogRateLimiter(interval: .seconds(1))
+    private var sessions: [SessionID: Session] = [:]
+    private var nextSession: UInt64 = 1
+    private var expiryTimer: (at: UInt64, timer: Scheduled<Void>)?
+    private var isStopping = false
+
+    init(eventLoop: any EventLoop, key: SharedKey, software: String, limits: ServerLimits, logger: Logger) {
+        self.eventLoop = eventLoop
+        self.key = key
+        self.software = software
+        self.limits = limits
+        self.logger = logger
+    }
+
+    /// The registered agents, those that clients prefer first.
+    var agents: [AgentInfo] { self.broker.agents }
+
+    var sessionCount: Int { self.sessions.count }
+
+    /// Whether `token` may read the list of sessions now.
+    func isAuthorized(sessionsToken token: String) -> Bool {
+        SessionsToken.isValid(token, now: UnixTime.seconds, key: self.key)
+    }
+
+    // MARK: Handshake
+
+    /// Takes over a new link.
+    ///
+    /// - Parameters:
+    ///   - role: the only role allowed on it, `nil` for either.
+    ///   - isEncrypted: whether this process terminates TLS for it.
+    func accept(_ link: any SignalLink, role: Role?, isEncrypted: Bool) {
+        guard !self.isStopping else {
+            return Self.turnAway(link, .shutdown, "the server is stopping")
+        }
+        guard !isEncrypted || link.channelBinding != nil else {
+            // TLS 1.2 without the extended master secret (RFC 7627), which nothing should speak any more.
+            return Self.turnAway(link, .binding, "this TLS connection has no exporter to bind to")
+        }
+        let admission = link.remoteAddress.map { self.throttle.admit($0, at: self.eventLoop.now) } ?? .now
+        switch admission {
+        case .now:
+            self.authenticate(link, role)
+        case .after(let wait):
+            self.eventLoop.assumeIsolated().scheduleTask(in: wait) { self.authenticate(link, role) }
+        case .refused:
+            Self.turnAway(link, .limit, "too many failed attempts from this address")
+        }
+    }
+
+    private static func turnAway(_ link: any SignalLink, _ code: GoodbyeCode, _ reason: String) {
+        link.send(Envelope(.goodbye(Goodbye(code: code, reason: reason))).encoded())
+        link.close()
+    }
+
+    private func authenticate(_ link: any SignalLink, _ role: Role?) {
+        let acceptor = SignalAcceptor(link: link, key: self.key, software: self.software) { acceptor, outcome in
+            switch outcome {
+            case .success(let hello): self.authenticated(acceptor, hello, allowedRole: role)
+            case .failure(let error): self.failed(acceptor, error)
+            }
+        }
+        acceptor.start()
+    }
+
+    private func failed(_ acceptor: SignalAcceptor, _ error: SignalAcceptError) {
+        let remote = acceptor.link.remoteAddress
+        guard case .handshake(.proofFailed) = error else {
+            self.logger.debug(
+                "handshake failed",
+                metadata: ["event": "handshake.failed", "remote": "\(remote?.text ?? "unknown")", "error": "\(error)"])
+            return
+        }
+        let now = self.eventLoop.now
+        if let remote { self.throttle.recordFailure(remote, at: now) }
+        guard let count = self.failureLog.occurrences(at: now) else { return }
+        self.logger.warning(
+            "a peer does not know the shared secret, or someone sits in between",
+            metadata: ["event": "auth.failed", "remote": "\(remote?.text ?? "unknown")", "count": "\(count)"])
+    }
+
+    private func authenticated(_ acceptor: SignalAcceptor, _ hello: Hello, allowedRole: Role?) {
+        guard !self.isStopping else {
+            return acceptor.refuse(Goodbye(code: .shutdown, reason: "the server is stopping"))
+        }
+        guard allowedRole == nil || allowedRole == hello.role else {
+            return acceptor.refuse(
+                Goodbye(code: .badRequest, reason: "agents connect to /pub/ws, clients to /sub/ws"))
+        }
+        let id = SessionID(self.nextSession)
+        self.nextSession += 1
+        let address = acceptor.link.remoteAddress?.text ?? ""
+        if let agent = hello.agent {
+            self.register(agent, hello, acceptor, id, address)
+        } else {
+            let welcome = Welcome(observedAddress: address, software: self.software)
+            guard let connection = acceptor.welcome(welcome) else { return }
+            self.broker.addClient(id)
+            self.begin(id, connection)
+            self.logger.info(
+                "client connected",
+                metadata: [
+                    "event": "client.connected", "session": "\(id)", "remote": "\(address)",
+                    "software": "\(hello.software)",
+                ])
+        }
+    }
+
+    private func register(
+        _ agent: AgentRegistration, _ hello: Hello, _ acceptor: SignalAcceptor, _ id: SessionID, _ address: String
+    ) {
+        let resuming = ResumeToken(opening: agent.resumeToken, name: agent.name, with: self.key)
+        let registration = self.broker.addAgent(
+            agent, resuming: resuming, newID: .random(), session: id, address: address, software: hello.software,
+            now: UnixTime.milliseconds)
+        switch registration {
+        case .refused(let goodbye):
+            acceptor.refuse(goodbye)
+        case .registered(let info, let token, let actions):
+            let welcome = Welcome(
+                instanceID: info.instanceID, agentName: info.name, expireAtMilliseconds: info.expireAtMilliseconds,
+                resumeToken: token.sealed(name: info.name, with: self.key), observedAddress: address,
+                software: self.software)
+            self.perform(actions)
+            guard let connection = acceptor.welcome(welcome) else {
+                return self.perform(self.broker.sessionClosed(id))
+            }
+            self.begin(id, connection)
+            self.expectExpiry(at: info.expireAtMilliseconds)
+            self.logger.info(
+                resuming == nil ? "agent registered" : "agent is back",
+                metadata: [
+                    "event": "agent.registered", "agent": "\(info.name)", "instance": "\(info.instanceID)",
+                    "session": "\(id)", "remote": "\(address)", "software": "\(hello.software)",
+                ])
+        }
+    }
+
+    private func begin(_ id: SessionID, _ connection: SignalConnection) {
+        let session = Session(id: id, connection: connection, service: self)
+        self.sessions[id] = session
+        connection.delegate = session
+        connection.start()
+    }
+
+    // MARK: What sessions tell
+
+    func received(request: Envelope.Body, id: UInt64, from session: Session) {
+        self.perform(self.broker.received(request: request, id: id, from: session.id))
+    }
+
+    func received(event: Envelope.Body, from session: Session) {
+        self.perform(self.broker.received(event: event, from: session.id))
+    }
+
+    func ended(_ session: Session, _ reason: SignalCloseReason) {
+        guard self.sessions.removeValue(forKey: session.id) != nil else { return }
+        self.logger.info(
+            "control connection closed",
+            metadata: ["event": "session.closed", "session": "\(session.id)", "reason": "\(reason)"])
+        self.perform(self.broker.sessionClosed(session.id))
+    }
+
+    // MARK: What the broker wants
+
+    private func perform(_ actions: [Broker.Action]) {
+        for action in actions {
+            switch action {
+            case .send(let id, let body):
+                self.sessions[id]?.connection.sendEvent(body)
+            case .respond(let id, let requestID, let body):
+                self.sessions[id]?.respond(to: requestID, body)
+            case .forward(let id, let offer, let ticket):
+                self.forward(offer, to: id, ticket)
+            case .close(let id, let goodbye):
+                // Out of the table first: the session's own report of its end is then no news.
+                self.sessions.removeValue(forKey: id)?.connection.close(goodbye)
+            case .agentGone(let agent, let reason):
+                self.logger.info(
+                    "agent is gone",
+                    metadata: [
+                        "event": "agent.gone", "agent": "\(agent.name)", "instance": "\(agent.instanceID)",
+                        "reason": "\(reason)",
+                    ])
+            }
+        }
+    }
+
+    private func forward(_ offer: OpenPeer, to agent: SessionID, _ ticket: Broker.OpenPeerTicket) {
+        guard let connection = self.sessions[agent]?.connection else {
+            let failure = Failure(code: .agentGone, reason: "the agent is gone")
+            return self.perform(self.broker.openPeerAnswered(ticket, .failure(failure)))
+        }
+        connection.request(.openPeer(offer), timeout: self.limits.openPeerTime).assumeIsolated().whenComplete { answer in
+            self.perform(self.broker.openPeerAnswered(ticket, Self.reply(answer)))
+        }
+    }
+
+    /// What the client is told of an agent's answer.
+    private static func reply(_ answer: Result<Envelope.Body, any Error>) -> Result<OpenPeerReply, Failure> {
+        switch answer {
+        case .success(.openPeerReply(let reply)):
+            return .success(reply)
+        case .failure(SignalError.failure(let failure)):
+            return .failure(failure)
+        case .failure(SignalError.timedOut):
+            return .failure(Failure(code: .timedOut, reason: "the agent did not answer in time"))
+        case .failure(SignalError.connectionLost), .failure(SignalError.notConnected):
+            return .failure(Failure(code: .agentGone, reason: "the agent left before it answered"))
+        case .failure(SignalError.tooManyRequests):
+            return .failure(Failure(code: .refused, reason: "the agent has too many offers to consider"))
+        case .success, .failure:
+            return .failure(Failure(code: .internal, reason: "the agent's answer does not fit the offer"))
+        }
+    }
+
+    // MARK: Time
+
+    /// Sees to it that a registration ends in time; `expiry` is Unix time in milliseconds, 0 for never.
+    private func expectExpiry(at expiry: UInt64) {
+        guard expiry != 0, self.expiryTimer.map({ expiry < $0.at }) ?? true else { return }
+        self.expiryTimer?.timer.cancel()
+        let now = UnixTime.milliseconds
+        // The wall clock may be set in between: look again every minute.
+        let wait = min(expiry > now ? expiry - now : 0, 60_000)
+        let timer = self.eventLoop.assumeIsolated().scheduleTask(in: .milliseconds(Int64(wait))) {
+            self.expiryTimer = nil
+            self.perform(self.broker.expire(now: UnixTime.milliseconds))
+            self.expectExpiry(at: self.broker.nextExpiry ?? 0)
+        }
+        self.expiryTimer = (expiry, timer)
+    }
+
+    // MARK: The end
+
+    /// Says goodbye to everybody, and takes no more links.
+    func stop() {
+        self.isStopping = true
+        self.expiryTimer?.timer.cancel()
+        let sessions = self.sessions
+        self.sessions = [:]
+        for session in sessions.values {
+            session.connection.close(Goodbye(code: .shutdown, reason: "the server is stopping"))
+        }
+    }
+}
+
+@available(*, unavailable)
+extension SignalService: Sendable {}

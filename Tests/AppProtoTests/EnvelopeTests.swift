@@ -1,0 +1,80 @@
+import NIOCore
+import Testing
+
+@testable import AppProto
+
+@Suite struct EnvelopeTests {
+    @Test func `every message survives the way through the wire`() throws {
+        for (index, body) in try Sample.bodies().enumerated() {
+            let envelope = Envelope(id: UInt64(index), body)
+            let decoded = try Envelope(decoding: envelope.encoded())
+            if case (.hello(var sent), .hello(let received)) = (body, decoded.body) {
+                #expect(received.authenticatedBytes == sent.authenticatedBytes)
+                sent.mac = []
+                #expect(received.mac == Sample.nonce)
+                #expect(received.role == sent.role)
+            } else {
+                #expect(decoded == envelope)
+            }
+        }
+    }
+
+    @Test func `an agent's hello and its welcome survive too`() throws {
+        let hello = Hello(
+            version: 1, role: .agent, clientNonce: Sample.nonce, bindingType: .tlsExporter, agent: Sample.registration,
+            software: "rtun-agent/1", mac: Sample.nonce)
+        guard case .hello(let received) = try Envelope(decoding: Envelope(.hello(hello)).encoded()).body else {
+            Issue.record("not a hello")
+            return
+        }
+        #expect(received.agent == Sample.registration)
+        #expect(received.bindingType == .tlsExporter)
+
+        let welcome = Welcome(
+            instanceID: Sample.instanceID, agentName: "büro", expireAtMilliseconds: 5, resumeToken: [9],
+            observedAddress: "192.0.2.1:4", software: "rtun-server/1", mac: Sample.nonce)
+        guard case .welcome(let back) = try Envelope(decoding: Envelope(.welcome(welcome)).encoded()).body else {
+            Issue.record("not a welcome")
+            return
+        }
+        #expect(back.instanceID == Sample.instanceID)
+        #expect(back.resumeToken == [9])
+        #expect(back.authenticatedBytes == welcome.authenticatedBytes)
+    }
+
+    @Test func `the bytes are protobuf's`() {
+        // id = 5 (field 1), goodbye (field 5) with code 1 (field 1) and reason "no" (field 2).
+        let envelope = Envelope(id: 5, .goodbye(Goodbye(code: .auth, reason: "no")))
+        #expect(Array(envelope.encoded().readableBytesView) == [0x08, 5, 0x2A, 6, 0x08, 1, 0x12, 2, 0x6E, 0x6F])
+    }
+
+    @Test func `an unknown body keeps the id`() throws {
+        // id = 9, field 100 (length-delimited) with two bytes.
+        let envelope = try Envelope(decoding: ByteBuffer(bytes: [0x08, 9, 0xA2, 0x06, 2, 1, 2]))
+        #expect(envelope.id == 9)
+        #expect(envelope.body == nil)
+    }
+
+    @Test func `an empty message is an envelope without a body`() throws {
+        #expect(try Envelope(decoding: ByteBuffer()).body == nil)
+    }
+
+    @Test func `an unknown code counts as unspecified`() throws {
+        let goodbye = try Envelope(decoding: ByteBuffer(bytes: [0x2A, 3, 0x08, 0xE7, 0x07]))
+        #expect(goodbye.body == .goodbye(Goodbye(code: .unspecified)))
+    }
+
+    @Test func `a server passes on fields and kinds that only newer peers know`() throws {
+        // OpenPeer (field 21) with kind 17 and an unknown field in its ICE parameters.
+        guard case .openPeer(var offer) = try Sample.bodies()[12] else {
+            Issue.record("not an offer")
+            return
+        }
+        offer.kind = nil
+        offer.unknownFields.fields = [.init(number: 17, wireType: 2, data: [3, 1, 2, 3])]
+        offer.ice.unknownFields.fields = [.init(number: 9, wireType: 0, data: [0x2A])]
+        let received = try Envelope(decoding: Envelope(id: 1, .openPeer(offer)).encoded())
+        let passedOn = try Envelope(decoding: Envelope(id: 2, try #require(received.body)).encoded())
+        #expect(passedOn.body == .openPeer(offer))
+    }
+}

@@ -1,0 +1,113 @@
+import NIOCore
+import Testing
+
+@testable import AppProto
+
+@Suite struct HostileInputTests {
+    @Test func `cut messages never trap`() throws {
+        for body in try Sample.bodies() {
+            let bytes = Array(Envelope(id: 3, body).encoded().readableBytesView)
+            for length in 0..<bytes.count {
+                _ = try? Envelope(decoding: ByteBuffer(bytes: bytes.prefix(length)))
+            }
+        }
+    }
+
+    @Test func `damaged messages never trap`() throws {
+        var generator = SplitMix(state: 1)
+        for body in try Sample.bodies() {
+            let bytes = Array(Envelope(id: 3, body).encoded().readableBytesView)
+            for _ in 0..<200 {
+                var damaged = bytes
+                for _ in 0..<3 {
+                    damaged[Int.random(in: 0..<damaged.count, using: &generator)] = .random(in: 0...255, using: &generator)
+                }
+                if let envelope = try? Envelope(decoding: ByteBuffer(bytes: damaged)) { _ = envelope.encoded() }
+            }
+        }
+    }
+
+    @Test func `random bytes never trap`() {
+        var generator = SplitMix(state: 2)
+        for _ in 0..<5000 {
+            let bytes = (0..<Int.random(in: 0...80, using: &generator)).map { _ in
+                UInt8.random(in: 0...255, using: &generator)
+            }
+            _ = try? Envelope(decoding: ByteBuffer(bytes: bytes))
+            _ = try? OpenTcp(decoding: ByteBuffer(bytes: bytes))
+            _ = try? OpenResult(decoding: ByteBuffer(bytes: bytes))
+        }
+    }
+
+    @Test func `a message over the limit is refused unread`() {
+        let buffer = ByteBuffer(repeating: 0, count: AppProtoLimits.envelope + 1)
+        #expect(throws: AppProtoError.tooLarge(bytes: 262_145, limit: 262_144)) { try Envelope(decoding: buffer) }
+    }
+
+    @Test func `many empty submessages are refused before they take much memory`() {
+        // AgentList (field 17) of 100 000 empty agents, two bytes each.
+        let agents = [UInt8](repeating: 0, count: 200_000).enumerated().map { $0.offset % 2 == 0 ? UInt8(0x0A) : 0 }
+        let message: [UInt8] = [0x8A, 0x01, 0xC0, 0x9A, 0x0C] + agents
+        #expect(throws: AppProtoError.self) { try Envelope(decoding: ByteBuffer(bytes: message)) }
+    }
+
+    @Test(arguments: [
+        [UInt8]("a\u{1B}[0m".utf8), [UInt8]("line\nbreak".utf8), [0xC3, 0x28], [UInt8]("\u{202E}evil".utf8), [],
+        [UInt8](repeating: 0x61, count: 256),
+    ])
+    func `a name that is not printable UTF-8 of 1 to 255 bytes is refused`(name: [UInt8]) {
+        var buffer = ByteBuffer()
+        var bind = ByteBuffer(bytes: [0x0A] + Self.varint(name.count) + name)
+        buffer.writeBytes([0x92, 0x01] + Self.varint(bind.readableBytes))
+        buffer.writeBuffer(&bind)
+        #expect(throws: AppProtoError.self) { try Envelope(decoding: buffer) }
+    }
+
+    @Test func `a reason is repaired instead of refused`() throws {
+        let long = String(repeating: "x", count: 5000)
+        let failure = try Envelope(decoding: Envelope(.failure(Failure(code: .refused, reason: "a\nb" + long))).encoded())
+        guard case .failure(let received) = failure.body else {
+            Issue.record("not a failure")
+            return
+        }
+        #expect(received.reason.hasPrefix("a b"))
+        #expect(received.reason.utf8.count == AppProtoLimits.reason)
+    }
+
+    @Test func `too many candidates are refused`() throws {
+        let candidate = try Sample.candidate("192.0.2.1", port: 1)
+        let reply = OpenPeerReply(
+            peerID: Sample.peerID, ice: Sample.ice, candidates: Array(repeating: candidate, count: 65),
+            fingerprint: Sample.nonce)
+        #expect(throws: AppProtoError.invalidField("candidates", expected: "at most 64 elements")) {
+            try Envelope(decoding: Envelope(.openPeerReply(reply)).encoded())
+        }
+    }
+
+    @Test func `a registration in a client's hello is refused, and an agent's hello without one`() {
+        let client = Hello(
+            version: 1, role: .client, clientNonce: Sample.nonce, bindingType: .none, agent: Sample.registration,
+            software: "")
+        let agent = Hello(version: 1, role: .agent, clientNonce: Sample.nonce, bindingType: .none, software: "")
+        for hello in [client, agent] {
+            #expect(throws: AppProtoError.self) { try Envelope(decoding: Envelope(.hello(hello)).encoded()) }
+        }
+    }
+
+    private static func varint(_ value: Int) -> [UInt8] {
+        value < 128 ? [UInt8(value)] : [UInt8(value & 0x7F | 0x80), UInt8(value >> 7)]
+    }
+}
+
+/// A small generator with a fixed start, so that a failure can be repeated.
+struct SplitMix: RandomNumberGenerator {
+    var state: UInt64
+
+    mutating func next() -> UInt64 {
+        self.state &+= 0x9E37_79B9_7F4A_7C15
+        var z = self.state
+        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
+        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
+        return z ^ (z >> 31)
+    }
+}

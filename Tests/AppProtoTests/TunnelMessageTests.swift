@@ -1,0 +1,31 @@
+import NIOCore
+import Testing
+
+@testable import AppProto
+
+@Suite struct TunnelMessageTests {
+    @Test(arguments: ["example.org", "192.0.2.1", "2001:db8::1"])
+    func `a request to open survives`(host: String) throws {
+        let request = OpenTcp(host: host, port: 443)
+        #expect(try OpenTcp(decoding: request.encoded()) == request)
+    }
+
+    @Test func `port zero and ports above 65535 are refused`() {
+        for port: [UInt8] in [[], [0x10, 0], [0x10, 0x80, 0x80, 0x04]] {
+            #expect(throws: AppProtoError.invalidField("port", expected: "1 to 65535")) {
+                try OpenTcp(decoding: ByteBuffer(bytes: [0x0A, 1, 0x61] + port))
+            }
+        }
+    }
+
+    @Test func `a result survives with and without an address`() throws {
+        let address = try SocketAddress(ipAddress: "2001:db8::2", port: 80)
+        for result in [OpenResult(code: .ok, boundAddress: address), OpenResult(code: .policy, reason: "denied")] {
+            #expect(try OpenResult(decoding: result.encoded()) == result)
+        }
+    }
+
+    @Test func `a code of a later version counts as failed`() throws {
+        #expect(try OpenResult(decoding: ByteBuffer(bytes: [0x08, 99])).code == .failed)
+    }
+}
