@@ -350,7 +350,7 @@ import Testing
         #expect(session.client.events.last.map { $0.at - session.network.start } == .milliseconds(10_020))
         #expect(
             "\(report)" == """
-                2 local and 1 remote candidates, 1 pairs
+                local candidates: 2, remote candidates: 1, pairs: 1
                 local candidates:
                   host 192.0.2.1:5000
                   host [2001:db8::1]:5000

@@ -60,8 +60,8 @@ extension ICEReport: CustomStringConvertible {
     /// Several lines, without a newline at the end.
     package var description: String {
         var lines = [
-            "\(self.localCandidates.count) local and \(self.remoteCandidates.count) remote candidates, "
-                + "\(self.pairs.count) pairs"
+            "local candidates: \(self.localCandidates.count), remote candidates: \(self.remoteCandidates.count), "
+                + "pairs: \(self.pairs.count)"
         ]
         if !self.hasRemoteCredentials {
             lines.append("the peer's ICE credentials never arrived")
