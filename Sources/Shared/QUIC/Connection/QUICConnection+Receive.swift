@@ -1,0 +1,48 @@
+internal import CNgtcp2
+import NIOCore
+
+extension QUICConnection {
+    /// Takes a datagram, or with `segmentSize` several behind each other.
+    func receive(_ datagrams: ByteBuffer, segmentSize: Int?, at now: NIODeadline) {
+        switch self.state {
+        case .active:
+            break
+        case .closing(_, let packet):
+            self.packetsWhileClosing += 1
+            // Answered ever more rarely (RFC 9000 §10.2.1): at the 1st, 2nd, 4th, 8th… packet.
+            if self.packetsWhileClosing & (self.packetsWhileClosing - 1) == 0 {
+                self.heldTransmit = QUICTransmit(payload: packet, segmentSize: nil)
+            }
+            return
+        case .draining, .terminated:
+            return
+        }
+        var observation = PacketObservation()
+        let code = PacketObserver.observe(&observation) {
+            datagrams.withUnsafeReadableBytes { self.read($0, segmentSize: segmentSize, at: now) }
+        }
+        if observation.authenticated > 0 {
+            self.lastReceived = now
+            self.unansweredSince = nil
+        }
+        guard code == 0 else { return self.fail(code, at: now) }
+        for stop in observation.stops {
+            self.recordStreamStopped(id: stop.streamID, code: stop.code)
+        }
+    }
+
+    /// Gives the datagrams to ngtcp2 one by one, up to the first error that ends the connection.
+    private func read(_ datagrams: UnsafeRawBufferPointer, segmentSize: Int?, at now: NIODeadline) -> Int32 {
+        let step = max(segmentSize ?? datagrams.count, 1)
+        var start = datagrams.bindMemory(to: UInt8.self).baseAddress
+        var left = datagrams.count
+        while left > 0, let datagram = start {
+            let length = min(step, left)
+            let code = CNgtcp2_conn_read_pkt(self.handle, OpaquePath.path, datagram, length, now.uptimeNanoseconds)
+            guard code == 0 else { return code }
+            start = datagram + length
+            left -= length
+        }
+        return 0
+    }
+}

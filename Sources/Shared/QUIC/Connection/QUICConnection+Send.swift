@@ -1,0 +1,198 @@
+internal import CNgtcp2
+import NIOCore
+
+/// Building packets, and putting equal-sized ones together for UDP GSO.
+extension QUICConnection {
+    /// Most that one transmit may carry: what fits into one UDP datagram of IPv4, as the kernel demands of a GSO send.
+    private static let maxTransmitBytes = 65_507
+    /// Most segments that Linux takes in one GSO send (UDP_MAX_SEGMENTS before 6.9).
+    private static let maxSegments = 64
+    /// Room for a few packets; enough until there is bulk data to send.
+    private static let smallBuffer = 4096
+
+    /// The next datagrams to send; nil when there is nothing to send now, or congestion control and pacing do not allow it yet.
+    func nextTransmit(at now: NIODeadline) -> QUICTransmit? {
+        if let held = self.heldTransmit {
+            self.heldTransmit = nil
+            return held
+        }
+        guard case .active = self.state, !self.isDrained else { return self.endFlush(at: now) }
+        var buffer = self.takeBuffer()
+        let batch = buffer.withUnsafeMutableWritableBytes { target in
+            self.fill(target.bindMemory(to: UInt8.self), at: now)
+        }
+        buffer.moveWriterIndex(forwardBy: batch.bytes)
+        self.sendBuffer = buffer
+        self.flushedBytes += batch.bytes
+        self.isDrained = batch.isLast
+        if batch.bytes > 0 { self.packetsSent(at: now) }
+        if batch.code < 0 { self.fail(batch.code, at: now) }
+        return batch.bytes > 0 ? self.transmit(batch, in: buffer) : self.nextTransmit(at: now)
+    }
+
+    /// Nothing more goes out now. Always returns nil.
+    private func endFlush(at now: NIODeadline) -> QUICTransmit? {
+        self.isDrained = false
+        // The buffer is kept for the next flush if that is likely to be large, too; its memory is used again unless somebody else
+        // holds it by then.
+        self.sendsInBulk = self.flushedBytes > Self.smallBuffer
+        if !self.sendsInBulk { self.sendBuffer = ByteBuffer() }
+        let hasSent = self.flushedBytes > 0
+        self.flushedBytes = 0
+        // Pacing sets a timer at each send. ngtcp2 lets packets go 1 ms early, so a timer within that time is of no use; handling it now
+        // saves a wake-up.
+        if hasSent, case .active = self.state,
+            ngtcp2_conn_get_expiry(self.handle) <= (now + .milliseconds(1)).uptimeNanoseconds
+        {
+            self.handleTimeout(at: now)
+        }
+        return nil
+    }
+
+    private struct Batch {
+        var bytes = 0
+        /// Size of the packets before `oddStart`; the last of them may be smaller.
+        var segmentSize = 0
+        var segments = 0
+        /// Where a larger packet than the others starts, which has to go out by itself (a path MTU probe).
+        var oddStart: Int?
+        /// Set when ngtcp2 has nothing more to send for now.
+        var isLast = false
+        /// ngtcp2's error, or 0.
+        var code: Int32 = 0
+    }
+
+    private func takeBuffer() -> ByteBuffer {
+        var buffer = self.sendBuffer
+        self.sendBuffer = ByteBuffer()
+        buffer.clear(minimumCapacity: self.sendsInBulk ? Self.maxTransmitBytes : Self.smallBuffer)
+        return buffer
+    }
+
+    private func fill(_ target: UnsafeMutableBufferPointer<UInt8>, at now: NIODeadline) -> Batch {
+        var batch = Batch()
+        guard let start = target.baseAddress else { return batch }
+        let packetSize = self.context.configuration.maxUDPPayload
+        let capacity = min(target.count, Self.maxTransmitBytes)
+        while true {
+            guard capacity - batch.bytes >= packetSize, batch.segments < Self.maxSegments else {
+                return batch
+            }
+            let written = self.writePacket(start + batch.bytes, capacity: packetSize, at: now)
+            guard written > 0 else {
+                batch.isLast = true
+                batch.code = Int32(clamping: written)
+                return batch
+            }
+            let offset = batch.bytes
+            batch.bytes += written
+            batch.segments += 1
+            if batch.segments == 1 {
+                batch.segmentSize = written
+            } else if written > batch.segmentSize {
+                batch.oddStart = offset
+                return batch
+            } else if written < batch.segmentSize {
+                return batch
+            }
+        }
+    }
+
+    private func transmit(_ batch: Batch, in buffer: ByteBuffer) -> QUICTransmit {
+        var buffer = buffer
+        guard let oddStart = batch.oddStart, let odd = buffer.getSlice(at: oddStart, length: batch.bytes - oddStart) else {
+            return QUICTransmit(payload: buffer, segmentSize: batch.segments > 1 ? batch.segmentSize : nil)
+        }
+        self.heldTransmit = QUICTransmit(payload: odd, segmentSize: nil)
+        buffer.moveWriterIndex(to: oddStart)
+        return QUICTransmit(payload: buffer, segmentSize: batch.segments > 2 ? batch.segmentSize : nil)
+    }
+
+    private func packetsSent(at now: NIODeadline) {
+        ngtcp2_conn_update_pkt_tx_time(self.handle, now.uptimeNanoseconds)
+        guard self.unansweredSince == nil else { return }
+        // ngtcp2 notes the time of the last packet that asks for an acknowledgement in each packet number space.
+        let times = self.statistics.last_tx_pkt_ts
+        let latest = now.uptimeNanoseconds
+        if times.0 == latest || times.1 == latest || times.2 == latest { self.unansweredSince = now }
+    }
+
+    /// Writes one packet with frames of as many streams as fit. Returns its size, 0 when none can be sent now, or an error.
+    private func writePacket(_ target: UnsafeMutablePointer<UInt8>, capacity: Int, at now: NIODeadline) -> Int {
+        if let result = self.writeDatagrams(target, capacity: capacity, at: now) { return result }
+        // Streams with data have to wait while the connection's credit is used up; ngtcp2 does not say so.
+        var left = ngtcp2_conn_get_max_data_left(self.handle)
+        while let stream = self.sendQueue.first, left > 0 || stream.sendBuffer.unsentBytes == 0 {
+            let (pieces, bytes) = stream.sendBuffer.describeUnsent(
+                in: self.vectors, capacity: Self.vectorCapacity, limit: capacity)
+            let isLast = stream.sendState == .finishing && bytes == stream.sendBuffer.unsentBytes
+            let flags = UInt32(NGTCP2_WRITE_STREAM_FLAG_MORE) | (isLast ? UInt32(NGTCP2_WRITE_STREAM_FLAG_FIN) : 0)
+            var accepted = -1
+            let result = CNgtcp2_conn_writev_stream(
+                self.handle, target, capacity, &accepted, flags, stream.id, self.vectors, pieces, now.uptimeNanoseconds)
+            if accepted >= 0 {
+                left -= min(left, UInt64(accepted))
+                self.streamSent(stream, accepted, isLast: isLast && accepted == bytes)
+            }
+            switch Int32(clamping: result) {
+            case NGTCP2_ERR_WRITE_MORE:
+                continue
+            case NGTCP2_ERR_STREAM_DATA_BLOCKED:
+                stream.isBlocked = true
+                self.dequeue(stream)
+            case NGTCP2_ERR_STREAM_SHUT_WR, NGTCP2_ERR_STREAM_NOT_FOUND:
+                stream.abandonSending()
+                self.dequeue(stream)
+            default:
+                return result
+            }
+        }
+        return CNgtcp2_conn_writev_stream(
+            self.handle, target, capacity, nil, UInt32(NGTCP2_WRITE_STREAM_FLAG_NONE), -1, nil, 0,
+            now.uptimeNanoseconds)
+    }
+
+    /// Puts queued DATAGRAM frames into the packet. Nil: go on with streams.
+    private func writeDatagrams(_ target: UnsafeMutablePointer<UInt8>, capacity: Int, at now: NIODeadline) -> Int? {
+        while let datagram = self.datagramQueue.first {
+            var accepted: Int32 = 0
+            let result = datagram.withUnsafeReadableBytes { bytes in
+                var vector = ngtcp2_vec(
+                    base: UnsafeMutablePointer(mutating: bytes.bindMemory(to: UInt8.self).baseAddress), len: bytes.count)
+                return CNgtcp2_conn_writev_datagram(
+                    self.handle, target, capacity, &accepted, UInt32(NGTCP2_WRITE_DATAGRAM_FLAG_MORE), 0, &vector, 1,
+                    now.uptimeNanoseconds)
+            }
+            if accepted != 0 { self.datagramQueue.removeFirst() }
+            switch Int32(clamping: result) {
+            case NGTCP2_ERR_WRITE_MORE:
+                continue
+            case NGTCP2_ERR_INVALID_ARGUMENT:
+                // Larger than the peer accepts.
+                self.datagramQueue.removeFirst()
+            default:
+                return result
+            }
+        }
+        return nil
+    }
+
+    private func streamSent(_ stream: QUICStream, _ count: Int, isLast: Bool) {
+        stream.sendBuffer.markSent(count)
+        if isLast { stream.sendState = .finished }
+        if stream.isThrottled, stream.sendBuffer.unsentBytes < QUICStream.writableMarks.low {
+            stream.isThrottled = false
+            if stream.sendState == .open { self.note(.writable, on: stream) }
+        }
+        // The next stream's turn.
+        self.sendQueue.removeFirst()
+        stream.isQueued = stream.hasWork
+        if stream.hasWork { self.sendQueue.append(stream) }
+    }
+
+    private func dequeue(_ stream: QUICStream) {
+        guard self.sendQueue.first === stream else { return }
+        self.sendQueue.removeFirst()
+        stream.isQueued = false
+    }
+}

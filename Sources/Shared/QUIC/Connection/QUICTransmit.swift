@@ -1,0 +1,14 @@
+package import NIOCore
+
+/// One or more datagrams to send to the peer.
+package struct QUICTransmit: Sendable {
+    /// The bytes of one datagram, or of several behind each other (at most 65 507 bytes together).
+    package var payload: ByteBuffer
+    /// `nil`: one datagram. Otherwise every datagram has this many bytes, only the last may be shorter: what UDP GSO takes.
+    package var segmentSize: Int?
+
+    package init(payload: ByteBuffer, segmentSize: Int?) {
+        self.payload = payload
+        self.segmentSize = segmentSize
+    }
+}

@@ -1,0 +1,93 @@
+/// Finds STOP_SENDING frames in the payload of a decrypted 1-RTT packet (RFC 9000 §12.4, §19).
+///
+/// ngtcp2 0.12 answers STOP_SENDING with RESET_STREAM by itself, but tells the application neither that it came nor its code: a
+/// stream with nothing to send would not learn that its reader has gone. So the frames are looked at here, between decryption and
+/// ngtcp2. Nothing is validated; ngtcp2 closes the connection when a payload is malformed.
+struct StopSendingScanner {
+    private let payload: UnsafeRawBufferPointer
+    private var position = 0
+
+    /// `payload` must stay valid as long as the scanner is used.
+    init(_ payload: UnsafeRawBufferPointer) {
+        self.payload = payload
+    }
+
+    /// The next STOP_SENDING frame; nil at the end, or where the payload stops making sense.
+    mutating func next() -> (streamID: Int64, code: UInt64)? {
+        while self.position < self.payload.count {
+            let type = self.payload[self.position]
+            self.position += 1
+            if type == 0x05 {
+                guard let id = self.integer(), let code = self.integer() else { return nil }
+                return (Int64(id), code)
+            }
+            guard self.skipFrame(type: type) else { return nil }
+        }
+        return nil
+    }
+
+    /// Steps over the rest of a frame; false when there is nothing to look at behind it.
+    private mutating func skipFrame(type: UInt8) -> Bool {
+        switch type {
+        case 0x00, 0x01, 0x1e:  // PADDING, PING, HANDSHAKE_DONE
+            return true
+        case 0x02, 0x03:  // ACK: largest, delay, range count, first range, ranges; the latter type with three ECN counts
+            guard self.skipIntegers(2), let ranges = self.integer(), ranges <= UInt64(self.payload.count) else { return false }
+            return self.skipIntegers(1 + 2 * Int(ranges) + (type == 0x03 ? 3 : 0))
+        case 0x04:  // RESET_STREAM
+            return self.skipIntegers(3)
+        case 0x06:  // CRYPTO
+            return self.skipIntegers(1) && self.skipPrefixedBytes()
+        case 0x07, 0x31:  // NEW_TOKEN, DATAGRAM with length
+            return self.skipPrefixedBytes()
+        case 0x08...0x0f:  // STREAM: bit 0x04 offset present, bit 0x02 length present
+            guard type & 0x02 != 0 else { return false }
+            return self.skipIntegers(type & 0x04 != 0 ? 2 : 1) && self.skipPrefixedBytes()
+        case 0x10, 0x12, 0x13, 0x14, 0x16, 0x17, 0x19:  // MAX_DATA, MAX_STREAMS, *_BLOCKED, RETIRE_CONNECTION_ID
+            return self.skipIntegers(1)
+        case 0x11, 0x15:  // MAX_STREAM_DATA, STREAM_DATA_BLOCKED
+            return self.skipIntegers(2)
+        case 0x18:  // NEW_CONNECTION_ID: sequence number, retire prior to, length (1), id, stateless reset token (16)
+            guard self.skipIntegers(2), self.position < self.payload.count else { return false }
+            return self.skipBytes(UInt64(self.payload[self.position]) + 1 + 16)
+        case 0x1a, 0x1b:  // PATH_CHALLENGE, PATH_RESPONSE
+            return self.skipBytes(8)
+        default:  // CONNECTION_CLOSE, DATAGRAM without length, and what is unknown: nothing of interest follows
+            return false
+        }
+    }
+
+    private mutating func skipPrefixedBytes() -> Bool {
+        guard let length = self.integer() else { return false }
+        return self.skipBytes(length)
+    }
+
+    private mutating func skipBytes(_ count: UInt64) -> Bool {
+        guard count <= UInt64(self.payload.count - self.position) else { return false }
+        self.position += Int(count)
+        return true
+    }
+
+    private mutating func skipIntegers(_ count: Int) -> Bool {
+        for _ in 0..<count {
+            guard self.position < self.payload.count,
+                self.skipBytes(1 << UInt64(self.payload[self.position] >> 6))
+            else { return false }
+        }
+        return true
+    }
+
+    /// A variable-length integer (RFC 9000 §16): the two high bits of the first byte say how many bytes it has.
+    private mutating func integer() -> UInt64? {
+        guard self.position < self.payload.count else { return nil }
+        let first = self.payload[self.position]
+        let length = 1 << Int(first >> 6)
+        guard length <= self.payload.count - self.position else { return nil }
+        var value = UInt64(first & 0x3f)
+        for index in 1..<max(length, 1) {
+            value = value << 8 | UInt64(self.payload[self.position + index])
+        }
+        self.position += length
+        return value
+    }
+}

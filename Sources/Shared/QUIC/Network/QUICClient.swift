@@ -1,0 +1,34 @@
+package import NIOCore
+import NIOPosix
+
+/// Connects to a QUIC server over a UDP socket of its own.
+package enum QUICClient {
+    /// Succeeds when the handshake is complete, with a session that belongs to `eventLoop` (an event loop of NIOPosix); set its
+    /// delegate in the callback. Fails with a `QUICError`, a `QUICCloseReason` or the socket's error. The socket is closed with the session.
+    package static func connect(
+        to address: SocketAddress, configuration: QUICConfiguration, eventLoop: any EventLoop
+    ) -> EventLoopFuture<NIOLoopBound<QUICClientConnection>> {
+        let promise = eventLoop.makePromise(of: NIOLoopBound<QUICClientConnection>.self)
+        let bootstrap = DatagramSocketOptions.control.apply(to: DatagramBootstrap(group: eventLoop))
+            .channelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    let context = try QUICContext(role: .client, configuration: configuration)
+                    try channel.pipeline.syncOperations.addHandler(
+                        QUICClientHandler(context: context, remoteAddress: address, connected: promise))
+                }
+            }
+        // The handler completes the promise in all other cases.
+        bootstrap.connect(to: address).whenFailure { promise.fail($0) }
+        return promise.futureResult
+    }
+}
+
+/// A client's session and the addresses of its socket.
+package struct QUICClientConnection {
+    package let session: QUICSession
+    package let localAddress: SocketAddress?
+    package let remoteAddress: SocketAddress
+}
+
+@available(*, unavailable)
+extension QUICClientConnection: Sendable {}

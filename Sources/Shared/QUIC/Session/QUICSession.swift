@@ -1,0 +1,303 @@
+package import NIOCore
+package import TLS
+
+/// One QUIC connection on an event loop: the timer, the batching and the delegates around a `QUICConnection`.
+///
+/// All methods must be called on `eventLoop`. Delegates are never called from inside a call to the session or its streams, and may call
+/// both as they like. While the connection lives its timer retains the session, so an abandoned one ends with its idle timeout.
+package final class QUICSession {
+    package let eventLoop: any EventLoop
+    /// Told what happens; not retained.
+    package weak var delegate: (any QUICSessionDelegate)?
+    /// Set to false while the network below takes no more datagrams; what there is to send then stays in the streams.
+    package var isPathWritable = true {
+        didSet { if self.isPathWritable, !oldValue { self.scheduleProcessing() } }
+    }
+
+    private let context: QUICContext
+    private let created: NIODeadline
+    /// Nil before a server's first packet, and when all is over.
+    private(set) var connection: QUICConnection?
+    private var transmit: ((QUICTransmit) -> Void)?
+    private var finalReason: QUICCloseReason?
+
+    private var timer: Scheduled<Void>?
+    private var timerDeadline = NIODeadline.distantFuture
+    private var isProcessing = false
+    private var needsProcessing = false
+    private var isScheduled = false
+    private var isReceiving = false
+
+    /// For the endpoint that demultiplexes: ids that datagrams for this session carry from now on, or no more; and its end.
+    var connectionIDsChanged: ((_ issued: [ConnectionID], _ retired: [ConnectionID]) -> Void)?
+    var terminated: (() -> Void)?
+    /// For the owner of the socket: called before the delegate is.
+    var handshakeCompleted: (() -> Void)?
+    var closed: ((QUICCloseReason) -> Void)?
+
+    /// At most this many bytes are sent before other work of the event loop gets its turn.
+    private static let sendBurst = 512 << 10
+
+    init(
+        context: QUICContext, connection: QUICConnection?, eventLoop: any EventLoop,
+        transmit: @escaping (QUICTransmit) -> Void
+    ) {
+        eventLoop.preconditionInEventLoop()
+        self.context = context
+        self.connection = connection
+        self.eventLoop = eventLoop
+        self.transmit = transmit
+        self.created = eventLoop.now
+        self.adopt(connection)
+    }
+
+    /// A client. Its first Initial goes out in this turn of the loop; where datagrams go is up to `transmit`.
+    package static func client(
+        context: QUICContext, eventLoop: any EventLoop, transmit: @escaping (QUICTransmit) -> Void
+    ) throws(QUICError) -> QUICSession {
+        guard context.role == .client else { throw .configuration("a client needs a client's context") }
+        let connection = try QUICConnection.client(context: context, at: eventLoop.now)
+        let session = QUICSession(
+            context: context, connection: connection, eventLoop: eventLoop, transmit: transmit)
+        session.scheduleProcessing()
+        return session
+    }
+
+    /// As above, with a context of its own.
+    package static func client(
+        configuration: QUICConfiguration, eventLoop: any EventLoop, transmit: @escaping (QUICTransmit) -> Void
+    ) throws(QUICError) -> QUICSession {
+        try self.client(
+            context: QUICContext(role: .client, configuration: configuration), eventLoop: eventLoop, transmit: transmit)
+    }
+
+    /// A server that accepts exactly one connection: the first Initial packet received creates it.
+    package static func server(
+        context: QUICContext, eventLoop: any EventLoop, transmit: @escaping (QUICTransmit) -> Void
+    ) throws(QUICError) -> QUICSession {
+        guard context.role == .server else { throw .configuration("a server needs a server's context") }
+        return QUICSession(context: context, connection: nil, eventLoop: eventLoop, transmit: transmit)
+    }
+
+    /// As above, with a context of its own.
+    package static func server(
+        configuration: QUICConfiguration, eventLoop: any EventLoop, transmit: @escaping (QUICTransmit) -> Void
+    ) throws(QUICError) -> QUICSession {
+        try self.server(
+            context: QUICContext(role: .server, configuration: configuration), eventLoop: eventLoop, transmit: transmit)
+    }
+
+    /// Takes what the network brought: one datagram, or with `segmentSize` several behind each other (UDP GRO).
+    /// Call `receiveComplete` at the end of the batch.
+    package func receive(_ datagrams: ByteBuffer, segmentSize: Int?) {
+        self.isReceiving = true
+        guard let connection = self.connection ?? self.accept(datagrams, segmentSize: segmentSize) else { return }
+        connection.receive(datagrams, segmentSize: segmentSize, at: self.eventLoop.now)
+    }
+
+    /// The batch is over: delegates are called and answers are sent.
+    package func receiveComplete() {
+        self.isReceiving = false
+        self.process()
+    }
+
+    /// Opens a bidirectional stream. Throws `.streamLimitReached`, `.handshakeIncomplete` or `.closed`.
+    package func openStream() throws(QUICError) -> QUICStream {
+        if let reason = self.finalReason { throw .closed(reason) }
+        guard let connection = self.connection else { throw .handshakeIncomplete }
+        return try connection.openStream()
+    }
+
+    /// How many streams the peer lets us open right now.
+    package var availableStreams: Int { self.connection?.availableStreams ?? 0 }
+
+    /// Sends `payload` in one DATAGRAM frame (RFC 9221), unreliably. False when it is larger than `maxDatagramPayload` or too many wait.
+    package func sendDatagram(_ payload: ByteBuffer) -> Bool { self.connection?.sendDatagram(payload) ?? false }
+
+    /// Largest payload of a DATAGRAM frame now, in bytes; grows with path MTU discovery. 0: the peer accepts none.
+    package var maxDatagramPayload: Int { self.connection?.maxDatagramPayload ?? 0 }
+
+    /// SHA-256 of the certificate that the peer showed and that was accepted; nil before, or when none was asked for.
+    package var peerFingerprint: CertificateFingerprint? { self.connection?.tls.peerFingerprint }
+
+    /// Exporter of RFC 8446 §7.5 (interface of RFC 5705); nil before the handshake is complete. `length`: 1...8160 bytes.
+    package func exportKeyingMaterial(label: String, context: [UInt8], length: Int) -> [UInt8]? {
+        guard let connection = self.connection, connection.isHandshakeComplete else { return nil }
+        return connection.tls.exportKeyingMaterial(label: label, context: context, length: length)
+    }
+
+    /// The `tls-exporter` channel binding (RFC 9266 §4.2): 32 bytes; nil before the handshake is complete.
+    package var channelBinding: [UInt8]? {
+        self.exportKeyingMaterial(label: "EXPORTER-Channel-Binding", context: [], length: 32)
+    }
+
+    /// Smoothed round-trip time (RFC 9002 §5.3); before the first sample the initial 333 ms.
+    package var smoothedRTT: TimeAmount { self.connection?.smoothedRTT ?? .zero }
+
+    /// When the last authentic packet of the peer came.
+    package var lastReceived: NIODeadline { self.connection?.lastReceived ?? self.created }
+
+    /// When the oldest packet that asks for an answer left since we last heard from the peer; nil when none did.
+    package var unansweredSince: NIODeadline? { self.connection?.unansweredSince }
+
+    package var isHandshakeComplete: Bool { self.connection?.isHandshakeComplete ?? false }
+    package var isClosed: Bool { self.closeReason != nil }
+    /// Why the connection ended; nil while it lives.
+    package var closeReason: QUICCloseReason? { self.finalReason ?? self.connection?.closeReason }
+
+    /// Closes the connection at once; the peer sees `code` (< 2^62) and the first 512 bytes of `reason`. The packet that says so is sent
+    /// during the call; streams and the delegate are told in the next turn of the loop.
+    package func close(code: UInt64, reason: String) {
+        guard !self.isClosed else { return }
+        guard let connection = self.connection else {
+            self.finalReason = .local(code: code, reason: reason)
+            return self.finishUnconnected()
+        }
+        connection.close(code: code, reason: reason, at: self.eventLoop.now)
+        if !self.isProcessing { _ = self.send() }
+        self.scheduleProcessing()
+    }
+
+    // MARK: Driving the connection
+
+    /// Creates a server's connection from its first packet; nil when this is none.
+    private func accept(_ datagrams: ByteBuffer, segmentSize: Int?) -> QUICConnection? {
+        guard self.context.role == .server, self.finalReason == nil,
+            let initial = datagrams.withUnsafeReadableBytes({ bytes in
+                InitialPacket(UnsafeRawBufferPointer(rebasing: bytes.prefix(segmentSize ?? bytes.count)))
+            }),
+            // Out of memory is the only error left here; the client tries again.
+            let connection = try? QUICConnection.server(context: self.context, initial: initial, at: self.eventLoop.now)
+        else { return nil }
+        self.connection = connection
+        self.adopt(connection)
+        return connection
+    }
+
+    private func adopt(_ connection: QUICConnection?) {
+        // Not retained: the connection belongs to this session, and calls only while it does.
+        connection?.onWork = { [unowned self] in self.scheduleProcessing() }
+    }
+
+    /// Has `process` called once in this turn of the loop, unless it runs or will run anyway.
+    private func scheduleProcessing() {
+        guard !self.isScheduled, !self.isProcessing, !self.isReceiving else { return }
+        self.isScheduled = true
+        self.eventLoop.assumeIsolated().execute {
+            self.isScheduled = false
+            self.process()
+        }
+    }
+
+    /// Tells the delegates what happened, sends what there is to send, and sets the timer.
+    func process() {
+        guard !self.isProcessing else {
+            self.needsProcessing = true
+            return
+        }
+        guard let connection = self.connection else { return }
+        self.isProcessing = true
+        var isComplete = true
+        repeat {
+            self.needsProcessing = false
+            while let event = connection.nextEvent() { self.dispatch(event) }
+            isComplete = self.send()
+        } while self.needsProcessing || connection.hasEvents
+        self.isProcessing = false
+        self.reportConnectionIDs()
+        self.arm()
+        if !isComplete { self.scheduleProcessing() }
+    }
+
+    /// Sends until the connection has no more or the burst is over; false in the latter case.
+    private func send() -> Bool {
+        guard let connection = self.connection, self.isPathWritable else { return true }
+        let now = self.eventLoop.now
+        var left = Self.sendBurst
+        while let transmit = connection.nextTransmit(at: now) {
+            left -= transmit.payload.readableBytes
+            self.transmit?(transmit)
+            guard left > 0, self.isPathWritable else { return left > 0 }
+        }
+        return true
+    }
+
+    private func dispatch(_ event: QUICEvent) {
+        switch event {
+        case .handshakeCompleted:
+            self.handshakeCompleted?()
+            self.delegate?.sessionHandshakeCompleted(self)
+        case .streamOpened(let stream): self.delegate?.session(self, streamOpened: stream)
+        case .streamReceived(let stream, let bytes):
+            if let delegate = stream.delegate {
+                delegate.stream(stream, received: bytes)
+            } else {
+                // Nobody will ever consume it.
+                stream.consume(bytes.readableBytes)
+            }
+        case .streamFinished(let stream): stream.delegate?.streamFinished(stream)
+        case .streamReset(let stream, let code): stream.delegate?.stream(stream, resetWith: code)
+        case .streamStopped(let stream, let code): stream.delegate?.stream(stream, stoppedWith: code)
+        case .streamWritable(let stream): stream.delegate?.streamBecameWritable(stream)
+        case .streamClosed(let stream, let reason):
+            stream.delegate?.streamClosed(stream, reason: reason)
+            stream.delegate = nil
+        case .datagram(let payload): self.delegate?.session(self, datagramReceived: payload)
+        case .closed(let reason):
+            self.closed?(reason)
+            self.delegate?.session(self, closed: reason)
+        }
+    }
+
+    /// Tells the demultiplexing endpoint which ids the connection has given out and taken back.
+    func reportConnectionIDs() {
+        guard let connection = self.connection, !connection.issuedIDs.isEmpty || !connection.retiredIDs.isEmpty else { return }
+        self.connectionIDsChanged?(connection.issuedIDs, connection.retiredIDs)
+        connection.issuedIDs.removeAll()
+        connection.retiredIDs.removeAll()
+    }
+
+    // MARK: The timer
+
+    /// Sets the timer for the connection's deadline. A timer that fires earlier is left alone: it sets the next one.
+    private func arm() {
+        guard let connection = self.connection else { return }
+        if case .terminated = connection.state { return self.terminate() }
+        guard let deadline = connection.nextDeadline, self.timer == nil || deadline < self.timerDeadline else { return }
+        self.timer?.cancel()
+        self.timerDeadline = deadline
+        self.timer = self.eventLoop.assumeIsolated().scheduleTask(deadline: deadline) { self.timerFired() }
+    }
+
+    private func timerFired() {
+        self.timer = nil
+        self.connection?.handleTimeout(at: self.eventLoop.now)
+        self.process()
+    }
+
+    /// Forgets the connection; nothing is sent or received any more.
+    private func terminate() {
+        self.timer?.cancel()
+        self.timer = nil
+        self.finalReason = self.finalReason ?? self.connection?.closeReason
+        self.connection = nil
+        self.transmit = nil
+        self.terminated?()
+        self.terminated = nil
+        self.connectionIDsChanged = nil
+        self.handshakeCompleted = nil
+        self.closed = nil
+    }
+
+    /// Closed before there was a connection.
+    private func finishUnconnected() {
+        self.eventLoop.assumeIsolated().execute {
+            guard let reason = self.finalReason else { return }
+            self.delegate?.session(self, closed: reason)
+            self.terminate()
+        }
+    }
+}
+
+@available(*, unavailable)
+extension QUICSession: Sendable {}

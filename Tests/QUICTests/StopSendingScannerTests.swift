@@ -1,0 +1,62 @@
+import Testing
+
+@testable import QUIC
+
+@Suite struct StopSendingScannerTests {
+    private func scan(_ bytes: [UInt8]) -> [[UInt64]] {
+        bytes.withUnsafeBytes { bytes in
+            var scanner = StopSendingScanner(bytes)
+            var found: [[UInt64]] = []
+            while let stop = scanner.next() { found.append([UInt64(stop.streamID), stop.code]) }
+            return found
+        }
+    }
+
+    static let frames: [(String, [UInt8])] = [
+        ("PADDING", [0, 0, 0]),
+        ("PING", [1]),
+        ("ACK", [0x02, 0x40, 0x64, 0x00, 0x02, 0x05, 0x00, 0x01, 0x00, 0x02]),
+        ("ACK with ECN", [0x03, 0x0a, 0x00, 0x00, 0x03, 0x01, 0x02, 0x03]),
+        ("RESET_STREAM", [0x04, 0x00, 0x05, 0x41, 0x00]),
+        ("CRYPTO", [0x06, 0x00, 0x03, 5, 5, 5]),
+        ("NEW_TOKEN", [0x07, 0x02, 5, 5]),
+        ("STREAM with length", [0x0a, 0x04, 0x03, 5, 5, 5]),
+        ("STREAM with offset and length", [0x0f, 0x04, 0x80, 0, 0, 1, 0x02, 5, 5]),
+        ("MAX_DATA", [0x10, 0xc0, 0, 0, 0, 0, 0, 0, 5]),
+        ("MAX_STREAM_DATA", [0x11, 0x04, 0x05]),
+        ("MAX_STREAMS", [0x12, 0x05]),
+        ("STREAM_DATA_BLOCKED", [0x15, 0x04, 0x05]),
+        ("NEW_CONNECTION_ID", [0x18, 0x01, 0x00, 0x02, 5, 5] + [UInt8](repeating: 5, count: 16)),
+        ("RETIRE_CONNECTION_ID", [0x19, 0x00]),
+        ("PATH_CHALLENGE", [0x1a] + [UInt8](repeating: 5, count: 8)),
+        ("HANDSHAKE_DONE", [0x1e]),
+        ("DATAGRAM with length", [0x31, 0x02, 5, 5]),
+    ]
+
+    @Test(arguments: frames) func `a stop is found behind any frame`(name: String, frame: [UInt8]) {
+        let stop: [UInt8] = [0x05, 0x44, 0x00, 0x21]
+        #expect(self.scan(frame + stop + [1] + frame + [0x05, 0x08, 0x07]) == [[0x400, 0x21], [8, 7]])
+        #expect(self.scan(frame) == [])
+    }
+
+    @Test func `bytes of a stream that reaches to the end are no frames`() {
+        #expect(self.scan([0x08, 0x04, 0x05, 0x04, 0x07]) == [])
+        #expect(self.scan([0x0c, 0x04, 0x00, 0x05, 0x04, 0x07]) == [])
+        #expect(self.scan([0x30, 0x05, 0x04, 0x07]) == [])
+    }
+
+    @Test func `truncated and random payloads are harmless`() {
+        for (_, frame) in Self.frames {
+            for length in 0..<frame.count { _ = self.scan(Array(frame.prefix(length))) }
+        }
+        #expect(self.scan([0x05]) == [])
+        #expect(self.scan([0x05, 0x04]) == [])
+        #expect(self.scan([0x05, 0x04, 0xc0, 1]) == [])
+        #expect(self.scan([0x06, 0x00, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x05, 0, 0]) == [])
+        #expect(self.scan([0x02, 0, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x05, 0, 0]) == [])
+        var random = SeededGenerator(seed: 1)
+        for _ in 0..<2000 {
+            _ = self.scan((0..<Int.random(in: 0...100, using: &random)).map { _ in UInt8.random(in: .min ... .max, using: &random) })
+        }
+    }
+}

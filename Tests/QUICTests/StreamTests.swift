@@ -1,0 +1,217 @@
+import NIOCore
+import TLS
+import Testing
+
+@testable import QUIC
+
+@Suite struct StreamTests {
+    /// A stream of the client with a recorder.
+    private func open(_ network: VirtualNetwork) throws -> (QUICStream, StreamRecorder) {
+        let stream = try network.client.openStream()
+        let recorder = StreamRecorder()
+        stream.delegate = recorder
+        return (stream, recorder)
+    }
+
+    @Test func `bytes come back from an echo, and both sides end`() throws {
+        let network = try VirtualNetwork.connected()
+        network.serverEvents.onStream = { _ in Echo() }
+        let (stream, recorder) = try self.open(network)
+        stream.write(ByteBuffer(string: "hello "))
+        stream.write(ByteBuffer(string: "world"))
+        stream.finish()
+        try network.run { recorder.isClosed }
+        #expect(recorder.received == Array("hello world".utf8))
+        #expect(recorder.isFinished)
+        #expect(recorder.closeReason == nil)
+        #expect(stream.delegate == nil)
+    }
+
+    @Test(arguments: [0.0, 0.03]) func `a large transfer arrives unharmed`(loss: Double) throws {
+        let network = try VirtualNetwork.connected()
+        network.delay = .milliseconds(2)
+        network.faults = .init(loss: loss, duplication: loss, reordering: loss)
+        let (stream, _) = try self.open(network)
+        let total = loss > 0 ? 5_000_000 : 50_000_000
+        let pump = Pump(total: total)
+        stream.delegate = pump
+        pump.start(stream)
+        try network.run(for: .seconds(600)) { network.serverEvents.recorders.first?.isFinished == true }
+        let received = network.serverEvents.recorders[0].received
+        #expect(received.count == total)
+        let piece = Pump.bytes(16 << 10)
+        var expected: [UInt8] = []
+        expected.reserveCapacity(total + piece.count)
+        while expected.count < total { expected += piece }
+        expected.removeLast(expected.count - total)
+        #expect(SHA256.hash(received) == SHA256.hash(expected))
+        #expect(network.largestDatagram <= 1452)
+        #expect(network.largestDatagram > 1400, "path MTU discovery found \(network.largestDatagram)")
+        #expect(network.largestBatch > 10)
+    }
+
+    @Test func `each direction ends by itself`() throws {
+        let network = try VirtualNetwork.connected()
+        let (stream, recorder) = try self.open(network)
+        stream.write(ByteBuffer(string: "request"))
+        stream.finish()
+        try network.run { network.serverEvents.recorders.first?.isFinished == true }
+        let answering = network.serverEvents.streams[0]
+        #expect(!recorder.isFinished)
+        answering.write(ByteBuffer(repeating: 7, count: 300_000))
+        answering.finish()
+        try network.run { recorder.isClosed && network.serverEvents.recorders[0].isClosed }
+        #expect(recorder.receivedBytes == 300_000)
+        #expect(recorder.isFinished)
+    }
+
+    @Test func `the server can finish first and still receive`() throws {
+        let network = try VirtualNetwork.connected()
+        let (stream, recorder) = try self.open(network)
+        stream.write(ByteBuffer(string: "a"))
+        try network.run { !network.serverEvents.streams.isEmpty }
+        network.serverEvents.streams[0].finish()
+        try network.run { recorder.isFinished }
+        stream.write(ByteBuffer(string: "b"))
+        stream.finish()
+        try network.run { network.serverEvents.recorders[0].isClosed }
+        #expect(network.serverEvents.recorders[0].received == Array("ab".utf8))
+    }
+
+    @Test func `a reset reaches the peer with its code, both ways`() throws {
+        let network = try VirtualNetwork.connected()
+        let (stream, recorder) = try self.open(network)
+        stream.write(ByteBuffer(string: "x"))
+        try network.run { !network.serverEvents.streams.isEmpty }
+        stream.reset(code: 17)
+        try network.run { network.serverEvents.recorders[0].resetCode != nil }
+        #expect(network.serverEvents.recorders[0].resetCode == 17)
+        network.serverEvents.streams[0].reset(code: 1 << 61)
+        try network.run { recorder.resetCode != nil && recorder.isClosed && network.serverEvents.recorders[0].isClosed }
+        #expect(recorder.resetCode == 1 << 61)
+        #expect(!recorder.isFinished)
+    }
+
+    @Test func `a stop reaches the peer with its code although it has nothing to send, both ways`() throws {
+        let network = try VirtualNetwork.connected()
+        let (stream, recorder) = try self.open(network)
+        stream.write(ByteBuffer(string: "x"))
+        try network.run { !network.serverEvents.streams.isEmpty }
+        stream.stopSending(code: 23)
+        try network.run { network.serverEvents.recorders[0].stopCode != nil }
+        #expect(network.serverEvents.recorders[0].stopCode == 23)
+        network.serverEvents.streams[0].stopSending(code: 42)
+        try network.run { recorder.stopCode != nil && recorder.isClosed }
+        #expect(recorder.stopCode == 42)
+    }
+
+    @Test func `a stop ends a sender in full flow`() throws {
+        let network = try VirtualNetwork.connected()
+        let (stream, _) = try self.open(network)
+        let pump = Pump(total: 1 << 30)
+        stream.delegate = pump
+        pump.start(stream)
+        try network.run { (network.serverEvents.recorders.first?.receivedBytes ?? 0) > 1_000_000 }
+        let received = network.serverEvents.recorders[0].receivedBytes
+        network.serverEvents.streams[0].stopSending(code: 9)
+        network.serverEvents.streams[0].reset(code: 9)
+        try network.run { network.serverEvents.recorders[0].isClosed }
+        #expect(network.serverEvents.recorders[0].receivedBytes == received)
+        #expect(stream.unsentBytes == 0)
+        #expect(stream.delegate == nil)
+    }
+
+    @Test func `writing after the end is ignored`() throws {
+        let network = try VirtualNetwork.connected()
+        let (stream, recorder) = try self.open(network)
+        stream.write(ByteBuffer(string: "all"))
+        stream.finish()
+        stream.write(ByteBuffer(string: "more"))
+        stream.finish()
+        try network.run { network.serverEvents.recorders.first?.isFinished == true }
+        network.serverEvents.streams[0].reset(code: 1)
+        network.serverEvents.streams[0].reset(code: 2)
+        try network.run { recorder.isClosed }
+        stream.write(ByteBuffer(string: "late"))
+        stream.reset(code: 3)
+        stream.stopSending(code: 3)
+        stream.consume(100)
+        #expect(network.serverEvents.recorders[0].received == Array("all".utf8))
+        #expect(recorder.resetCode == 1)
+    }
+
+    @Test func `a thousand streams one after the other, eight at once`() throws {
+        var server = QUICConfiguration.pinnedServer
+        server.maxConcurrentStreams = 8
+        let network = try VirtualNetwork.connected(server: server)
+        network.serverEvents.onStream = { _ in Echo() }
+        var done = 0
+        while done < 1000 {
+            var batch: [StreamRecorder] = []
+            for _ in 0..<8 {
+                let (stream, recorder) = try self.open(network)
+                stream.write(ByteBuffer(integer: UInt64(done)))
+                stream.finish()
+                batch.append(recorder)
+            }
+            #expect(throws: QUICError.streamLimitReached) { try network.client.openStream() }
+            try network.run { batch.allSatisfy(\.isClosed) && network.client.availableStreams == 8 }
+            #expect(batch.allSatisfy { $0.receivedBytes == 8 })
+            done += 8
+        }
+    }
+
+    @Test func `no stream before the handshake and none after the end`() throws {
+        let network = try VirtualNetwork()
+        #expect(throws: QUICError.handshakeIncomplete) { try network.client.openStream() }
+        try network.run { network.clientEvents.isConnected }
+        network.client.close(code: 4, reason: "enough")
+        #expect(throws: QUICError.closed(.local(code: 4, reason: "enough"))) { try network.client.openStream() }
+    }
+
+    @Test func `a delegate may open, write and close from inside its calls`() throws {
+        let network = try VirtualNetwork.connected()
+        final class Meddler: QUICStreamDelegate {
+            let session: QUICSession
+            init(_ session: QUICSession) { self.session = session }
+            func stream(_ stream: QUICStream, received bytes: ByteBuffer) {
+                stream.consume(bytes.readableBytes)
+                stream.write(bytes)
+                (try? self.session.openStream())?.write(ByteBuffer(string: "unasked"))
+                stream.reset(code: 1)
+                stream.stopSending(code: 1)
+                self.session.close(code: 77, reason: "from inside")
+                stream.write(bytes)
+            }
+            func streamFinished(_ stream: QUICStream) {}
+            func stream(_ stream: QUICStream, resetWith code: UInt64) {}
+            func stream(_ stream: QUICStream, stoppedWith code: UInt64) {}
+            func streamClosed(_ stream: QUICStream, reason: QUICCloseReason?) {}
+        }
+        network.serverEvents.onStream = { _ in Meddler(network.server) }
+        let (stream, recorder) = try self.open(network)
+        stream.write(ByteBuffer(string: "go"))
+        try network.run { network.clientEvents.closeReason != nil }
+        #expect(network.clientEvents.closeReason == .peer(code: 77, reason: "from inside"))
+        #expect(recorder.isClosed)
+    }
+
+    @Test func `datagrams arrive whole, and not when they are too large`() throws {
+        var client = QUICConfiguration.pinnedClient
+        client.datagrams = true
+        var server = QUICConfiguration.pinnedServer
+        server.datagrams = true
+        let network = try VirtualNetwork.connected(client: client, server: server)
+        #expect(network.client.maxDatagramPayload > 1000)
+        #expect(network.client.sendDatagram(ByteBuffer(string: "one")))
+        #expect(network.client.sendDatagram(ByteBuffer(repeating: 1, count: network.client.maxDatagramPayload)))
+        #expect(!network.client.sendDatagram(ByteBuffer(repeating: 1, count: 2000)))
+        try network.run { network.serverEvents.datagrams.count == 2 }
+        #expect(network.serverEvents.datagrams[0] == ByteBuffer(string: "one"))
+    }
+
+    @Test func `datagrams are refused by a peer that accepts none`() throws {
+        let network = try VirtualNetwork.connected()
+        #expect(!network.client.sendDatagram(ByteBuffer(string: "one")))
+    }
+}

@@ -1,0 +1,143 @@
+import NIOCore
+import NIOEmbedded
+import TLS
+import Testing
+
+@testable import QUIC
+
+/// A client and a server on one embedded loop, with a network between them that has a clock of its own and all the faults one asks for.
+final class VirtualNetwork {
+    struct Faults {
+        /// Chances between 0 and 1, for each datagram.
+        var loss = 0.0
+        var duplication = 0.0
+        var reordering = 0.0
+        /// Drops everything while set.
+        var isCut = false
+    }
+
+    let loop = EmbeddedEventLoop()
+    let client: QUICSession
+    private(set) var server: QUICSession
+    let clientEvents = SessionRecorder()
+    let serverEvents = SessionRecorder()
+    var delay = TimeAmount.milliseconds(5)
+    var faults = Faults()
+    /// Largest datagram seen.
+    private(set) var largestDatagram = 0
+    /// Packets per transmit, the most seen.
+    private(set) var largestBatch = 0
+    private(set) var datagramCount = 0
+    private var random = SeededGenerator(seed: 42)
+    private let wires = Wires()
+
+    /// The transmit closures exist before the network does.
+    private final class Wires {
+        weak var network: VirtualNetwork?
+    }
+
+    init(
+        client: QUICConfiguration = .pinnedClient, server: QUICConfiguration = .pinnedServer
+    ) throws {
+        // Like on a machine that has been up for a while.
+        self.loop.advanceTime(by: .seconds(1))
+        let wires = self.wires
+        self.client = try QUICSession.client(configuration: client, eventLoop: self.loop) {
+            wires.network?.carry($0, toServer: true)
+        }
+        self.server = try QUICSession.server(configuration: server, eventLoop: self.loop) {
+            wires.network?.carry($0, toServer: false)
+        }
+        self.client.delegate = self.clientEvents
+        self.server.delegate = self.serverEvents
+        wires.network = self
+    }
+
+    /// A server that has lost all state, with the same keys.
+    func restartServer(_ configuration: QUICConfiguration) throws {
+        let wires = self.wires
+        self.server = try QUICSession.server(configuration: configuration, eventLoop: self.loop) {
+            wires.network?.carry($0, toServer: false)
+        }
+    }
+
+    /// A network whose two ends have completed the handshake.
+    static func connected(
+        client: QUICConfiguration = .pinnedClient, server: QUICConfiguration = .pinnedServer
+    ) throws -> VirtualNetwork {
+        let network = try VirtualNetwork(client: client, server: server)
+        try network.run { network.clientEvents.isConnected && network.serverEvents.isConnected }
+        return network
+    }
+
+    /// Lets time pass until `condition` holds.
+    func run(for limit: TimeAmount = .seconds(60), until condition: () -> Bool) throws {
+        let end = self.loop.now + limit
+        self.loop.run()
+        while !condition() {
+            try #require(self.loop.now < end, "the condition did not hold within \(limit)")
+            self.loop.advanceTime(by: .milliseconds(1))
+        }
+    }
+
+    func run(for time: TimeAmount) {
+        self.loop.run()
+        self.loop.advanceTime(by: time)
+    }
+
+    func carry(_ transmit: QUICTransmit, toServer: Bool) {
+        var arriving: [ByteBuffer] = []
+        var late: [ByteBuffer] = []
+        var rest = transmit.payload
+        let step = transmit.segmentSize ?? rest.readableBytes
+        var count = 0
+        while let datagram = rest.readSlice(length: min(step, rest.readableBytes)), datagram.readableBytes > 0 {
+            count += 1
+            self.largestDatagram = max(self.largestDatagram, datagram.readableBytes)
+            guard !self.faults.isCut, !self.happens(self.faults.loss) else { continue }
+            if self.happens(self.faults.reordering) {
+                late.append(datagram)
+            } else {
+                arriving.append(datagram)
+            }
+            if self.happens(self.faults.duplication) { late.append(datagram) }
+        }
+        self.datagramCount += count
+        self.largestBatch = max(self.largestBatch, count)
+        self.deliver(arriving, toServer: toServer, in: self.delay)
+        self.deliver(late, toServer: toServer, in: self.delay + .milliseconds(7))
+    }
+
+    /// Gives one end datagrams that nobody sent.
+    func inject(_ datagram: ByteBuffer, toServer: Bool) {
+        self.deliver([datagram], toServer: toServer, in: .zero)
+    }
+
+    private func deliver(_ datagrams: [ByteBuffer], toServer: Bool, in delay: TimeAmount) {
+        guard !datagrams.isEmpty else { return }
+        self.loop.assumeIsolated().scheduleTask(in: delay) {
+            let session = toServer ? self.server : self.client
+            for datagram in datagrams { session.receive(datagram, segmentSize: nil) }
+            session.receiveComplete()
+        }
+    }
+
+    private func happens(_ chance: Double) -> Bool {
+        chance > 0 && Double.random(in: 0..<1, using: &self.random) < chance
+    }
+}
+
+/// SplitMix64: the same faults in each run.
+struct SeededGenerator: RandomNumberGenerator {
+    private var state: UInt64
+
+    init(seed: UInt64) { self.state = seed }
+
+    mutating func next() -> UInt64 {
+        self.state &+= 0x9e37_79b9_7f4a_7c15
+        var value = self.state
+        value = (value ^ (value >> 30)) &* 0xbf58_476d_1ce4_e5b9
+        value = (value ^ (value >> 27)) &* 0x94d0_49bb_1331_11eb
+        return value ^ (value >> 31)
+    }
+}
