@@ -56,30 +56,8 @@ import Testing
 
     @Test(arguments: ["-tls1_2", "-tls1_3"])
     func `ours fetches a page from s_server`(version: String) async throws {
-        let server = Process()
-        server.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-        server.arguments = ["openssl"]
-            + "s_server -accept 127.0.0.1:0 -cert cert.pem -key key.pem -www -alpn http/1.1 \(version)"
-            .split(separator: " ").map(String.init)
-        server.currentDirectoryURL = URL(fileURLWithPath: self.directory.path)
-        let output = Pipe()
-        server.standardOutput = output
-        server.standardError = FileHandle.nullDevice
-        try server.run()
-        defer {
-            // Not terminate(): children inherit this thread's signal mask, which blocks SIGTERM.
-            kill(server.processIdentifier, SIGKILL)
-            server.waitUntilExit()
-        }
-        // It announces "ACCEPT 127.0.0.1:PORT".
-        var announcement = ""
-        while !announcement.contains(/ACCEPT .*:[0-9]+\n/) {
-            let bytes = output.fileHandleForReading.availableData
-            try #require(!bytes.isEmpty)
-            announcement += String(decoding: bytes, as: UTF8.self)
-        }
-        let port = try #require(announcement.firstMatch(of: /ACCEPT .*:([0-9]+)\n/).flatMap { Int($0.1) })
-
+        let server = try OpenSSLServer("-www -alpn http/1.1 \(version)", in: self.directory)
+        defer { server.stop() }
         let context = try TLSContext.client(
             verification: .certificateAuthorities(file: self.authority, serverName: "127.0.0.1"))
         let group = MultiThreadedEventLoopGroup.singleton
@@ -92,12 +70,58 @@ import Testing
                     ])
                 }
             }
-            .connect(host: "127.0.0.1", port: port).get()
+            .connect(host: "127.0.0.1", port: server.port).get()
         // Written before the handshake is over.
         try await channel.writeAndFlush(ByteBuffer(string: "GET / HTTP/1.0\r\n\r\n"))
         let text = try await page.futureResult.get()
         #expect(text.hasPrefix("HTTP/1.0 200 ok"))
         #expect(text.contains(version == "-tls1_2" ? "TLSv1.2" : "TLSv1.3"))
+    }
+
+    /// With its overhead, which depends on the suite: explicit nonce (none with ChaCha20, RFC 7905 §2) and tag.
+    @Test(arguments: [
+        ("ECDHE-ECDSA-AES128-GCM-SHA256", 13 + 8 + 16),
+        ("ECDHE-ECDSA-AES256-GCM-SHA384", 13 + 8 + 16),
+        ("ECDHE-ECDSA-CHACHA20-POLY1305", 13 + 16),
+    ])
+    func `datagrams go to and from s_server in every cipher suite`(suite: String, overhead: Int) throws {
+        let server = try OpenSSLServer("-dtls1_2 -Verify 1 -cipher \(suite)", in: self.directory)
+        defer { server.stop() }
+        let socket = try UDPSocket(connectedTo: server.port)
+        let connection = try DTLSConnection(
+            DTLSConfiguration(
+                role: .client, identity: Identity.selfSigned(commonName: "client"),
+                peerFingerprint: self.identity.leafFingerprint))
+        connection.start(at: .now())
+        var plaintext = ByteBuffer()
+        while plaintext.readableBytes == 0 {
+            while let datagram = connection.nextTransmit() { socket.send(datagram) }
+            guard let datagram = socket.receive() else {
+                connection.handleTimeout(at: .now())
+                continue
+            }
+            connection.receive(datagram, at: .now())
+            while connection.readPayload(into: &plaintext) != nil {}
+            switch connection.nextEvent() {
+            case .handshakeCompleted:
+                #expect(connection.cipherSuite == suite)
+                #expect(connection.recordOverhead == overhead)
+                #expect(connection.maximumPayload == 1452 - overhead)
+                let record = try connection.seal(ByteBuffer(string: "hello\n"))
+                #expect(record.readableBytes == 6 + overhead)
+                socket.send(record)
+                try server.waitForOutput(/hello\n/)
+                try server.type("good day\n")
+            case .closed, .failed:
+                Issue.record("the connection has ended")
+                return
+            case nil:
+                break
+            }
+        }
+        #expect(String(buffer: plaintext) == "good day\n")
+        connection.close()
+        if let goodbye = connection.nextTransmit() { socket.send(goodbye) }
     }
 
     /// Runs a command, feeds it `input`, and returns what it printed once that is `count` bytes or it ended.
@@ -120,6 +144,82 @@ import Testing
         try stdin.fileHandleForWriting.close()
         process.waitUntilExit()
         return String(decoding: output, as: UTF8.self)
+    }
+}
+
+/// `openssl s_server` on a free port, with `cert.pem` and `key.pem` of a directory.
+private final class OpenSSLServer {
+    let port: Int
+    private let process = Process()
+    private let input = Pipe()
+    private let output = Pipe()
+
+    init(_ options: String, in directory: TemporaryDirectory) throws {
+        let command = "openssl s_server -accept 127.0.0.1:0 -cert cert.pem -key key.pem \(options)"
+        self.process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
+        self.process.arguments = command.split(separator: " ").map(String.init)
+        self.process.currentDirectoryURL = URL(fileURLWithPath: directory.path)
+        self.process.standardInput = self.input
+        self.process.standardOutput = self.output
+        self.process.standardError = FileHandle.nullDevice
+        try self.process.run()
+        let announcement = try Self.read(from: self.output, until: /ACCEPT .*:([0-9]+)\n/)
+        self.port = try #require(Int(announcement.output.1))
+    }
+
+    /// Types a line, which the server sends to its client.
+    func type(_ line: String) throws {
+        try self.input.fileHandleForWriting.write(contentsOf: Data(line.utf8))
+    }
+
+    /// Waits until the server has printed something, for example what its client sent.
+    func waitForOutput(_ pattern: Regex<Substring>) throws {
+        _ = try Self.read(from: self.output, until: pattern)
+    }
+
+    private static func read<Output>(from pipe: Pipe, until pattern: Regex<Output>) throws -> Regex<Output>.Match {
+        var text = ""
+        while true {
+            let bytes = pipe.fileHandleForReading.availableData
+            try #require(!bytes.isEmpty, "s_server has ended after printing \(text)")
+            text += String(decoding: bytes, as: UTF8.self)
+            if let match = text.firstMatch(of: pattern) { return match }
+        }
+    }
+
+    func stop() {
+        // Not terminate(): children inherit this thread's signal mask, which blocks SIGTERM.
+        kill(self.process.processIdentifier, SIGKILL)
+        self.process.waitUntilExit()
+    }
+}
+
+/// A UDP socket connected to a port on loopback.
+private final class UDPSocket {
+    private let descriptor: Int32
+
+    init(connectedTo port: Int) throws {
+        self.descriptor = socket(AF_INET, Int32(SOCK_DGRAM.rawValue), 0)
+        var patience = timeval(tv_sec: 0, tv_usec: 100_000)
+        setsockopt(self.descriptor, SOL_SOCKET, SO_RCVTIMEO, &patience, socklen_t(MemoryLayout<timeval>.size))
+        let address = try SocketAddress(ipAddress: "127.0.0.1", port: port)
+        let status = address.withSockAddr { connect(self.descriptor, $0, socklen_t($1)) }
+        try #require(status == 0)
+    }
+
+    deinit {
+        close(self.descriptor)
+    }
+
+    func send(_ datagram: ByteBuffer) {
+        _ = datagram.withUnsafeReadableBytes { Foundation.send(self.descriptor, $0.baseAddress, $0.count, 0) }
+    }
+
+    /// The next datagram, nil if none comes for a while.
+    func receive() -> ByteBuffer? {
+        var bytes = [UInt8](repeating: 0, count: 65_536)
+        let count = recv(self.descriptor, &bytes, bytes.count, 0)
+        return count > 0 ? ByteBuffer(bytes: bytes[..<count]) : nil
     }
 }
 

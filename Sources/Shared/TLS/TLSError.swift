@@ -28,6 +28,8 @@ package enum TLSError: Error, Hashable, Sendable {
     case truncated
     /// More than `limit` bytes were written before the handshake was complete.
     case backlogFull(limit: Int)
+    /// A payload does not fit in one datagram of the path: `byteCount` bytes where at most `limit` do.
+    case payloadTooLarge(byteCount: Int, limit: Int)
     /// Bytes were written after the connection was closed or had failed.
     case closed
 }
@@ -64,6 +66,8 @@ extension TLSError: CustomStringConvertible {
             "the TLS connection ended without a close_notify"
         case .backlogFull(let limit):
             "more than \(limit) bytes are waiting for the TLS handshake"
+        case .payloadTooLarge(let byteCount, let limit):
+            "a payload of \(byteCount) bytes does not fit in a datagram, which has room for \(limit)"
         case .closed:
             "the TLS connection is closed"
         }

@@ -24,6 +24,9 @@ final class OpenSSLContext: Sendable {
         var versions: (minimum: Int32, maximum: Int32)
         /// The cipher suites of TLS and DTLS 1.2, in OpenSSL's notation. Those of TLS 1.3 are all good.
         var cipherSuites: String
+        /// Whether a connection gives back its record buffers when they are empty: less memory for the idle, and an
+        /// allocation more for each record of the busy.
+        var releasesBuffers: Bool
     }
 
     nonisolated(unsafe) let pointer: OpaquePointer
@@ -70,9 +73,11 @@ final class OpenSSLContext: Sendable {
         SSL_CTX_set_num_tickets(self.pointer, 0)
         SSL_CTX_set_options(
             self.pointer,
-            COpenSSL_SSL_OP_NO_TICKET | COpenSSL_SSL_OP_NO_RENEGOTIATION | COpenSSL_SSL_OP_NO_COMPRESSION)
-        // Idle connections are many: give their record buffers back.
-        COpenSSL_SSL_CTX_set_mode(self.pointer, Int(SSL_MODE_RELEASE_BUFFERS))
+            COpenSSL_SSL_OP_NO_TICKET | COpenSSL_SSL_OP_NO_RENEGOTIATION | COpenSSL_SSL_OP_NO_COMPRESSION
+                | COpenSSL_SSL_OP_NO_QUERY_MTU)
+        if configuration.releasesBuffers {
+            COpenSSL_SSL_CTX_set_mode(self.pointer, Int(SSL_MODE_RELEASE_BUFFERS))
+        }
     }
 
     private func setApplicationProtocols() throws(TLSError) {

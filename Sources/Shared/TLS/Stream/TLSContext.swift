@@ -54,6 +54,8 @@ package final class TLSContext: Sendable {
                     role: role, verification: verification, identity: identity,
                     applicationProtocols: applicationProtocols,
                     versions: (minimum: TLS1_2_VERSION, maximum: 0),
-                    cipherSuites: "ECDHE+AESGCM:ECDHE+CHACHA20")))
+                    cipherSuites: "ECDHE+AESGCM:ECDHE+CHACHA20",
+                    // The server keeps many connections that say little.
+                    releasesBuffers: true)))
     }
 }
