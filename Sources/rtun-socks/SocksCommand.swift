@@ -48,6 +48,8 @@ struct SocksCommand: AsyncParsableCommand {
     var peers: PeerOptions
     @OptionGroup(title: "Logging")
     var logging: LoggingOptions
+    @OptionGroup
+    var configurationFile: ConfigurationOptions
 
     mutating func validate() throws {
         do {

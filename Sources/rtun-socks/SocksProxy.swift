@@ -75,15 +75,13 @@ struct SocksProxy {
             throw ProgramError(.unavailable, "cannot listen on \(self.proxy.address): \(Self.words(for: error))")
         }
 
-        let local = HostPort(
-            host: bound?.ipAddress ?? self.proxy.address.host,
-            port: bound?.port.flatMap(UInt16.init(exactly:)) ?? self.proxy.address.port)
+        let local = bound?.authority ?? "\(self.proxy.address)"
         if !address.isLoopback, !credentials.isRequired {
             self.log.logger.warning(
                 "everybody who can reach this address can use the proxy: set --auth user:password",
                 metadata: ["socks": "\(local)"])
         }
-        ReadyLine(program: SocksCommand.name, ["socks": "\(local)"]).announce()
+        ReadyLine(program: SocksCommand.name, ["socks": local]).announce()
         return Parts(pool: pool, listener: listener)
     }
 

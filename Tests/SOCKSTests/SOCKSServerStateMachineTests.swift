@@ -287,7 +287,9 @@ private let dialogues: [Dialogue] = [
             var machine = SOCKSServerStateMachine(credentials: credentials)
             var buffer = ByteBuffer()
             // A plausible start leads the dice past the first checks.
-            let starts: [[UInt8]] = [[], [4, 1], [4], [5, 1, 0], [5, 1, 2], [5, 1, 2, 1, 1, 0x75, 1, 0x70], [5, 1, 0, 5, 1]]
+            let starts: [[UInt8]] = [
+                [], [4, 1], [4], [5, 1, 0], [5, 1, 2], [5, 1, 2, 1, 1, 0x75, 1, 0x70], [5, 1, 0, 5, 1],
+            ]
             buffer.writeBytes(starts[Int.random(in: 0..<starts.count, using: &random)])
             buffer.writeBytes((0..<600).map { _ in UInt8.random(in: 0...255, using: &random) })
             var steps = 0

@@ -1,6 +1,7 @@
 import Logging
 import NIOCore
 import SOCKS
+import Signaling
 
 /// One client from its first byte until its connection is glued to the target's; then this leaves the pipeline.
 ///
@@ -54,10 +55,11 @@ final class SOCKSConnectionHandler: ChannelInboundHandler, RemovableChannelHandl
 
     private func begin(_ context: ChannelHandlerContext) {
         guard case .idle = self.state else { return }
-        self.state = .handshake(timeout: self.schedule(self.timing.handshake, context) { handler, context in
-            handler.logger.debug("no SOCKS request in time", metadata: ["client": context.peer])
-            handler.end(context)
-        })
+        self.state = .handshake(
+            timeout: self.schedule(self.timing.handshake, context) { handler, context in
+                handler.logger.debug("no SOCKS request in time", metadata: ["client": context.peer])
+                handler.end(context)
+            })
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
@@ -216,5 +218,5 @@ extension SOCKSConnectionHandler {
 
 extension ChannelHandlerContext {
     /// The other side's address, for the log.
-    fileprivate var peer: Logger.MetadataValue { "\(self.remoteAddress.map { "\($0)" } ?? "unknown")" }
+    fileprivate var peer: Logger.MetadataValue { "\(self.remoteAddress?.authority ?? "unknown")" }
 }

@@ -13,8 +13,6 @@ final class TunnelPool {
     private struct Tunnel {
         let agent: AgentInfo
         let channel: PeerClientChannel
-        let startedAt: NIODeadline
-        var isConnected = false
     }
 
     /// A connection that has no answer yet.
@@ -82,6 +80,7 @@ extension TunnelPool {
     }
 
     private func perform(_ action: TunnelSelector.Action) {
+        self.logger.trace("decided", metadata: ["action": "\(action)"])
         switch action {
         case .listAgents: self.listAgents()
         case .watch(let agent): self.watch(agent)
@@ -92,14 +91,12 @@ extension TunnelPool {
             self.requests[id]?.opening?.cancel()
             self.requests[id]?.opening = nil
         case .reject(let id, let rejection): self.reject(id, rejection)
-        case .agentSelected(let id, let agent): self.logSelected(id, agent)
+        case .agentSelected(_, let agent):
+            self.logger.info("using the agent", metadata: Self.metadata("agent.selected", agent.key))
         case .agentGone(let agent, let reason):
-            self.logger.info(
-                "the agent is gone",
-                metadata: [
-                    "event": "agent.gone", "agent": "\(agent.name)", "instance": "\(agent.instanceID)",
-                    "reason": "\(reason)",
-                ])
+            var metadata = Self.metadata("agent.gone", agent)
+            metadata["reason"] = "\(reason)"
+            self.logger.info("the agent is gone", metadata: metadata)
         }
     }
 
@@ -149,12 +146,8 @@ extension TunnelPool {
         }
     }
 
-    private func logSelected(_ id: TunnelID, _ agent: AgentInfo) {
-        var metadata: Logger.Metadata = [
-            "event": "agent.selected", "agent": "\(agent.name)", "instance": "\(agent.instanceID)",
-        ]
-        metadata["remote"] = self.tunnels[id]?.channel.path.map { "\($0.remote)" }
-        self.logger.info("using the agent", metadata: metadata)
+    private static func metadata(_ event: String, _ agent: AgentKey) -> Logger.Metadata {
+        ["event": "\(event)", "agent": "\(agent.name)", "instance": "\(agent.instanceID)"]
     }
 }
 
@@ -165,7 +158,7 @@ extension TunnelPool: PeerClientChannelDelegate {
         let channel = PeerClientChannel(
             agentName: agent.name, instanceID: agent.instanceID, configuration: self.configuration,
             signaling: SignalPeering(client: self.signal), eventLoop: self.eventLoop, logger: self.logger)
-        self.tunnels[id] = Tunnel(agent: agent, channel: channel, startedAt: self.now)
+        self.tunnels[id] = Tunnel(agent: agent, channel: channel)
         self.tunnelsByPeer[channel.peerID] = id
         channel.delegate = self
         channel.start()
@@ -187,41 +180,18 @@ extension TunnelPool: PeerClientChannelDelegate {
         guard let tunnel = self.tunnels.removeValue(forKey: id) else { return }
         self.tunnelsByPeer[tunnel.channel.peerID] = nil
         tunnel.channel.close(reason: "not needed any more")
-        if tunnel.isConnected { self.logClosed(tunnel, .closedHere(reason: "not needed any more")) }
     }
 
     func peerChannelConnected(_ channel: PeerClientChannel) {
-        guard let id = self.tunnelsByPeer[channel.peerID], let tunnel = self.tunnels[id] else { return }
-        self.tunnels[id]?.isConnected = true
-        var metadata: Logger.Metadata = [
-            "event": "peer.connected", "agent": "\(tunnel.agent.name)", "instance": "\(tunnel.agent.instanceID)",
-            "took_ms": "\((self.now - tunnel.startedAt).nanoseconds / 1_000_000)",
-        ]
-        metadata["path"] = channel.path.map { "\($0.name)" }
-        metadata["remote"] = channel.path.map { "\($0.remote)" }
-        self.logger.info("connected to the agent", metadata: metadata)
+        guard let id = self.tunnelsByPeer[channel.peerID] else { return }
         self.perform(self.selector.tunnelReady(id, at: self.now))
     }
 
     func peerChannel(_ channel: PeerClientChannel, closed reason: PeerChannelError) {
-        guard let id = self.tunnelsByPeer.removeValue(forKey: channel.peerID),
-            let tunnel = self.tunnels.removeValue(forKey: id)
-        else { return }
-        self.logClosed(tunnel, reason)
+        guard let id = self.tunnelsByPeer.removeValue(forKey: channel.peerID) else { return }
+        self.tunnels[id] = nil
         guard !self.isClosed else { return }
         self.perform(self.selector.tunnelClosed(id, blameAgent: reason.isAgentsFault, at: self.now))
-    }
-
-    private func logClosed(_ tunnel: Tunnel, _ reason: PeerChannelError) {
-        let metadata: Logger.Metadata = [
-            "event": "peer.closed", "agent": "\(tunnel.agent.name)", "instance": "\(tunnel.agent.instanceID)",
-            "reason": "\(reason)",
-        ]
-        if tunnel.isConnected {
-            self.logger.info("the tunnel is closed", metadata: metadata)
-        } else {
-            self.logger.warning("cannot connect to the agent", metadata: metadata)
-        }
     }
 }
 
