@@ -54,7 +54,9 @@ struct Agent {
         do {
             self.client = try SignalClient(configuration: configuration, eventLoop: group.next(), logger: log.logger)
         } catch {
-            throw ProgramError(.unavailable, "\(error)")
+            // With the system's authorities there is no file that could be at fault.
+            let place = command.server.caCertificate.map { _ in "--ca-cert: " } ?? ""
+            throw ProgramError(.unavailable, "\(place)\(error)")
         }
         // Key derivation takes 32 MiB for a moment.
         Allocator.releaseFreeMemory()

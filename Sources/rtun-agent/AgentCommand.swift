@@ -15,16 +15,20 @@ struct AgentCommand: AsyncParsableCommand {
 
             Examples:
               # for an hour, with the secret in a file
-              rtun-agent https://rtun.example.com:8888 --agent office --expire_in 60 --secret-file /etc/rtun/secret
+              rtun-agent https://rtun.example.com:8888 --agent office \\
+                --expire_in 60 --secret-file /etc/rtun/secret
 
               # over QUIC, to a server with a self-signed certificate
-              RTUN_SECRET=sec123 rtun-agent quic://203.0.113.7:8888 --agent home --quic-insecure
+              export RTUN_SECRET=sec123
+              rtun-agent quic://203.0.113.7:8888 --agent home --quic-insecure
 
-              # only the web servers of one network
-              rtun-agent https://rtun.example.com --secret-file secret --allow 10.1.0.0/16:80,443 --deny '*'
+              # only to the web servers of one network
+              rtun-agent https://rtun.example.com --secret-file secret \\
+                --allow 10.1.0.0/16:80,443 --deny '*'
 
             Exit codes: 0 stopped or expired, 64 bad usage, 69 a file cannot be read, 75 replaced by a newer agent of \
-            the same name, 77 refused (wrong secret). A server that is away is tried again for ever.
+            the same name, 77 refused (wrong secret), 78 bad configuration file. A server that is away is tried again \
+            for ever.
             """,
         version: Software.version)
 
@@ -42,6 +46,8 @@ struct AgentCommand: AsyncParsableCommand {
     var peers: PeerOptions
     @OptionGroup(title: "Logging")
     var logging: LoggingOptions
+    @OptionGroup
+    var configurationFile: ConfigurationOptions
 
     mutating func validate() throws {
         do {

@@ -1,0 +1,86 @@
+import ArgumentParser
+import FoundationEssentials
+
+/// What a command takes: its options and its positional argument, as ArgumentParser knows them.
+struct CommandSyntax: Equatable, Sendable {
+    struct Argument: Equatable, Sendable {
+        enum Kind: String, Decodable, Sendable {
+            case positional
+            case option
+            case flag
+        }
+
+        let kind: Kind
+        /// Without dashes: `secret`, `L`. For a positional argument the name of its value.
+        let names: [String]
+        let isRepeating: Bool
+    }
+
+    let arguments: [Argument]
+
+    init(arguments: [Argument]) {
+        self.arguments = arguments
+    }
+
+    /// The syntax of `command`. Throws when ArgumentParser describes it in a form that this version does not know.
+    init(of command: (some ParsableCommand).Type) throws {
+        let description = try JSONDecoder().decode(ToolDescription.self, from: Data(command._dumpHelp().utf8))
+        self.arguments = description.command.arguments.map { argument in
+            let names =
+                argument.kind == .positional
+                ? [argument.valueName].compactMap { $0 } : (argument.names ?? []).map(\.name)
+            return Argument(kind: argument.kind, names: names, isRepeating: argument.isRepeating)
+        }
+    }
+
+    /// The argument of that name.
+    func argument(named name: String) -> Argument? {
+        self.arguments.first { $0.names.contains(name) }
+    }
+
+    /// The names that `commandLine` gives a value; for a positional argument the name of its value.
+    func names(givenIn commandLine: [String]) -> Set<String> {
+        var given: Set<String> = []
+        var rest = commandLine[...]
+        var optionsEnded = false
+        while let word = rest.popFirst() {
+            if !optionsEnded && word == "--" {
+                optionsEnded = true
+            } else if !optionsEnded && word.hasPrefix("-") && word != "-" {
+                let (name, hasValue) = Self.name(of: word)
+                given.insert(name)
+                if !hasValue, self.argument(named: name)?.kind == .option { _ = rest.popFirst() }
+            } else {
+                given.formUnion(self.arguments.first { $0.kind == .positional }?.names ?? [])
+            }
+        }
+        return given
+    }
+
+    /// `--name`, `--name=value` or `-n`.
+    private static func name(of word: String) -> (name: String, hasValue: Bool) {
+        let stripped = word.drop { $0 == "-" }
+        guard let equals = stripped.firstIndex(of: "=") else { return (String(stripped), false) }
+        return (String(stripped[..<equals]), true)
+    }
+
+    /// The part of ArgumentParser's own description of a command that is needed here.
+    private struct ToolDescription: Decodable {
+        struct Command: Decodable {
+            let arguments: [Argument]
+        }
+
+        struct Argument: Decodable {
+            struct Name: Decodable {
+                let name: String
+            }
+
+            let kind: CommandSyntax.Argument.Kind
+            let names: [Name]?
+            let valueName: String?
+            let isRepeating: Bool
+        }
+
+        let command: Command
+    }
+}
