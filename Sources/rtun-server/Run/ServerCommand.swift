@@ -10,16 +10,23 @@ struct ServerCommand: AsyncParsableCommand {
         commandName: "rtun-server",
         abstract: "The broker of rtun: introduces clients to agents, and answers STUN.",
         discussion: """
-            Agents and clients connect with https:// (or http:// when no certificate is given) and quic:// to the same
-            port number, TCP and UDP. The UDP port also answers STUN.
+            Agents and clients connect over https:// (http:// without a certificate) and quic://, on one port number for \
+            TCP and UDP. The UDP port also answers STUN.
 
             EXAMPLES
-              rtun-server --https-cert cert.pem --https-key key.pem --secret-file /etc/rtun/secret
-              RTUN_SECRET=… rtun-server --addr '[::]:443' --https-cert cert.pem --https-key key.pem
-              rtun-server --addr 127.0.0.1:8888 --secret-file secret      behind a TLS-terminating proxy
 
+              rtun-server --https-cert cert.pem --https-key key.pem \\
+                --secret-file /etc/rtun/secret
+
+              RTUN_SECRET=... rtun-server --addr '[::]:443' \\
+                --https-cert cert.pem --https-key key.pem
+
+              Behind a proxy that terminates TLS:
+              rtun-server --addr 127.0.0.1:8888 --secret-file secret
+
+              The list of agents, as JSON:
               token=$(rtun-server --secret-file secret --print-sessions-token 1h)
-              curl -H "Authorization: Bearer $token" https://server.example:8888/pub/sessions
+              curl -H "Authorization: Bearer $token" https://HOST:8888/pub/sessions
             """,
         version: Software.version)
 
@@ -49,6 +56,7 @@ struct ServerCommand: AsyncParsableCommand {
 
     @OptionGroup var secret: SecretOptions
     @OptionGroup var logging: LoggingOptions
+    @OptionGroup var configurationFile: ConfigurationOptions
 
     func validate() throws {
         _ = try self.listenAddress()
