@@ -35,6 +35,13 @@ CNgtcp2_transport_params_default(ngtcp2_transport_params *params) {
   ngtcp2_transport_params_default(params);
 }
 
+/// ngtcp2 announces grease_quic_bit (RFC 9287) whatever its parameters say, and offers no other way to take that back. Call
+/// before the handshake begins.
+static inline void CNgtcp2_conn_disable_quic_bit_greasing(ngtcp2_conn *conn) {
+  ((ngtcp2_transport_params *)ngtcp2_conn_get_local_transport_params(conn))
+      ->grease_quic_bit = 0;
+}
+
 static inline int CNgtcp2_conn_client_new(
     ngtcp2_conn **pconn, const ngtcp2_cid *dcid, const ngtcp2_cid *scid,
     const ngtcp2_path *path, uint32_t version,

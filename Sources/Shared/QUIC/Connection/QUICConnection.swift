@@ -117,6 +117,8 @@ final class QUICConnection {
             throw .library(operation: "ngtcp2_conn_new", message: ngtcp2Message(code))
         }
         self.handle = handle
+        // Packets are told from STUN and DTLS by the fixed bit of their first byte (RFC 9443 §2), so the peer must not vary it.
+        CNgtcp2_conn_disable_quic_bit_greasing(handle)
         self.vectors = .allocate(capacity: Self.vectorCapacity)
         self.callbackTarget.connection = self
         self.tls.connection = handle
