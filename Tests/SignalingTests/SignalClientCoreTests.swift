@@ -102,7 +102,7 @@ import Testing
 
         func stop() {
             self.core.stop()
-            self.world.loop.run()
+            self.world.loop.advanceTime(by: .milliseconds(50))
             #expect(self.outcome.terminal != nil)
         }
     }

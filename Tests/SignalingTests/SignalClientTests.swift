@@ -110,6 +110,44 @@ import Testing
     }
 
     @Test(arguments: [ServerURL.Scheme.https, .quic])
+    func `somebody in between with a certificate of their own is found out`(scheme: ServerURL.Scheme) async throws {
+        let broker = try await Broker.start(scheme, identity: Self.identity.get())
+        let connector = try LinkTests.connector(broker.server.url)
+        // Passes every message on, in both directions, between two TLS connections.
+        let middle = try await LoopbackServer.start(scheme, identity: .selfSigned(commonName: "localhost")) { near in
+            connector.connect(on: near.eventLoop) { result in
+                guard case .success(let far) = result else { return near.close() }
+                near.delegate = Forwarder(to: far)
+                far.delegate = Forwarder(to: near)
+            }
+        }
+        let outcome = await (try self.client(middle.url)).run()
+        guard case .refused(let detail) = outcome else {
+            Issue.record("\(outcome)")
+            return
+        }
+        #expect(detail.contains("in between"))
+        try await middle.stop()
+        try await broker.server.stop()
+    }
+
+    private final class Forwarder: SignalLinkDelegate {
+        let other: any SignalLink
+
+        init(to other: any SignalLink) {
+            self.other = other
+        }
+
+        func link(_ link: any SignalLink, received message: ByteBuffer) {
+            self.other.send(message)
+        }
+
+        func linkClosed(_ link: any SignalLink, error: (any Error)?) {
+            self.other.close()
+        }
+    }
+
+    @Test(arguments: [ServerURL.Scheme.https, .quic])
     func `an untrusted certificate is told once, with what to do`(scheme: ServerURL.Scheme) async throws {
         let broker = try await Broker.start(scheme, identity: Self.identity.get())
         let log = LogRecord()

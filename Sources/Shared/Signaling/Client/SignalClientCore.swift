@@ -19,6 +19,9 @@ final class SignalClientCore {
     /// How long the server's own `Goodbye EXPIRED` is waited for.
     private static let expiryGrace = TimeAmount.seconds(2)
 
+    /// How long a goodbye gets to leave the process: some turns of the event loop.
+    private static let farewellTime = TimeAmount.milliseconds(50)
+
     var delegate: (any SignalClientDelegate)?
 
     private let configuration: SignalClientConfiguration
@@ -60,11 +63,13 @@ final class SignalClientCore {
     }
 
     func stop() {
-        if case .connected(let connection, _, _) = self.state {
-            connection.delegate = nil
-            connection.close(Goodbye(code: .shutdown, reason: "\(self.configuration.software) stops"))
+        guard case .connected(let connection, _, _) = self.state else {
+            return self.end(.stopped)
         }
-        self.end(.stopped)
+        connection.delegate = nil
+        connection.close(Goodbye(code: .shutdown, reason: "\(self.configuration.software) stops"))
+        // The program ends with `run()`; the goodbye must have left by then.
+        self.end(.stopped, after: Self.farewellTime)
     }
 
     var session: SignalSession? {
@@ -259,7 +264,7 @@ final class SignalClientCore {
 
     // MARK: The end
 
-    private func end(_ terminal: SignalTerminal) {
+    private func end(_ terminal: SignalTerminal, after delay: TimeAmount = .zero) {
         switch self.state {
         case .ended:
             return
@@ -277,8 +282,13 @@ final class SignalClientCore {
         self.expiryTimer?.cancel()
         self.expiryTimer = nil
         self.delegate = nil
-        self.completion?.succeed(terminal)
+        guard let completion = self.completion else { return }
         self.completion = nil
+        if delay > .zero {
+            self.eventLoop.scheduleTask(in: delay) { completion.succeed(terminal) }
+        } else {
+            completion.succeed(terminal)
+        }
     }
 }
 

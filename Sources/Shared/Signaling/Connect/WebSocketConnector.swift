@@ -120,8 +120,7 @@ private final class WebSocketUpgradeAttempt {
         switch error {
         case let error as NIOConnectionError:
             guard !error.connectionErrors.isEmpty else {
-                let reason = error.dnsAError ?? error.dnsAAAAError
-                return .unresolved(host: self.url.host, reason: reason.map(Self.reason) ?? "it has no address")
+                return .unresolved(host: self.url.host, reason: "the name is not known, or no name server answers")
             }
             return .unreachable(
                 error.connectionErrors.map {
