@@ -79,6 +79,21 @@ final class UDPListener {
         for handler in self.handlers { try handler.replaceIdentity(identity) }
     }
 
+    /// Completes when the last session has closed, or after `limit`.
+    func drained(within limit: TimeAmount) -> EventLoopFuture<Void> {
+        let promise = self.eventLoop.makePromise(of: Void.self)
+        self.checkDrained(until: self.eventLoop.now + limit, promise)
+        return promise.futureResult
+    }
+
+    /// Sessions close without telling the listener, so it looks now and then.
+    private func checkDrained(until deadline: NIODeadline, _ promise: EventLoopPromise<Void>) {
+        guard self.sessionCount > 0, self.eventLoop.now < deadline else { return promise.succeed() }
+        self.eventLoop.assumeIsolated().scheduleTask(in: .milliseconds(20)) {
+            self.checkDrained(until: deadline, promise)
+        }
+    }
+
     /// Ends what is still open, and closes the port.
     func close() {
         for handler in self.handlers { handler.closeAll(code: 0, reason: "the server is stopping") }

@@ -128,10 +128,8 @@ final class Server: Sendable {
             parts.reloader?.stop()
             parts.tcp.stopAccepting()
             parts.service.stop()
-            return parts.tcp.drained()
+            return parts.tcp.drained().and(parts.udp.drained(within: 2 * SignalLinkLimits.closeTimeout)).map { _ in }
         }.get()
-        // Links over QUIC close within this time, which lets the goodbye arrive.
-        try? await self.eventLoop.scheduleTask(in: SignalLinkLimits.closeTimeout) {}.futureResult.get()
         try? await self.eventLoop.submit { [parts] in parts.value.udp.close() }.get()
     }
 }
