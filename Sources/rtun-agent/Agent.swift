@@ -34,7 +34,8 @@ struct Agent {
         peerConfiguration.interfaces = command.peers.interfaces
         peerConfiguration.stunServers = command.peers.stunServers.map { .init(host: $0.host, port: $0.port) }
         peerConfiguration.e2eKey = try endToEndSecret.map { try EndToEndKey.derive(from: $0.bytes) }
-        peerConfiguration.maxConcurrentStreams = min(peerConfiguration.maxConcurrentStreams, command.egress.maximumStreams)
+        peerConfiguration.maxConcurrentStreams = min(
+            peerConfiguration.maxConcurrentStreams, command.egress.maximumStreams)
         self.peerConfiguration = peerConfiguration
 
         self.egress = Egress(

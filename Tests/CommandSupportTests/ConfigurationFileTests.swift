@@ -47,16 +47,20 @@ import Testing
         #expect(command.L == ["x"])
     }
 
-    @Test(arguments: [
-        (["--stun", "c:3"], [:], ["--secret-file=f", "--expire_in=1", "https://file"]),
-        (["--stun=c:3"], [:], ["--secret-file=f", "--expire_in=1", "https://file"]),
-        (["https://line"], [:], ["--secret-file=f", "--stun=a:1", "--expire_in=1"]),
-        (["--ca-cert", "https://no-url"], [:], ["--secret-file=f", "--stun=a:1", "--expire_in=1", "https://file"]),
-        (["--", "-odd"], [:], ["--secret-file=f", "--stun=a:1", "--expire_in=1"]),
-        (["--expire-in", "2"], [:], ["--secret-file=f", "--stun=a:1", "https://file"]),
-        (["--secret", "s"], [:], ["--stun=a:1", "--expire_in=1", "https://file"]),
-        ([], ["RTUN_SECRET": "s"], ["--stun=a:1", "--expire_in=1", "https://file"]),
-    ] as [([String], [String: String], [String])])
+    @Test(
+        arguments: [
+            (["--stun", "c:3"], [:], ["--secret-file=f", "--expire_in=1", "https://file"]),
+            (["--stun=c:3"], [:], ["--secret-file=f", "--expire_in=1", "https://file"]),
+            (["https://line"], [:], ["--secret-file=f", "--stun=a:1", "--expire_in=1"]),
+            (
+                ["--ca-cert", "https://no-url"], [:],
+                ["--secret-file=f", "--stun=a:1", "--expire_in=1", "https://file"]
+            ),
+            (["--", "-odd"], [:], ["--secret-file=f", "--stun=a:1", "--expire_in=1"]),
+            (["--expire-in", "2"], [:], ["--secret-file=f", "--stun=a:1", "https://file"]),
+            (["--secret", "s"], [:], ["--stun=a:1", "--expire_in=1", "https://file"]),
+            ([], ["RTUN_SECRET": "s"], ["--stun=a:1", "--expire_in=1", "https://file"]),
+        ] as [([String], [String: String], [String])])
     func `the command line and the environment win`(
         commandLine: [String], environment: [String: String], added: [String]
     ) throws {
@@ -65,8 +69,14 @@ import Testing
     }
 
     @Test(arguments: [
-        ("sekret = \"x\"", "configuration file rtun.toml, line 2: sekret is no option of example; the nearest is \"secret\""),
-        ("config = \"x\"", "configuration file rtun.toml, line 2: config is no option of example; the nearest is \"url\""),
+        (
+            "sekret = \"x\"",
+            "configuration file rtun.toml, line 2: sekret is no option of example; the nearest is \"secret\""
+        ),
+        (
+            "config = \"x\"",
+            "configuration file rtun.toml, line 2: config is no option of example; the nearest is \"url\""
+        ),
         ("quic-insecure = \"yes\"", "configuration file rtun.toml, line 2: quic-insecure must be true or false"),
         ("secret = [\"a\", \"b\"]", "configuration file rtun.toml, line 2: secret takes one value, not an array"),
         ("stun = [true]", "configuration file rtun.toml, line 2: stun must be text or a number"),

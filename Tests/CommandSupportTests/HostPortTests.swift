@@ -3,13 +3,14 @@ import Testing
 @testable import CommandSupport
 
 @Suite struct HostPortTests {
-    @Test(arguments: [
-        ("127.0.0.1:2080", "127.0.0.1", 2080),
-        ("[::1]:0", "::1", 0),
-        ("[fe80::1%eth0]:65535", "fe80::1%eth0", 65535),
-        ("stun.example.org", "stun.example.org", 3478),
-        ("[2001:db8::1]", "2001:db8::1", 3478),
-    ] as [(String, String, UInt16)])
+    @Test(
+        arguments: [
+            ("127.0.0.1:2080", "127.0.0.1", 2080),
+            ("[::1]:0", "::1", 0),
+            ("[fe80::1%eth0]:65535", "fe80::1%eth0", 65535),
+            ("stun.example.org", "stun.example.org", 3478),
+            ("[2001:db8::1]", "2001:db8::1", 3478),
+        ] as [(String, String, UInt16)])
     func `a host and a port are read`(text: String, host: String, port: UInt16) throws {
         let value = try HostPort(parsing: text, defaultPort: 3478)
         #expect(value == HostPort(host: host, port: port))

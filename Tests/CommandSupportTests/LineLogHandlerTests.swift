@@ -20,7 +20,8 @@ import Testing
             .text, "peer connected",
             ["rtt_ms": "\(12)", "event": "peer.connected", "path": "direct", "remote": "192.0.2.1:4433"])
         #expect(
-            line == "2026-11-23T21:44:51.007Z info peer connected event=peer.connected path=direct remote=192.0.2.1:4433 rtt_ms=12"
+            line
+                == "2026-11-23T21:44:51.007Z info peer connected event=peer.connected path=direct remote=192.0.2.1:4433 rtt_ms=12"
         )
     }
 
@@ -53,7 +54,10 @@ import Testing
     @Test func `a JSON line reads back`() throws {
         let line = self.line(
             .json, "quote \" back \\ line \n escape \u{1B} 💡 \u{1F3F4}\u{E0067}",
-            ["event": "x.y", "n": .stringConvertible(7), "on": .stringConvertible(true), "list": ["a", "b"], "map": ["k": "v"]])
+            [
+                "event": "x.y", "n": .stringConvertible(7), "on": .stringConvertible(true), "list": ["a", "b"],
+                "map": ["k": "v"],
+            ])
         #expect(!line.contains("\n"))
         #expect(line.hasPrefix(#"{"time":"2026-11-23T21:44:51.007Z","level":"info","message":"#))
         let object = try #require(try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any])
@@ -82,6 +86,9 @@ import Testing
     @Test func `a log file that cannot be opened ends the program with 69`() throws {
         let options = try LoggingOptions.parse(["--log-file", "/nonexistent/rtun.log"])
         let error = #expect(throws: ProgramError.self) { try options.open(program: "test") }
-        #expect(error == ProgramError(.unavailable, "cannot open the log file /nonexistent/rtun.log: no such file or directory"))
+        #expect(
+            error
+                == ProgramError(
+                    .unavailable, "cannot open the log file /nonexistent/rtun.log: no such file or directory"))
     }
 }

@@ -8,7 +8,8 @@ import Testing
         let options = try PeerOptions.parse([
             "--stun", "stun.example.org", "--stun", "[::1]:3479", "--p2p-interface", "eth0", "--p2p-interface", "wg0",
         ])
-        #expect(options.stunServers == [HostPort(host: "stun.example.org", port: 3478), HostPort(host: "::1", port: 3479)])
+        #expect(
+            options.stunServers == [HostPort(host: "stun.example.org", port: 3478), HostPort(host: "::1", port: 3479)])
         #expect(options.interfaces == ["eth0", "wg0"])
         #expect(options.pathChoice == .auto)
     }
@@ -24,7 +25,9 @@ import Testing
     }
 
     @Test func `a server's URL and the checking of its certificate are read`() throws {
-        let options = try ServerConnectionOptions.parse(["quic://127.0.0.1:8888", "--quic-insecure", "--ca-cert", "ca.pem"])
+        let options = try ServerConnectionOptions.parse([
+            "quic://127.0.0.1:8888", "--quic-insecure", "--ca-cert", "ca.pem",
+        ])
         #expect(options.url == "quic://127.0.0.1:8888")
         #expect(options.quicInsecure && !options.httpsInsecure)
         #expect(options.caCertificate == "ca.pem")

@@ -23,7 +23,9 @@ import Testing
         let tables = try TOMLReader.tables(in: text)
         #expect(tables.map(\.name) == ["rtun-agent", "rtun-socks"])
         #expect(
-            tables[0].entries.map(\.key) == ["url", "agent", "expire_in", "max-peers", "https-insecure", "label", "empty"])
+            tables[0].entries.map(\.key) == [
+                "url", "agent", "expire_in", "max-peers", "https-insecure", "label", "empty",
+            ])
         #expect(
             tables[0].entries.map(\.value) == [
                 .string("https://rtun.example.com:8888"), .string("C:\\no\\escapes"), .number("0.05"), .number("1000"),
@@ -65,7 +67,10 @@ import Testing
         var generator = SystemRandomNumberGenerator()
         let alphabet = Array("[]\"'\\=#,.{}ab1-_u \n\t\r\u{0}é")
         for _ in 0..<3000 {
-            let text = String((0..<Int.random(in: 0...40, using: &generator)).compactMap { _ in alphabet.randomElement(using: &generator) })
+            let text = String(
+                (0..<Int.random(in: 0...40, using: &generator)).compactMap { _ in
+                    alphabet.randomElement(using: &generator)
+                })
             _ = try? TOMLReader.tables(in: text)
         }
         let whole = "[a]\nk = [\"x\\u00e9\", 'y', 1.5, true] # end\n"

@@ -26,14 +26,15 @@ import Testing
         #expect(failure == DialFailure(.timedOut, "no answer within 10 s"))
     }
 
-    @Test(arguments: [
-        ([ENETUNREACH, ECONNREFUSED], OpenCode.refused),
-        ([ECONNREFUSED, EHOSTUNREACH], .refused),
-        ([ENETUNREACH, ETIMEDOUT], .timedOut),
-        ([ENETUNREACH, EHOSTUNREACH], .hostUnreachable),
-        ([EACCES, ENETUNREACH], .networkUnreachable),
-        ([EACCES], .failed),
-    ] as [([Int32], OpenCode)])
+    @Test(
+        arguments: [
+            ([ENETUNREACH, ECONNREFUSED], OpenCode.refused),
+            ([ECONNREFUSED, EHOSTUNREACH], .refused),
+            ([ENETUNREACH, ETIMEDOUT], .timedOut),
+            ([ENETUNREACH, EHOSTUNREACH], .hostUnreachable),
+            ([EACCES, ENETUNREACH], .networkUnreachable),
+            ([EACCES], .failed),
+        ] as [([Int32], OpenCode)])
     func `of several attempts the most telling one counts`(numbers: [Int32], code: OpenCode) {
         let failure = DialFailure(connectionErrors: numbers.map(Self.failed), resolutionErrors: [])
         #expect(failure.code == code)

@@ -67,7 +67,8 @@ import Testing
     @Test func `a name whose every address is refused is not resolved`() async throws {
         let everything = EgressRule(.deny, [.all(.v4), .all(.v6)])
         // The thread pool is not started: a lookup would fail with another error.
-        let dialer = EgressDialer(policy: EgressPolicy([everything]), resolverThreads: NIOThreadPool(numberOfThreads: 1))
+        let dialer = EgressDialer(
+            policy: EgressPolicy([everything]), resolverThreads: NIOThreadPool(numberOfThreads: 1))
         let error = await #expect(throws: DialFailure.self) { try await self.connect(dialer, "localhost", 80) }
         #expect(error?.code == .policy)
     }

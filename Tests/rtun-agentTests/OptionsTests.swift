@@ -24,7 +24,9 @@ import Testing
     }
 
     @Test func `labels are keys and values`() throws {
-        let options = try RegistrationOptions.parse(["--label", "site=Köln", "--label", "note=a=b", "--label", "empty="])
+        let options = try RegistrationOptions.parse([
+            "--label", "site=Köln", "--label", "note=a=b", "--label", "empty=",
+        ])
         #expect(options.labels == ["site": "Köln", "note": "a=b", "empty": ""])
         #expect(try RegistrationOptions.parse(["--agent", "office"]).name() == "office")
         #expect(try !RegistrationOptions.parse([]).name().isEmpty)
@@ -38,7 +40,9 @@ import Testing
         #expect(throws: (any Error).self) { try RegistrationOptions.parse(arguments) }
     }
 
-    @Test(arguments: [["--allow", "example.org"], ["--deny", "10.0.0.1/8"], ["--max-peers", "0"], ["--max-streams", "x"]])
+    @Test(arguments: [
+        ["--allow", "example.org"], ["--deny", "10.0.0.1/8"], ["--max-peers", "0"], ["--max-streams", "x"],
+    ])
     func `an egress option that makes no sense is refused`(arguments: [String]) {
         #expect(throws: (any Error).self) { try EgressOptions.parse(arguments) }
     }

@@ -2,6 +2,7 @@ import AppProto
 import Logging
 import NIOCore
 import PeerChannel
+import Signaling
 
 /// One connection to a target on behalf of a client: from the client's wish to the splice with its stream.
 ///
@@ -69,14 +70,15 @@ final class EgressConnection {
             return
         }
         let opened = self.eventLoop.now
-        self.log("flow opened", event: "flow.opened", ["remote": "\(channel.remoteAddress?.description ?? "unknown")"])
+        self.log("flow opened", event: "flow.opened", ["remote": "\(channel.remoteAddress?.authority ?? "unknown")"])
         let splice = StreamSplice(stream: stream) { summary in
             self.egress.giveBackStream()
             self.log(
                 "flow closed", event: "flow.closed",
                 [
                     "sent": "\(summary.bytesReceived)", "received": "\(summary.bytesSent)",
-                    "reset": "\(summary.wasReset)", "seconds": "\((self.eventLoop.now - opened).nanoseconds / 1_000_000_000)",
+                    "reset": "\(summary.wasReset)",
+                    "seconds": "\((self.eventLoop.now - opened).nanoseconds / 1_000_000_000)",
                 ])
         }
         do {
@@ -92,7 +94,8 @@ final class EgressConnection {
     private func failed(_ failure: DialFailure) {
         self.state = .done
         self.egress.giveBackStream()
-        self.log("target not connected", event: "flow.refused", ["code": "\(failure.code)", "reason": "\(failure.reason)"])
+        self.log(
+            "target not connected", event: "flow.refused", ["code": "\(failure.code)", "reason": "\(failure.reason)"])
         self.request.refuse(failure.code, reason: failure.reason)
     }
 

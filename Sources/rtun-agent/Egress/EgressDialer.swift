@@ -23,7 +23,8 @@ struct EgressDialer: Sendable {
             .channelInitializer(initialize)
 
         let connected: EventLoopFuture<any Channel>
-        if let literal = try? SocketAddress(ipAddress: target.host, port: Int(target.port)), let ip = IPAddress(literal) {
+        if let literal = try? SocketAddress(ipAddress: target.host, port: Int(target.port)), let ip = IPAddress(literal)
+        {
             guard self.policy.permits(ip, port: target.port) else {
                 return eventLoop.makeFailedFuture(Self.refusal(target))
             }

@@ -20,7 +20,9 @@ struct EgressOptions: ParsableArguments {
         transform: { try OrderedRule(.deny, parsing: $0) })
     private var denied: [OrderedRule] = []
 
-    @Option(name: .customLong("max-peers"), help: ArgumentHelp("How many clients may be connected at once.", valueName: "n"))
+    @Option(
+        name: .customLong("max-peers"), help: ArgumentHelp("How many clients may be connected at once.", valueName: "n")
+    )
     var maximumPeers = 256
 
     @Option(

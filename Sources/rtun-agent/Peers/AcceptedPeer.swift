@@ -38,7 +38,8 @@ final class AcceptedPeer: PeerServerChannelDelegate {
             request.refuse(.limit, reason: "the agent is at its limit of \(self.egress.maximumStreams) connections")
             return
         }
-        EgressConnection(request: request, eventLoop: channel.eventLoop, egress: self.egress, logger: self.logger).open()
+        EgressConnection(request: request, eventLoop: channel.eventLoop, egress: self.egress, logger: self.logger)
+            .open()
     }
 
     func peerChannel(_ channel: PeerServerChannel, closed reason: PeerChannelError) {

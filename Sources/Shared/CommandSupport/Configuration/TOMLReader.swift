@@ -50,7 +50,9 @@ struct TOMLReader {
         self.position += 1
         if self.peek == "[" { throw self.error("arrays of tables ([[…]]) are not supported here") }
         let name = try self.readKey()
-        guard self.take("]") else { throw self.error("expected ] after the table's name; nested tables are not supported here") }
+        guard self.take("]") else {
+            throw self.error("expected ] after the table's name; nested tables are not supported here")
+        }
         return TOMLTable(name: name, line: line)
     }
 
@@ -69,7 +71,9 @@ struct TOMLReader {
         defer { self.skipBlanks() }
         if let next = self.peek, next == "\"" || next == "'" { return try self.readString(quote: next) }
         let key = self.readWhile { scalar in
-            scalar.isASCII && (scalar.properties.isAlphabetic || scalar.properties.numericType != nil || scalar == "-" || scalar == "_")
+            scalar.isASCII
+                && (scalar.properties.isAlphabetic || scalar.properties.numericType != nil || scalar == "-"
+                    || scalar == "_")
         }
         guard !key.isEmpty else { throw self.error("expected a key or a [table]") }
         return key
@@ -108,7 +112,9 @@ struct TOMLReader {
         case "false": return .boolean(false)
         default:
             let digits = word.filter { $0 != "_" }
-            let isNumber = digits.contains { $0.isNumber } && digits.allSatisfy { $0.isASCII && ($0.isNumber || ".+-eE".contains($0)) }
+            let isNumber =
+                digits.contains { $0.isNumber }
+                && digits.allSatisfy { $0.isASCII && ($0.isNumber || ".+-eE".contains($0)) }
             // A minus in the middle is a date's, unless an exponent stands in front of it.
             let isDate = digits.dropFirst().contains("-") && !digits.lowercased().contains("e-")
             guard isNumber, !isDate else { throw self.error("\"\(word)\" is no value; text needs quotes") }
@@ -148,7 +154,8 @@ struct TOMLReader {
             let length = self.peek == "u" ? 4 : 8
             let digits = self.text[(self.position + 1)...].prefix(length)
             guard digits.count == length, digits.allSatisfy({ $0.properties.isASCIIHexDigit }),
-                let value = UInt32(String(String.UnicodeScalarView(digits)), radix: 16), let scalar = Unicode.Scalar(value)
+                let value = UInt32(String(String.UnicodeScalarView(digits)), radix: 16),
+                let scalar = Unicode.Scalar(value)
             else { throw self.error("an escape of a character needs \(length) hex digits of a valid one") }
             self.position += length
             return scalar

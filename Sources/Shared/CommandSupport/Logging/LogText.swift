@@ -6,9 +6,12 @@ enum LogText {
     /// `text` as the value of a `key=value` pair: bare when that is unambiguous, else quoted, with `"`, `\` and
     /// control characters escaped.
     static func value(_ text: String) -> String {
-        let isBare = !text.isEmpty && text.utf8.allSatisfy { byte in
-            byte > 0x20 && byte < 0x7F && byte != UInt8(ascii: "\"") && byte != UInt8(ascii: "=") && byte != UInt8(ascii: "\\")
-        }
+        let isBare =
+            !text.isEmpty
+            && text.utf8.allSatisfy { byte in
+                byte > 0x20 && byte < 0x7F && byte != UInt8(ascii: "\"") && byte != UInt8(ascii: "=")
+                    && byte != UInt8(ascii: "\\")
+            }
         if isBare { return text }
         var quoted = "\""
         for scalar in text.unicodeScalars {

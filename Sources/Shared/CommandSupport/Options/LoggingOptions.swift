@@ -5,7 +5,8 @@ package import Logging
 package struct LoggingOptions: ParsableArguments {
     @Option(
         name: .customLong("log-level"),
-        help: ArgumentHelp("The least important lines to log: trace, debug, info, notice, warn, error.", valueName: "level"),
+        help: ArgumentHelp(
+            "The least important lines to log: trace, debug, info, notice, warn, error.", valueName: "level"),
         transform: { try Self.level($0) })
     package var level: Logger.Level = .info
 

@@ -26,7 +26,8 @@ package struct SecretOptions: ParsableArguments {
         let source = SecretSource(option: "--secret", variable: "RTUN_SECRET")
         guard let secret = try source.load(option: self.value, file: self.file, environment: environment) else {
             throw ProgramError(
-                .usage, "no secret given: use --secret-file FILE, the environment variable RTUN_SECRET, or --secret SECRET")
+                .usage,
+                "no secret given: use --secret-file FILE, the environment variable RTUN_SECRET, or --secret SECRET")
         }
         return secret
     }

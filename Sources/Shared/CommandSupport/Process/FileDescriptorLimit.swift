@@ -5,7 +5,8 @@ enum FileDescriptorLimit {
     /// Raises the soft limit to the hard one: every connection takes a descriptor, and the usual 1024 is soon used up.
     static func raise() {
         var limit = rlimit()
-        guard getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0, limit.rlim_cur < limit.rlim_max else {
+        guard getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0, limit.rlim_cur < limit.rlim_max
+        else {
             return
         }
         limit.rlim_cur = limit.rlim_max

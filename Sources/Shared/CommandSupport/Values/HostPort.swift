@@ -34,7 +34,8 @@ package struct HostPort: Hashable, Sendable, CustomStringConvertible {
             self.init(host: String(host), port: defaultPort)
         } else {
             let digits = rest.dropFirst()
-            guard !digits.isEmpty, digits.utf8.allSatisfy({ $0 >= 0x30 && $0 <= 0x39 }), let port = UInt16(digits) else {
+            guard !digits.isEmpty, digits.utf8.allSatisfy({ $0 >= 0x30 && $0 <= 0x39 }), let port = UInt16(digits)
+            else {
                 throw .invalidPort(text)
             }
             self.init(host: String(host), port: port)
