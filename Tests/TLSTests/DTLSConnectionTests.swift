@@ -92,10 +92,15 @@ import Testing
         #expect(pair.serverLog.isEstablished && !pair.clientLog.isEstablished)
         _ = try #require(pair.server.nextTransmit())
         // Payloads may overtake it: OpenSSL keeps them until they can be read.
-        pair.deliver(try pair.server.seal(ByteBuffer(string: "early")), toServer: false)
+        let early = [UInt8](repeating: 7, count: 1400)
+        pair.deliver(try pair.server.seal(ByteBuffer(bytes: early)), toServer: false)
+        // So may forged ones.
+        pair.deliver(
+            ByteBuffer(bytes: [23, 0xfe, 0xfd, 0, 1, 0, 0, 0, 0, 0, 9, 0, 40] + [UInt8](repeating: 1, count: 40)),
+            toServer: false)
         pair.handshake()
         #expect(pair.clientLog.isEstablished)
-        #expect(pair.clientLog.payloads == [Array("early".utf8)])
+        #expect(pair.clientLog.payloads == [early])
         try exchange(pair)
     }
 

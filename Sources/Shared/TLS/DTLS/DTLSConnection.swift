@@ -59,7 +59,8 @@ package final class DTLSConnection {
     private var events = CircularBuffer<Event>()
     private let session: OpenSSLSession
     private let transport: DatagramTransport
-    /// The size of the datagram in work: no payload in it is larger.
+    /// No payload that can be read is larger: the size of the datagram in work; during the handshake that of the largest
+    /// so far, because OpenSSL keeps payloads that come before their keys.
     private var receivedSize = 0
     /// How many datagrams waited to be sent when the one in work came in; nil once that has had an effect.
     private var outgoingBefore: Int?
@@ -68,7 +69,8 @@ package final class DTLSConnection {
     package private(set) var maximumPayload = 0
     /// Bytes that a record adds to its payload with the negotiated cipher suite; 0 before the handshake is complete.
     package private(set) var recordOverhead = 0
-    /// The largest datagram that the path carries, in bytes of UDP payload. May change while the connection lives.
+    /// The largest datagram that the path carries, in bytes of UDP payload. May change while the connection lives;
+    /// less than ``DTLSConfiguration/smallestDatagramSize`` counts as that.
     package var maximumDatagramSize: Int {
         didSet { self.updateLimits() }
     }
@@ -189,7 +191,8 @@ package final class DTLSConnection {
     }
 
     private func accept(_ datagram: ByteBuffer) {
-        self.receivedSize = datagram.readableBytes
+        self.receivedSize =
+            self.isEstablished ? datagram.readableBytes : max(self.receivedSize, datagram.readableBytes)
         self.outgoingBefore = self.transport.outgoingCount
         self.transport.receive(datagram)
     }
