@@ -1,7 +1,6 @@
 import Logging
 import NIOCore
 import SOCKS
-import Signaling
 
 /// One client from its first byte until its connection is glued to the target's; then this leaves the pipeline.
 ///
@@ -218,5 +217,5 @@ extension SOCKSConnectionHandler {
 
 extension ChannelHandlerContext {
     /// The other side's address, for the log.
-    fileprivate var peer: Logger.MetadataValue { "\(self.remoteAddress?.authority ?? "unknown")" }
+    fileprivate var peer: Logger.MetadataValue { "\(self.remoteAddress?.text ?? "unknown")" }
 }
