@@ -21,7 +21,8 @@ import Testing
         transport: ClientHandshake.Transport? = nil, _ results: Results
     ) -> SignalInitiator {
         let handshake = ClientHandshake(
-            key: key, transport: transport ?? .verifiedTLS(exporter: link.channelBinding), agent: agent, software: "c/1")
+            key: key, transport: transport ?? .verifiedTLS(exporter: link.channelBinding), agent: agent, software: "c/1"
+        )
         return SignalInitiator(link: link, handshake: handshake, timing: .init()) { results.client = $0 }
     }
 

@@ -70,9 +70,10 @@ import Testing
         var generator = CountingGenerator(value: 1)
         let alphabet = Array("htpsquic:/[]@?#%.0189afé \u{0}\r\n-")
         for _ in 0..<5000 {
-            let text = String((0..<Int.random(in: 0..<24, using: &generator)).map { _ in
-                alphabet[Int.random(in: 0..<alphabet.count, using: &generator)]
-            })
+            let text = String(
+                (0..<Int.random(in: 0..<24, using: &generator)).map { _ in
+                    alphabet[Int.random(in: 0..<alphabet.count, using: &generator)]
+                })
             for text in [text, "https://" + text, "quic://[" + text] {
                 _ = try? ServerURL(parsing: text)
             }

@@ -42,7 +42,9 @@ import Testing
         }
     }
 
-    private static let identity: Result<Identity, any Error> = Result { try Identity.selfSigned(commonName: "localhost") }
+    private static let identity: Result<Identity, any Error> = Result {
+        try Identity.selfSigned(commonName: "localhost")
+    }
 
     private func client(
         _ url: ServerURL, key: SharedKey = testKey, insecure: Bool = true, caFile: String? = nil,

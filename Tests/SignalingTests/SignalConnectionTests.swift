@@ -152,9 +152,12 @@ import Testing
         #expect(fixture.connection.isClosed)
     }
 
+    private static let nonce = [UInt8](repeating: 0, count: 32)
+
     @Test(arguments: [
         ByteBuffer(bytes: [0xff, 0xff, 0xff]),
-        Envelope(.hello(Hello(version: 1, role: .client, clientNonce: [UInt8](repeating: 0, count: 32), bindingType: .none, software: ""))).encoded(),
+        Envelope(.serverHello(ServerHello(versions: [1], serverNonce: nonce, bindingTypes: [], software: "")))
+            .encoded(),
     ])
     func `garbage and handshake messages end the connection with a goodbye`(message: ByteBuffer) throws {
         let fixture = Fixture()

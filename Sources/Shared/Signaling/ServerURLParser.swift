@@ -75,11 +75,12 @@ struct ServerURLParser {
         }
         guard host.utf8.count <= Self.maximumHostLength, host.utf8.allSatisfy(\.isHostNameByte) else {
             throw self.fail(
-                .host, "\"\(host)\" is not a host name; letters, digits, dots and hyphens make one (punycode otherwise)")
+                .host, "\"\(host)\" is not a host name; letters, digits, dots and hyphens make one (or punycode)")
         }
         let labels = host.split(separator: ".", omittingEmptySubsequences: true)
         if let last = labels.last, last.utf8.allSatisfy(\.isDigit), !host.isIPAddress(.inet) {
-            throw self.fail(.host, "\"\(host)\" is not an IPv4 address; write four numbers of 0 to 255, as in 192.0.2.1")
+            throw self.fail(
+                .host, "\"\(host)\" is not an IPv4 address; write four numbers of 0 to 255, as in 192.0.2.1")
         }
         return host
     }

@@ -133,7 +133,9 @@ private final class QUICRace {
             }
         }
         return .unreachable(
-            self.failures.map { SignalConnectError.Attempt(address: $0.address.authority, reason: Self.words(for: $0.error)) })
+            self.failures.map { address, error in
+                SignalConnectError.Attempt(address: address.authority, reason: Self.words(for: error))
+            })
     }
 
     private static func words(for error: any Error) -> String {

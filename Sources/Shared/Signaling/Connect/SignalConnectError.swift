@@ -57,7 +57,9 @@ package enum SignalConnectError: Error, Sendable {
         switch self {
         case .unresolved:
             "check the host name in the URL"
-        case .unreachable, .disconnected, .turnedAway:
+        case .unreachable:
+            "check that rtun-server runs there, and the port in the URL; quic:// needs a network that lets UDP through"
+        case .disconnected, .turnedAway:
             nil
         case .timedOut(.connection):
             "check the address and port, and firewalls on the way"

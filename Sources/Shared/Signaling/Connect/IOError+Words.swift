@@ -1,0 +1,15 @@
+import NIOCore
+
+#if canImport(Musl)
+import Musl
+#else
+import Glibc
+#endif
+
+extension IOError {
+    /// The operating system's words alone, such as `Connection refused`.
+    var words: String {
+        guard let text = strerror(self.errnoCode) else { return "error \(self.errnoCode)" }
+        return String(cString: text)
+    }
+}
