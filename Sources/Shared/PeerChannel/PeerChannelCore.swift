@@ -201,8 +201,14 @@ final class PeerChannelCore {
         self.running = nil
         self.transport?.close()
         self.transport = nil
-        self.logger.info(
-            "peer channel closed", metadata: ["event": "peer.closed", "reason": "\(reason)"])
+        // A channel that never came up is trouble, unless somebody here wanted none any more.
+        let level: Logger.Level =
+            switch reason {
+            case .closedHere: .info
+            default: self.isConnected ? .info : .warning
+            }
+        self.logger.log(
+            level: level, "peer channel closed", metadata: ["event": "peer.closed", "reason": "\(reason)"])
         self.delegate?.coreClosed(reason)
     }
 }
@@ -234,6 +240,10 @@ extension PeerChannelCore: PeerTransportDelegate {
 
     func transportReceiveComplete(_ transport: PeerTransport) {
         self.tunnel?.receiveComplete()
+    }
+
+    func transportWritabilityChanged(_ transport: PeerTransport) {
+        self.tunnel?.isPathWritable = transport.isWritable
     }
 
     func transport(_ transport: PeerTransport, failed failure: PeerTransport.Failure) {

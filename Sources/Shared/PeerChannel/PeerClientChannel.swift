@@ -20,7 +20,7 @@ package final class PeerClientChannel {
     /// Not retained.
     package weak var delegate: (any PeerClientChannelDelegate)?
 
-    private let core: PeerChannelCore
+    let core: PeerChannelCore
     private let agentName: String
     private let instanceID: InstanceID
     private var hasStarted = false

@@ -26,7 +26,7 @@ package final class PeerServerChannel {
     /// Not retained.
     package weak var delegate: (any PeerServerChannelDelegate)?
 
-    private let core: PeerChannelCore
+    let core: PeerChannelCore
     private let offer: OpenPeer
     private var answer: EventLoopPromise<OpenPeerReply>?
 

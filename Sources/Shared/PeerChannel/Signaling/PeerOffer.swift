@@ -1,22 +1,17 @@
 import AppProto
-package import TLS
+import TLS
 
 /// The proof of the end-to-end secret in offers and answers, so that a hostile server cannot put itself in between.
 ///
-/// HMAC-SHA256 over a context and then every field preceded by its length in 4 bytes, big-endian:
+/// HMAC-SHA256 under `EndToEndKey`, over a context and then every field preceded by its length in 4 bytes, big-endian:
 ///
 ///     offer   "rtun/1 peer offer"  ‖ peer id ‖ kind ‖ agent name ‖ instance id ‖ ufrag ‖ pwd ‖ fingerprint
 ///     answer  "rtun/1 peer answer" ‖ peer id ‖ the offer's MAC ‖ ufrag ‖ pwd ‖ fingerprint
 ///
 /// Candidates are not covered: they trickle in, and whoever answers on a wrong one lacks the password and the certificate.
-package enum PeerOffer {
+enum PeerOffer {
     private static let offerContext = "rtun/1 peer offer"
     private static let answerContext = "rtun/1 peer answer"
-
-    /// The key of `--e2e-secret`, 32 bytes: scrypt as for the shared secret, under another salt. Takes a while; once at start.
-    package static func key(fromSecret secret: [UInt8]) throws(TLSError) -> [UInt8] {
-        try KeyDerivation.scrypt(secret: secret, salt: Array("rtun/1 e2e".utf8), n: 1 << 15, r: 8, p: 1, length: 32)
-    }
 
     /// The MAC of an offer, whatever its `e2eMAC` says.
     static func mac(of offer: OpenPeer, key: [UInt8]) -> [UInt8] {

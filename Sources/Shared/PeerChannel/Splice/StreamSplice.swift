@@ -10,7 +10,8 @@ import Glibc
 ///
 /// The channel must be connected, live on the stream's event loop and have `allowRemoteHalfClosure` set. The splice does its
 /// own reading, so `autoRead` may be on or off. From here on it owns both: when both directions are over, or either breaks, it
-/// closes channel and stream. A handler in front that has seen `ChannelEvent.inputClosed` or bytes must fire them on.
+/// closes channel and stream. A handler in front that has seen `ChannelEvent.inputClosed` or bytes must fire them on; it will have seen
+/// them even without `autoRead`, because NIO reads to the end as soon as a FIN is there.
 ///
 /// | seen | done |
 /// |---|---|

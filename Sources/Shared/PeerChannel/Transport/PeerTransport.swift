@@ -3,7 +3,8 @@ import Logging
 import NIOCore
 import STUN
 
-/// Hears what a transport finds and receives, on its event loop. Never called from inside a call to the transport.
+/// Hears what a transport finds and receives, on its event loop. Not called from inside a call to the transport, but where it
+/// says so.
 protocol PeerTransportDelegate: AnyObject {
     /// A candidate beyond those that were there at the start.
     func transport(_ transport: PeerTransport, gathered candidate: ICECandidate)
@@ -15,6 +16,8 @@ protocol PeerTransportDelegate: AnyObject {
     func transport(_ transport: PeerTransport, received bytes: ByteBuffer, segmentSize: Int?)
     /// The end of a batch of datagrams.
     func transportReceiveComplete(_ transport: PeerTransport)
+    /// `isWritable` has changed. May be called from inside `send`.
+    func transportWritabilityChanged(_ transport: PeerTransport)
     /// There is no path, or none any more. The last call.
     func transport(_ transport: PeerTransport, failed failure: PeerTransport.Failure)
 }
@@ -135,6 +138,9 @@ final class PeerTransport {
         _ = route.socket.send(bytes, segmentSize: segmentSize, to: route.remote)
     }
 
+    /// False while the kernel takes nothing more.
+    var isWritable: Bool { self.route?.socket.isWritable ?? true }
+
     /// Closes the sockets. The delegate hears nothing more.
     func close() {
         guard !self.isClosed else { return }
@@ -175,6 +181,12 @@ extension PeerTransport: UDPSocketDelegate {
 
     func socketReceiveComplete(_ socket: UDPSocket) {
         self.delegate?.transportReceiveComplete(self)
+    }
+
+    func socketWritabilityChanged(_ socket: UDPSocket) {
+        if socket === self.route?.socket {
+            self.delegate?.transportWritabilityChanged(self)
+        }
     }
 
     func socketFailed(_ socket: UDPSocket, error: (any Error)?) {
@@ -275,6 +287,7 @@ extension PeerTransport {
         let isNew = path != self.path
         self.path = path
         self.route = Route(socket: self.sockets[pair.base.rawValue], remote: pair.remoteAddress, path: path)
+        self.delegate?.transportWritabilityChanged(self)
         let early = self.early
         self.early = []
         self.earlyBytes = 0

@@ -1,6 +1,7 @@
 import DequeModule
 import NIOCore
 import NIOPosix
+import QUIC
 
 #if canImport(Musl)
 import Musl
@@ -14,6 +15,8 @@ protocol UDPSocketDelegate: AnyObject {
     func socket(_ socket: UDPSocket, received bytes: ByteBuffer, segmentSize: Int?, from source: SocketAddress)
     /// The end of a batch of datagrams.
     func socketReceiveComplete(_ socket: UDPSocket)
+    /// `isWritable` has changed. May be called from inside `send`.
+    func socketWritabilityChanged(_ socket: UDPSocket)
     /// The socket is gone without `close()` having been called.
     func socketFailed(_ socket: UDPSocket, error: (any Error)?)
 }
@@ -38,8 +41,10 @@ final class UDPSocket {
         let destination: SocketAddress
     }
 
-    /// What is asked of the kernel for each direction, in bytes; it grants up to its own limit.
-    private static let kernelBufferSize: CInt = 4 << 20
+    /// Bulk data, of which a system call takes what it can get.
+    private static let options = DatagramSocketOptions(
+        kernelBufferBytes: DatagramSocketOptions.tunnel.kernelBufferBytes,
+        receivesSegments: DatagramSocketOptions.tunnel.receivesSegments, messagesPerRead: 16)
     /// Bound of what waits for room in the kernel's buffer, in bytes.
     private static let maximumWaitingBytes = 1 << 20
     /// A full send buffer is tried again after this long: much less than the network needs to empty it.
@@ -68,9 +73,7 @@ final class UDPSocket {
     /// Opens a socket on `address`, port 0 for any. The future is the event loop's.
     static func bind(to address: SocketAddress, eventLoop: any EventLoop) -> EventLoopFuture<NIOLoopBound<UDPSocket>> {
         let handler = NIOLoopBound(UDPSocketHandler(), eventLoop: eventLoop)
-        var bootstrap = DatagramBootstrap(group: eventLoop)
-            .channelOption(.recvAllocator, value: UDPSocketReads.allocator)
-            .channelOption(.datagramVectorReadMessageCount, value: UDPSocketReads.messageCount)
+        var bootstrap = self.options.apply(to: DatagramBootstrap(group: eventLoop))
             .channelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
                     try channel.pipeline.syncOperations.addHandler(handler.value)
@@ -96,7 +99,7 @@ final class UDPSocket {
         guard let localAddress = channel.localAddress else {
             throw ChannelError.unknownLocalAddress
         }
-        self.tune(channel, family: localAddress.protocol)
+        self.probeMTU(channel, family: localAddress.protocol)
         // The descriptor is used only while the channel is active, and on its event loop, which is where it is closed.
         let descriptor = try channel.pipeline.syncOperations.withUnsafeTransportIfAvailable(
             of: NIOBSDSocket.Handle.self) { $0 }
@@ -106,26 +109,20 @@ final class UDPSocket {
         return UDPSocket(channel: channel, localAddress: localAddress, descriptor: descriptor, handler: handler)
     }
 
-    /// Options that help and that no kernel owes us: each may fail.
-    private static func tune(_ channel: any Channel, family: NIOBSDSocket.ProtocolFamily) {
-        guard let options = channel.syncOptions else {
-            return
-        }
-        try? options.setOption(.socketOption(.so_rcvbuf), value: .init(self.kernelBufferSize))
-        try? options.setOption(.socketOption(.so_sndbuf), value: .init(self.kernelBufferSize))
-        if UDPSocketReads.receiveOffload {
-            try? options.setOption(.datagramReceiveOffload, value: true)
-            try? options.setOption(.datagramReceiveSegmentSize, value: true)
-        }
-        // QUIC finds out the path's MTU itself (RFC 9000 §14.3): never fragment, and don't believe cached ICMP answers.
+    /// QUIC finds out the path's MTU itself (RFC 9000 §14.3): never fragment, and don't believe cached ICMP answers.
+    private static func probeMTU(_ channel: any Channel, family: NIOBSDSocket.ProtocolFamily) {
         let (level, name, probe) =
             family == .inet6
             ? (NIOBSDSocket.OptionLevel.ipv6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_PROBE)
             : (NIOBSDSocket.OptionLevel.ip, IP_MTU_DISCOVER, IP_PMTUDISC_PROBE)
-        try? options.setOption(
+        // Without it, discovery ends at what the kernel fragments to: slower, not wrong.
+        try? channel.syncOptions?.setOption(
             ChannelOptions.Types.SocketOption(level: level, name: NIOBSDSocket.Option(rawValue: name)),
             value: .init(probe))
     }
+
+    /// False while datagrams wait for room in the kernel's buffer: better to send nothing new then.
+    var isWritable: Bool { self.waiting.isEmpty }
 
     /// Sends one datagram, or with `segmentSize` several.
     func send(_ bytes: ByteBuffer, segmentSize: Int?, to destination: SocketAddress) -> SendResult {
@@ -205,16 +202,15 @@ final class UDPSocket {
         }
         self.waiting.append(Waiting(bytes: bytes, segmentSize: segmentSize, destination: destination))
         self.waitingBytes += bytes.readableBytes
-        self.armRetry()
+        if self.waiting.count == 1 {
+            self.armRetry()
+            self.delegate?.socketWritabilityChanged(self)
+        }
         return .sent
     }
 
     private func armRetry() {
-        guard self.retry == nil else {
-            return
-        }
         self.retry = self.channel.eventLoop.assumeIsolated().scheduleTask(in: Self.retryDelay) { [weak self] in
-            self?.retry = nil
             self?.sendWaiting()
         }
     }
@@ -233,19 +229,13 @@ final class UDPSocket {
                 self.waitingBytes -= first.bytes.readableBytes
             }
         }
+        self.retry = nil
+        self.delegate?.socketWritabilityChanged(self)
     }
 }
 
 @available(*, unavailable)
 extension UDPSocket: Sendable {}
-
-/// How a socket reads: several datagrams in one system call, and with GRO up to 64 KiB of them in each of its slots.
-private enum UDPSocketReads {
-    static let receiveOffload = System.supportsUDPReceiveOffload
-    static let messageCount = 16
-    /// Every slot gets an equal part of the buffer. Only pages that are written take memory.
-    static let allocator = FixedSizeRecvByteBufferAllocator(capacity: messageCount * (receiveOffload ? 1 << 16 : 1 << 11))
-}
 
 /// Brings what NIO reads to the socket.
 private final class UDPSocketHandler: ChannelInboundHandler {

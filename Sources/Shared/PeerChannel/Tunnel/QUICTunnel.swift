@@ -78,6 +78,12 @@ final class QUICTunnel {
         self.session.receiveComplete()
     }
 
+    /// Set to false while the path takes no more datagrams.
+    var isPathWritable: Bool {
+        get { self.session.isPathWritable }
+        set { self.session.isPathWritable = newValue }
+    }
+
     // MARK: Streams
 
     /// Asks the agent for a connection. Completes exactly once unless it is cancelled, never before it returns.
