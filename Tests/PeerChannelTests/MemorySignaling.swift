@@ -1,0 +1,69 @@
+import AppProto
+import NIOCore
+
+@testable import PeerChannel
+
+/// The control connection of tests: hands the messages of one side to the other through their wire form, in order, each in
+/// a later turn of the one event loop that both sides live on.
+struct MemorySignaling: PeerSignaling {
+    /// What a test does to the messages on the way, and where they go.
+    final class Hub {
+        let eventLoop: any EventLoop
+        /// Makes the agent's end, or fails the offer.
+        var accept: ((OpenPeer) throws -> EventLoopFuture<OpenPeerReply>)?
+        var toClient: ((Envelope.Body) -> Void)?
+        var toAgent: ((Envelope.Body) -> Void)?
+        var changeOffer: (OpenPeer) -> OpenPeer = { $0 }
+        var changeAnswer: (OpenPeerReply) -> OpenPeerReply = { $0 }
+        /// Nothing gets through any more.
+        var isDown = false
+
+        init(eventLoop: any EventLoop) {
+            self.eventLoop = eventLoop
+        }
+
+        func overWire(_ body: Envelope.Body) throws -> Envelope.Body? {
+            try Envelope(decoding: Envelope(id: 1, body).encoded()).body
+        }
+    }
+
+    enum Side {
+        case client
+        case agent
+    }
+
+    struct Lost: Error {}
+
+    let hub: NIOLoopBound<Hub>
+    let side: Side
+
+    func openPeer(_ offer: OpenPeer) -> EventLoopFuture<OpenPeerReply> {
+        let hub = self.hub.value
+        guard !hub.isDown, case .openPeer(let arrived) = try? hub.overWire(.openPeer(hub.changeOffer(offer))),
+            let accept = hub.accept
+        else {
+            return hub.eventLoop.makeFailedFuture(Lost())
+        }
+        let bound = self.hub
+        return hub.eventLoop.makeCompletedFuture { try accept(arrived) }.flatMap { $0 }.flatMapThrowing { answer in
+            let hub = bound.value
+            guard case .openPeerReply(let arrived) = try hub.overWire(.openPeerReply(hub.changeAnswer(answer))) else {
+                throw Lost()
+            }
+            return arrived
+        }
+    }
+
+    func sendCandidate(_ candidate: PeerCandidate) { self.send(.peerCandidate(candidate)) }
+    func sendClose(_ close: ClosePeer) { self.send(.closePeer(close)) }
+
+    private func send(_ body: Envelope.Body) {
+        let side = self.side
+        let bound = self.hub
+        bound.value.eventLoop.execute {
+            let hub = bound.value
+            guard !hub.isDown, let body = try? hub.overWire(body) else { return }
+            side == .client ? hub.toAgent?(body) : hub.toClient?(body)
+        }
+    }
+}

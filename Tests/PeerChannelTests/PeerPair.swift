@@ -1,0 +1,249 @@
+import AppProto
+import Logging
+import NIOCore
+import NIOPosix
+import TLS
+import Testing
+
+@testable import PeerChannel
+
+/// A client's and an agent's end of one peer channel in this process, with real sockets and signalling in memory.
+///
+/// Lives on one event loop; tests reach in with `PeerPair.on`.
+final class PeerPair {
+    static let eventLoop: any EventLoop = MultiThreadedEventLoopGroup.singleton.next()
+
+    let hub: MemorySignaling.Hub
+    let client: PeerClientChannel
+    var agent: PeerServerChannel?
+    /// What the agent does with requests; the default dials.
+    var requested: ((TunnelRequest) -> Void)?
+    /// How the splices of either side ended.
+    var summaries: [StreamSplice.Summary] = []
+    /// The client's listener: every connection is opened at the agent, to `target`.
+    private(set) var listener: (any Channel)?
+    var target: OpenTcp?
+
+    let connected: EventLoopPromise<Void>
+    let agentConnected: EventLoopPromise<Void>
+    let clientClosed: EventLoopPromise<PeerChannelError>
+    let agentClosed: EventLoopPromise<PeerChannelError>
+    /// Succeeds when the first opening has failed.
+    let openFailed: EventLoopPromise<TunnelOpenError>
+
+    private let agentConfiguration: PeerChannelConfiguration
+
+    static func configuration() throws -> PeerChannelConfiguration {
+        var configuration = PeerChannelConfiguration(identity: try Identity.selfSigned(commonName: "test"))
+        configuration.loopbackOnly = true
+        return configuration
+    }
+
+    init(client: PeerChannelConfiguration, agent: PeerChannelConfiguration) throws {
+        let eventLoop = Self.eventLoop
+        eventLoop.preconditionInEventLoop()
+        self.agentConfiguration = agent
+        self.hub = MemorySignaling.Hub(eventLoop: eventLoop)
+        self.connected = eventLoop.makePromise()
+        self.agentConnected = eventLoop.makePromise()
+        self.clientClosed = eventLoop.makePromise()
+        self.agentClosed = eventLoop.makePromise()
+        self.openFailed = eventLoop.makePromise()
+        self.client = PeerClientChannel(
+            agentName: "office", instanceID: try #require(InstanceID(rawValue: String(repeating: "0a", count: 16))),
+            configuration: client,
+            signaling: MemorySignaling(hub: NIOLoopBound(self.hub, eventLoop: eventLoop), side: .client),
+            eventLoop: eventLoop, logger: Self.quiet)
+        self.client.delegate = self
+        self.hub.accept = { [unowned self] offer in try self.accept(offer) }
+        self.hub.toClient = { [unowned self] body in
+            switch body {
+            case .peerCandidate(let candidate): self.client.receive(candidate)
+            case .closePeer(let close): self.client.receive(close)
+            default: Issue.record("unexpected \(body)")
+            }
+        }
+        self.hub.toAgent = { [unowned self] body in
+            switch body {
+            case .peerCandidate(let candidate): self.agent?.receive(candidate)
+            case .closePeer(let close): self.agent?.receive(close)
+            default: Issue.record("unexpected \(body)")
+            }
+        }
+    }
+
+    private static var quiet: Logger {
+        var logger = Logger(label: "test")
+        logger.logLevel = .critical
+        return logger
+    }
+
+    private func accept(_ offer: OpenPeer) throws -> EventLoopFuture<OpenPeerReply> {
+        let agent = try PeerServerChannel(
+            offer: offer, configuration: self.agentConfiguration,
+            signaling: MemorySignaling(hub: NIOLoopBound(self.hub, eventLoop: Self.eventLoop), side: .agent),
+            eventLoop: Self.eventLoop, logger: Self.quiet)
+        agent.delegate = self
+        self.agent = agent
+        return agent.start()
+    }
+
+    // MARK: TCP at both ends
+
+    /// Opens the client's listener on 127.0.0.1, whose connections go to `port` there.
+    func listen(forwardingTo port: Int) -> EventLoopFuture<Int> {
+        self.target = OpenTcp(host: "127.0.0.1", port: UInt16(port))
+        let bound = NIOLoopBound(self, eventLoop: Self.eventLoop)
+        return ServerBootstrap(group: Self.eventLoop)
+            .childChannelOption(.allowRemoteHalfClosure, value: true)
+            .childChannelOption(.autoRead, value: false)
+            .childChannelInitializer { channel in
+                bound.value.forward(channel)
+                return channel.eventLoop.makeSucceededVoidFuture()
+            }
+            .bind(host: "127.0.0.1", port: 0)
+            .map { channel in
+                bound.value.listener = channel
+                return channel.localAddress?.port ?? 0
+            }
+    }
+
+    private func forward(_ channel: any Channel) {
+        guard let target = self.target else { return }
+        let front = EarlyInput()
+        try? channel.pipeline.syncOperations.addHandler(front)
+        self.client.open(target, timeout: .seconds(5)) { result in
+            switch result {
+            case .success(let stream):
+                self.splice(channel, stream)
+                front.release()
+            case .failure(let error):
+                channel.close(promise: nil)
+                self.openFailed.succeed(error)
+            }
+        }
+    }
+
+    private func dial(_ request: TunnelRequest) {
+        let bound = NIOLoopBound((self, request), eventLoop: Self.eventLoop)
+        ClientBootstrap(group: Self.eventLoop)
+            .channelOption(.allowRemoteHalfClosure, value: true)
+            .channelOption(.autoRead, value: false)
+            .connect(host: request.target.host, port: Int(request.target.port))
+            .whenComplete { result in
+                let (pair, request) = bound.value
+                switch result {
+                case .success(let channel):
+                    guard let stream = request.accept(boundAddress: channel.localAddress) else {
+                        return channel.close(promise: nil)
+                    }
+                    pair.splice(channel, stream)
+                case .failure(let error): request.refuse(.refused, reason: "\(error)")
+                }
+            }
+    }
+
+    private func splice(_ channel: any Channel, _ stream: TunnelStream) {
+        do {
+            try channel.pipeline.syncOperations.addHandler(
+                StreamSplice(stream: stream) { self.summaries.append($0) })
+        } catch {
+            Issue.record(error)
+        }
+    }
+
+    // MARK: For tests
+
+    /// A pair that has been started.
+    static func start(
+        client: PeerChannelConfiguration? = nil, agent: PeerChannelConfiguration? = nil,
+        prepare: @escaping @Sendable (PeerPair) -> Void = { _ in }
+    ) async throws -> NIOLoopBound<PeerPair> {
+        let client = try client ?? self.configuration()
+        let agent = try agent ?? self.configuration()
+        return try await self.eventLoop.submit {
+            let pair = try PeerPair(client: client, agent: agent)
+            prepare(pair)
+            pair.client.start()
+            return NIOLoopBound(pair, eventLoop: self.eventLoop)
+        }.get()
+    }
+
+    /// A pair whose tunnel is up.
+    static func connect(
+        client: PeerChannelConfiguration? = nil, agent: PeerChannelConfiguration? = nil,
+        prepare: @escaping @Sendable (PeerPair) -> Void = { _ in }
+    ) async throws -> NIOLoopBound<PeerPair> {
+        let pair = try await self.start(client: client, agent: agent, prepare: prepare)
+        try await self.wait(pair) { $0.connected.futureResult }
+        try await self.wait(pair) { $0.agentConnected.futureResult }
+        return pair
+    }
+
+    /// Runs `body` on the event loop.
+    static func on<Value: Sendable>(
+        _ pair: NIOLoopBound<PeerPair>, _ body: @escaping @Sendable (PeerPair) throws -> Value
+    ) async throws -> Value {
+        try await self.eventLoop.submit { try body(pair.value) }.get()
+    }
+
+    /// Waits for a future that `body` finds or makes on the event loop.
+    @discardableResult
+    static func wait<Value: Sendable>(
+        _ pair: NIOLoopBound<PeerPair>, _ body: @escaping @Sendable (PeerPair) -> EventLoopFuture<Value>
+    ) async throws -> Value {
+        try await self.eventLoop.flatSubmit { body(pair.value) }.get()
+    }
+
+    /// Ends both sides and waits until they have.
+    static func finish(_ pair: NIOLoopBound<PeerPair>) async throws {
+        try await self.on(pair) { pair in
+            pair.listener?.close(promise: nil)
+            pair.client.close(reason: "test over")
+        }
+        try await self.wait(pair) { $0.clientClosed.futureResult }
+        try await self.wait(pair) { pair in
+            pair.agent == nil ? self.eventLoop.makeSucceededFuture(.closedHere(reason: "")) : pair.agentClosed.futureResult
+        }
+        // Promises that nothing has completed must not leak.
+        try await self.on(pair) { pair in
+            pair.connected.succeed()
+            pair.agentConnected.succeed()
+            pair.agentClosed.succeed(.closedHere(reason: ""))
+            pair.openFailed.succeed(.notConnected)
+        }
+    }
+}
+
+extension PeerPair: PeerClientChannelDelegate, PeerServerChannelDelegate {
+    func peerChannelConnected(_ channel: PeerClientChannel) { self.connected.succeed() }
+    func peerChannel(_ channel: PeerClientChannel, closed reason: PeerChannelError) { self.clientClosed.succeed(reason) }
+    func peerChannelConnected(_ channel: PeerServerChannel) { self.agentConnected.succeed() }
+    func peerChannel(_ channel: PeerServerChannel, closed reason: PeerChannelError) { self.agentClosed.succeed(reason) }
+    func peerChannel(_ channel: PeerServerChannel, requested request: TunnelRequest) {
+        if let requested = self.requested { requested(request) } else { self.dial(request) }
+    }
+}
+
+/// Keeps what arrives before the splice is there, as the SOCKS handler does: NIO reads up to a FIN even without `autoRead`.
+private final class EarlyInput: ChannelInboundHandler, RemovableChannelHandler {
+    typealias InboundIn = ByteBuffer
+
+    private var context: ChannelHandlerContext?
+    private var early: [NIOAny] = []
+    private var inputClosed = false
+
+    func handlerAdded(context: ChannelHandlerContext) { self.context = context }
+    func handlerRemoved(context: ChannelHandlerContext) { self.context = nil }
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) { self.early.append(data) }
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        if event as? ChannelEvent == .inputClosed { self.inputClosed = true }
+    }
+
+    func release() {
+        guard let context = self.context else { return }
+        for data in self.early { context.fireChannelRead(data) }
+        if self.inputClosed { context.fireUserInboundEventTriggered(ChannelEvent.inputClosed) }
+        context.pipeline.syncOperations.removeHandler(self, promise: nil)
+    }
+}
