@@ -65,7 +65,7 @@ package final class BlockingSocket: Sendable {
         var sent = 0
         while sent < bytes.count {
             let count = bytes.withUnsafeBytes {
-                Glibc.send(self.descriptor, $0.baseAddress.map { $0 + sent }, $0.count - sent, Int32(MSG_NOSIGNAL.rawValue))
+                Glibc.send(self.descriptor, $0.baseAddress.map { $0 + sent }, $0.count - sent, Int32(MSG_NOSIGNAL))
             }
             guard count > 0 else { throw SocketFailure(operation: "send", number: errno) }
             sent += count
@@ -76,9 +76,8 @@ package final class BlockingSocket: Sendable {
 
     /// Sends as much as the kernel takes without waiting; the count taken.
     package func sendWithoutWaiting(_ bytes: [UInt8]) throws -> Int {
-        let count = bytes.withUnsafeBytes {
-            Glibc.send(self.descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL.rawValue | MSG_DONTWAIT.rawValue))
-        }
+        let flags = Int32(MSG_NOSIGNAL) | Int32(MSG_DONTWAIT)
+        let count = bytes.withUnsafeBytes { Glibc.send(self.descriptor, $0.baseAddress, $0.count, flags) }
         if count < 0, errno == EAGAIN { return 0 }
         guard count >= 0 else { throw SocketFailure(operation: "send", number: errno) }
         return count

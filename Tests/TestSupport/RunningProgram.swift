@@ -1,4 +1,4 @@
-import Foundation
+package import Foundation
 import Synchronization
 
 /// A real process under test: started, listened to, signalled, measured and reaped.
@@ -16,8 +16,7 @@ package final class RunningProgram: Sendable {
     package let errors = LineLog()
     private let endings: AsyncStream<Ending>
     private let ending = Mutex<Ending?>(nil)
-    // Process is not Sendable; it is only kept alive here, and read by nobody.
-    private nonisolated(unsafe) let process: Process
+    private let process: Process
 
     /// The folder that holds the programs: `RTUN_BIN`, or where the running test bundle lies.
     package static let folder: String = {

@@ -25,7 +25,7 @@ package final class TCPService: Sendable {
         self.port = Self.localPort(of: descriptor)
         let accepting = Thread {
             while true {
-                let accepted = accept4(descriptor, nil, nil, Int32(SOCK_CLOEXEC.rawValue))
+                let accepted = accept(descriptor, nil, nil)
                 guard accepted >= 0 else {
                     if errno == EINTR || errno == ECONNABORTED { continue }
                     return

@@ -1,0 +1,68 @@
+package import NIOCore
+
+/// The client's flows of one rule: which local sender has which flow id, both ways round.
+///
+/// A first datagram of a sender opens a flow; the flow ends when it has been idle too long, when the agent forgets it, or
+/// with the channel. Ids count up and are not used again before they wrap around, so that a late answer to a former flow
+/// finds nobody rather than somebody else.
+package struct ClientFlows<Source: Hashable> {
+    private var table: FlowTable<Source, FlowID>
+    private var slots: [FlowID: FlowTable<Source, FlowID>.Slot] = [:]
+    private var lastID: UInt32 = 0
+
+    /// - Parameter capacity: most flows at a time.
+    package init(capacity: Int) { self.table = FlowTable(capacity: capacity) }
+
+    package var count: Int { self.table.count }
+
+    /// What ``flow(of:at:)`` found.
+    package enum Lookup: Equatable {
+        case known(FlowID)
+        case opened(FlowID)
+        /// The table is full: the datagram is dropped.
+        case limitReached
+    }
+
+    /// The flow of a sender, opened now if it has none.
+    package mutating func flow(of source: Source, at now: NIODeadline) -> Lookup {
+        if let slot = self.table.touch(source, at: now), let id = self.table[slot] { return .known(id) }
+        guard !self.table.isFull else { return .limitReached }
+        let id = self.unusedID()
+        guard let slot = self.table.insert(source, id, at: now) else { return .limitReached }
+        self.slots[id] = slot
+        return .opened(id)
+    }
+
+    /// Who opened the flow that an answer came for; nil when there is no such flow (any more).
+    package mutating func source(of id: FlowID, at now: NIODeadline) -> Source? {
+        guard let slot = self.slots[id] else { return nil }
+        return self.table.touch(slot, at: now)
+    }
+
+    /// Forgets a flow.
+    @discardableResult
+    package mutating func remove(_ id: FlowID) -> Source? {
+        guard let slot = self.slots.removeValue(forKey: id) else { return nil }
+        return self.table.remove(slot)?.key
+    }
+
+    /// Forgets one flow whose last datagram, either way, was before `deadline`; nil when there is none.
+    package mutating func removeIdle(before deadline: NIODeadline) -> (source: Source, id: FlowID)? {
+        guard let (source, id) = self.table.removeIdle(before: deadline) else { return nil }
+        self.slots[id] = nil
+        return (source, id)
+    }
+
+    /// Forgets all flows.
+    package mutating func removeAll() -> Int {
+        self.slots.removeAll()
+        return self.table.removeAll().count
+    }
+
+    private mutating func unusedID() -> FlowID {
+        // The table holds fewer flows than there are ids, so that the search ends.
+        repeat { self.lastID &+= 1 } while self.lastID == 0 || self.slots[FlowID(rawValue: self.lastID)] != nil
+        return FlowID(rawValue: self.lastID)
+    }
+}
+

@@ -1,0 +1,63 @@
+package import NIOCore
+
+/// One forwarding rule: datagrams that arrive at a local address go to a fixed target, and answers come back.
+///
+/// ```
+/// [proto://]<listen_addr>?to=<target_addr>
+/// udp://0.0.0.0:15353?to=192.0.2.53:53
+/// [::1]:5353?to=[2001:db8::53]:53
+/// ```
+/// `proto` is `udp` when left out; `tcp` is reserved. Both addresses are `IP:PORT`, IPv6 in brackets, families may differ.
+package struct RelayRule: Hashable, Sendable {
+    /// Where to listen. Port 0 asks the system for a free one.
+    package let listenAddress: SocketAddress
+    /// Where the agent sends to. Never port 0.
+    package let target: SocketAddress
+
+    /// Reads a rule as it stands on the command line.
+    package init(parsing text: String) throws(RelayRuleError) {
+        var parser = RelayRuleParser(text)
+        (self.listenAddress, self.target) = try parser.parse()
+    }
+
+    /// Reads several rules, of which no two may listen on the same address. Rules on port 0 never collide.
+    package static func parse(_ texts: [String]) throws(RelayRuleError) -> [RelayRule] {
+        var rules: [RelayRule] = []
+        for text in texts {
+            let rule = try RelayRule(parsing: text)
+            if rule.listenAddress.port != 0, rules.contains(where: { $0.listenAddress == rule.listenAddress }) {
+                let listen = text.endOfScheme..<(text.firstIndex(of: "?") ?? text.endIndex)
+                throw RelayRuleError(
+                    rule: text, fault: listen, kind: .duplicateListenAddress,
+                    message: "another rule listens there already; give each rule an address or port of its own")
+            }
+            rules.append(rule)
+        }
+        return rules
+    }
+}
+
+extension RelayRule: CustomStringConvertible {
+    /// The rule in its full form.
+    package var description: String { "udp://\(self.listenAddress.numeric)?to=\(self.target.numeric)" }
+}
+
+extension SocketAddress {
+    /// `192.0.2.1:53` or `[2001:db8::1]:53`.
+    package var numeric: String {
+        let address = self.ipAddress ?? "?"
+        return address.contains(":") ? "[\(address)]:\(self.port ?? 0)" : "\(address):\(self.port ?? 0)"
+    }
+}
+
+extension String {
+    /// Where the listen address of a rule begins.
+    fileprivate var endOfScheme: Index {
+        var index = self.startIndex
+        while index != self.endIndex {
+            if self[index...].hasPrefix("://") { return self.index(index, offsetBy: 3) }
+            index = self.index(after: index)
+        }
+        return self.startIndex
+    }
+}
