@@ -76,6 +76,8 @@ struct Agent {
                         program: AgentCommand.name,
                         ["agent": welcome.agentName, "instance": welcome.instanceID?.rawValue ?? ""]
                     ).announce()
+                    // From here on the agent is likely to be idle for long.
+                    CodePages.release()
                 })
         }.get()
         try await ProgramLifecycle.run(
