@@ -43,6 +43,8 @@ final class Server: Sendable {
     private let eventLoop: any EventLoop
     private let parts: NIOLoopBound<Parts>
     private let listening: any Channel
+    /// The port that TCP and UDP listen on.
+    let port: Int
     /// What to announce: the addresses with their real ports.
     let readyLine: ReadyLine
 
@@ -53,6 +55,7 @@ final class Server: Sendable {
         self.eventLoop = eventLoop
         self.parts = parts
         self.listening = listening
+        self.port = address.port ?? 0
         self.readyLine =
             configuration.certificate == nil
             ? ReadyLine(program: "rtun-server", ["http": address.text, "quic": address.text])
