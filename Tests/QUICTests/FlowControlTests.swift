@@ -98,8 +98,8 @@ import Testing
     }
 
     @Test func `a window grows for a reader that keeps up`() throws {
-        let network = try VirtualNetwork.connected()
-        network.delay = .milliseconds(50)
+        let network = try VirtualNetwork(delay: .milliseconds(50))
+        try network.run { network.clientEvents.isConnected && network.serverEvents.isConnected }
         let stream = try network.client.openStream()
         let pump = Pump(total: 40 << 20)
         stream.delegate = pump

@@ -52,7 +52,8 @@ import Testing
     @Test func `a server refuses a client with another certificate than the pinned one`() throws {
         let network = try VirtualNetwork(server: .pinned(TestIdentity.server, peer: TestIdentity.stranger))
         try network.run { network.clientEvents.closeReason != nil && network.serverEvents.closeReason != nil }
-        guard case .untrusted = network.serverEvents.closeReason, case .peerAlert = network.clientEvents.closeReason else {
+        guard case .untrusted = network.serverEvents.closeReason, case .peerAlert = network.clientEvents.closeReason
+        else {
             Issue.record("\(String(describing: network.serverEvents.closeReason))")
             return
         }

@@ -56,7 +56,9 @@ import Testing
         #expect(self.scan([0x02, 0, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x05, 0, 0]) == [])
         var random = SeededGenerator(seed: 1)
         for _ in 0..<2000 {
-            _ = self.scan((0..<Int.random(in: 0...100, using: &random)).map { _ in UInt8.random(in: .min ... .max, using: &random) })
+            _ = self.scan(
+                (0..<Int.random(in: 0...100, using: &random)).map { _ in UInt8.random(in: .min ... .max, using: &random)
+                })
         }
     }
 }

@@ -3,15 +3,18 @@ package import TLS
 
 /// What both ends of a QUIC connection are set up with.
 ///
-/// Values that the peer has to know (idle timeout, stream limit, datagrams) travel as transport parameters (RFC 9000 §18.2).
+/// Values that the peer has to know (idle timeout, stream limit, datagrams) travel as transport parameters (RFC 9000
+/// §18.2).
 package struct QUICConfiguration: Sendable {
-    /// The one ALPN protocol spoken (RFC 7301); a peer that does not offer it is refused with `no_application_protocol`. 1...255 bytes.
+    /// The one ALPN protocol spoken (RFC 7301); a peer that does not offer it is refused with
+    /// `no_application_protocol`. 1...255 bytes.
     package var applicationProtocol: String
     /// Certificate and key that this end shows; a server must have one, a client shows none when `nil`.
     package var identity: Identity?
     /// How the peer's certificate is judged. A server asks clients for a certificate only when this is `.fingerprint`.
     package var verification: PeerVerification
-    /// A connection that has heard nothing for this long is gone (RFC 9000 §10.1); the smaller of both ends' values counts.
+    /// A connection that has heard nothing for this long is gone (RFC 9000 §10.1); the smaller of both ends' values
+    /// counts.
     package var maxIdleTimeout: TimeAmount = .seconds(30)
     /// After this long without traffic a PING keeps the connection and the mappings on its path alive; `nil`: never.
     package var keepAliveInterval: TimeAmount?
@@ -19,12 +22,13 @@ package struct QUICConfiguration: Sendable {
     package var handshakeTimeout: TimeAmount = .seconds(10)
     /// How many bidirectional streams the peer may have open at once.
     package var maxConcurrentStreams: Int = 128
-    /// Largest UDP payload ever sent, in bytes: 1200...1452 (IPv6 over an MTU of 1500). Path MTU discovery works up to it.
+    /// Largest UDP payload ever sent, in bytes: 1200...1452 (IPv6 over an MTU of 1500). Path MTU discovery works up
+    /// to it.
     package var maxUDPPayload: Int = 1452
     /// Whether DATAGRAM frames (RFC 9221) are accepted.
     package var datagrams: Bool = false
-    /// Key that a server derives stateless reset tokens from (RFC 9000 §10.3.2): with the same key a restarted server can tell
-    /// old peers at once that their connections are gone. `nil`: a random one per context.
+    /// Key that a server derives stateless reset tokens from (RFC 9000 §10.3.2): with the same key a restarted server
+    /// can tell old peers at once that their connections are gone. `nil`: a random one per context.
     package var statelessResetKey: [UInt8]?
     /// Receive window of a new stream, in bytes; it grows up to `maxStreamWindow` for a consumer that keeps up.
     package var initialStreamWindow: Int = 256 << 10

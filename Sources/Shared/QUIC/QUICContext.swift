@@ -19,7 +19,8 @@ package final class QUICContext: Sendable {
     /// Secret of Retry tokens (RFC 9000 §8.1.2).
     let retryTokenKey: [UInt8]
 
-    /// Throws `.configuration` for a value out of range, `.credentials` when certificate, key or trust store are of no use.
+    /// Throws `.configuration` for a value out of range, `.credentials` when certificate, key or trust store are of
+    /// no use.
     package convenience init(role: Role, configuration: QUICConfiguration) throws(QUICError) {
         try self.init(
             role: role, configuration: configuration,

@@ -5,7 +5,8 @@ import Testing
 
 @testable import QUIC
 
-/// A client and a server on one embedded loop, with a network between them that has a clock of its own and all the faults one asks for.
+/// A client and a server on one embedded loop, with a network between them that has a clock of its own and all the
+/// faults one asks for.
 final class VirtualNetwork {
     struct Faults {
         /// Chances between 0 and 1, for each datagram.
@@ -21,7 +22,8 @@ final class VirtualNetwork {
     private(set) var server: QUICSession
     let clientEvents = SessionRecorder()
     let serverEvents = SessionRecorder()
-    var delay = TimeAmount.milliseconds(5)
+    /// One way.
+    var delay: TimeAmount
     var faults = Faults()
     /// Largest datagram seen.
     private(set) var largestDatagram = 0
@@ -37,8 +39,10 @@ final class VirtualNetwork {
     }
 
     init(
-        client: QUICConfiguration = .pinnedClient, server: QUICConfiguration = .pinnedServer
+        client: QUICConfiguration = .pinnedClient, server: QUICConfiguration = .pinnedServer,
+        delay: TimeAmount = .milliseconds(5)
     ) throws {
+        self.delay = delay
         // Like on a machine that has been up for a while.
         self.loop.advanceTime(by: .seconds(1))
         let wires = self.wires

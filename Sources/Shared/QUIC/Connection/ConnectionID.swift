@@ -12,7 +12,9 @@ struct ConnectionID: Hashable {
     /// Takes the first 20 bytes at most.
     init(_ bytes: UnsafeRawBufferPointer) {
         self.length = min(bytes.count, Self.maxLength)
-        withUnsafeMutableBytes(of: &self.words) { $0.copyMemory(from: UnsafeRawBufferPointer(rebasing: bytes.prefix(Self.maxLength))) }
+        withUnsafeMutableBytes(of: &self.words) {
+            $0.copyMemory(from: UnsafeRawBufferPointer(rebasing: bytes.prefix(Self.maxLength)))
+        }
     }
 
     init(_ cid: ngtcp2_cid) {
@@ -30,7 +32,9 @@ struct ConnectionID: Hashable {
         var cid = ngtcp2_cid()
         cid.datalen = self.length
         withUnsafeMutableBytes(of: &cid.data) { target in
-            withUnsafeBytes(of: self.words) { target.copyMemory(from: UnsafeRawBufferPointer(rebasing: $0.prefix(Self.maxLength))) }
+            withUnsafeBytes(of: self.words) {
+                target.copyMemory(from: UnsafeRawBufferPointer(rebasing: $0.prefix(Self.maxLength)))
+            }
         }
         return cid
     }

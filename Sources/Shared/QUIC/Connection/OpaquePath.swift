@@ -8,8 +8,9 @@ import Musl
 
 /// The one network path that every connection believes to be on.
 ///
-/// Which addresses datagrams travel between is decided below QUIC: by ICE for tunnels, by a connected or demultiplexing socket for
-/// signalling. QUIC's own migration is switched off, so all it needs is a path that never changes.
+/// Which addresses datagrams travel between is decided below QUIC: by ICE for tunnels, by a connected or
+/// demultiplexing socket for signalling. QUIC's own migration is switched off, so all it needs is a path that never
+/// changes.
 enum OpaquePath {
     /// Lives as long as the process and is never written to, so it may be read from every thread.
     nonisolated(unsafe) static let path: UnsafePointer<ngtcp2_path> = {

@@ -8,7 +8,8 @@ import Musl
 
 /// What the packets of one `receive` call showed once they were decrypted.
 ///
-/// ngtcp2's decrypt callback carries no user data, so the connection that is reading says who listens in a thread-specific slot.
+/// ngtcp2's decrypt callback carries no user data, so the connection that is reading says who listens in a
+/// thread-specific slot.
 struct PacketObservation {
     /// How many packets passed authentication.
     var authenticated = 0
@@ -36,7 +37,9 @@ enum PacketObserver {
 
     /// Called for each decrypted packet. `header` is its first byte.
     static func packetDecrypted(header: UInt8, payload: UnsafeRawBufferPointer) {
-        guard let pointer = pthread_getspecific(self.slot)?.assumingMemoryBound(to: PacketObservation.self) else { return }
+        guard let pointer = pthread_getspecific(self.slot)?.assumingMemoryBound(to: PacketObservation.self) else {
+            return
+        }
         pointer.pointee.authenticated += 1
         // STOP_SENDING occurs in 1-RTT packets only; these have a short header (RFC 9000 §17.3).
         guard header & 0x80 == 0 else { return }

@@ -3,7 +3,8 @@ import NIOCore
 
 /// What ngtcp2's user data points to: the way from a C callback to its connection.
 ///
-/// An object of its own because ngtcp2 takes the pointer when the connection's `init` is not finished. Owned by the connection.
+/// An object of its own because ngtcp2 takes the pointer when the connection's `init` is not finished. Owned by the
+/// connection.
 final class QUICCallbackTarget {
     /// Nil only while ngtcp2's connection is being made; never dangling, as the connection owns this object.
     unowned(unsafe) var connection: QUICConnection?
@@ -26,13 +27,15 @@ final class QUICCallbackTarget {
             // Not for secrets: ngtcp2 uses it to vary what it may choose freely.
             _ = gnutls_rnd(GNUTLS_RND_NONCE, bytes, count)
         }
-        callbacks.decrypt = { target, aead, key, ciphertext, ciphertextLength, nonce, nonceLength, header, headerLength in
+        callbacks.decrypt = {
+            target, aead, key, ciphertext, ciphertextLength, nonce, nonceLength, header, headerLength in
             let code = ngtcp2_crypto_decrypt_cb(
                 target, aead, key, ciphertext, ciphertextLength, nonce, nonceLength, header, headerLength)
             // All cipher suites of QUIC v1 append a tag of 16 bytes (RFC 9001 §5.3).
             if code == 0, let target, let header, headerLength > 0, ciphertextLength >= 16 {
                 PacketObserver.packetDecrypted(
-                    header: header.pointee, payload: UnsafeRawBufferPointer(start: target, count: ciphertextLength - 16))
+                    header: header.pointee, payload: UnsafeRawBufferPointer(start: target, count: ciphertextLength - 16)
+                )
             }
             return code
         }
@@ -102,7 +105,8 @@ final class QUICCallbackTarget {
         return 0
     }
 
-    /// As above for a stream's event. Streams reset before they were opened have no object; nobody waits for their news.
+    /// As above for a stream's event. Streams reset before they were opened have no object; nobody waits for their
+    /// news.
     private static func record(
         _ target: UnsafeMutableRawPointer?, _ stream: UnsafeMutableRawPointer?,
         _ body: (QUICConnection, QUICStream) -> Void

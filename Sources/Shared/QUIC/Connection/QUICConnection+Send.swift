@@ -10,7 +10,8 @@ extension QUICConnection {
     /// Room for a few packets; enough until there is bulk data to send.
     private static let smallBuffer = 4096
 
-    /// The next datagrams to send; nil when there is nothing to send now, or congestion control and pacing do not allow it yet.
+    /// The next datagrams to send; nil when there is nothing to send now, or congestion control and pacing do not
+    /// allow it yet.
     func nextTransmit(at now: NIODeadline) -> QUICTransmit? {
         if let held = self.heldTransmit {
             self.heldTransmit = nil
@@ -33,14 +34,14 @@ extension QUICConnection {
     /// Nothing more goes out now. Always returns nil.
     private func endFlush(at now: NIODeadline) -> QUICTransmit? {
         self.isDrained = false
-        // The buffer is kept for the next flush if that is likely to be large, too; its memory is used again unless somebody else
-        // holds it by then.
+        // The buffer is kept for the next flush if that is likely to be large, too; its memory is used again unless
+        // somebody else holds it by then.
         self.sendsInBulk = self.flushedBytes > Self.smallBuffer
         if !self.sendsInBulk { self.sendBuffer = ByteBuffer() }
         let hasSent = self.flushedBytes > 0
         self.flushedBytes = 0
-        // Pacing sets a timer at each send. ngtcp2 lets packets go 1 ms early, so a timer within that time is of no use; handling it now
-        // saves a wake-up.
+        // Pacing sets a timer at each send. ngtcp2 lets packets go 1 ms early, so a timer within that time is of no
+        // use; handling it now saves a wake-up.
         if hasSent, case .active = self.state,
             ngtcp2_conn_get_expiry(self.handle) <= (now + .milliseconds(1)).uptimeNanoseconds
         {
@@ -100,7 +101,8 @@ extension QUICConnection {
 
     private func transmit(_ batch: Batch, in buffer: ByteBuffer) -> QUICTransmit {
         var buffer = buffer
-        guard let oddStart = batch.oddStart, let odd = buffer.getSlice(at: oddStart, length: batch.bytes - oddStart) else {
+        guard let oddStart = batch.oddStart, let odd = buffer.getSlice(at: oddStart, length: batch.bytes - oddStart)
+        else {
             return QUICTransmit(payload: buffer, segmentSize: batch.segments > 1 ? batch.segmentSize : nil)
         }
         self.heldTransmit = QUICTransmit(payload: odd, segmentSize: nil)
@@ -117,7 +119,8 @@ extension QUICConnection {
         if times.0 == latest || times.1 == latest || times.2 == latest { self.unansweredSince = now }
     }
 
-    /// Writes one packet with frames of as many streams as fit. Returns its size, 0 when none can be sent now, or an error.
+    /// Writes one packet with frames of as many streams as fit. Returns its size, 0 when none can be sent now, or an
+    /// error.
     private func writePacket(_ target: UnsafeMutablePointer<UInt8>, capacity: Int, at now: NIODeadline) -> Int {
         if let result = self.writeDatagrams(target, capacity: capacity, at: now) { return result }
         // Streams with data have to wait while the connection's credit is used up; ngtcp2 does not say so.
@@ -158,7 +161,8 @@ extension QUICConnection {
             var accepted: Int32 = 0
             let result = datagram.withUnsafeReadableBytes { bytes in
                 var vector = ngtcp2_vec(
-                    base: UnsafeMutablePointer(mutating: bytes.bindMemory(to: UInt8.self).baseAddress), len: bytes.count)
+                    base: UnsafeMutablePointer(mutating: bytes.bindMemory(to: UInt8.self).baseAddress), len: bytes.count
+                )
                 return CNgtcp2_conn_writev_datagram(
                     self.handle, target, capacity, &accepted, UInt32(NGTCP2_WRITE_DATAGRAM_FLAG_MORE), 0, &vector, 1,
                     now.uptimeNanoseconds)

@@ -59,7 +59,8 @@ extension QUICConnection {
 
     /// Queues a DATAGRAM frame; false when the peer takes none or none as large, or too many wait.
     func sendDatagram(_ payload: ByteBuffer) -> Bool {
-        guard payload.readableBytes <= self.maxDatagramPayload, self.datagramQueue.count < Self.maxQueuedDatagrams else {
+        guard payload.readableBytes <= self.maxDatagramPayload, self.datagramQueue.count < Self.maxQueuedDatagrams
+        else {
             return false
         }
         self.datagramQueue.append(payload)
@@ -72,7 +73,8 @@ extension QUICConnection {
         guard case .active = self.state, self.isHandshakeComplete,
             let parameters = ngtcp2_conn_get_remote_transport_params(self.handle)
         else { return 0 }
-        // Frame type and length (1 + 2), short header with an id of at most 20 and a packet number of 4 bytes, AEAD tag (16).
+        // Frame type and length (1 + 2), short header with an id of at most 20 and a packet number of 4 bytes, AEAD
+        // tag (16).
         let path = ngtcp2_conn_get_path_max_tx_udp_payload_size(self.handle) - (1 + 2) - (1 + 20 + 4) - 16
         let peer = Int(clamping: parameters.pointee.max_datagram_frame_size) - (1 + 2)
         return max(min(path, peer), 0)

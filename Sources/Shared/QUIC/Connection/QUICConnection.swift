@@ -3,14 +3,16 @@ import DequeModule
 import NIOCore
 import TLS
 
-/// One QUIC connection without I/O and without a clock: datagrams and the time go in; events, datagrams and a deadline come out.
+/// One QUIC connection without I/O and without a clock: datagrams and the time go in; events, datagrams and a
+/// deadline come out.
 ///
-/// After each `receive`, `handleTimeout` or change made through it or its streams, drain `nextEvent()` and `nextTransmit(at:)` and
-/// read `nextDeadline`. Not thread-safe.
+/// After each `receive`, `handleTimeout` or change made through it or its streams, drain `nextEvent()` and
+/// `nextTransmit(at:)` and read `nextDeadline`. Not thread-safe.
 ///
-/// ngtcp2 holds an unretained pointer to `callbackTarget` as its user data, and to each open `QUICStream` as the stream's. The former
-/// is valid because `deinit` frees the ngtcp2 object first; the latter because `streams` retains a stream until ngtcp2 has closed it,
-/// or the connection is over and ngtcp2 not called any more. The callbacks only record what happened and never call a delegate.
+/// ngtcp2 holds an unretained pointer to `callbackTarget` as its user data, and to each open `QUICStream` as the
+/// stream's. The former is valid because `deinit` frees the ngtcp2 object first; the latter because `streams` retains
+/// a stream until ngtcp2 has closed it, or the connection is over and ngtcp2 not called any more. The callbacks only
+/// record what happened and never call a delegate.
 final class QUICConnection {
     enum State {
         case active
@@ -92,7 +94,8 @@ final class QUICConnection {
         let connection = try QUICConnection(context: context, at: now) { handle, target in
             initial.token.withUnsafeReadableBytes { token in
                 setup.settings.token = ngtcp2_vec(
-                    base: UnsafeMutablePointer(mutating: token.bindMemory(to: UInt8.self).baseAddress), len: token.count)
+                    base: UnsafeMutablePointer(mutating: token.bindMemory(to: UInt8.self).baseAddress), len: token.count
+                )
                 return CNgtcp2_conn_server_new(
                     &handle, &destination, &source, OpaquePath.path, initial.version, &setup.callbacks,
                     &setup.settings, &setup.parameters, target)
@@ -117,7 +120,8 @@ final class QUICConnection {
             throw .library(operation: "ngtcp2_conn_new", message: ngtcp2Message(code))
         }
         self.handle = handle
-        // Packets are told from STUN and DTLS by the fixed bit of their first byte (RFC 9443 §2), so the peer must not vary it.
+        // Packets are told from STUN and DTLS by the fixed bit of their first byte (RFC 9443 §2), so the peer must
+        // not vary it.
         CNgtcp2_conn_disable_quic_bit_greasing(handle)
         self.vectors = .allocate(capacity: Self.vectorCapacity)
         self.callbackTarget.connection = self

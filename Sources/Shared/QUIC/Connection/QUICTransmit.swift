@@ -4,7 +4,8 @@ package import NIOCore
 package struct QUICTransmit: Sendable {
     /// The bytes of one datagram, or of several behind each other (at most 65 507 bytes together).
     package var payload: ByteBuffer
-    /// `nil`: one datagram. Otherwise every datagram has this many bytes, only the last may be shorter: what UDP GSO takes.
+    /// `nil`: one datagram. Otherwise every datagram has this many bytes, only the last may be shorter: what UDP GSO
+    /// takes.
     package var segmentSize: Int?
 
     package init(payload: ByteBuffer, segmentSize: Int?) {

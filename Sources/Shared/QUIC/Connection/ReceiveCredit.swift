@@ -1,8 +1,8 @@
 /// Connection-level flow control of the receiving side (RFC 9000 §4.1).
 ///
-/// Credit for received bytes goes back to the peer at once while the application has little unconsumed, so that a stream nobody reads
-/// does not take credit from its neighbours; above the threshold it goes back only as bytes are consumed. What the peer may have
-/// sent and the application not yet consumed is never more than `limit`.
+/// Credit for received bytes goes back to the peer at once while the application has little unconsumed, so that a
+/// stream nobody reads does not take credit from its neighbours; above the threshold it goes back only as bytes are
+/// consumed. What the peer may have sent and the application not yet consumed is never more than `limit`.
 struct ReceiveCredit {
     /// The credit that the peer is given at the start and that returned credit tops up to.
     let window: Int

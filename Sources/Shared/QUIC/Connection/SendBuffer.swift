@@ -4,8 +4,9 @@ import NIOCore
 
 /// The bytes of one stream's sending direction, from the moment they are written until the peer has acknowledged them.
 ///
-/// ngtcp2 does not copy: it keeps pointers into these chunks for retransmission, until `acked_stream_data_offset` says that they
-/// are no longer needed or the stream is closed. So a chunk never moves, and is freed only in `acknowledge` and `deinit`.
+/// ngtcp2 does not copy: it keeps pointers into these chunks for retransmission, until `acked_stream_data_offset`
+/// says that they are no longer needed or the stream is closed. So a chunk never moves, and is freed only in
+/// `acknowledge` and `deinit`.
 ///
 ///     acknowledged          sent                      end
 ///         |--- in flight ----|------- unsent ----------|
@@ -92,7 +93,8 @@ struct SendBuffer: ~Copyable {
         self.acknowledgedOffset = max(self.acknowledgedOffset, offset)
         while let first = self.chunks.first {
             let end = self.baseOffset + UInt64(first.count)
-            // The last chunk goes when all of it is acknowledged, even if it has room left: an idle stream holds no memory.
+            // The last chunk goes when all of it is acknowledged, even if it has room left: an idle stream holds no
+            // memory.
             guard end <= self.acknowledgedOffset, end <= self.sentOffset else { return }
             first.base.deallocate()
             self.chunks.removeFirst()

@@ -1,8 +1,9 @@
 /// Finds STOP_SENDING frames in the payload of a decrypted 1-RTT packet (RFC 9000 §12.4, §19).
 ///
-/// ngtcp2 0.12 answers STOP_SENDING with RESET_STREAM by itself, but tells the application neither that it came nor its code: a
-/// stream with nothing to send would not learn that its reader has gone. So the frames are looked at here, between decryption and
-/// ngtcp2. Nothing is validated; ngtcp2 closes the connection when a payload is malformed.
+/// ngtcp2 0.12 answers STOP_SENDING with RESET_STREAM by itself, but tells the application neither that it came nor
+/// its code: a stream with nothing to send would not learn that its reader has gone. So the frames are looked at
+/// here, between decryption and ngtcp2. Nothing is validated; ngtcp2 closes the connection when a payload is
+/// malformed.
 struct StopSendingScanner {
     private let payload: UnsafeRawBufferPointer
     private var position = 0
@@ -31,8 +32,10 @@ struct StopSendingScanner {
         switch type {
         case 0x00, 0x01, 0x1e:  // PADDING, PING, HANDSHAKE_DONE
             return true
-        case 0x02, 0x03:  // ACK: largest, delay, range count, first range, ranges; the latter type with three ECN counts
-            guard self.skipIntegers(2), let ranges = self.integer(), ranges <= UInt64(self.payload.count) else { return false }
+        case 0x02, 0x03:  // ACK: largest, delay, range count, first range, ranges; 0x03: ECN counts
+            guard self.skipIntegers(2), let ranges = self.integer(), ranges <= UInt64(self.payload.count) else {
+                return false
+            }
             return self.skipIntegers(1 + 2 * Int(ranges) + (type == 0x03 ? 3 : 0))
         case 0x04:  // RESET_STREAM
             return self.skipIntegers(3)

@@ -1,9 +1,11 @@
 package import NIOCore
 package import NIOPosix
 
-/// Socket options that make a UDP socket carry much QUIC traffic: large kernel buffers, and GRO where the kernel has it.
+/// Socket options that make a UDP socket carry much QUIC traffic: large kernel buffers, and GRO where the kernel has
+/// it.
 package struct DatagramSocketOptions: Sendable {
-    /// Bytes asked for each kernel buffer; the kernel gives at most `net.core.rmem_max` and `wmem_max`, without an error.
+    /// Bytes asked for each kernel buffer; the kernel gives at most `net.core.rmem_max` and `wmem_max`, without an
+    /// error.
     package var kernelBufferBytes: Int
     /// Whether datagrams may arrive several at once, as the metadata's `segmentSize` says.
     package var receivesSegments: Bool

@@ -3,8 +3,9 @@ import NIOPosix
 
 /// Connects to a QUIC server over a UDP socket of its own.
 package enum QUICClient {
-    /// Succeeds when the handshake is complete, with a session that belongs to `eventLoop` (an event loop of NIOPosix); set its
-    /// delegate in the callback. Fails with a `QUICError`, a `QUICCloseReason` or the socket's error. The socket is closed with the session.
+    /// Succeeds when the handshake is complete, with a session that belongs to `eventLoop` (an event loop of
+    /// NIOPosix); set its delegate in the callback. Fails with a `QUICError`, a `QUICCloseReason` or the socket's
+    /// error. The socket is closed with the session.
     package static func connect(
         to address: SocketAddress, configuration: QUICConfiguration, eventLoop: any EventLoop
     ) -> EventLoopFuture<NIOLoopBound<QUICClientConnection>> {

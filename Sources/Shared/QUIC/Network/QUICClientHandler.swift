@@ -61,8 +61,8 @@ final class QUICClientHandler: ChannelInboundHandler {
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        // Before the handshake an ICMP error says that nobody is there. Later it may be one router's mood, or forged; QUIC's own timers
-        // decide then.
+        // Before the handshake an ICMP error says that nobody is there. Later it may be one router's mood, or forged;
+        // QUIC's own timers decide then.
         guard self.connected != nil else { return }
         self.fail(error)
         self.session?.close(code: 0, reason: "")

@@ -3,10 +3,10 @@ package import TLS
 
 /// A QUIC server on a datagram channel: accepts connections and gives each datagram to the one it belongs to.
 ///
-/// Datagrams whose first byte is not QUIC's (RFC 9443 §3: 64...127 and 192...255) are fired on, so that STUN can live behind it.
-/// A connection stays with the address that it was opened from: datagrams of it from elsewhere are dropped, as there is no path
-/// validation below `OpaquePath`; a client whose address changes connects anew.
-package final class QUICServerHandler: ChannelInboundHandler {
+/// Datagrams whose first byte is not QUIC's (RFC 9443 §3: 64...127 and 192...255) are fired on, so that STUN can live
+/// behind it. A connection stays with the address that it was opened from: datagrams of it from elsewhere are
+/// dropped, as there is no path validation below `OpaquePath`; a client whose address changes connects anew.
+package final class QUICServerHandler: ChannelInboundHandler, RemovableChannelHandler {
     package typealias InboundIn = AddressedEnvelope<ByteBuffer>
     package typealias InboundOut = AddressedEnvelope<ByteBuffer>
     package typealias OutboundOut = AddressedEnvelope<ByteBuffer>
@@ -102,7 +102,9 @@ package final class QUICServerHandler: ChannelInboundHandler {
     package func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         let envelope = self.unwrapInboundIn(data)
         let bytes = envelope.data
-        guard let first = bytes.getInteger(at: bytes.readerIndex, as: UInt8.self), DatagramHeader.isQUIC(firstByte: first) else {
+        guard let first = bytes.getInteger(at: bytes.readerIndex, as: UInt8.self),
+            DatagramHeader.isQUIC(firstByte: first)
+        else {
             return context.fireChannelRead(data)
         }
         self.isReading = true

@@ -13,8 +13,9 @@ struct StatelessAnswers {
     /// What the reset is filled up to with unpredictable bytes, so that it looks like any short packet.
     private static let usualReset = 43
 
-    /// Tells the peer of a connection that we know nothing about that it is gone. Shorter than what it answers, so that two such servers
-    /// cannot keep each other busy (RFC 9000 §10.3.3); nil when the datagram is too short for that.
+    /// Tells the peer of a connection that we know nothing about that it is gone. Shorter than what it answers, so
+    /// that two such servers cannot keep each other busy (RFC 9000 §10.3.3); nil when the datagram is too short for
+    /// that.
     func statelessReset(for id: ConnectionID, datagramLength: Int) -> ByteBuffer? {
         let length = min(datagramLength - 1, Self.usualReset)
         guard length >= Self.smallestReset else { return nil }
@@ -56,8 +57,9 @@ struct StatelessAnswers {
         }
     }
 
-    /// Whether the client may go on: `initial` without a token as it is, one with a valid Retry token with the id that the client
-    /// had chosen first filled in; nil for a token that is not ours, expired, or made for another address.
+    /// Whether the client may go on: `initial` without a token as it is, one with a valid Retry token with the id
+    /// that the client had chosen first filled in; nil for a token that is not ours, expired, or made for another
+    /// address.
     func validated(_ initial: InitialPacket, from address: SocketAddress, at now: NIODeadline) -> InitialPacket? {
         guard initial.token.readableBytes > 0 else { return initial }
         let key = self.context.retryTokenKey
@@ -78,7 +80,8 @@ struct StatelessAnswers {
 
     private func packet(_ write: (UnsafeMutablePointer<UInt8>?, Int) -> Int) -> ByteBuffer? {
         var packet = ByteBuffer()
-        let written = packet.writeWithUnsafeMutableBytes(minimumWritableBytes: Int(NGTCP2_MAX_UDP_PAYLOAD_SIZE)) { target in
+        let written = packet.writeWithUnsafeMutableBytes(minimumWritableBytes: Int(NGTCP2_MAX_UDP_PAYLOAD_SIZE)) {
+            target in
             max(write(target.bindMemory(to: UInt8.self).baseAddress, target.count), 0)
         }
         return written > 0 ? packet : nil

@@ -1,6 +1,7 @@
 package import NIOCore
 
-/// Hears what happens to a session. All calls come on the session's event loop, never from inside a call to the session.
+/// Hears what happens to a session. All calls come on the session's event loop, never from inside a call to the
+/// session.
 package protocol QUICSessionDelegate: AnyObject {
     /// The peer is authenticated; streams can be opened.
     func sessionHandshakeCompleted(_ session: QUICSession)
@@ -18,7 +19,8 @@ extension QUICSessionDelegate {
 
 /// Hears what happens on a stream. All calls come on the session's event loop, never from inside a call to the stream.
 package protocol QUICStreamDelegate: AnyObject {
-    /// Bytes arrived in order: everything one batch of datagrams brought. Call `stream.consume` when they have been passed on.
+    /// Bytes arrived in order: everything one batch of datagrams brought. Call `stream.consume` when they have been
+    /// passed on.
     func stream(_ stream: QUICStream, received bytes: ByteBuffer)
     /// The peer finished its direction: no bytes will follow.
     func streamFinished(_ stream: QUICStream)
@@ -28,7 +30,8 @@ package protocol QUICStreamDelegate: AnyObject {
     func stream(_ stream: QUICStream, stoppedWith code: UInt64)
     /// `isWritable` has become true again.
     func streamBecameWritable(_ stream: QUICStream)
-    /// Both directions are over (`reason` is nil), or the connection is. The last call; the delegate is released after it.
+    /// Both directions are over (`reason` is nil), or the connection is. The last call; the delegate is released
+    /// after it.
     func streamClosed(_ stream: QUICStream, reason: QUICCloseReason?)
 }
 

@@ -3,8 +3,9 @@ package import TLS
 
 /// One QUIC connection on an event loop: the timer, the batching and the delegates around a `QUICConnection`.
 ///
-/// All methods must be called on `eventLoop`. Delegates are never called from inside a call to the session or its streams, and may call
-/// both as they like. While the connection lives its timer retains the session, so an abandoned one ends with its idle timeout.
+/// All methods must be called on `eventLoop`. Delegates are never called from inside a call to the session or its
+/// streams, and may call both as they like. While the connection lives its timer retains the session, so an abandoned
+/// one ends with its idle timeout.
 package final class QUICSession {
     package let eventLoop: any EventLoop
     /// Told what happens; not retained.
@@ -28,7 +29,8 @@ package final class QUICSession {
     private var isScheduled = false
     private var isReceiving = false
 
-    /// For the endpoint that demultiplexes: ids that datagrams for this session carry from now on, or no more; and its end.
+    /// For the endpoint that demultiplexes: ids that datagrams for this session carry from now on, or no more; and
+    /// its end.
     var connectionIDsChanged: ((_ issued: [ConnectionID], _ retired: [ConnectionID]) -> Void)?
     var terminated: (() -> Void)?
     /// For the owner of the socket: called before the delegate is.
@@ -111,7 +113,8 @@ package final class QUICSession {
     /// How many streams the peer lets us open right now.
     package var availableStreams: Int { self.connection?.availableStreams ?? 0 }
 
-    /// Sends `payload` in one DATAGRAM frame (RFC 9221), unreliably. False when it is larger than `maxDatagramPayload` or too many wait.
+    /// Sends `payload` in one DATAGRAM frame (RFC 9221), unreliably. False when it is larger than
+    /// `maxDatagramPayload` or too many wait.
     package func sendDatagram(_ payload: ByteBuffer) -> Bool { self.connection?.sendDatagram(payload) ?? false }
 
     /// Largest payload of a DATAGRAM frame now, in bytes; grows with path MTU discovery. 0: the peer accepts none.
@@ -120,7 +123,8 @@ package final class QUICSession {
     /// SHA-256 of the certificate that the peer showed and that was accepted; nil before, or when none was asked for.
     package var peerFingerprint: CertificateFingerprint? { self.connection?.tls.peerFingerprint }
 
-    /// Exporter of RFC 8446 §7.5 (interface of RFC 5705); nil before the handshake is complete. `length`: 1...8160 bytes.
+    /// Exporter of RFC 8446 §7.5 (interface of RFC 5705); nil before the handshake is complete. `length`: 1...8160
+    /// bytes.
     package func exportKeyingMaterial(label: String, context: [UInt8], length: Int) -> [UInt8]? {
         guard let connection = self.connection, connection.isHandshakeComplete else { return nil }
         return connection.tls.exportKeyingMaterial(label: label, context: context, length: length)
@@ -145,8 +149,8 @@ package final class QUICSession {
     /// Why the connection ended; nil while it lives.
     package var closeReason: QUICCloseReason? { self.finalReason ?? self.connection?.closeReason }
 
-    /// Closes the connection at once; the peer sees `code` (< 2^62) and the first 512 bytes of `reason`. The packet that says so is sent
-    /// during the call; streams and the delegate are told in the next turn of the loop.
+    /// Closes the connection at once; the peer sees `code` (< 2^62) and the first 512 bytes of `reason`. The packet
+    /// that says so is sent during the call; streams and the delegate are told in the next turn of the loop.
     package func close(code: UInt64, reason: String) {
         guard !self.isClosed else { return }
         guard let connection = self.connection else {
@@ -251,7 +255,9 @@ package final class QUICSession {
 
     /// Tells the demultiplexing endpoint which ids the connection has given out and taken back.
     func reportConnectionIDs() {
-        guard let connection = self.connection, !connection.issuedIDs.isEmpty || !connection.retiredIDs.isEmpty else { return }
+        guard let connection = self.connection, !connection.issuedIDs.isEmpty || !connection.retiredIDs.isEmpty else {
+            return
+        }
         self.connectionIDsChanged?(connection.issuedIDs, connection.retiredIDs)
         connection.issuedIDs.removeAll()
         connection.retiredIDs.removeAll()

@@ -35,7 +35,8 @@ package final class QUICStream {
 
     // The rest is the connection's state of the stream; it is its only user.
 
-    /// Strong, so that credit for late consumers finds its way; the cycle ends when the connection drops its closed streams.
+    /// Strong, so that credit for late consumers finds its way; the cycle ends when the connection drops its closed
+    /// streams.
     let connection: QUICConnection
     var news: News = []
     /// Bytes that arrived in this batch.
@@ -68,7 +69,8 @@ package final class QUICStream {
         if self.unconsumed > 0 { self.connection.returnCredit(self.unconsumed) }
     }
 
-    /// Queues `bytes` to be sent; they are copied. Ignored after `finish` or `reset`, when the peer stopped the stream, or when it is closed.
+    /// Queues `bytes` to be sent; they are copied. Ignored after `finish` or `reset`, when the peer stopped the
+    /// stream, or when it is closed.
     package func write(_ bytes: ByteBuffer) {
         guard self.sendState == .open, bytes.readableBytes > 0 else { return }
         self.sendBuffer.append(bytes)
@@ -83,14 +85,16 @@ package final class QUICStream {
         self.connection.enqueue(self)
     }
 
-    /// Abandons our direction: unsent bytes are dropped, the peer sees `code` (RESET_STREAM, RFC 9000 §19.4). `code` < 2^62.
+    /// Abandons our direction: unsent bytes are dropped, the peer sees `code` (RESET_STREAM, RFC 9000 §19.4). `code`
+    /// < 2^62.
     package func reset(code: UInt64) {
         guard self.sendState != .abandoned else { return }
         self.abandonSending()
         self.connection.shutdownWriting(of: self, code: code)
     }
 
-    /// Tells the peer that we read no more (STOP_SENDING, RFC 9000 §19.5); what still arrives is dropped and consumed. `code` < 2^62.
+    /// Tells the peer that we read no more (STOP_SENDING, RFC 9000 §19.5); what still arrives is dropped and
+    /// consumed. `code` < 2^62.
     package func stopSending(code: UInt64) {
         guard !self.ignoresReceived else { return }
         self.ignoresReceived = true
@@ -106,8 +110,8 @@ package final class QUICStream {
     /// Bytes written and not yet put into a packet.
     package var unsentBytes: Int { self.sendBuffer.unsentBytes }
 
-    /// Gives the peer credit for `bytes` that were received and have been passed on. Works after the stream is closed, too:
-    /// the connection's credit is held back until then.
+    /// Gives the peer credit for `bytes` that were received and have been passed on. Works after the stream is
+    /// closed, too: the connection's credit is held back until then.
     package func consume(_ bytes: Int) {
         let count = min(bytes, self.unconsumed)
         guard count > 0 else { return }

@@ -6,8 +6,8 @@ import TLS
 /// `@unchecked Sendable`: both C objects are only read after `init`, which GnuTLS allows from several threads at once
 /// (GnuTLS manual §6.1.3, "Thread safety").
 final class GnuTLSCredentials: @unchecked Sendable {
-    /// TLS 1.3 only, as RFC 9001 §4.2 demands; AES-128-GCM first because it is the fastest here; no middlebox compatibility
-    /// mode, which RFC 9001 §8.4 forbids.
+    /// TLS 1.3 only, as RFC 9001 §4.2 demands; AES-128-GCM first because it is the fastest here; no middlebox
+    /// compatibility mode, which RFC 9001 §8.4 forbids.
     private static let priorities =
         "NORMAL:-VERS-ALL:+VERS-TLS1.3:-CIPHER-ALL:+AES-128-GCM:+AES-256-GCM:+CHACHA20-POLY1305"
         + ":-GROUP-ALL:+GROUP-X25519:+GROUP-SECP256R1:+GROUP-SECP384R1:%DISABLE_TLS13_COMPAT_MODE"

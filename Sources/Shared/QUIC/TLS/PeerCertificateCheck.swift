@@ -11,7 +11,8 @@ import Musl
 struct PeerCertificateCheck {
     let verification: PeerVerification
 
-    /// Why the certificate is not acceptable; nil when it is. `presented` is the fingerprint of the peer's leaf, nil if it sent none.
+    /// Why the certificate is not acceptable; nil when it is. `presented` is the fingerprint of the peer's leaf, nil
+    /// if it sent none.
     func reject(session: gnutls_session_t, presented: CertificateFingerprint?) -> CertificateRejection? {
         guard let presented else {
             return CertificateRejection(kind: .missing, description: "the peer sent no certificate")

@@ -3,11 +3,13 @@ import TLS
 
 /// The TLS half of one connection: a GnuTLS session whose records are QUIC's CRYPTO frames (RFC 9001).
 ///
-/// GnuTLS and the crypto helper of ngtcp2 hold a pointer to this object inside `reference`. It stays valid because the session is
-/// freed in `deinit`, before `reference`, and because the owning `QUICConnection` frees its ngtcp2 object first.
+/// GnuTLS and the crypto helper of ngtcp2 hold a pointer to this object inside `reference`. It stays valid because
+/// the session is freed in `deinit`, before `reference`, and because the owning `QUICConnection` frees its ngtcp2
+/// object first.
 final class QUICTLSSession {
     let handle: gnutls_session_t
-    /// The ngtcp2 object that the crypto helper works on. Set by its owner right after it was made, before any TLS byte is exchanged.
+    /// The ngtcp2 object that the crypto helper works on. Set by its owner right after it was made, before any TLS
+    /// byte is exchanged.
     var connection: OpaquePointer?
     /// Why the peer's certificate was refused, if it was.
     private(set) var rejection: CertificateRejection?
@@ -81,8 +83,9 @@ final class QUICTLSSession {
         try self.configureVerification(isServer: isServer)
     }
 
-    /// ALPN is not optional in QUIC (RFC 9001 §8.1). GnuTLS enforces it only once the peer has sent the extension; the hook refuses a
-    /// peer that sent none. A client looks at the end: the hook for EncryptedExtensions would run before GnuTLS has parsed them.
+    /// ALPN is not optional in QUIC (RFC 9001 §8.1). GnuTLS enforces it only once the peer has sent the extension;
+    /// the hook refuses a peer that sent none. A client looks at the end: the hook for EncryptedExtensions would run
+    /// before GnuTLS has parsed them.
     private func configureApplicationProtocol(isServer: Bool) throws(QUICError) {
         var name = Array(self.context.configuration.applicationProtocol.utf8)
         let code = name.withUnsafeMutableBufferPointer { name in
