@@ -47,7 +47,8 @@ struct InterfaceAddressTests {
 
     @Test func `one wildcard socket serves a family, and named interfaces get a socket per address`() throws {
         let addresses = InterfaceAddress.usable(from: try Self.machine(), interfaces: [], loopbackOnly: false)
-        #expect(PeerTransport.sockets(for: addresses, boundToAddresses: false).compactMap(\.ipAddress) == ["::", "0.0.0.0"])
+        #expect(
+            PeerTransport.sockets(for: addresses, boundToAddresses: false).compactMap(\.ipAddress) == ["::", "0.0.0.0"])
         #expect(
             PeerTransport.sockets(for: addresses, boundToAddresses: true).compactMap(\.ipAddress)
                 == ["192.168.1.2", "2001:db8::2", "10.0.0.7"])

@@ -3,8 +3,8 @@ import NIOCore
 
 @testable import PeerChannel
 
-/// The control connection of tests: hands the messages of one side to the other through their wire form, in order, each in
-/// a later turn of the one event loop that both sides live on.
+/// The control connection of tests: hands the messages of one side to the other through their wire form, in order,
+/// each in a later turn of the one event loop that both sides live on.
 struct MemorySignaling: PeerSignaling {
     /// What a test does to the messages on the way, and where they go.
     final class Hub {

@@ -53,7 +53,9 @@ struct PeerChannelTests {
             client.e2eKey = clientKey
             agent.e2eKey = [UInt8](repeating: 5, count: 32)
             let pair = try await PeerPair.start(client: client, agent: agent)
-            guard case .offerFailed(let error as PeerChannelError) = try await PeerPair.wait(pair, { $0.clientClosed.futureResult }),
+            guard
+                case .offerFailed(let error as PeerChannelError) = try await PeerPair.wait(
+                    pair, { $0.clientClosed.futureResult }),
                 case .endToEndProof = error
             else {
                 Issue.record("the offer should have been refused for its proof")
@@ -165,6 +167,32 @@ struct PeerChannelTests {
         try await PeerPair.finish(pair)
     }
 
+    @Test func `the tunnel moves to another path when one dies`() async throws {
+        var configuration = try PeerPair.configuration()
+        configuration.ice.nominationDelay = .milliseconds(50)
+        configuration.ice.consentInterval = .milliseconds(50)
+        configuration.ice.consentTimeout = .milliseconds(500)
+        configuration.ice.keepaliveInterval = .milliseconds(100)
+        let pair = try await PeerPair.connect(client: configuration, agent: configuration) { pair in
+            pair.requested = { $0.refuse(.policy, reason: "") }
+        }
+        let before = try await PeerPair.on(pair) { pair in
+            let before = try #require(pair.client.path?.remote.protocol)
+            for socket in try #require(pair.agent?.core.transport?.sockets) where socket.localAddress.protocol == before
+            {
+                socket.channel.close(promise: nil)
+            }
+            return before
+        }
+        // What is asked on the dead path is answered on the next.
+        let answer = try await PeerPair.wait(pair) { $0.openAndFail(OpenTcp(host: "example.org", port: 80)) }
+        #expect(answer == .refused(.policy, reason: ""))
+        try await PeerPair.on(pair) { pair in
+            #expect(pair.client.path?.remote.protocol != before)
+        }
+        try await PeerPair.finish(pair)
+    }
+
     @Test func `silence with packets outstanding makes a tunnel suspect`() async throws {
         let pair = try await PeerPair.connect()
         try await PeerPair.on(pair) { pair in
@@ -216,6 +244,21 @@ struct PeerChannelTests {
             self.cores.count { $0.object != nil } + self.transports.count { $0.object != nil }
                 + self.tunnels.count { $0.object != nil }
         }
+    }
+
+    @Test func `a channel that is closed before it starts says so`() async throws {
+        let configuration = try PeerPair.configuration()
+        let pair = try await PeerPair.eventLoop.submit {
+            let pair = try PeerPair(client: configuration, agent: configuration)
+            pair.client.close(reason: "changed my mind")
+            pair.client.start()
+            return NIOLoopBound(pair, eventLoop: PeerPair.eventLoop)
+        }.get()
+        guard case .closedHere = try await PeerPair.wait(pair, { $0.clientClosed.futureResult }) else {
+            Issue.record("expected the words of close")
+            return
+        }
+        try await PeerPair.finish(pair)
     }
 
     @Test func `a released channel closes itself`() async throws {

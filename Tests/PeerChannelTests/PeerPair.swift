@@ -203,7 +203,8 @@ final class PeerPair {
         }
         try await self.wait(pair) { $0.clientClosed.futureResult }
         try await self.wait(pair) { pair in
-            pair.agent == nil ? self.eventLoop.makeSucceededFuture(.closedHere(reason: "")) : pair.agentClosed.futureResult
+            pair.agent == nil
+                ? self.eventLoop.makeSucceededFuture(.closedHere(reason: "")) : pair.agentClosed.futureResult
         }
         // Promises that nothing has completed must not leak.
         try await self.on(pair) { pair in
@@ -217,7 +218,9 @@ final class PeerPair {
 
 extension PeerPair: PeerClientChannelDelegate, PeerServerChannelDelegate {
     func peerChannelConnected(_ channel: PeerClientChannel) { self.connected.succeed() }
-    func peerChannel(_ channel: PeerClientChannel, closed reason: PeerChannelError) { self.clientClosed.succeed(reason) }
+    func peerChannel(_ channel: PeerClientChannel, closed reason: PeerChannelError) {
+        self.clientClosed.succeed(reason)
+    }
     func peerChannelConnected(_ channel: PeerServerChannel) { self.agentConnected.succeed() }
     func peerChannel(_ channel: PeerServerChannel, closed reason: PeerChannelError) { self.agentClosed.succeed(reason) }
     func peerChannel(_ channel: PeerServerChannel, requested request: TunnelRequest) {
@@ -225,7 +228,8 @@ extension PeerPair: PeerClientChannelDelegate, PeerServerChannelDelegate {
     }
 }
 
-/// Keeps what arrives before the splice is there, as the SOCKS handler does: NIO reads up to a FIN even without `autoRead`.
+/// Keeps what arrives before the splice is there, as the SOCKS handler does: NIO reads up to a FIN even without
+/// `autoRead`.
 private final class EarlyInput: ChannelInboundHandler, RemovableChannelHandler {
     typealias InboundIn = ByteBuffer
 

@@ -17,8 +17,11 @@ struct STUNGatheringTests {
         self.server6 = try SocketAddress(ipAddress: "2001:db8::5", port: 3478)
         self.mapped = try SocketAddress(ipAddress: "203.0.113.7", port: 4711)
         self.hosts = [
-            .host(address: try SocketAddress(ipAddress: "192.168.1.2", port: 5000), base: LocalBaseID(0), interfaceIndex: 0),
-            .host(address: try SocketAddress(ipAddress: "10.0.0.2", port: 5000), base: LocalBaseID(0), interfaceIndex: 1),
+            .host(
+                address: try SocketAddress(ipAddress: "192.168.1.2", port: 5000), base: LocalBaseID(0),
+                interfaceIndex: 0),
+            .host(
+                address: try SocketAddress(ipAddress: "10.0.0.2", port: 5000), base: LocalBaseID(0), interfaceIndex: 1),
         ]
     }
 

@@ -208,6 +208,15 @@ struct StreamSpliceTests {
         #expect(self.ends.summaries.map(\.wasReset) == [true])
     }
 
+    @Test func `a reset after FIN does not take back what was sent`() throws {
+        try self.start()
+        try self.deliver("request")
+        self.endInput()
+        self.channel.pipeline.fireErrorCaught(IOError(errnoCode: 104, reason: "write"))
+        self.channel.embeddedEventLoop.run()
+        #expect(self.stream.calls == [.write("request"), .finish, .stopSending(.connectionReset)])
+    }
+
     @Test func `a connection that ends without FIN abandons the stream`() throws {
         try self.start()
         self.channel.close(promise: nil)

@@ -103,6 +103,24 @@ struct TunnelTests {
         try await PeerPair.finish(line.pair)
     }
 
+    @Test func `an answer arrives whole although its sender wants no more of the question`() async throws {
+        let line = try await self.line()
+        let answer = [UInt8](repeating: 9, count: 2 << 20)
+        try await onThread {
+            try line.client.send("first part")
+            #expect(try line.target.receive(exactly: 10).count == 10)
+            try line.target.send(answer)
+            line.target.shutdownSending()
+            #expect(try line.client.receiveToEnd() == answer)
+            // A target that is gone then resets what still comes, and the client hears of it.
+            line.target.reset()
+            #expect(throws: SocketFailure.self) {
+                while true { try line.client.send([UInt8](repeating: 1, count: 1 << 16)) }
+            }
+        }
+        try await PeerPair.finish(line.pair)
+    }
+
     @Test func `a reader that stops stalls its own stream and no other`() async throws {
         let line = try await self.line()
         // Far more than all buffers on the way hold: sending stops by itself.
@@ -180,7 +198,10 @@ struct TunnelTests {
 
     @Test func `targets that no message can carry are refused at once`() async throws {
         let pair = try await PeerPair.connect()
-        for target in [OpenTcp(host: "", port: 1), OpenTcp(host: "x", port: 0), OpenTcp(host: String(repeating: "x", count: 256), port: 1)] {
+        for target in [
+            OpenTcp(host: "", port: 1), OpenTcp(host: "x", port: 0),
+            OpenTcp(host: String(repeating: "x", count: 256), port: 1),
+        ] {
             let error = try await PeerPair.wait(pair) { $0.openAndFail(target) }
             #expect(error == .invalidTarget)
         }

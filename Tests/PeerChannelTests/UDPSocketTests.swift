@@ -101,8 +101,9 @@ struct UDPSocketTests {
             #expect(pair.value.sender.channel.isActive)
             pair.value.sender.close()
             pair.value.receiver.close()
-            guard case .refused = pair.value.sender.send(
-                ByteBuffer(string: "late"), segmentSize: nil, to: pair.value.receiver.localAddress)
+            guard
+                case .refused = pair.value.sender.send(
+                    ByteBuffer(string: "late"), segmentSize: nil, to: pair.value.receiver.localAddress)
             else {
                 Issue.record("a closed socket sends nothing")
                 return

@@ -21,7 +21,8 @@ package struct PeerChannelConfiguration: Sendable {
     package var stunServers: [STUNServerAddress] = []
     /// Names of the interfaces whose addresses may be used; empty: all but loopback. Ignored with `loopbackOnly`.
     package var interfaces: [String] = []
-    /// True when the rtun server itself is reached over loopback: everything is on one machine then, and only loopback is used.
+    /// True when the rtun server itself is reached over loopback: everything is on one machine then, and only
+    /// loopback is used.
     package var loopbackOnly = false
     /// The key of `--e2e-secret`, 32 bytes: offers and answers carry a proof of it, and those without are refused.
     package var e2eKey: [UInt8]?

@@ -33,7 +33,9 @@ final class PeerChannelCore {
     private var deadline: Scheduled<Void>?
     private var peerFingerprint: CertificateFingerprint?
     private var isConnected = false
+    /// Set when the end has begun.
     private var ending: PeerChannelError?
+    private var isOver = false
     /// Keeps this alive from `open` to the end, so that the end is orderly even when the owner has gone.
     private var running: PeerChannelCore?
 
@@ -66,6 +68,9 @@ final class PeerChannelCore {
 
     /// Opens the sockets, then calls `opened`, unless the channel has ended by then.
     func open(_ opened: @escaping () -> Void) {
+        guard self.ending == nil else {
+            return
+        }
         self.running = self
         self.deadline = self.eventLoop.assumeIsolated().scheduleTask(
             in: self.configuration.pathTimeout + Self.handshakeTimeout
@@ -184,7 +189,7 @@ final class PeerChannelCore {
         self.deadline?.cancel()
         self.deadline = nil
         self.early = []
-        if tellingPeer {
+        if tellingPeer, self.running != nil {
             self.signaling.sendClose(ClosePeer(peerID: self.peerID, reason: reason.wordsForPeer))
         }
         if let tunnel = self.tunnel, !tunnel.isClosed {
@@ -194,10 +199,18 @@ final class PeerChannelCore {
         }
     }
 
+    /// The owner has gone: ends what is still there.
+    func release() {
+        if self.running != nil {
+            self.end(.closedHere(reason: "released"), tellingPeer: true)
+        }
+    }
+
     private func finish() {
-        guard let reason = self.ending, self.running != nil || self.transport != nil else {
+        guard let reason = self.ending, !self.isOver else {
             return
         }
+        self.isOver = true
         self.running = nil
         self.transport?.close()
         self.transport = nil
@@ -230,7 +243,8 @@ extension PeerChannelCore: PeerTransportDelegate {
             self.startTunnel()
         }
         if self.isConnected {
-            self.logger.info("path to the peer changed", metadata: self.pathMetadata("peer.path_changed", roundTripTime))
+            self.logger.info(
+                "path to the peer changed", metadata: self.pathMetadata("peer.path_changed", roundTripTime))
         }
     }
 

@@ -39,7 +39,8 @@ extension PeerChannelError: CustomStringConvertible {
         case .noPath(let report): "no path to the peer found: \(report)"
         case .pathLost(let report): "the path to the peer is lost: \(report)"
         case .tunnel(let reason): "the tunnel is closed: \(reason)"
-        case .closedByPeer(let reason): "the other side closed the channel: \(reason.isEmpty ? "no reason given" : reason)"
+        case .closedByPeer(let reason):
+            "the other side closed the channel: \(reason.isEmpty ? "no reason given" : reason)"
         case .closedHere(let reason): "closed: \(reason)"
         }
     }

@@ -12,8 +12,8 @@ package protocol PeerClientChannelDelegate: AnyObject {
 
 /// The client's end of a peer channel: path, tunnel and the signalling for both. Belongs to its event loop.
 ///
-/// Make it, set the delegate, call `start`, and hand it the `PeerCandidate` and `ClosePeer` events that name its `peerID`.
-/// Hold it until the delegate has heard of its end: releasing it closes it.
+/// Make it, set the delegate, call `start`, and hand it the `PeerCandidate` and `ClosePeer` events that name its
+/// `peerID`. Hold it until the delegate has heard of its end: releasing it closes it.
 package final class PeerClientChannel {
     /// Where all calls are made and all callbacks come.
     package let eventLoop: any EventLoop
@@ -42,7 +42,7 @@ package final class PeerClientChannel {
     }
 
     deinit {
-        self.core.end(.closedHere(reason: "released"), tellingPeer: true)
+        self.core.release()
     }
 
     /// Names this channel in all messages about it.
@@ -65,7 +65,8 @@ package final class PeerClientChannel {
         self.core.receive(close)
     }
 
-    /// Opens a TCP connection from the agent to `target`. Completes exactly once, on the event loop, never before it returns.
+    /// Opens a TCP connection from the agent to `target`. Completes exactly once, on the event loop, never before it
+    /// returns.
     ///
     /// - Parameter timeout: how long to wait for the agent's answer.
     /// - Returns: a handle to give up waiting.
@@ -82,7 +83,8 @@ package final class PeerClientChannel {
 
     /// Whether `open` can succeed.
     package var isConnected: Bool { self.core.tunnel?.isConnected ?? false }
-    /// True when packets are outstanding and nothing has been heard for at least 2 s: better go elsewhere with new connections.
+    /// True when packets are outstanding and nothing has been heard for at least 2 s: better go elsewhere with new
+    /// connections.
     package var isSuspect: Bool { self.core.tunnel?.isSuspect ?? false }
     /// Since when packets wait for any sign of life from the agent; nil when none does.
     package var unansweredSince: NIODeadline? { self.core.tunnel?.unansweredSince }
@@ -111,7 +113,8 @@ package final class PeerClientChannel {
             offer.e2eMAC = PeerOffer.mac(of: offer, key: key)
         }
         let offerMAC = offer.e2eMAC
-        self.core.signaling.openPeer(offer).hop(to: self.eventLoop).assumeIsolated().whenComplete { [weak self] result in
+        self.core.signaling.openPeer(offer).hop(to: self.eventLoop).assumeIsolated().whenComplete {
+            [weak self] result in
             guard let self else { return }
             switch result {
             case .success(let answer): self.received(answer, offerMAC: offerMAC)

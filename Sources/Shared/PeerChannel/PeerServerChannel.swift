@@ -18,8 +18,9 @@ extension PeerServerChannelDelegate {
 
 /// The agent's end of a peer channel. Belongs to its event loop.
 ///
-/// Make it from an offer, set the delegate, answer the offer with what `start` brings, and hand it the `PeerCandidate` and
-/// `ClosePeer` events that name its `peerID`. Hold it until the delegate has heard of its end: releasing it closes it.
+/// Make it from an offer, set the delegate, answer the offer with what `start` brings, and hand it the
+/// `PeerCandidate` and `ClosePeer` events that name its `peerID`. Hold it until the delegate has heard of its end:
+/// releasing it closes it.
 package final class PeerServerChannel {
     /// Where all calls are made and all callbacks come.
     package let eventLoop: any EventLoop
@@ -32,8 +33,8 @@ package final class PeerServerChannel {
 
     /// Looks at a client's offer. Nothing happens before `start`.
     ///
-    /// - Throws: `.endToEndProof` or `.badOffer`; answer the request with `Failure` code `.refused` (or `.kindUnsupported`
-    ///   when `offer.kind` is nil).
+    /// - Throws: `.endToEndProof` or `.badOffer`; answer the request with `Failure` code `.refused` (or
+    ///   `.kindUnsupported` when `offer.kind` is nil).
     package init(
         offer: OpenPeer, configuration: PeerChannelConfiguration, signaling: any PeerSignaling,
         eventLoop: any EventLoop, logger: Logger
@@ -51,15 +52,15 @@ package final class PeerServerChannel {
     }
 
     deinit {
-        self.core.end(.closedHere(reason: "released"), tellingPeer: true)
+        self.core.release()
         self.answer?.fail(PeerChannelError.closedHere(reason: "released"))
     }
 
     /// The name that the client gave the channel.
     package var peerID: PeerID { self.core.peerID }
 
-    /// Opens sockets and starts to look for a path. Call once. The future, on `eventLoop`, brings the answer to send to the
-    /// client, or fails with a `PeerChannelError`, of which the delegate hears too.
+    /// Opens sockets and starts to look for a path. Call once. The future, on `eventLoop`, brings the answer to send
+    /// to the client, or fails with a `PeerChannelError`, of which the delegate hears too.
     package func start() -> EventLoopFuture<OpenPeerReply> {
         precondition(self.answer == nil, "a peer channel is started once")
         let promise = self.eventLoop.makePromise(of: OpenPeerReply.self)

@@ -3,12 +3,13 @@ import TLS
 
 /// The proof of the end-to-end secret in offers and answers, so that a hostile server cannot put itself in between.
 ///
-/// HMAC-SHA256 under `EndToEndKey`, over a context and then every field preceded by its length in 4 bytes, big-endian:
+/// HMAC-SHA256 under `EndToEndKey`, over a context and then every field behind its length in 4 bytes, big-endian:
 ///
 ///     offer   "rtun/1 peer offer"  ‖ peer id ‖ kind ‖ agent name ‖ instance id ‖ ufrag ‖ pwd ‖ fingerprint
 ///     answer  "rtun/1 peer answer" ‖ peer id ‖ the offer's MAC ‖ ufrag ‖ pwd ‖ fingerprint
 ///
-/// Candidates are not covered: they trickle in, and whoever answers on a wrong one lacks the password and the certificate.
+/// Candidates are not covered: they trickle in, and whoever answers on a wrong one lacks the password and the
+/// certificate.
 enum PeerOffer {
     private static let offerContext = "rtun/1 peer offer"
     private static let answerContext = "rtun/1 peer answer"

@@ -8,21 +8,22 @@ import Glibc
 
 /// The last handler of a TCP channel's pipeline: glues the connection to a stream of the tunnel.
 ///
-/// The channel must be connected, live on the stream's event loop and have `allowRemoteHalfClosure` set. The splice does its
-/// own reading, so `autoRead` may be on or off. From here on it owns both: when both directions are over, or either breaks, it
-/// closes channel and stream. A handler in front that has seen `ChannelEvent.inputClosed` or bytes must fire them on; it will have seen
-/// them even without `autoRead`, because NIO reads to the end as soon as a FIN is there.
+/// The channel must be connected, live on the stream's event loop and have `allowRemoteHalfClosure` set. The splice
+/// does its own reading, so `autoRead` may be on or off. From here on it owns both: when both directions are over, or
+/// either breaks, it closes channel and stream. A handler in front that has seen `ChannelEvent.inputClosed` or bytes
+/// must fire them on; it will have seen them even without `autoRead`, because NIO reads to the end as soon as a FIN
+/// is there.
 ///
 /// | seen | done |
 /// |---|---|
 /// | FIN from the TCP side | FIN on the stream |
 /// | FIN on the stream | FIN to the TCP side, behind everything received |
-/// | RST or an error of the TCP side | RESET_STREAM and STOP_SENDING with `connectionReset` |
+/// | RST or an error of the TCP side | RESET_STREAM, unless it had sent FIN, and STOP_SENDING, with `connectionReset` |
 /// | RESET_STREAM, or the tunnel lost | RST (SO_LINGER 0) |
 /// | STOP_SENDING | no more reading; the other direction goes on to its own end |
 ///
-/// Bytes are held in two places only: the stream's send buffer, above whose mark we stop reading, and the channel's write
-/// buffer, above whose mark we stop giving credit to the stream.
+/// Bytes are held in two places only: the stream's send buffer, above whose mark we stop reading, and the channel's
+/// write buffer, above whose mark we stop giving credit to the stream.
 package final class StreamSplice {
     /// How a spliced connection ended.
     package struct Summary: Hashable, Sendable {
@@ -89,10 +90,14 @@ package final class StreamSplice {
         self.isAborted = true
         self.sendingEnded = true
         self.summary.wasReset = true
-        if !self.streamIsOver {
-            self.stream.reset(.connectionReset)
-            self.stream.stopSending(.connectionReset)
+        guard !self.streamIsOver else {
+            return
         }
+        // What came before a FIN was sent in good order, and arrives, whatever happened to the answer.
+        if !self.inputEnded {
+            self.stream.reset(.connectionReset)
+        }
+        self.stream.stopSending(.connectionReset)
     }
 
     /// Everything received has reached the kernel: FIN to the TCP side, or the end of it.
@@ -108,8 +113,8 @@ package final class StreamSplice {
         }
     }
 
-    /// Nothing more can be sent to the peer. What it has sent still gets delivered, then the connection ends; the kernel
-    /// answers what the TCP side sends after that with RST.
+    /// Nothing more can be sent to the peer. What it has sent still gets delivered, then the connection ends; the
+    /// kernel answers what the TCP side sends after that with RST.
     private func endSending() {
         self.sendingEnded = true
         if self.outputFlushed {
@@ -128,14 +133,24 @@ package final class StreamSplice {
     // MARK: Reading
 
     private func read(_ context: ChannelHandlerContext) {
-        if self.stream.isWritable || self.sendingEnded {
-            self.isReadWithheld = false
-            if !self.sendingEnded {
-                context.read()
-            }
-        } else {
-            self.isReadWithheld = true
+        guard !self.sendingEnded else {
+            return
         }
+        self.isReadWithheld = !self.stream.isWritable
+        if !self.isReadWithheld {
+            context.read()
+        }
+    }
+
+    // MARK: Credit
+
+    private func returnCredit(_ context: ChannelHandlerContext) {
+        guard context.channel.isWritable, self.owedCredit > 0 else {
+            return
+        }
+        let credit = self.owedCredit
+        self.owedCredit = 0
+        self.stream.consume(credit)
     }
 }
 
@@ -184,11 +199,7 @@ extension StreamSplice: ChannelDuplexHandler {
     }
 
     package func channelWritabilityChanged(context: ChannelHandlerContext) {
-        if context.channel.isWritable, self.owedCredit > 0 {
-            let credit = self.owedCredit
-            self.owedCredit = 0
-            self.stream.consume(credit)
-        }
+        self.returnCredit(context)
     }
 
     package func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
@@ -238,7 +249,7 @@ extension StreamSplice: StreamConsumer {
         self.owedCredit += bytes.readableBytes
         context.writeAndFlush(self.wrapOutboundOut(bytes), promise: nil)
         // The write may have closed the channel; credit for a dead connection is harmless.
-        self.channelWritabilityChanged(context: context)
+        self.returnCredit(context)
     }
 
     func streamFinished() {
@@ -246,8 +257,8 @@ extension StreamSplice: StreamConsumer {
             return
         }
         self.outputEnded = true
-        // A marker behind all that was written: closing now would drop what waits, if the TCP side has sent its FIN already
-        // (NIO makes a full close of it).
+        // A marker behind all that was written: closing now would drop what waits, if the TCP side has sent its FIN
+        // already (NIO makes a full close of it).
         let flushed = context.eventLoop.makePromise(of: Void.self)
         flushed.futureResult.assumeIsolated().whenSuccess { self.outputWasFlushed() }
         context.writeAndFlush(self.wrapOutboundOut(ByteBuffer()), promise: flushed)

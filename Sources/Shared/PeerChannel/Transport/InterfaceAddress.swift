@@ -45,8 +45,8 @@ extension InterfaceAddress {
     /// Those that become host candidates (RFC 8445 section 5.1.1.1), IPv6 first on each interface.
     ///
     /// - Loopback is for the case that everything is on one machine, and for that alone.
-    /// - IPv6 link-local addresses are left out: they mean nothing without a scope id, which only this machine knows; peers
-    ///   on one link that have nothing but link-local addresses have no way to the rtun server either.
+    /// - IPv6 link-local addresses are left out: they mean nothing without a scope id, which only this machine knows;
+    ///   peers on one link that have nothing but link-local addresses have no way to the rtun server either.
     /// - IPv4-mapped and unspecified addresses are nobody's.
     static func usable(
         from addresses: [InterfaceAddress], interfaces: [String], loopbackOnly: Bool

@@ -3,8 +3,8 @@ import Logging
 import NIOCore
 import STUN
 
-/// Hears what a transport finds and receives, on its event loop. Not called from inside a call to the transport, but where it
-/// says so.
+/// Hears what a transport finds and receives, on its event loop. Not called from inside a call to the transport, but
+/// where it says so.
 protocol PeerTransportDelegate: AnyObject {
     /// A candidate beyond those that were there at the start.
     func transport(_ transport: PeerTransport, gathered candidate: ICECandidate)
@@ -24,8 +24,8 @@ protocol PeerTransportDelegate: AnyObject {
 
 /// The way for datagrams to the peer: sockets, gathering, ICE, and the choice between paths. Belongs to its event loop.
 ///
-/// The protocol above sends and receives without knowing about paths. STUN shares the sockets with it; the first byte tells
-/// them apart (RFC 9443). The bridge of the design becomes one more case of `PeerPath`, chosen in `choosePath`.
+/// The protocol above sends and receives without knowing about paths. STUN shares the sockets with it; the first byte
+/// tells them apart (RFC 9443). The bridge of the design becomes one more case of `PeerPath`, chosen in `choosePath`.
 final class PeerTransport {
     enum Failure: Error {
         /// No path was found.
@@ -43,8 +43,8 @@ final class PeerTransport {
         let path: PeerPath
     }
 
-    /// Bound of what waits for the first path, in bytes: the first flight of the side that hears the other before its own
-    /// checks are answered.
+    /// Bound of what waits for the first path, in bytes: the first flight of the side that hears the other before its
+    /// own checks are answered.
     private static let maximumEarlyBytes = 64 << 10
 
     let eventLoop: any EventLoop
@@ -56,7 +56,7 @@ final class PeerTransport {
     /// Datagrams that came from nobody we know.
     private(set) var strangersDropped = 0
 
-    private let sockets: [UDPSocket]
+    let sockets: [UDPSocket]
     private let logger: Logger
     private var agent: ICEAgent
     private var gathering: STUNGathering
@@ -315,7 +315,8 @@ extension PeerTransport {
     }
 
     private func armTimer() {
-        let deadline = self.isClosed ? nil : [self.agent.nextDeadline, self.gathering.nextDeadline].compactMap { $0 }.min()
+        let deadline =
+            self.isClosed ? nil : [self.agent.nextDeadline, self.gathering.nextDeadline].compactMap { $0 }.min()
         guard deadline != self.timerDeadline else {
             return
         }

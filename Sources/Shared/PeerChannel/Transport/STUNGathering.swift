@@ -25,8 +25,8 @@ struct STUNGathering {
 
     /// Questions in all: hosts times servers, so that a long list of `--stun` does not become a flood.
     static let maximumQuestions = 32
-    /// After this long we tell the peer that no more will come. Every answer by then counts; a transaction as such would
-    /// go on for 39.5 s (RFC 8489 section 6.2.1), longer than anybody waits for a path.
+    /// After this long we tell the peer that no more will come. Every answer by then counts; a transaction as such
+    /// would go on for 39.5 s (RFC 8489 section 6.2.1), longer than anybody waits for a path.
     static let timeLimit = TimeAmount.seconds(5)
 
     /// The first host candidate of each socket.

@@ -8,9 +8,9 @@ import Glibc
 
 /// Sends datagrams by system call, past NIO's write queue.
 ///
-/// A `DatagramChannel` closes itself when a write fails with most errors (`PendingDatagramWritesManager` knows only EMSGSIZE
-/// and EHOSTUNREACH as passing). Looking for a path means to send to addresses that may have no route (ENETUNREACH), be
-/// forbidden (EPERM) or be nonsense (EINVAL): none of them may cost the socket.
+/// A `DatagramChannel` closes itself when a write fails with most errors (`PendingDatagramWritesManager` knows only
+/// EMSGSIZE and EHOSTUNREACH as passing). Looking for a path means to send to addresses that may have no route
+/// (ENETUNREACH), be forbidden (EPERM) or be nonsense (EINVAL): none of them may cost the socket.
 enum UDPDatagram {
     /// Linux takes at most this many segments in one call (`UDP_MAX_SEGMENTS` of older kernels).
     static let maximumSegments = 64
@@ -33,7 +33,8 @@ enum UDPDatagram {
                 guard let segmentSize else {
                     return self.send(&message, descriptor: descriptor)
                 }
-                // One control message: its header, then the size as two bytes, padded to the header's alignment (cmsg(3)).
+                // One control message: its header, then the size as two bytes, padded to the header's alignment
+                // (cmsg(3)).
                 let headerLength = MemoryLayout<cmsghdr>.stride
                 let space = headerLength + MemoryLayout<Int>.size
                 return withUnsafeTemporaryAllocation(byteCount: space, alignment: MemoryLayout<cmsghdr>.alignment) {

@@ -102,7 +102,8 @@ final class UDPSocket {
         self.probeMTU(channel, family: localAddress.protocol)
         // The descriptor is used only while the channel is active, and on its event loop, which is where it is closed.
         let descriptor = try channel.pipeline.syncOperations.withUnsafeTransportIfAvailable(
-            of: NIOBSDSocket.Handle.self) { $0 }
+            of: NIOBSDSocket.Handle.self
+        ) { $0 }
         guard let descriptor else {
             throw ChannelError.operationUnsupported
         }

@@ -20,7 +20,8 @@ package final class TunnelRequest {
         }
     }
 
-    /// The target is connected: tells the client so, and gives the stream to splice. Nil when the client has given up meanwhile.
+    /// The target is connected: tells the client so, and gives the stream to splice. Nil when the client has given up
+    /// meanwhile.
     package func accept(boundAddress: SocketAddress?) -> TunnelStream? {
         guard let stream = self.answer() else {
             return nil
