@@ -20,7 +20,8 @@ import Testing
             for _ in 0..<200 {
                 var damaged = bytes
                 for _ in 0..<3 {
-                    damaged[Int.random(in: 0..<damaged.count, using: &generator)] = .random(in: 0...255, using: &generator)
+                    damaged[Int.random(in: 0..<damaged.count, using: &generator)] = .random(
+                        in: 0...255, using: &generator)
                 }
                 if let envelope = try? Envelope(decoding: ByteBuffer(bytes: damaged)) { _ = envelope.encoded() }
             }
@@ -65,7 +66,8 @@ import Testing
 
     @Test func `a reason is repaired instead of refused`() throws {
         let long = String(repeating: "x", count: 5000)
-        let failure = try Envelope(decoding: Envelope(.failure(Failure(code: .refused, reason: "a\nb" + long))).encoded())
+        let failure = try Envelope(
+            decoding: Envelope(.failure(Failure(code: .refused, reason: "a\nb" + long))).encoded())
         guard case .failure(let received) = failure.body else {
             Issue.record("not a failure")
             return

@@ -9,7 +9,9 @@ import Testing
         #expect(ids.allSatisfy { InstanceID(rawValue: $0.rawValue) == $0 })
     }
 
-    @Test(arguments: ["", "0123456789ABCDEF0123456789ABCDEF", "0123456789abcdef0123456789abcde", "0123456789abcdef0123456789abcdeg"])
+    @Test(arguments: [
+        "", "0123456789ABCDEF0123456789ABCDEF", "0123456789abcdef0123456789abcde", "0123456789abcdef0123456789abcdeg",
+    ])
     func `what is not 32 lower-case hex digits is no instance id`(text: String) {
         #expect(InstanceID(rawValue: text) == nil)
     }

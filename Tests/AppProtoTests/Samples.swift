@@ -22,11 +22,14 @@ enum Sample {
     }
 
     static func bodies() throws -> [Envelope.Body] {
-        let candidates = [try candidate("192.0.2.1", port: 1), try candidate("2001:db8::1", port: 65535, related: "::")]
+        let candidates = [
+            try candidate("192.0.2.1", port: 1), try candidate("2001:db8::1", port: 65535, related: "::"),
+        ]
         return [
             .serverHello(
                 ServerHello(
-                    versions: [1, 2], serverNonce: nonce, bindingTypes: [.tlsExporter, .none], software: "rtun-server/1")),
+                    versions: [1, 2], serverNonce: nonce, bindingTypes: [.tlsExporter, .none], software: "rtun-server/1"
+                )),
             .hello(
                 Hello(
                     version: 1, role: .client, clientNonce: nonce, bindingType: .none, software: "rtun-socks/1",

@@ -84,7 +84,8 @@ import Testing
         renamed.name = "other"
         let tampered = [
             Hello(
-                version: hello.version, role: .agent, clientNonce: hello.clientNonce, bindingType: .none, agent: renamed,
+                version: hello.version, role: .agent, clientNonce: hello.clientNonce, bindingType: .none,
+                agent: renamed,
                 software: hello.software, mac: hello.mac),
             Hello(
                 version: hello.version, role: .client, clientNonce: hello.clientNonce, bindingType: .none,

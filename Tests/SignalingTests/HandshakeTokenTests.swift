@@ -35,7 +35,9 @@ import Testing
         #expect(!SessionsToken.isValid(token.replacing(".1000.", with: ".9999."), now: 0, key: self.key))
     }
 
-    @Test(arguments: ["", "rtun1", "rtun1..", "rtun1.1000", "rtun1.-1.aa", "rtun1.99999999999999999999.aa", "rtun1.1.a.b"])
+    @Test(arguments: [
+        "", "rtun1", "rtun1..", "rtun1.1000", "rtun1.-1.aa", "rtun1.99999999999999999999.aa", "rtun1.1.a.b",
+    ])
     func `what is no sessions token is refused`(text: String) {
         #expect(!SessionsToken.isValid(text, now: 0, key: self.key))
     }

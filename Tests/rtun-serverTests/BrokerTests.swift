@@ -35,7 +35,8 @@ import Testing
     private func offer(to agent: AgentInfo, peerID: PeerID = .random()) -> OpenPeer {
         OpenPeer(
             peerID: peerID, name: agent.name, instanceID: agent.instanceID,
-            ice: IceParameters(ufrag: "abcd", pwd: "abcdefghijklmnopqrstuv"), fingerprint: Array(repeating: 1, count: 32),
+            ice: IceParameters(ufrag: "abcd", pwd: "abcdefghijklmnopqrstuv"),
+            fingerprint: Array(repeating: 1, count: 32),
             kind: .quicTunnel)
     }
 
@@ -84,7 +85,9 @@ import Testing
         _ = broker.received(request: .bind(Bind(name: "egress")), id: 2, from: self.client)
         let gone = AgentGone(name: "egress", instanceID: agent.instanceID, reason: .disconnected)
         #expect(
-            broker.sessionClosed(self.first) == [.agentGone(agent, .disconnected), .send(self.client, .agentGone(gone))])
+            broker.sessionClosed(self.first) == [
+                .agentGone(agent, .disconnected), .send(self.client, .agentGone(gone)),
+            ])
         #expect(broker.sessionClosed(self.first) == [])
         #expect(broker.agents == [])
     }
@@ -128,7 +131,8 @@ import Testing
             if oldComesFirst { try self.register(&after, self.first, id: Self.ids[2], resuming: old) }
             try self.register(&after, self.second, id: Self.ids[2], resuming: new)
             let again = after.addAgent(
-                AgentRegistration(name: "egress"), resuming: old, newID: Self.ids[2], session: SessionID(3), address: "",
+                AgentRegistration(name: "egress"), resuming: old, newID: Self.ids[2], session: SessionID(3),
+                address: "",
                 software: "", now: self.now)
             guard case .refused(let goodbye) = again else {
                 Issue.record("the older instance took its name back")
@@ -197,7 +201,11 @@ import Testing
         broker.addClient(self.client)
         #expect(
             broker.received(request: .bind(Bind(name: "nobody")), id: 1, from: self.client)
-                == [.respond(self.client, id: 1, .failure(Failure(code: .notFound, reason: "no agent is registered as nobody")))])
+                == [
+                    .respond(
+                        self.client, id: 1,
+                        .failure(Failure(code: .notFound, reason: "no agent is registered as nobody")))
+                ])
         let mismatch = Failure(code: .instanceMismatch, reason: "another instance is registered as egress")
         #expect(
             broker.received(request: .bind(Bind(name: "egress", instanceID: Self.ids[2])), id: 2, from: self.client)
@@ -214,7 +222,10 @@ import Testing
         try self.register(&broker, self.first)
         #expect(
             broker.received(request: .listAgents, id: 1, from: self.first)
-                == [.respond(self.first, id: 1, .failure(Failure(code: .badRequest, reason: "only clients may ask this")))])
+                == [
+                    .respond(
+                        self.first, id: 1, .failure(Failure(code: .badRequest, reason: "only clients may ask this")))
+                ])
     }
 
     // MARK: Peer channels
@@ -248,7 +259,10 @@ import Testing
         broker.addClient(self.stranger)
         #expect(
             broker.received(request: .openPeer(offer), id: 1, from: self.stranger)
-                == [.respond(self.stranger, id: 1, .failure(Failure(code: .badRequest, reason: "the peer id is in use")))])
+                == [
+                    .respond(
+                        self.stranger, id: 1, .failure(Failure(code: .badRequest, reason: "the peer id is in use")))
+                ])
     }
 
     @Test func `a client that loses its control connection does not close its channels`() throws {
@@ -320,7 +334,8 @@ import Testing
 
     @Test func `a list that is too long for one message is cut`() throws {
         let agents = (0..<5000).map { index in
-            AgentInfo(name: "agent-\(index)", instanceID: .random(), address: "192.0.2.1:1", software: "rtun-agent/test")
+            AgentInfo(
+                name: "agent-\(index)", instanceID: .random(), address: "192.0.2.1:1", software: "rtun-agent/test")
         }
         let fitting = AgentList(agents: agents).fitting()
         #expect(fitting.agents.count > 1000)

@@ -19,16 +19,20 @@ import Testing
     }
 
     @Test(arguments: [
-        (HTTPMethod.GET, "/healthz", HTTPResponseStatus.ok), (.HEAD, "/healthz", .ok), (.GET, "/prefix/healthz?x=1", .ok),
+        (HTTPMethod.GET, "/healthz", HTTPResponseStatus.ok), (.HEAD, "/healthz", .ok),
+        (.GET, "/prefix/healthz?x=1", .ok),
         (.POST, "/healthz", .methodNotAllowed), (.DELETE, "/pub/sessions", .methodNotAllowed),
-        (.GET, "/pub/sessions", .unauthorized), (.GET, "/pub/ws", .upgradeRequired), (.GET, "/a/b/sub/ws", .upgradeRequired),
+        (.GET, "/pub/sessions", .unauthorized), (.GET, "/pub/ws", .upgradeRequired),
+        (.GET, "/a/b/sub/ws", .upgradeRequired),
         (.GET, "/", .notFound), (.GET, "", .notFound), (.GET, "*", .notFound), (.POST, "/healthzz", .notFound),
     ])
     func `each path has its answer`(method: HTTPMethod, uri: String, status: HTTPResponseStatus) {
         #expect(self.respond(method, uri).status == status)
     }
 
-    @Test(arguments: [("Bearer good", true), ("bearer good", true), ("Bearer bad", false), ("Basic good", false), ("good", false)])
+    @Test(arguments: [
+        ("Bearer good", true), ("bearer good", true), ("Bearer bad", false), ("Basic good", false), ("good", false),
+    ])
     func `the list of sessions wants a bearer token`(authorization: String, isWelcome: Bool) {
         let response = self.respond(.GET, "/pub/sessions", ["Authorization": authorization])
         #expect(response.status == (isWelcome ? .ok : .unauthorized))

@@ -86,7 +86,9 @@ import Testing
         }
     }
 
-    @Test(arguments: ["garbage\r\n\r\n", "GET / HTTP/9.9\r\n\r\n", "\u{16}\u{3}\u{1}\u{0}\u{5}hello", "\r\n\r\n\r\n\u{0}\u{0}"])
+    @Test(arguments: [
+        "garbage\r\n\r\n", "GET / HTTP/9.9\r\n\r\n", "\u{16}\u{3}\u{1}\u{0}\u{5}hello", "\r\n\r\n\r\n\u{0}\u{0}",
+    ])
     func `bytes that are no HTTP end the connection`(garbage: String) async throws {
         var limits = ServerLimits()
         limits.requestTime = .milliseconds(200)
@@ -129,7 +131,8 @@ import Testing
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
         defer { try? FileManager.default.removeItem(at: folder) }
         let files = CertificateFiles(
-            certificate: folder.appendingPathComponent("cert.pem").path, key: folder.appendingPathComponent("key.pem").path)
+            certificate: folder.appendingPathComponent("cert.pem").path,
+            key: folder.appendingPathComponent("key.pem").path)
         let before = try write(Identity.selfSigned(commonName: "before"), to: files)
         try await self.withServer(try self.configuration(certificate: files)) { server, port in
             #expect(server.readyLine.text == "rtun-server ready https=127.0.0.1:\(port) quic=127.0.0.1:\(port)")

@@ -80,7 +80,9 @@ struct Registry {
 
     /// Takes out all agents whose end has come.
     mutating func removeExpired(now: UInt64) -> [Entry] {
-        let expired = self.entries.values.filter { $0.info.expireAtMilliseconds != 0 && $0.info.expireAtMilliseconds <= now }
+        let expired = self.entries.values.filter {
+            $0.info.expireAtMilliseconds != 0 && $0.info.expireAtMilliseconds <= now
+        }
         return expired.compactMap { self.remove(session: $0.session) }
     }
 

@@ -15,7 +15,8 @@ struct PlainResponse: Equatable {
         switch Route(uri: request.uri) {
         case .health, .sessions, .webSocket:
             guard request.method == .GET || request.method == .HEAD else {
-                self.init(status: .methodNotAllowed, body: "only GET is answered here\n", headers: ["Allow": "GET, HEAD"])
+                self.init(
+                    status: .methodNotAllowed, body: "only GET is answered here\n", headers: ["Allow": "GET, HEAD"])
                 return
             }
         case .unknown: break
@@ -39,7 +40,10 @@ struct PlainResponse: Equatable {
         }
     }
 
-    init(status: HTTPResponseStatus, contentType: String = "text/plain; charset=utf-8", body: String, headers: HTTPHeaders = [:]) {
+    init(
+        status: HTTPResponseStatus, contentType: String = "text/plain; charset=utf-8", body: String,
+        headers: HTTPHeaders = [:]
+    ) {
         self.status = status
         self.contentType = contentType
         self.body = body

@@ -208,7 +208,8 @@ final class SignalService {
             let failure = Failure(code: .agentGone, reason: "the agent is gone")
             return self.perform(self.broker.openPeerAnswered(ticket, .failure(failure)))
         }
-        connection.request(.openPeer(offer), timeout: self.limits.openPeerTime).assumeIsolated().whenComplete { answer in
+        connection.request(.openPeer(offer), timeout: self.limits.openPeerTime).assumeIsolated().whenComplete {
+            answer in
             self.perform(self.broker.openPeerAnswered(ticket, Self.reply(answer)))
         }
     }

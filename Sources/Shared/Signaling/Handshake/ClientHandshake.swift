@@ -99,7 +99,8 @@ package struct ClientHandshake: Sendable {
         switch self.transport {
         case .uncheckedTLS(let exporter):
             guard let exporter else {
-                throw .bindingUnavailable("this TLS connection cannot be bound to, which an unchecked certificate needs")
+                throw .bindingUnavailable(
+                    "this TLS connection cannot be bound to, which an unchecked certificate needs")
             }
             guard offered.contains(.tlsExporter) else {
                 throw .bindingUnavailable(
