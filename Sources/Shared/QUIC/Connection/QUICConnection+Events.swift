@@ -3,6 +3,9 @@ import NIOCore
 
 /// What callbacks record, and how the owner gets to know it.
 extension QUICConnection {
+    /// A batch may bring more; then its buffer grows.
+    private static let maxExpectedBytes = 256 << 10
+
     /// Whether `nextEvent` has something to tell.
     var hasEvents: Bool { !self.newsworthy.isEmpty || !self.pendingEvents.isEmpty }
 
@@ -22,7 +25,7 @@ extension QUICConnection {
         if stream.news.remove(.received) != nil {
             let bytes = stream.received
             stream.received = ByteBuffer()
-            stream.expectedBytes = bytes.readableBytes
+            stream.expectedBytes = min(bytes.readableBytes, Self.maxExpectedBytes)
             return .streamReceived(stream, bytes)
         }
         if stream.news.remove(.finished) != nil { return .streamFinished(stream) }

@@ -5,6 +5,8 @@ import NIOCore
 extension QUICConnection {
     /// Most that one transmit may carry: what fits into one UDP datagram of IPv4, as the kernel demands of a GSO send.
     private static let maxTransmitBytes = 65_507
+    /// Bytes that are sent at once with little overhead.
+    private static let worthwhileBatch = 32 << 10
     /// Most segments that Linux takes in one GSO send (UDP_MAX_SEGMENTS before 6.9).
     private static let maxSegments = 64
     /// Room for a few packets; enough until there is bulk data to send.
@@ -18,6 +20,7 @@ extension QUICConnection {
             return held
         }
         guard case .active = self.state, !self.isDrained else { return self.endFlush(at: now) }
+        if self.flushedBytes == 0 { self.sendQueue.holdsBulk = self.shouldHoldBulk() }
         var buffer = self.takeBuffer()
         let batch = buffer.withUnsafeMutableWritableBytes { target in
             self.fill(target.bindMemory(to: UInt8.self), at: now)
@@ -31,13 +34,23 @@ extension QUICConnection {
         return batch.bytes > 0 ? self.transmit(batch, in: buffer) : self.nextTransmit(at: now)
     }
 
+    /// Whether bulk data had better wait until more of the congestion window is free.
+    ///
+    /// Each acknowledgement frees little of a window in full use. Sending as little each time costs a system call at
+    /// both ends for a few packets; waiting for a quarter of the window, as TCP does (Linux's `tcp_tso_should_defer`),
+    /// makes batches. Something is in flight then, so that an acknowledgement or a timer will wake us.
+    private func shouldHoldBulk() -> Bool {
+        let statistics = self.statistics
+        let room = Int(clamping: ngtcp2_conn_get_cwnd_left(self.handle))
+        let worthwhile = min(Int(clamping: statistics.cwnd / 4), Self.worthwhileBatch)
+        return room < worthwhile && statistics.bytes_in_flight > 0 && self.sendQueue.bulkExceeds(room)
+    }
+
     /// Nothing more goes out now. Always returns nil.
     private func endFlush(at now: NIODeadline) -> QUICTransmit? {
         self.isDrained = false
-        // The buffer is kept for the next flush if that is likely to be large, too; its memory is used again unless
-        // somebody else holds it by then.
-        self.sendsInBulk = self.flushedBytes > Self.smallBuffer
-        if !self.sendsInBulk { self.sendBuffer = ByteBuffer() }
+        // The buffer is kept while there is a backlog; its memory is used again unless somebody else holds it by then.
+        if !self.sendQueue.bulkExceeds(Self.smallBuffer) { self.sendBuffer = ByteBuffer() }
         let hasSent = self.flushedBytes > 0
         self.flushedBytes = 0
         // Pacing sets a timer at each send. ngtcp2 lets packets go 1 ms early, so a timer within that time is of no
@@ -66,7 +79,8 @@ extension QUICConnection {
     private func takeBuffer() -> ByteBuffer {
         var buffer = self.sendBuffer
         self.sendBuffer = ByteBuffer()
-        buffer.clear(minimumCapacity: self.sendsInBulk ? Self.maxTransmitBytes : Self.smallBuffer)
+        let isLarge = self.flushedBytes > 0 || self.sendQueue.bulkExceeds(Self.smallBuffer)
+        buffer.clear(minimumCapacity: isLarge ? Self.maxTransmitBytes : Self.smallBuffer)
         return buffer
     }
 
@@ -125,7 +139,7 @@ extension QUICConnection {
         if let result = self.writeDatagrams(target, capacity: capacity, at: now) { return result }
         // Streams with data have to wait while the connection's credit is used up; ngtcp2 does not say so.
         var left = ngtcp2_conn_get_max_data_left(self.handle)
-        while let stream = self.sendQueue.first, left > 0 || stream.sendBuffer.unsentBytes == 0 {
+        while let stream = self.sendQueue.next, left > 0 || stream.sendBuffer.unsentBytes == 0 {
             let (pieces, bytes) = stream.sendBuffer.describeUnsent(
                 in: self.vectors, capacity: Self.vectorCapacity, limit: capacity)
             let isLast = stream.sendState == .finishing && bytes == stream.sendBuffer.unsentBytes
@@ -142,10 +156,10 @@ extension QUICConnection {
                 continue
             case NGTCP2_ERR_STREAM_DATA_BLOCKED:
                 stream.isBlocked = true
-                self.dequeue(stream)
+                self.sendQueue.endTurn(continues: false)
             case NGTCP2_ERR_STREAM_SHUT_WR, NGTCP2_ERR_STREAM_NOT_FOUND:
                 stream.abandonSending()
-                self.dequeue(stream)
+                self.sendQueue.endTurn(continues: false)
             default:
                 return result
             }
@@ -188,15 +202,6 @@ extension QUICConnection {
             stream.isThrottled = false
             if stream.sendState == .open { self.note(.writable, on: stream) }
         }
-        // The next stream's turn.
-        self.sendQueue.removeFirst()
-        stream.isQueued = stream.hasWork
-        if stream.hasWork { self.sendQueue.append(stream) }
-    }
-
-    private func dequeue(_ stream: QUICStream) {
-        guard self.sendQueue.first === stream else { return }
-        self.sendQueue.removeFirst()
-        stream.isQueued = false
+        self.sendQueue.endTurn(continues: stream.hasWork)
     }
 }

@@ -20,8 +20,9 @@ extension QUICConnection {
 
     /// `stream` may have something to send.
     func enqueue(_ stream: QUICStream) {
-        guard stream.hasWork, !stream.isQueued, !stream.isBlocked, self.streams[stream.id] === stream else { return }
-        stream.isQueued = true
+        guard stream.hasWork, stream.place == .none, !stream.isBlocked, self.streams[stream.id] === stream else {
+            return
+        }
         self.sendQueue.append(stream)
         self.onWork?()
     }

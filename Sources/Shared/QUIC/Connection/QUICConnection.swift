@@ -42,13 +42,10 @@ final class QUICConnection {
     var pendingEvents: Deque<QUICEvent> = []
     var credit: ReceiveCredit
 
-    /// Streams with something to send, in round-robin order.
-    var sendQueue: Deque<QUICStream> = []
+    var sendQueue = SendQueue()
     var datagramQueue: Deque<ByteBuffer> = []
     var sendBuffer = ByteBuffer()
     var heldTransmit: QUICTransmit?
-    /// Whether the last flush had more to send than fits into a small buffer.
-    var sendsInBulk = false
     /// Bytes of the flush in progress.
     var flushedBytes = 0
     /// Set when ngtcp2 had nothing more to send: the flush in progress ends with the next `nextTransmit`.

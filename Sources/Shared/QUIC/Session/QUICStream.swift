@@ -51,8 +51,7 @@ package final class QUICStream {
     var stopCode: UInt64 = 0
     var sendState = SendState.open
     var sendBuffer = SendBuffer()
-    /// Set while it waits in the connection's round robin.
-    var isQueued = false
+    var place = SendQueue.Place.none
     /// Set while the peer's stream window is used up.
     var isBlocked = false
     /// Set by `stopSending`: what still arrives is of no interest.
