@@ -66,6 +66,11 @@ import Testing
         let network = try VirtualNetwork(client: client)
         try network.run { network.serverEvents.closeReason != nil }
         #expect(!network.serverEvents.isConnected)
+        guard case .untrusted(let rejection) = network.serverEvents.closeReason else {
+            Issue.record("closed with \(String(describing: network.serverEvents.closeReason))")
+            return
+        }
+        #expect(rejection.kind == .missing)
     }
 
     @Test func `a client without certificate connects to a server that asks for none`() throws {

@@ -55,6 +55,9 @@ extension QUICConnection {
         }
         if let rejection = self.tls.rejection {
             self.finish(.untrusted(rejection))
+        } else if alert == Self.certificateRequired {
+            let rejection = CertificateRejection(kind: .missing, description: "the peer sent no certificate")
+            self.finish(.untrusted(rejection))
         } else {
             self.finish(.handshakeFailed(alertDescription(alert)))
         }
@@ -126,6 +129,8 @@ extension QUICConnection {
 
     /// Leaves room for the header and the rest of the frame in a packet of 1200 bytes.
     private static let longestCloseReason = 512
+    /// The TLS alert `certificate_required` (RFC 8446 §6.2): GnuTLS finds an empty certificate list before it asks us.
+    private static let certificateRequired: UInt8 = 116
     /// RFC 9000 §16.
     static let maxVarint: UInt64 = (1 << 62) - 1
 }

@@ -9,11 +9,22 @@ package enum QUICClient {
     package static func connect(
         to address: SocketAddress, configuration: QUICConfiguration, eventLoop: any EventLoop
     ) -> EventLoopFuture<NIOLoopBound<QUICClientConnection>> {
+        do throws(QUICError) {
+            let context = try QUICContext(role: .client, configuration: configuration)
+            return self.connect(to: address, context: context, eventLoop: eventLoop)
+        } catch {
+            return eventLoop.makeFailedFuture(error)
+        }
+    }
+
+    /// As above with a context, which several connections can share.
+    package static func connect(
+        to address: SocketAddress, context: QUICContext, eventLoop: any EventLoop
+    ) -> EventLoopFuture<NIOLoopBound<QUICClientConnection>> {
         let promise = eventLoop.makePromise(of: NIOLoopBound<QUICClientConnection>.self)
         let bootstrap = DatagramSocketOptions.control.apply(to: DatagramBootstrap(group: eventLoop))
             .channelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
-                    let context = try QUICContext(role: .client, configuration: configuration)
                     try channel.pipeline.syncOperations.addHandler(
                         QUICClientHandler(context: context, remoteAddress: address, connected: promise))
                 }

@@ -179,8 +179,8 @@ package final class QUICSession {
     }
 
     private func adopt(_ connection: QUICConnection?) {
-        // Not retained: the connection belongs to this session, and calls only while it does.
-        connection?.onWork = { [unowned self] in self.scheduleProcessing() }
+        // Weak: a stream that somebody still holds keeps the connection longer than the session.
+        connection?.onWork = { [weak self] in self?.scheduleProcessing() }
     }
 
     /// Has `process` called once in this turn of the loop, unless it runs or will run anyway.
