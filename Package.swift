@@ -128,7 +128,9 @@ let package = Package(
                 "rtun-server", "AppProto", "TLS", "Signaling", "CommandSupport", .nioCore, .nioEmbedded, .nioHTTP1, .nioPosix,
                 .logging,
             ]),
-        tests("rtun-agentTests", ["rtun-agent", "AppProto", .nioCore, .nioPosix, .argumentParser]),
+        tests(
+            "rtun-agentTests",
+            ["rtun-agent", "PeerChannel", "AppProto", "TLS", .nioCore, .nioPosix, .argumentParser, .logging]),
         tests(
             "rtun-socksTests",
             ["rtun-socks", "AppProto", "PeerChannel", "SOCKS", .nioCore, .nioEmbedded, .argumentParser, .logging]),

@@ -60,7 +60,8 @@ struct FailoverTests {
         try await onThread {
             try step()
             try download.send([0])
-            #expect(try download.receiveToEnd().isEmpty)
+            let rest = try download.receiveToEnd()
+            #expect(rest.isEmpty)
         }
         #expect(try await Self.instances(cluster, named: "egress") == [agent.instance])
         await stopAll([server, agent.program, socks.program])
@@ -136,7 +137,8 @@ struct FailoverTests {
         let connection = try await SOCKSTestClient.connect5(proxy: proxy, port: echo.port)
         try await onThread {
             try connection.send("ping")
-            #expect(try connection.receive(exactly: 4) == Array("ping".utf8))
+            let received = try connection.receive(exactly: 4)
+            #expect(received == Array("ping".utf8))
         }
         return connection
     }
@@ -145,7 +147,6 @@ struct FailoverTests {
     private static func instances(_ cluster: Cluster, named name: String) async throws -> [String] {
         let list = try cluster.launchSocks(options: ["--list-agents"])
         #expect(try await list.end() == .exit(0))
-        _ = await list.output.firstLine { _ in false }
         return list.output.lines.compactMap { line in
             let fields = line.split(separator: " ", omittingEmptySubsequences: true)
             return fields.count > 1 && fields[0] == name ? String(fields[1]) : nil

@@ -106,7 +106,7 @@ package struct UnexpectedLine: Error, CustomStringConvertible {
     package var description: String { "unexpected ready line: \(self.line)" }
 }
 
-/// Stops programs, newest first.
+/// Ends programs at once, newest first; how they stop when asked to is tested on its own.
 package func stopAll(_ programs: [RunningProgram]) async {
-    for program in programs.reversed() { await program.stop() }
+    for program in programs.reversed() { await program.kill9() }
 }

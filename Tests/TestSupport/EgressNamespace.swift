@@ -30,16 +30,16 @@ package final class EgressNamespace: Sendable {
             ip link add \(host) type veth peer name up0 netns \(name)
             ip addr add 203.0.113.1/24 dev \(host)
             ip link set \(host) up
-            in() { ip netns exec \(name) "$@"; }
-            in ip link set lo up
-            in ip addr add 203.0.113.2/24 dev up0
-            in ip link set up0 up
-            in ip link add void0 type veth peer name void1
-            in ip addr add 198.51.100.1/24 dev void0
-            in ip link set void0 up
-            in ip link set void1 up
-            in ip neigh add 198.51.100.99 lladdr 02:00:00:00:00:01 dev void0 nud permanent
-            in ip route add unreachable 192.0.2.0/25
+            inside() { ip netns exec \(name) "$@"; }
+            inside ip link set lo up
+            inside ip addr add 203.0.113.2/24 dev up0
+            inside ip link set up0 up
+            inside ip link add void0 type veth peer name void1
+            inside ip addr add 198.51.100.1/24 dev void0
+            inside ip link set void0 up
+            inside ip link set void1 up
+            inside ip neigh add 198.51.100.99 lladdr 02:00:00:00:00:01 dev void0 nud permanent
+            inside ip route add unreachable 192.0.2.0/25
             """)
     }
 

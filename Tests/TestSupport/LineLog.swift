@@ -54,8 +54,9 @@ package final class LineLog: Sendable {
         for (continuation, line) in resumed { continuation.resume(returning: line) }
     }
 
-    /// Marks the end of the stream: nobody waits any longer.
+    /// Marks the end of the stream: a last line without a line break counts, and nobody waits any longer.
     package func end() {
+        if !self.state.withLock({ $0.partial.isEmpty }) { self.append([UInt8(ascii: "\n")]) }
         let waiters = self.state.withLock { state in
             state.ended = true
             defer { state.waiters.removeAll() }

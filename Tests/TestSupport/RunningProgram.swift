@@ -56,6 +56,9 @@ package final class RunningProgram: Sendable {
         Self.follow(errorPipe, into: self.errors)
     }
 
+    /// Nothing that a test started outlives it, however the test ended.
+    deinit { self.signal(SIGKILL) }
+
     private static func follow(_ pipe: Pipe, into log: LineLog) {
         pipe.fileHandleForReading.readabilityHandler = { handle in
             let data = handle.availableData
@@ -68,7 +71,7 @@ package final class RunningProgram: Sendable {
         }
     }
 
-    /// How the process ended, waiting for it.
+    /// How the process ended, waiting for it and for the rest of what it wrote.
     package func end(within limit: Duration = .seconds(10)) async throws -> Ending {
         if let known = self.ending.withLock({ $0 }) { return known }
         let ending = try await within(limit, "the end of \(self.name)") { [endings] in
@@ -76,6 +79,12 @@ package final class RunningProgram: Sendable {
             throw CancellationError()
         }
         self.ending.withLock { $0 = ending }
+        // A child of the process may hold its streams open for longer; that is not waited for.
+        _ = try? await within(.seconds(2), "the end of its output") { [output, errors] in
+            _ = await output.firstLine { _ in false }
+            _ = await errors.firstLine { _ in false }
+            return true
+        }
         return ending
     }
 

@@ -74,9 +74,6 @@ package enum ShellCommand {
         let program = try RunningProgram("/bin/bash", ["-c", script])
         do {
             let ending = try await program.end(within: limit)
-            // The pipes end with the process; what is still in them is worth the wait.
-            _ = await program.output.firstLine { _ in false }
-            _ = await program.errors.firstLine { _ in false }
             return (ending, program.output.text, program.errors.text)
         } catch {
             program.signal(9)
