@@ -139,7 +139,7 @@ let package = Package(
         .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: strict),
         tests("EndToEndTests", ["TestSupport", "TLS"] + programs),
         tests(
-            "InteropTests", ["TestSupport", "PeerChannel", "ICE", .nioCore, .nioPosix] + programs,
+            "InteropTests", ["TestSupport", "PeerChannel", "ICE", "TLS", .nioCore, .nioPosix, .logging] + programs,
             exclude: ["requirements.txt", "quic_middle.py", "server_hello.py", "ice_peer.py"]),
     ]
 )

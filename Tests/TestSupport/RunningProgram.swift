@@ -17,6 +17,7 @@ package final class RunningProgram: Sendable {
     private let endings: AsyncStream<Ending>
     private let ending = Mutex<Ending?>(nil)
     private let process: Process
+    private let input: FileHandle
 
     /// The folder that holds the programs: `RTUN_BIN`, or where the running test bundle lies.
     package static let folder: String = {
@@ -36,7 +37,8 @@ package final class RunningProgram: Sendable {
         var variables = ProcessInfo.processInfo.environment.filter { !$0.key.hasPrefix("RTUN_") }
         variables.merge(environment) { $1 }
         process.environment = variables
-        process.standardInput = FileHandle.nullDevice
+        let inputPipe = Pipe()
+        process.standardInput = inputPipe
         let outputPipe = Pipe()
         let errorPipe = Pipe()
         process.standardOutput = outputPipe
@@ -52,6 +54,7 @@ package final class RunningProgram: Sendable {
         try process.run()
         self.pid = process.processIdentifier
         self.process = process
+        self.input = inputPipe.fileHandleForWriting
         Self.follow(outputPipe, into: self.output)
         Self.follow(errorPipe, into: self.errors)
     }
@@ -90,6 +93,9 @@ package final class RunningProgram: Sendable {
 
     /// Whether the process still runs.
     package var isRunning: Bool { self.process.isRunning }
+
+    /// Writes to the process's standard input.
+    package func write(_ text: String) throws { try self.input.write(contentsOf: Data(text.utf8)) }
 
     /// Sends a signal; one to a process that has ended is lost.
     package func signal(_ number: Int32) {
