@@ -27,18 +27,18 @@ struct ICEInteropTests {
         configuration.loopbackOnly = true
         let logger = Logger(label: "interop") { _ in SwiftLogNoOpLogHandler() }
         let observer = TransportObserver()
-        let ours = try await PeerTransport.open(
-            role: role, configuration: configuration, eventLoop: eventLoop, logger: logger
-        ).flatMapThrowing { bound in
-            let transport = bound.value
-            observer.watch(transport)
-            let ufragAndPassword = "\(transport.localCredentials.ufrag) \(transport.localCredentials.pwd)\n"
-            let lines = transport.localCandidates.map(\.line).joined()
-            transport.gather(from: [])
-            transport.setRemote(credentials: try ICECredentials(ufrag: credentials[0], pwd: credentials[1]))
-            for candidate in candidates { transport.addRemote(candidate: try ICECandidate(line: candidate)) }
-            transport.remoteCandidatesEnded()
-            return ufragAndPassword + lines + "end\n"
+        let ours = try await eventLoop.flatSubmit { [configuration] in
+            PeerTransport.open(role: role, configuration: configuration, eventLoop: eventLoop, logger: logger)
+                .flatMapThrowing { bound in
+                    let transport = bound.value
+                    observer.watch(transport)
+                    transport.gather(from: [])
+                    transport.setRemote(credentials: try ICECredentials(ufrag: credentials[0], pwd: credentials[1]))
+                    for candidate in candidates { transport.addRemote(candidate: try ICECandidate(line: candidate)) }
+                    transport.remoteCandidatesEnded()
+                    return "\(transport.localCredentials.ufrag) \(transport.localCredentials.pwd)\n"
+                        + transport.localCandidates.map(\.line).joined() + "end\n"
+                }
         }.get()
         try peer.write(ours)
 
