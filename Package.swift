@@ -119,13 +119,17 @@ let package = Package(
             ]),
         tests(
             "PeerChannelTests",
-            ["PeerChannel", "TestSupport", "AppProto", "ICE", "QUIC", "STUN", "TLS", .nioCore, .nioEmbedded, .nioPosix, .logging]),
+            [
+                "PeerChannel", "TestSupport", "AppProto", "ICE", "QUIC", "STUN", "TLS", .nioCore, .nioEmbedded,
+                .nioPosix, .logging,
+            ]),
         tests("UDPRelayTests", ["UDPRelay", .nioCore]),
         tests("CommandSupportTests", ["CommandSupport", .nioCore, .argumentParser, .logging]),
         tests(
             "rtun-serverTests",
             [
-                "rtun-server", "AppProto", "TLS", "Signaling", "CommandSupport", .nioCore, .nioEmbedded, .nioHTTP1, .nioPosix,
+                "rtun-server", "AppProto", "TLS", "Signaling", "CommandSupport", .nioCore, .nioEmbedded, .nioHTTP1,
+                .nioPosix,
                 .logging,
             ]),
         tests(

@@ -77,7 +77,9 @@ struct GarbageTests {
                 case 1: bytes[0] = 0xC0 | (bytes[0] & 0x3F)  // a QUIC long header
                 case 2:
                     // A QUIC version 1 Initial as far as the eye can see.
-                    bytes = [0xC3, 0, 0, 0, 1, 8] + random.bytes(8) + [8] + random.bytes(8) + [0, 0x44, 0xB0] + random.bytes(1200)
+                    bytes =
+                        [0xC3, 0, 0, 0, 1, 8] + random.bytes(8) + [8] + random.bytes(8) + [0, 0x44, 0xB0]
+                        + random.bytes(1200)
                 default: bytes[0] = 0x40 | (bytes[0] & 0x3F)  // a QUIC short header
                 }
                 _ = BlockingSocket.sendDatagram(bytes, from: descriptor, toPort: server)

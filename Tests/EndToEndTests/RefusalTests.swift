@@ -38,7 +38,9 @@ struct RefusalTests {
         let middle = try await WebServer(terminatingTLSWith: forged, forPort: cluster.port, encrypting: true)
         for name in ["rtun-agent", "rtun-socks"] {
             let program = try RunningProgram(
-                name, ["https://localhost:\(middle.port)", "--https-insecure"] + (name == "rtun-socks" ? ["--listen", "127.0.0.1:0"] : []),
+                name,
+                ["https://localhost:\(middle.port)", "--https-insecure"]
+                    + (name == "rtun-socks" ? ["--listen", "127.0.0.1:0"] : []),
                 environment: ["RTUN_SECRET": Cluster.secret])
             #expect(try await program.end(within: .seconds(5)) == .exit(77))
             #expect(program.output.lines.filter { $0.contains("agent ready") }.isEmpty)
@@ -57,12 +59,17 @@ struct RefusalTests {
         let forged = try await TestCertificates(in: cluster.folder, name: "forged")
         let middle = try RunningProgram(
             Interpreter.python,
-            [Interpreter.script("quic_middle.py"), "--upstream", String(cluster.port), "--certificate", forged.certificate, "--key", forged.key])
+            [
+                Interpreter.script("quic_middle.py"), "--upstream", String(cluster.port), "--certificate",
+                forged.certificate, "--key", forged.key,
+            ])
         let ready = try await middle.line("the man in the middle listening") { $0.hasPrefix("listening ") }
         let port = try #require(ready.split(separator: " ").last)
         for name in ["rtun-agent", "rtun-socks"] {
             let program = try RunningProgram(
-                name, ["quic://127.0.0.1:\(port)", "--quic-insecure"] + (name == "rtun-socks" ? ["--listen", "127.0.0.1:0"] : []),
+                name,
+                ["quic://127.0.0.1:\(port)", "--quic-insecure"]
+                    + (name == "rtun-socks" ? ["--listen", "127.0.0.1:0"] : []),
                 environment: ["RTUN_SECRET": Cluster.secret])
             #expect(try await program.end(within: .seconds(5)) == .exit(77))
         }
@@ -84,7 +91,8 @@ struct RefusalTests {
             "rtun-agent", [url, "--agent", "behind", "--ca-cert", certificates.authority], environment: environment)
         _ = try await agent.line("the ready line") { $0.hasPrefix("rtun-agent ready agent=behind ") }
         let socks = try RunningProgram(
-            "rtun-socks", [url, "--ca-cert", certificates.authority, "--listen", "127.0.0.1:0"], environment: environment)
+            "rtun-socks", [url, "--ca-cert", certificates.authority, "--listen", "127.0.0.1:0"],
+            environment: environment)
         let ready = try await socks.line("the ready line") { $0.hasPrefix("rtun-socks ready ") }
         let proxy = try #require(ready.split(separator: ":").last.flatMap { Int($0) })
         let echo = try TCPService.echo()
@@ -97,14 +105,18 @@ struct RefusalTests {
         await stopAll([server, agent, socks])
     }
 
-    @Test func `errors of the command line and of the machine have their exit codes and name their cause`() async throws {
+    @Test func `errors of the command line and of the machine have their exit codes and name their cause`() async throws
+    {
         let folder = try TestFolder()
         let certificates = try await TestCertificates(in: folder)
         let other = try await TestCertificates(in: folder, name: "other")
         let environment = ["RTUN_SECRET": Cluster.secret]
         let taken = try TCPService.echo()
         let rows: [(program: String, arguments: [String], code: Int32, words: [String])] = [
-            ("rtun-server", ["--addr", "127.0.0.1:\(taken.port)"], 69, ["127.0.0.1:\(taken.port)", "address already in use"]),
+            (
+                "rtun-server", ["--addr", "127.0.0.1:\(taken.port)"], 69,
+                ["127.0.0.1:\(taken.port)", "address already in use"]
+            ),
             ("rtun-server", ["--addr", "127.0.0.1:0", "--https-key", certificates.key], 64, ["--https-cert"]),
             ("rtun-server", ["--addr", "127.0.0.1:0", "--https-cert", certificates.certificate], 64, ["--https-key"]),
             (
@@ -122,7 +134,10 @@ struct RefusalTests {
             ("rtun-agent", ["https://localhost:99999"], 64, ["99999"]),
             ("rtun-agent", ["https://localhost:1", "--expire_in", "soon"], 64, ["soon"]),
             ("rtun-socks", ["https://localhost:1", "--agent", "("], 64, ["--agent"]),
-            ("rtun-socks", ["https://localhost:1", "--listen", "127.0.0.1:\(taken.port)"], 69, ["address already in use"]),
+            (
+                "rtun-socks", ["https://localhost:1", "--listen", "127.0.0.1:\(taken.port)"], 69,
+                ["address already in use"]
+            ),
             ("rtun-socks", ["https://localhost:1", "--nonsense"], 64, ["nonsense"]),
             ("rtun-socks", ["https://localhost:1", "--secret-file", "/nowhere/secret"], 69, ["/nowhere/secret"]),
         ]

@@ -37,7 +37,8 @@ struct SOCKSReplyTests {
     @Test(arguments: SignalScheme.allCases)
     func `refusals carry the reply code of their cause`(scheme: SignalScheme) async throws {
         let cluster = try await Cluster(scheme)
-        let agent = try await cluster.agent("egress", options: ["--deny", "127.0.0.9/32", "--allow", "0.0.0.0/0", "--allow", "::/0"])
+        let agent = try await cluster.agent(
+            "egress", options: ["--deny", "127.0.0.9/32", "--allow", "0.0.0.0/0", "--allow", "::/0"])
         let socks = try await cluster.socks()
         let closed = try TCPService.closedPort()
         let proxy = socks.port
@@ -50,7 +51,8 @@ struct SOCKSReplyTests {
         #expect(try await reply(.ipv4([127, 0, 0, 9]), 80) == 2)  // not allowed by ruleset
         #expect(try await reply(.loopback, 80, command: 2) == 7)  // BIND
         #expect(try await reply(.loopback, 80, command: 3) == 7)  // UDP ASSOCIATE
-        #expect(try await SOCKSTestClient.request4(proxy: proxy, address: [127, 0, 0, 1], port: closed.port).reply == 91)
+        #expect(
+            try await SOCKSTestClient.request4(proxy: proxy, address: [127, 0, 0, 1], port: closed.port).reply == 91)
         await stopAll([cluster.server, agent.program, socks.program])
     }
 
@@ -65,7 +67,8 @@ struct SOCKSReplyTests {
         // A plain listener: http:// for the one scheme; over quic:// the server has made its own certificate.
         let url = { (host: String) in "\(scheme == .https ? "http" : "quic")://\(host):\(port)" }
         let agent = try namespace.launch(
-            "rtun-agent", [url(namespace.hostAddress), "--agent", "inside", "--quic-insecure"], environment: environment)
+            "rtun-agent", [url(namespace.hostAddress), "--agent", "inside", "--quic-insecure"], environment: environment
+        )
         _ = try await agent.line("the ready line") { $0.hasPrefix("rtun-agent ready ") }
         // Reached over the virtual link: the peers then gather its addresses and not loopback's.
         let socks = try RunningProgram(

@@ -71,7 +71,8 @@ private final class TransportObserver: PeerTransportDelegate, @unchecked Sendabl
 
     func transport(_ transport: PeerTransport, received bytes: ByteBuffer, segmentSize: Int?) {
         // The first byte is QUIC's as far as RFC 9443 is concerned; the rest is text.
-        self.arrived.yield(String(buffer: bytes.getSlice(at: bytes.readerIndex + 1, length: bytes.readableBytes - 1) ?? bytes))
+        self.arrived.yield(
+            String(buffer: bytes.getSlice(at: bytes.readerIndex + 1, length: bytes.readableBytes - 1) ?? bytes))
         transport.send(ByteBuffer(bytes: [0x80] + Array("greetings from rtun".utf8)), segmentSize: nil)
     }
 

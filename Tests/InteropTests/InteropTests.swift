@@ -11,7 +11,8 @@ struct InteropTests {
     ) async throws {
         let cluster = try await Cluster(scheme)
         let said = try await ShellCommand.run(
-            "'\(Interpreter.python)' '\(Interpreter.script("server_hello.py"))' \(cluster.url) '\(cluster.certificates.authority)'")
+            "'\(Interpreter.python)' '\(Interpreter.script("server_hello.py"))' \(cluster.url) '\(cluster.certificates.authority)'"
+        )
         #expect(said.contains("ServerHello versions=[1] nonce=32 bindings=[1]"))
         await cluster.server.stop()
     }

@@ -36,7 +36,8 @@ package final class Cluster: Sendable {
         try RunningProgram(
             "rtun-server",
             [
-                "--addr", "127.0.0.1:\(port)", "--https-key", certificates.key, "--https-cert", certificates.certificate,
+                "--addr", "127.0.0.1:\(port)", "--https-key", certificates.key, "--https-cert",
+                certificates.certificate,
                 "--log-level", "debug",
             ] + options,
             environment: ["RTUN_SECRET": Self.secret])
@@ -69,8 +70,9 @@ package final class Cluster: Sendable {
     }
 
     /// Starts an agent and waits until it is registered. By default it may dial loopback only.
-    package func agent(_ name: String, options: [String] = []) async throws -> (program: RunningProgram, instance: String)
-    {
+    package func agent(_ name: String, options: [String] = []) async throws -> (
+        program: RunningProgram, instance: String
+    ) {
         let program = try self.launchAgent(name, options: options)
         let ready = try await program.line("the ready line") { $0.hasPrefix("rtun-agent ready agent=\(name) ") }
         guard let instance = ready.split(separator: "=").last.map(String.init), instance.count == 32 else {

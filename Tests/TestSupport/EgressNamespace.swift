@@ -54,7 +54,9 @@ package final class EgressNamespace: Sendable {
     }
 
     /// Starts one of our programs inside.
-    package func launch(_ program: String, _ arguments: [String], environment: [String: String]) throws -> RunningProgram {
+    package func launch(_ program: String, _ arguments: [String], environment: [String: String]) throws
+        -> RunningProgram
+    {
         try RunningProgram(
             "/usr/sbin/ip", ["netns", "exec", self.name, RunningProgram.folder + "/" + program] + arguments,
             environment: environment)

@@ -48,7 +48,8 @@ package final class RunningProgram: Sendable {
         self.name = (program as NSString).lastPathComponent
         process.terminationHandler = { process in
             ended.yield(
-                process.terminationReason == .exit ? .exit(process.terminationStatus) : .signal(process.terminationStatus))
+                process.terminationReason == .exit
+                    ? .exit(process.terminationStatus) : .signal(process.terminationStatus))
             ended.finish()
         }
         try process.run()

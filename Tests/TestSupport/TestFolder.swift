@@ -29,7 +29,9 @@ package struct TestCertificates: Sendable {
     package let key: String
 
     /// - Parameter keyType: what `openssl req -newkey` takes: "rsa:2048", or "ec -pkeyopt ec_paramgen_curve:P-256".
-    package init(in folder: TestFolder, keyType: String = "ec -pkeyopt ec_paramgen_curve:P-256", name: String = "server")
+    package init(
+        in folder: TestFolder, keyType: String = "ec -pkeyopt ec_paramgen_curve:P-256", name: String = "server"
+    )
         async throws
     {
         self.authority = folder.file("\(name)-ca.pem")

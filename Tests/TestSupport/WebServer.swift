@@ -81,7 +81,9 @@ package final class WebServer: Sendable {
         self.port = port
         self.program = program
         try await eventually(within: .seconds(10), "nginx listening") {
-            guard program.isRunning else { throw ShellCommand.Failed(command: "nginx", ending: .exit(1), text: program.errors.text) }
+            guard program.isRunning else {
+                throw ShellCommand.Failed(command: "nginx", ending: .exit(1), text: program.errors.text)
+            }
             return (try? BlockingSocket(connectingTo: "127.0.0.1", port: port)) != nil
         }
     }

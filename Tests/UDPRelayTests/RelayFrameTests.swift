@@ -4,11 +4,12 @@ import Testing
 @testable import UDPRelay
 
 struct RelayFrameTests {
-    @Test(arguments: [
-        ([(1, [UInt8]())], [0, 0, 0, 1, 0, 0]),
-        ([(0x0102_0304, [9])], [1, 2, 3, 4, 0, 1, 9]),
-        ([(7, [1, 2]), (8, [3])], [0, 0, 0, 7, 0, 2, 1, 2, 0, 0, 0, 8, 0, 1, 3]),
-    ] as [([(UInt32, [UInt8])], [UInt8])])
+    @Test(
+        arguments: [
+            ([(1, [UInt8]())], [0, 0, 0, 1, 0, 0]),
+            ([(0x0102_0304, [9])], [1, 2, 3, 4, 0, 1, 9]),
+            ([(7, [1, 2]), (8, [3])], [0, 0, 0, 7, 0, 2, 1, 2, 0, 0, 0, 8, 0, 1, 3]),
+        ] as [([(UInt32, [UInt8])], [UInt8])])
     func `frames are laid out as drawn`(frames: [(UInt32, [UInt8])], wire: [UInt8]) throws {
         var writer = RelayRecordWriter(limit: 1452)
         for (id, payload) in frames {
@@ -25,13 +26,14 @@ struct RelayFrameTests {
         #expect(rest == nil)
     }
 
-    @Test(arguments: [
-        ([], RelayFrameError.emptyRecord),
-        ([0, 0, 0, 1, 0], .truncatedHeader(remaining: 5)),
-        ([0, 0, 0, 1, 0, 1], .truncatedPayload(claimed: 1, remaining: 0)),
-        ([0, 0, 0, 1, 0xFF, 0xFF, 1, 2], .truncatedPayload(claimed: 65535, remaining: 2)),
-        ([0, 0, 0, 1, 0, 1, 9, 0], .truncatedHeader(remaining: 1)),
-    ] as [([UInt8], RelayFrameError)])
+    @Test(
+        arguments: [
+            ([], RelayFrameError.emptyRecord),
+            ([0, 0, 0, 1, 0], .truncatedHeader(remaining: 5)),
+            ([0, 0, 0, 1, 0, 1], .truncatedPayload(claimed: 1, remaining: 0)),
+            ([0, 0, 0, 1, 0xFF, 0xFF, 1, 2], .truncatedPayload(claimed: 65535, remaining: 2)),
+            ([0, 0, 0, 1, 0, 1, 9, 0], .truncatedHeader(remaining: 1)),
+        ] as [([UInt8], RelayFrameError)])
     func `a malformed record is refused as a whole`(wire: [UInt8], error: RelayFrameError) {
         #expect(throws: error) { try RelayRecordReader(ByteBuffer(bytes: wire)) }
     }
@@ -42,7 +44,8 @@ struct RelayFrameTests {
         var sent: [RelayFrame] = []
         var records: [ByteBuffer] = []
         for _ in 0..<2000 {
-            let payload = ByteBuffer(repeating: .random(in: 0...255, using: &random), count: .random(in: 0...1397, using: &random))
+            let payload = ByteBuffer(
+                repeating: .random(in: 0...255, using: &random), count: .random(in: 0...1397, using: &random))
             #expect(writer.fits(payload.readableBytes))
             let frame = RelayFrame(flowID: FlowID(rawValue: .random(in: 1...9, using: &random)), payload: payload)
             sent.append(frame)
@@ -67,11 +70,12 @@ struct RelayFrameTests {
         }
     }
 
-    @Test(arguments: [
-        (ControlMessage.keepalive(token: 0xDEAD_BEEF), [0, 0xDE, 0xAD, 0xBE, 0xEF]),
-        (.keepaliveReply(token: 1), [1, 0, 0, 0, 1]),
-        (.flowClosed(FlowID(rawValue: 258)), [2, 0, 0, 1, 2]),
-    ] as [(ControlMessage, [UInt8])])
+    @Test(
+        arguments: [
+            (ControlMessage.keepalive(token: 0xDEAD_BEEF), [0, 0xDE, 0xAD, 0xBE, 0xEF]),
+            (.keepaliveReply(token: 1), [1, 0, 0, 0, 1]),
+            (.flowClosed(FlowID(rawValue: 258)), [2, 0, 0, 1, 2]),
+        ] as [(ControlMessage, [UInt8])])
     func `control messages are laid out as documented`(message: ControlMessage, wire: [UInt8]) throws {
         #expect(Array(message.encoded().readableBytesView) == wire)
         #expect(try ControlMessage(decoding: ByteBuffer(bytes: wire)) == message)

@@ -78,7 +78,8 @@ struct RelayRuleTests {
         var random = SystemRandomNumberGenerator()
         let alphabet = Array("udp://[]:?to=&.0123456789abcdef%é ")
         for _ in 0..<5000 {
-            let text = String((0..<Int.random(in: 0...40, using: &random)).compactMap { _ in alphabet.randomElement(using: &random) })
+            let text = String(
+                (0..<Int.random(in: 0...40, using: &random)).compactMap { _ in alphabet.randomElement(using: &random) })
             do {
                 _ = try RelayRule(parsing: text)
             } catch {

@@ -65,4 +65,3 @@ package struct ClientFlows<Source: Hashable> {
         return FlowID(rawValue: self.lastID)
     }
 }
-

@@ -158,4 +158,3 @@ package struct FlowTable<Key: Hashable, Value> {
         if next == Self.none { self.newest = previous } else { self.nodes[next].previous = previous }
     }
 }
-

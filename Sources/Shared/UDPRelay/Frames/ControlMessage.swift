@@ -20,7 +20,9 @@ package enum ControlMessage: Equatable, Sendable {
         var payload = payload
         guard let type = payload.readInteger(as: UInt8.self) else { throw .malformedControl }
         guard let kind = Kind(rawValue: type) else { return nil }
-        guard payload.readableBytes == 4, let value = payload.readInteger(as: UInt32.self) else { throw .malformedControl }
+        guard payload.readableBytes == 4, let value = payload.readInteger(as: UInt32.self) else {
+            throw .malformedControl
+        }
         switch kind {
         case .keepalive: self = .keepalive(token: value)
         case .keepaliveReply: self = .keepaliveReply(token: value)

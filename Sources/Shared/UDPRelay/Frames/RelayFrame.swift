@@ -97,7 +97,9 @@ package struct RelayRecordWriter {
     package mutating func append(_ flowID: FlowID, payload: ByteBuffer) -> ByteBuffer? {
         precondition(self.fits(payload.readableBytes), "the caller checks the size of a payload")
         var full: ByteBuffer?
-        if self.record.readableBytes + RelayFrame.headerLength + payload.readableBytes > self.limit { full = self.finish() }
+        if self.record.readableBytes + RelayFrame.headerLength + payload.readableBytes > self.limit {
+            full = self.finish()
+        }
         if self.record.capacity == 0 { self.record = self.allocator.buffer(capacity: self.limit) }
         self.record.writeInteger(flowID.rawValue)
         self.record.writeInteger(UInt16(truncatingIfNeeded: payload.readableBytes))

@@ -28,7 +28,8 @@ struct RelayRuleParser {
     mutating func parse() throws(RelayRuleError) -> (listen: SocketAddress, target: SocketAddress) {
         let whole = self.text.startIndex..<self.text.endIndex
         guard !self.text.isEmpty else {
-            throw self.error(whole, .empty, "the rule is empty; write LISTEN?to=TARGET, as in 127.0.0.1:15353?to=192.0.2.53:53")
+            throw self.error(
+                whole, .empty, "the rule is empty; write LISTEN?to=TARGET, as in 127.0.0.1:15353?to=192.0.2.53:53")
         }
         let start = try self.parseProtocol()
         guard let mark = self.text[start...].firstIndex(of: "?") else {
@@ -47,8 +48,10 @@ struct RelayRuleParser {
         let fault = self.text.startIndex..<separator.lowerBound
         switch name {
         case "udp": return separator.upperBound
-        case "tcp": throw self.error(fault, .tcpReserved, "tcp is reserved, not supported yet; only udp can be forwarded")
-        default: throw self.error(fault, .unknownProtocol, "\"\(name)\" is not a protocol that can be forwarded; write udp")
+        case "tcp":
+            throw self.error(fault, .tcpReserved, "tcp is reserved, not supported yet; only udp can be forwarded")
+        default:
+            throw self.error(fault, .unknownProtocol, "\"\(name)\" is not a protocol that can be forwarded; write udp")
         }
     }
 
@@ -72,7 +75,8 @@ struct RelayRuleParser {
         }
         guard let target, !target.isEmpty else {
             throw self.error(
-                start..<self.text.endIndex, .missingTarget, "the rule has no target; write ?to=IP:PORT, as in ?to=192.0.2.53:53")
+                start..<self.text.endIndex, .missingTarget,
+                "the rule has no target; write ?to=IP:PORT, as in ?to=192.0.2.53:53")
         }
         return target
     }
@@ -84,14 +88,17 @@ struct RelayRuleParser {
         if part.first == "[" {
             guard let bracket = part.firstIndex(of: "]") else {
                 throw self.error(
-                    range, .missingBracket, "the \(side.name) lacks the closing bracket; write [IPv6]:PORT, as in [2001:db8::53]:53")
+                    range, .missingBracket,
+                    "the \(side.name) lacks the closing bracket; write [IPv6]:PORT, as in [2001:db8::53]:53")
             }
             host = self.text.index(after: range.lowerBound)..<bracket
             afterHost = self.text.index(after: bracket)
         } else {
             let colon = part.firstIndex(of: ":") ?? range.upperBound
             if colon != range.upperBound, part[self.text.index(after: colon)...].contains(":") {
-                throw self.error(range, .missingBracket, "write the IPv6 address of the \(side.name) in brackets, as in [2001:db8::53]:53")
+                throw self.error(
+                    range, .missingBracket,
+                    "write the IPv6 address of the \(side.name) in brackets, as in [2001:db8::53]:53")
             }
             host = range.lowerBound..<colon
             afterHost = colon
@@ -113,7 +120,8 @@ struct RelayRuleParser {
             throw self.error(portRange, .invalidPort, "\"\(digits)\" is not a port; write a number from 1 to 65535")
         }
         if port == 0, side == .target {
-            throw self.error(portRange, .zeroTargetPort, "nothing can be sent to port 0; write the target's port, 1 to 65535")
+            throw self.error(
+                portRange, .zeroTargetPort, "nothing can be sent to port 0; write the target's port, 1 to 65535")
         }
         var result = parsed
         result.port = Int(port)
@@ -124,7 +132,8 @@ struct RelayRuleParser {
         _ host: Range<String.Index>, _ address: String, bracketed: Bool, _ side: Side
     ) -> RelayRuleError {
         if bracketed {
-            return self.error(host, .invalidAddress, "\"\(address)\" is not an IPv6 address; write one like [2001:db8::53]")
+            return self.error(
+                host, .invalidAddress, "\"\(address)\" is not an IPv6 address; write one like [2001:db8::53]")
         }
         if address.isEmpty {
             return self.error(
@@ -135,7 +144,8 @@ struct RelayRuleParser {
                 host, .nameNotSupported,
                 "\"\(address)\" is a name; the \(side.name) takes an IP address only, as in \(side.example)")
         }
-        return self.error(host, .invalidAddress, "\"\(address)\" is not an IPv4 address; write one like \(side.example)")
+        return self.error(
+            host, .invalidAddress, "\"\(address)\" is not an IPv4 address; write one like \(side.example)")
     }
 
     private func isBracketed(_ range: Range<String.Index>) -> Bool { self.text[range].first == "[" }
