@@ -1,4 +1,4 @@
-package import NIOCore
+import NIOCore
 
 /// Where a SOCKS client wants to go.
 package struct SOCKSTarget: Hashable, Sendable {
