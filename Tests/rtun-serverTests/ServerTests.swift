@@ -1,5 +1,6 @@
 import CommandSupport
 import Foundation
+import Glibc
 import Logging
 import NIOCore
 import NIOPosix
@@ -57,6 +58,15 @@ import Testing
         try await self.withServer(try self.configuration()) { server, port in
             #expect(port > 0)
             #expect(server.readyLine.text == "rtun-server ready http=127.0.0.1:\(port) quic=127.0.0.1:\(port)")
+            let answer = try await stunAnswer(host: "127.0.0.1", port: port)
+            #expect(Array(answer.prefix(2)) == [0x01, 0x01])
+        }
+    }
+
+    @Test func `a datagram that cannot be answered does not close the port`() async throws {
+        try await self.withServer(try self.configuration()) { _, port in
+            // Raw sockets want a privilege; without it there is nothing to see.
+            guard sendFromPortZero(to: port, stunRequest) else { return }
             let answer = try await stunAnswer(host: "127.0.0.1", port: port)
             #expect(Array(answer.prefix(2)) == [0x01, 0x01])
         }
@@ -194,11 +204,28 @@ private func stunAnswer(host: String, port: Int) async throws -> [UInt8] {
             }
         }
         .bind(host: host, port: 0).get()
-    let request: [UInt8] = [0, 1, 0, 0, 0x21, 0x12, 0xA4, 0x42] + Array(1...12)
-    channel.writeAndFlush(AddressedEnvelope(remoteAddress: server, data: ByteBuffer(bytes: request)), promise: nil)
+    channel.writeAndFlush(AddressedEnvelope(remoteAddress: server, data: ByteBuffer(bytes: stunRequest)), promise: nil)
     let result = try await answer.futureResult.get()
     try? await channel.close()
     return result
+}
+
+/// A STUN Binding request (RFC 8489 section 5).
+private let stunRequest: [UInt8] = [0, 1, 0, 0, 0x21, 0x12, 0xA4, 0x42] + Array(1...12)
+
+/// Sends one UDP datagram over loopback whose source port is 0, which no answer can be sent to; false without the
+/// privilege for raw sockets.
+private func sendFromPortZero(to port: Int, _ payload: [UInt8]) -> Bool {
+    let descriptor = Glibc.socket(AF_INET, Int32(SOCK_RAW.rawValue), Int32(IPPROTO_UDP))
+    guard descriptor >= 0 else { return false }
+    defer { close(descriptor) }
+    // RFC 768: source port, destination port, length, no checksum. The kernel adds the IP header.
+    let fields = [0, UInt16(truncatingIfNeeded: port), UInt16(8 + payload.count), 0]
+    let datagram = fields.flatMap { [UInt8($0 >> 8), UInt8($0 & 0xFF)] } + payload
+    guard let address = try? SocketAddress(ipAddress: "127.0.0.1", port: 0) else { return false }
+    return address.withSockAddr { address, size in
+        sendto(descriptor, datagram, datagram.count, 0, address, socklen_t(size)) == datagram.count
+    }
 }
 
 /// Collects text until the connection closes.

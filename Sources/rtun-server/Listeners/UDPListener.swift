@@ -69,6 +69,7 @@ final class UDPListener {
             }
         }
         self.handlers.append(handler)
+        try channel.pipeline.syncOperations.addHandler(DatagramSender())
         try channel.pipeline.syncOperations.addHandler(handler)
         try channel.pipeline.syncOperations.addHandler(STUNResponder())
     }

@@ -42,7 +42,7 @@ final class Server: Sendable {
 
     private let eventLoop: any EventLoop
     private let parts: NIOLoopBound<Parts>
-    private let listening: any Channel
+    private let listening: [any Channel]
     /// The port that TCP and UDP listen on.
     let port: Int
     /// What to announce: the addresses with their real ports.
@@ -50,7 +50,7 @@ final class Server: Sendable {
 
     private init(
         eventLoop: any EventLoop, configuration: ServerConfiguration, parts: NIOLoopBound<Parts>,
-        listening: any Channel, address: SocketAddress
+        listening: [any Channel], address: SocketAddress
     ) {
         self.eventLoop = eventLoop
         self.parts = parts
@@ -73,13 +73,13 @@ final class Server: Sendable {
         try await eventLoop.submit { parts.value.reloader?.start() }.get()
         return Server(
             eventLoop: eventLoop, configuration: configuration, parts: parts, listening: listening,
-            address: listening.localAddress ?? addresses.addresses[0])
+            address: listening.first?.localAddress ?? addresses.addresses[0])
     }
 
-    /// Listens on every address for TCP and UDP, with the same port number, and returns the first listening channel.
+    /// Listens on every address for TCP and UDP, with the same port number. The first address's TCP channel comes first.
     private static func listen(
         _ addresses: ListenAddresses, parts: NIOLoopBound<Parts>, attempts: Int
-    ) async throws -> any Channel {
+    ) async throws -> [any Channel] {
         var addresses = addresses
         let mayRetry = addresses.hasFreePort && attempts > 1
         var channels: [any Channel] = []
@@ -99,7 +99,7 @@ final class Server: Sendable {
             }
             throw Self.bindError(error, on: current)
         }
-        return channels[0]
+        return channels
     }
 
     private static func bind(
@@ -114,9 +114,12 @@ final class Server: Sendable {
         return ProgramError(.unavailable, "cannot listen on \(address.text): \(reason)")
     }
 
-    /// Returns when the server listens no more.
+    /// Returns when the server listens no more on one of its sockets, TCP or UDP: without it, it is half a server.
     func closed() async {
-        try? await self.listening.closeFuture.get()
+        let first = self.eventLoop.makePromise(of: Void.self)
+        // Only the first completion counts.
+        for channel in self.listening { channel.closeFuture.cascade(to: first) }
+        try? await first.futureResult.get()
     }
 
     /// Loads the certificate files anew, if there are any.

@@ -1,0 +1,83 @@
+import Glibc
+import NIOCore
+import NIOPosix
+
+/// Sends the datagrams of a UDP channel by system call; the first handler of its pipeline.
+///
+/// NIO closes a datagram channel when the kernel refuses a datagram, but for two error numbers. What is answered here
+/// came from strangers, and some of it cannot be answered: a datagram with source port 0 (`EINVAL`), or one from a
+/// network that a firewall or the routing table keeps us from (`EPERM`, `ENETUNREACH`). Such an answer is lost, as any
+/// datagram may be, and the socket serves everybody else. So is one that the kernel's buffer has no room for: nothing
+/// queues up here.
+final class DatagramSender: ChannelDuplexHandler {
+    typealias InboundIn = AddressedEnvelope<ByteBuffer>
+    typealias OutboundIn = AddressedEnvelope<ByteBuffer>
+
+    /// The channel's socket, used only while the channel is active and on its event loop, which is where it is closed.
+    private var descriptor: CInt?
+
+    func channelActive(context: ChannelHandlerContext) {
+        self.findDescriptor(context)
+        context.fireChannelActive()
+    }
+
+    func handlerAdded(context: ChannelHandlerContext) {
+        if context.channel.isActive { self.findDescriptor(context) }
+    }
+
+    func channelInactive(context: ChannelHandlerContext) {
+        self.descriptor = nil
+        context.fireChannelInactive()
+    }
+
+    private func findDescriptor(_ context: ChannelHandlerContext) {
+        self.descriptor = try? context.pipeline.syncOperations.withUnsafeTransportIfAvailable(
+            of: NIOBSDSocket.Handle.self
+        ) { $0 }
+    }
+
+    func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
+        guard let descriptor = self.descriptor, context.channel.isActive else {
+            promise?.fail(ChannelError.ioOnClosedChannel)
+            return
+        }
+        switch Self.send(self.unwrapOutboundIn(data), descriptor: descriptor) {
+        case 0: promise?.succeed()
+        case let error: promise?.fail(IOError(errnoCode: error, reason: "sendto"))
+        }
+    }
+
+    func flush(context: ChannelHandlerContext) {
+        // Each datagram has left with its write.
+    }
+
+    /// Sends `envelope`, as several datagrams when it has a segment size. Returns the last error number, or 0.
+    private static func send(_ envelope: AddressedEnvelope<ByteBuffer>, descriptor: CInt) -> CInt {
+        var rest = envelope.data
+        let segmentSize = max(1, envelope.metadata?.segmentSize ?? rest.readableBytes)
+        var failure: CInt = 0
+        repeat {
+            let length = min(segmentSize, rest.readableBytes)
+            let error = rest.withUnsafeReadableBytes {
+                Self.send(UnsafeRawBufferPointer(rebasing: $0[..<length]), to: envelope.remoteAddress, descriptor)
+            }
+            if error != 0 { failure = error }
+            rest.moveReaderIndex(forwardBy: length)
+        } while rest.readableBytes > 0
+        return failure
+    }
+
+    private static func send(_ bytes: UnsafeRawBufferPointer, to address: SocketAddress, _ descriptor: CInt) -> CInt {
+        address.withSockAddr { address, size in
+            while true {
+                let sent = sendto(
+                    descriptor, bytes.baseAddress, bytes.count, Int32(MSG_NOSIGNAL), address, socklen_t(size))
+                if sent >= 0 { return 0 }
+                if errno != EINTR { return errno }
+            }
+        }
+    }
+}
+
+@available(*, unavailable)
+extension DatagramSender: Sendable {}
