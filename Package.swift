@@ -90,7 +90,7 @@ let package = Package(
             "rtun-server",
             [
                 "AppProto", "TLS", "STUN", "QUIC", "Signaling", "CommandSupport",
-                .nioCore, .nioPosix, .nioHTTP1, .nioWebSocket, .argumentParser, .logging,
+                .nioCore, .nioPosix, .nioHTTP1, .nioWebSocket, .dequeModule, .argumentParser, .logging,
             ]),
         program(
             "rtun-agent",

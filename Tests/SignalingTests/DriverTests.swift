@@ -172,4 +172,26 @@ import Testing
         #expect(goodbye.code == .badRequest)
         #expect(far.isClosed)
     }
+
+    @Test func `a peer that is not admitted is sent away, right or wrong`() throws {
+        for key in [testKey, otherKey] {
+            let (near, far) = MemoryLink.pair(on: self.loop, binding: self.binding)
+            let results = Results()
+            let acceptor = SignalAcceptor(
+                link: far, key: testKey, software: "s/1", admit: { Goodbye(code: .limit, reason: "later") }
+            ) { results.server = $1 }
+            acceptor.start()
+            self.client(near, key: key, results).start()
+            self.loop.run()
+            guard case .failure(.notAdmitted) = results.server else {
+                Issue.record("\(String(describing: results.server))")
+                return
+            }
+            guard case .failure(.handshake(.refused(let goodbye))) = results.client else {
+                Issue.record("\(String(describing: results.client))")
+                return
+            }
+            #expect(goodbye.code == .limit)
+        }
+    }
 }

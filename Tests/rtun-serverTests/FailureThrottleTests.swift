@@ -48,4 +48,16 @@ import Testing
         }
         #expect(throttle.count <= 16_384)
     }
+
+    @Test func `one peer with a wrong secret does not keep out those behind the same proxy`() throws {
+        var throttle = FailureThrottle(.proxy)
+        let proxy = try self.address("127.0.0.1")
+        for second in 0..<600 {
+            let now = self.start + .seconds(Int64(second))
+            for _ in 0..<10 { throttle.recordFailure(proxy, at: now) }
+            #expect(throttle.admit(proxy, at: now) == .now)
+        }
+        for _ in 0..<1000 { throttle.recordFailure(proxy, at: self.start + .seconds(600)) }
+        #expect(throttle.admit(proxy, at: self.start + .seconds(600)) == .refused)
+    }
 }

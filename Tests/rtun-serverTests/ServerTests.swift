@@ -72,6 +72,18 @@ import Testing
         }
     }
 
+    @Test func `beyond the limit of strangers the oldest has to go`() async throws {
+        var limits = ServerLimits()
+        limits.strangers = 1
+        try await self.withServer(try self.configuration(limits: limits)) { _, port in
+            async let oldest = self.exchange("GET /healthz HTTP/1.1\r\nX-Slow: ", port: port)
+            try await Task.sleep(for: .milliseconds(200))
+            let answer = try await self.exchange("GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n", port: port)
+            #expect(answer.hasSuffix("ok\n"))
+            #expect(try await oldest == "")
+        }
+    }
+
     @Test func `a port that is taken is an error that names it`() async throws {
         try await self.withServer(try self.configuration()) { _, port in
             let error = try await #require(throws: ProgramError.self) {

@@ -25,6 +25,10 @@ struct FailureThrottle {
         var longestMemory = TimeAmount.seconds(60)
         /// Addresses remembered; beyond that the table is cleared of those that are free again, else of all.
         var capacity = 16_384
+
+        /// For an address that many peers share, such as that of a proxy which terminates TLS: enough that one peer with
+        /// a wrong secret does not keep the others out.
+        static let proxy = Configuration(burst: 200, interval: .milliseconds(50))
     }
 
     /// A whole IPv4 address, or the /64 that one host or site has of IPv6.

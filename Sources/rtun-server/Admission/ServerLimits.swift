@@ -4,6 +4,8 @@ import NIOCore
 struct ServerLimits: Sendable {
     /// TCP connections and QUIC sessions together, authenticated or not.
     var connections = 60_000
+    /// Those of them that have not proved the secret (yet). One more, and the oldest of these is closed.
+    var strangers = 4096
     /// How long a TCP connection may take from its start to a whole HTTP request (TLS handshake included).
     var requestTime = TimeAmount.seconds(10)
     /// How long a peer may take to read a plain HTTP response.

@@ -13,15 +13,20 @@ final class TCPListener {
     private let eventLoop: any EventLoop
     private let service: SignalService
     private let limits: ServerLimits
+    private let strangers: Strangers
     private var listening: [any Channel] = []
     private var connections: [ObjectIdentifier: any Channel] = [:]
     /// For the connections to come; `nil` for plain HTTP.
     var tlsContext: TLSContext?
 
-    init(eventLoop: any EventLoop, service: SignalService, limits: ServerLimits, tlsContext: TLSContext?) {
+    init(
+        eventLoop: any EventLoop, service: SignalService, limits: ServerLimits, strangers: Strangers,
+        tlsContext: TLSContext?
+    ) {
         self.eventLoop = eventLoop
         self.service = service
         self.limits = limits
+        self.strangers = strangers
         self.tlsContext = tlsContext
     }
 
@@ -57,7 +62,11 @@ final class TCPListener {
         }
         let id = ObjectIdentifier(channel)
         self.connections[id] = channel
-        channel.closeFuture.assumeIsolated().whenComplete { _ in self.connections[id] = nil }
+        let stranger = self.strangers.add(at: self.eventLoop.now) { channel.close(promise: nil) }
+        channel.closeFuture.assumeIsolated().whenComplete { _ in
+            self.connections[id] = nil
+            self.strangers.remove(stranger)
+        }
 
         let pipeline = channel.pipeline.syncOperations
         if let tlsContext = self.tlsContext {
@@ -76,7 +85,7 @@ final class TCPListener {
         try pipeline.configureHTTPServerPipeline(
             withPipeliningAssistance: false,
             withServerUpgrade: (
-                upgraders: [self.upgrader()],
+                upgraders: [self.upgrader(of: stranger)],
                 completionHandler: { context in
                     context.pipeline.syncOperations.removeHandler(boundHTTP.value, promise: nil)
                 }
@@ -87,14 +96,15 @@ final class TCPListener {
         try pipeline.addHandler(http)
     }
 
-    private func upgrader() -> NIOWebSocketServerUpgrader {
+    private func upgrader(of stranger: Strangers.ID) -> NIOWebSocketServerUpgrader {
         let listener = NIOLoopBound(self, eventLoop: self.eventLoop)
         return WebSocketLink.serverUpgrader(
             shouldUpgrade: { Route(uri: $0.uri).webSocketRole != nil },
             upgraded: { link, head in
                 let listener = listener.value
                 listener.service.accept(
-                    link, role: Route(uri: head.uri).webSocketRole, isEncrypted: listener.tlsContext != nil)
+                    link, role: Route(uri: head.uri).webSocketRole, isEncrypted: listener.tlsContext != nil
+                ) { listener.strangers.remove(stranger) }
             })
     }
 

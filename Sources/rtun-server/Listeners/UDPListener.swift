@@ -12,17 +12,19 @@ final class UDPListener {
     private let eventLoop: any EventLoop
     private let service: SignalService
     private let limits: ServerLimits
+    private let strangers: Strangers
     private var configuration: QUICConfiguration
     private var channels: [any Channel] = []
     private var handlers: [QUICServerHandler] = []
 
     init(
-        eventLoop: any EventLoop, service: SignalService, limits: ServerLimits, identity: Identity,
-        statelessResetKey: [UInt8]
+        eventLoop: any EventLoop, service: SignalService, limits: ServerLimits, strangers: Strangers,
+        identity: Identity, statelessResetKey: [UInt8]
     ) {
         self.eventLoop = eventLoop
         self.service = service
         self.limits = limits
+        self.strangers = strangers
         self.configuration = QUICConfiguration(
             applicationProtocol: SignalLinkLimits.quicApplicationProtocol, identity: identity,
             verification: .notRequested)
@@ -64,8 +66,11 @@ final class UDPListener {
                 session.close(code: 0, reason: "too many connections")
                 return
             }
+            let stranger = self.strangers.add(at: self.eventLoop.now) { [weak session] in
+                session?.close(code: 0, reason: "too many connections")
+            }
             QUICLinkAcceptor.accept(session, localAddress: channel?.localAddress, remoteAddress: remote) { link in
-                self.service.accept(link, role: nil, isEncrypted: true)
+                self.service.accept(link, role: nil, isEncrypted: true) { self.strangers.remove(stranger) }
             }
         }
         self.handlers.append(handler)

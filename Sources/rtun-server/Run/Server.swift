@@ -20,11 +20,13 @@ final class Server: Sendable {
             let service = SignalService(
                 eventLoop: eventLoop, key: configuration.key, software: Software.identifier("rtun-server"),
                 limits: configuration.limits, logger: configuration.logger)
+            let strangers = Strangers(limit: configuration.limits.strangers)
             let tcp = TCPListener(
-                eventLoop: eventLoop, service: service, limits: configuration.limits, tlsContext: tlsContext)
+                eventLoop: eventLoop, service: service, limits: configuration.limits, strangers: strangers,
+                tlsContext: tlsContext)
             let udp = UDPListener(
-                eventLoop: eventLoop, service: service, limits: configuration.limits, identity: identity,
-                statelessResetKey: configuration.key.statelessResetKey)
+                eventLoop: eventLoop, service: service, limits: configuration.limits, strangers: strangers,
+                identity: identity, statelessResetKey: configuration.key.statelessResetKey)
             self.service = service
             self.tcp = tcp
             self.udp = udp

@@ -15,6 +15,8 @@ final class SignalService {
     private let logger: Logger
     private var broker = Broker()
     private var throttle = FailureThrottle()
+    /// For links without TLS of their own: all peers behind a proxy come from its address.
+    private var proxyThrottle = FailureThrottle(.proxy)
     private var failureLog = LogRateLimiter(interval: .seconds(1))
     private var sessions: [SessionID: Session] = [:]
     private var nextSession: UInt64 = 1
@@ -46,7 +48,8 @@ final class SignalService {
     /// - Parameters:
     ///   - role: the only role allowed on it, `nil` for either.
     ///   - isEncrypted: whether this process terminates TLS for it.
-    func accept(_ link: any SignalLink, role: Role?, isEncrypted: Bool) {
+    ///   - authenticated: called when the peer has proved the secret.
+    func accept(_ link: any SignalLink, role: Role?, isEncrypted: Bool, authenticated: @escaping () -> Void = {}) {
         guard !self.isStopping else {
             return Self.turnAway(link, .shutdown, "the server is stopping")
         }
@@ -54,14 +57,30 @@ final class SignalService {
             // TLS 1.2 without the extended master secret (RFC 7627), which nothing should speak any more.
             return Self.turnAway(link, .binding, "this TLS connection has no exporter to bind to")
         }
-        let admission = link.remoteAddress.map { self.throttle.admit($0, at: self.eventLoop.now) } ?? .now
-        switch admission {
+        switch self.admission(of: link) {
         case .now:
-            self.authenticate(link, role)
+            self.authenticate(link, role, authenticated)
         case .after(let wait):
-            self.eventLoop.assumeIsolated().scheduleTask(in: wait) { self.authenticate(link, role) }
+            self.eventLoop.assumeIsolated().scheduleTask(in: wait) { self.authenticate(link, role, authenticated) }
         case .refused:
-            Self.turnAway(link, .limit, "too many failed attempts from this address")
+            Self.turnAway(link, .limit, Self.tooManyFailures)
+        }
+    }
+
+    private static let tooManyFailures = "too many failed attempts from this address"
+
+    private func admission(of link: any SignalLink) -> FailureThrottle.Admission {
+        guard let address = link.remoteAddress else { return .now }
+        let throttle = link.channelBinding == nil ? self.proxyThrottle : self.throttle
+        return throttle.admit(address, at: self.eventLoop.now)
+    }
+
+    private func recordFailure(on link: any SignalLink, at now: NIODeadline) {
+        guard let address = link.remoteAddress else { return }
+        if link.channelBinding == nil {
+            self.proxyThrottle.recordFailure(address, at: now)
+        } else {
+            self.throttle.recordFailure(address, at: now)
         }
     }
 
@@ -70,13 +89,25 @@ final class SignalService {
         link.close()
     }
 
-    private func authenticate(_ link: any SignalLink, _ role: Role?) {
-        let acceptor = SignalAcceptor(link: link, key: self.key, software: self.software) { acceptor, outcome in
-            switch outcome {
-            case .success(let hello): self.authenticated(acceptor, hello, allowedRole: role)
-            case .failure(let error): self.failed(acceptor, error)
-            }
-        }
+    private func authenticate(_ link: any SignalLink, _ role: Role?, _ authenticated: @escaping () -> Void) {
+        let acceptor = SignalAcceptor(
+            link: link, key: self.key, software: self.software,
+            admit: {
+                // Looked at again: an attacker may have opened many connections before the first guess failed.
+                guard case .now = self.admission(of: link) else {
+                    return Goodbye(code: .limit, reason: Self.tooManyFailures)
+                }
+                return nil
+            },
+            outcome: { acceptor, outcome in
+                switch outcome {
+                case .success(let hello):
+                    authenticated()
+                    self.authenticated(acceptor, hello, allowedRole: role)
+                case .failure(let error):
+                    self.failed(acceptor, error)
+                }
+            })
         acceptor.start()
     }
 
@@ -89,7 +120,7 @@ final class SignalService {
             return
         }
         let now = self.eventLoop.now
-        if let remote { self.throttle.recordFailure(remote, at: now) }
+        self.recordFailure(on: acceptor.link, at: now)
         guard let count = self.failureLog.occurrences(at: now) else { return }
         self.logger.warning(
             "a peer does not know the shared secret, or someone sits in between",

@@ -12,14 +12,18 @@ package final class SignalAcceptor {
     package typealias Outcome = Result<Hello, SignalAcceptError>
 
     private var handshake: ServerHandshake
+    private let admit: () -> Goodbye?
     private var timer: Scheduled<Void>?
     private var outcome: ((SignalAcceptor, Outcome) -> Void)?
 
     /// `software` is the server's name and version, which the peer is told. The link's own TLS, if any, is bound to.
+    /// `admit` is asked when the peer's proof has come: with a `Goodbye` the peer is sent away, its proof unseen.
     package init(
-        link: any SignalLink, key: SharedKey, software: String, outcome: @escaping (SignalAcceptor, Outcome) -> Void
+        link: any SignalLink, key: SharedKey, software: String, admit: @escaping () -> Goodbye? = { nil },
+        outcome: @escaping (SignalAcceptor, Outcome) -> Void
     ) {
         self.link = link
+        self.admit = admit
         self.handshake = ServerHandshake(
             key: key, transport: link.channelBinding.map { .tls(exporter: $0) } ?? .plain, software: software)
         self.outcome = outcome
@@ -85,12 +89,15 @@ extension SignalAcceptor: Sendable {}
 package enum SignalAcceptError: Error, CustomStringConvertible {
     /// The peer's fault, or its wish. `.proofFailed` deserves to be slowed down.
     case handshake(HandshakeError)
+    /// `admit` was against it.
+    case notAdmitted
     /// The link was lost; nil when the peer closed it in order.
     case linkClosed((any Error)?)
 
     package var description: String {
         switch self {
         case .handshake(let error): "\(error)"
+        case .notAdmitted: "sent away before its proof was looked at"
         case .linkClosed(let error?): "the connection was lost during the handshake: \(error)"
         case .linkClosed(nil): "the peer closed the connection during the handshake"
         }
@@ -105,6 +112,9 @@ extension SignalAcceptor: SignalLinkDelegate {
         } catch {
             return self.fail(
                 .handshake(.protocolViolation("\(error)")), saying: Goodbye(code: .badRequest, reason: "\(error)"))
+        }
+        if case .hello = envelope.body, let goodbye = self.admit() {
+            return self.fail(.notAdmitted, saying: goodbye)
         }
         switch self.handshake.receive(envelope) {
         case .authenticated(let hello):
