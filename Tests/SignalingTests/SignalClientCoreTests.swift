@@ -236,6 +236,35 @@ import Testing
         #expect(fixture.outcome.terminal == .replaced(name: "a"))
     }
 
+    @Test(arguments: [GoodbyeCode.auth, .binding, .replaced, .expired], [false, true])
+    func `a goodbye before the proof ends an agent that ran only when the server is known`(
+        code: GoodbyeCode, insecure: Bool
+    ) throws {
+        let fixture = try Fixture(insecure: insecure)
+        let welcome = fixture.world.welcome
+        fixture.world.welcome = { _ in .failure(World.Refusal(goodbye: Goodbye(code: code, reason: "go"))) }
+        fixture.world.links[0].lose(error: nil)
+        fixture.world.loop.run()
+        fixture.world.connections[0].close()
+        fixture.world.loop.advanceTime(by: .seconds(60))
+        #expect((fixture.outcome.terminal == nil) == insecure)
+        guard insecure else { return }
+        // Whoever sat in between is gone.
+        fixture.world.welcome = welcome
+        fixture.world.loop.advanceTime(by: .seconds(31))
+        #expect(fixture.delegate.sessions.count == 2)
+        fixture.stop()
+    }
+
+    @Test(arguments: [GoodbyeCode.replaced, .expired])
+    func `at the first attempt an unknown server cannot say that the agent is over`(code: GoodbyeCode) throws {
+        let fixture = try Fixture(insecure: true) { world in
+            world.welcome = { _ in .failure(World.Refusal(goodbye: Goodbye(code: code, reason: ""))) }
+        }
+        #expect(fixture.outcome.terminal == nil)
+        fixture.stop()
+    }
+
     @Test(arguments: [GoodbyeCode.shutdown, .limit, .version, .badRequest, .unspecified])
     func `other goodbyes pass`(code: GoodbyeCode) throws {
         let fixture = try Fixture()

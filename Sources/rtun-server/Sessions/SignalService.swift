@@ -163,7 +163,7 @@ final class SignalService {
             now: UnixTime.milliseconds)
         switch registration {
         case .refused(let goodbye):
-            acceptor.refuse(goodbye)
+            self.refuse(goodbye, agent, resuming, acceptor, address)
         case .registered(let info, let token, let actions):
             let welcome = Welcome(
                 instanceID: info.instanceID, agentName: info.name, expireAtMilliseconds: info.expireAtMilliseconds,
@@ -182,6 +182,19 @@ final class SignalService {
                     "session": "\(id)", "remote": "\(address)", "software": "\(hello.software)",
                 ])
         }
+    }
+
+    /// Sends an agent away. One that comes back hears our proof first: it ends for good then, and must not do so on the
+    /// word of whoever answers in our place.
+    private func refuse(
+        _ goodbye: Goodbye, _ agent: AgentRegistration, _ resuming: ResumeToken?, _ acceptor: SignalAcceptor,
+        _ address: String
+    ) {
+        guard let resuming else { return acceptor.refuse(goodbye) }
+        let welcome = Welcome(
+            instanceID: resuming.instanceID, agentName: agent.name, expireAtMilliseconds: resuming.expireAtMilliseconds,
+            resumeToken: agent.resumeToken, observedAddress: address, software: self.software)
+        acceptor.welcome(welcome)?.close(goodbye)
     }
 
     private func begin(_ id: SessionID, _ connection: SignalConnection) {

@@ -36,6 +36,8 @@ final class SignalClientCore {
     private var completion: EventLoopPromise<SignalTerminal>?
     /// Causes of failure that a warning has been written about since the last connection.
     private var warnedCauses: Set<String> = []
+    /// Whether a server has proved the secret to this process.
+    private var hasConnected = false
     private var resumeToken: [UInt8] = []
     /// When the registration ends; nil before the server has taken it for the first time, and without an end.
     private var expiry: NIODeadline?
@@ -145,6 +147,7 @@ final class SignalClientCore {
             welcome: welcome, localAddress: link.localAddress, remoteAddress: link.remoteAddress)
         self.state = .connected(connection, session, since: self.eventLoop.now)
         self.warnedCauses = []
+        self.hasConnected = true
         self.resumeToken = welcome.resumeToken
         self.startExpiry()
         var metadata = self.eventMetadata("signal.connected")
@@ -165,25 +168,23 @@ final class SignalClientCore {
     private func handshakeFailed(_ error: HandshakeError) {
         switch error {
         case .refused(let goodbye):
-            if let terminal = self.terminal(for: goodbye) {
+            if let terminal = self.terminal(for: goodbye), self.isBelieved(beforeProof: goodbye) {
                 self.end(terminal)
             } else {
                 self.attemptFailed(.turnedAway("\(SignalCloseReason.goodbye(goodbye))"))
             }
         case .proofFailed:
-            self.end(
-                .refused(
-                    detail: """
-                        refused \(self.configuration.url): the server could not prove that it knows the shared secret; \
-                        either it has another secret (check --secret), or somebody sits in between
-                        """))
+            self.refused(
+                """
+                refused \(self.configuration.url): the server could not prove that it knows the shared secret; \
+                either it has another secret (check --secret), or somebody sits in between
+                """)
         case .bindingUnavailable(let detail):
-            self.end(
-                .refused(
-                    detail: """
-                        refused \(self.configuration.url): the handshake cannot be bound to the connection, so somebody \
-                        could sit in between: \(detail)
-                        """))
+            self.refused(
+                """
+                refused \(self.configuration.url): the handshake cannot be bound to the connection, so somebody \
+                could sit in between: \(detail)
+                """)
         case .versionMismatch:
             self.attemptFailed(.turnedAway("\(error)"))
         case .protocolViolation(let detail):
@@ -191,6 +192,29 @@ final class SignalClientCore {
         case .timedOut:
             self.attemptFailed(.timedOut(.handshake))
         }
+    }
+
+    private func refused(_ detail: String) {
+        if self.isServerKnown || !self.hasConnected {
+            self.end(.refused(detail: detail))
+        } else {
+            self.attemptFailed(.turnedAway(detail))
+        }
+    }
+
+    /// Whether the server's certificate is checked, so that even before its proof nobody else can speak in its place.
+    private var isServerKnown: Bool {
+        self.configuration.url.scheme != .http && !self.configuration.isInsecure
+    }
+
+    /// Whether to end on a `Goodbye` that came before the server's proof.
+    ///
+    /// With an unchecked certificate anybody on the way can say it, once, and an agent that ran well would be gone for good.
+    /// At the first attempt a person is there to read what is wrong; after that it is tried again. What ends an agent that
+    /// comes back (replaced, expired) a server says after its proof.
+    private func isBelieved(beforeProof goodbye: Goodbye) -> Bool {
+        if self.isServerKnown { return true }
+        return !self.hasConnected && (goodbye.code == .auth || goodbye.code == .binding)
     }
 
     /// nil: it can pass.
