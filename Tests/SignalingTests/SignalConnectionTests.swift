@@ -44,6 +44,20 @@ import Testing
         return result
     }
 
+    @Test func `a request longer than a message may be is not sent`() throws {
+        let fixture = Fixture()
+        let agents = Array(
+            repeating: AgentInfo(
+                name: String(repeating: "n", count: 255), instanceID: .random(), address: "", software: ""),
+            count: 900)
+        let future = fixture.connection.request(.agentList(AgentList(agents: agents)), timeout: .seconds(1))
+        guard case .failure(SignalError.tooLong) = self.result(future, fixture.loop) else {
+            Issue.record("sent")
+            return
+        }
+        #expect(try fixture.sent().isEmpty)
+    }
+
     @Test func `an answer finds its request`() throws {
         let fixture = Fixture()
         let first = fixture.connection.request(.listAgents, timeout: .seconds(1))

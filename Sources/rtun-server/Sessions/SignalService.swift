@@ -271,6 +271,8 @@ final class SignalService {
             return .failure(Failure(code: .agentGone, reason: "the agent left before it answered"))
         case .failure(SignalError.tooManyRequests):
             return .failure(Failure(code: .refused, reason: "the agent has too many offers to consider"))
+        case .failure(SignalError.tooLong):
+            return .failure(Failure(code: .badRequest, reason: "the offer is longer than a message may be"))
         case .success, .failure:
             return .failure(Failure(code: .internal, reason: "the agent's answer does not fit the offer"))
         }

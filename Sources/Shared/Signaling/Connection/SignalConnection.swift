@@ -72,13 +72,18 @@ package final class SignalConnection {
             return eventLoop.makeFailedFuture(SignalError.tooManyRequests)
         }
         let id = self.nextID
+        let message = Envelope(id: id, body).encoded()
+        // A request that is passed on may be longer than the one that came: its id is another.
+        guard message.readableBytes <= SignalLinkLimits.maximumMessageSize else {
+            return eventLoop.makeFailedFuture(SignalError.tooLong)
+        }
         self.nextID &+= 2
         let promise = eventLoop.makePromise(of: Envelope.Body.self)
         let scheduled = eventLoop.assumeIsolated().scheduleTask(in: timeout) {
             self.finish(id, .failure(SignalError.timedOut(after: timeout)))
         }
         self.pending[id] = PendingRequest(promise: promise, timeout: scheduled)
-        self.link.send(Envelope(id: id, body).encoded())
+        self.link.send(message)
         return promise.futureResult
     }
 

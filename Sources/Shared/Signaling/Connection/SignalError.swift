@@ -15,6 +15,8 @@ package enum SignalError: Error, Sendable, CustomStringConvertible {
     case unexpectedAnswer
     /// Too many requests wait for their answers.
     case tooManyRequests
+    /// The request is longer than a message may be.
+    case tooLong
 
     package var description: String {
         switch self {
@@ -30,6 +32,8 @@ package enum SignalError: Error, Sendable, CustomStringConvertible {
             "the answer does not fit the request"
         case .tooManyRequests:
             "too many requests wait for their answers"
+        case .tooLong:
+            "the request is longer than a message may be"
         }
     }
 }
