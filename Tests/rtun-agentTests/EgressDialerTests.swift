@@ -80,6 +80,18 @@ import Testing
         #expect(error?.code == .nameNotFound)
     }
 
+    @Test func `a name that nobody waits for any more is not looked up`() async throws {
+        let threads = NIOThreadPool(numberOfThreads: 1)
+        threads.start()
+        let resolver = FilteringResolver(
+            policy: EgressPolicy([]), port: 80, eventLoop: self.group.next(), threads: threads)
+        resolver.cancelQueries()
+        let addresses = resolver.initiateAAAAQuery(host: "localhost", port: 80)
+        let error = await #expect(throws: ResolutionError.self) { try await addresses.get() }
+        #expect(error == .cancelled)
+        try await threads.shutdownGracefully()
+    }
+
     @Test func `an attempt that takes too long ends`() async throws {
         // A listener whose queue is full does not answer any more.
         let listener = try await ServerBootstrap(group: self.group)

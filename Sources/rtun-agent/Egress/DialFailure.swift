@@ -59,6 +59,8 @@ struct DialFailure: Error, Equatable {
             self.init(.policy, "every address of the name is refused by the agent's policy")
         case .failed(let reason):
             self.init(.nameNotFound, reason)
+        case .cancelled:
+            self.init(.timedOut, "the name was not resolved in time")
         }
     }
 

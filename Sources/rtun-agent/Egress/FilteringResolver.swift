@@ -1,6 +1,7 @@
 import Glibc
 import NIOCore
 import NIOPosix
+import Synchronization
 
 /// Why a name gave no address to connect to.
 enum ResolutionError: Error, Equatable {
@@ -8,16 +9,19 @@ enum ResolutionError: Error, Equatable {
     case refusedByPolicy
     /// It could not be resolved; the resolver's words.
     case failed(String)
+    /// Nobody waits for the answer any more.
+    case cancelled
 }
 
 /// Resolves one name for one connection attempt and shows the connector only addresses that the policy permits, so that
 /// a name cannot lead where its addresses may not.
-struct FilteringResolver: Resolver, Sendable {
+final class FilteringResolver: Resolver, Sendable {
     private let policy: EgressPolicy
     private let port: UInt16
     private let threads: NIOThreadPool
     private let v4Addresses: EventLoopPromise<[SocketAddress]>
     private let v6Addresses: EventLoopPromise<[SocketAddress]>
+    private let isCancelled = Atomic(false)
 
     /// A resolver for one attempt on `eventLoop`; the blocking call runs on `threads`.
     init(policy: EgressPolicy, port: UInt16, eventLoop: any EventLoop, threads: NIOThreadPool) {
@@ -32,7 +36,9 @@ struct FilteringResolver: Resolver, Sendable {
     /// that neither waits for the other, which getaddrinfo cannot offer).
     func initiateAAAAQuery(host: String, port: Int) -> EventLoopFuture<[SocketAddress]> {
         self.threads.runIfActive(eventLoop: self.v4Addresses.futureResult.eventLoop) {
-            try NameLookup.addresses(of: host, port: self.port)
+            // Slow names keep others waiting for a thread: those must not be looked up for nobody.
+            if self.isCancelled.load(ordering: .relaxed) { throw ResolutionError.cancelled }
+            return try NameLookup.addresses(of: host, port: self.port)
         }.whenComplete { result in
             self.complete(result)
         }
@@ -43,8 +49,11 @@ struct FilteringResolver: Resolver, Sendable {
         self.v4Addresses.futureResult
     }
 
-    /// getaddrinfo cannot be interrupted; a late answer completes promises that nobody looks at any more.
-    func cancelQueries() {}
+    /// getaddrinfo cannot be interrupted: a late answer completes promises that nobody looks at any more. One that has not
+    /// begun is left out.
+    func cancelQueries() {
+        self.isCancelled.store(true, ordering: .relaxed)
+    }
 
     private func complete(_ result: Result<[SocketAddress], any Error>) {
         switch result.flatMap({ addresses in Result { try self.filter(addresses) } }) {
