@@ -232,6 +232,16 @@ import Testing
         #expect(pair.serverLog.error == .truncated)
     }
 
+    @Test func `the end before a client's first byte is told`() throws {
+        let pair = try ConnectionPair()
+        pair.drainServer()
+        #expect(pair.serverLog.error == nil)
+        pair.server.receiveEnd()
+        pair.drainServer()
+        #expect(pair.serverLog.error == .endedDuringHandshake)
+        #expect(pair.server.takeOutput() == nil)
+    }
+
     @Test func `the end of the transport in the middle of the handshake is told`() throws {
         let pair = try ConnectionPair()
         pair.drainClient()

@@ -39,6 +39,7 @@ package final class TLSConnection {
 
     private var state = State.handshaking
     private var transportEnded = false
+    private var isWaitingForFirstByte: Bool
     private let session: OpenSSLSession
     private let transport: StreamTransport
     private let allocator: ByteBufferAllocator
@@ -53,6 +54,7 @@ package final class TLSConnection {
         context: TLSContext, serverName: String? = nil, allocator: ByteBufferAllocator = ByteBufferAllocator()
     ) throws(TLSError) {
         self.allocator = allocator
+        self.isWaitingForFirstByte = context.role == .server
         self.transport = StreamTransport(allocator: allocator)
         self.session = try OpenSSLSession(
             context: context.openSSL, transport: self.transport, serverName: serverName)
@@ -153,6 +155,13 @@ package final class TLSConnection {
     }
 
     private func continueHandshake() -> Event? {
+        // A server speaks second. OpenSSL would get its buffers ready; for a peer that never says a word, that is memory.
+        if self.isWaitingForFirstByte {
+            guard self.transport.receivedBytes > 0 else {
+                return self.transportEnded ? self.fail(.endedDuringHandshake) : nil
+            }
+            self.isWaitingForFirstByte = false
+        }
         switch self.session.handshake() {
         case .complete:
             self.state = .established(input: .open, outputOpen: true)
