@@ -1,4 +1,5 @@
 import Foundation
+import Synchronization
 
 /// A network namespace for an agent, joined to this machine by a virtual Ethernet pair on documentation addresses, with
 /// targets that fail in each of the ways a target can fail. Needs root.
@@ -19,10 +20,17 @@ package final class EgressNamespace: Sendable {
         ProcessInfo.processInfo.environment["CI"] == "true"
         || (getuid() == 0 && FileManager.default.isExecutableFile(atPath: "/usr/sbin/ip"))
 
+    /// Counts the namespaces of this process: the kernel takes its time to remove one, and its name and link stay taken.
+    private static let made = Mutex(0)
+
     package init() async throws {
-        let name = "rtun-e2e-\(getpid())"
+        let number = Self.made.withLock { count in
+            count += 1
+            return count
+        }
+        let name = "rtun-e2e-\(getpid())-\(number)"
         self.name = name
-        let host = "rte\(getpid())"
+        let host = "rt\(getpid())n\(number)"
         try await ShellCommand.run(
             """
             set -e

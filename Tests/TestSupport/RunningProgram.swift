@@ -63,16 +63,18 @@ package final class RunningProgram: Sendable {
     /// Nothing that a test started outlives it, however the test ended.
     deinit { self.signal(SIGKILL) }
 
+    /// Reads a stream to its end, on a thread of its own: nothing else that a test does can delay it.
     private static func follow(_ pipe: Pipe, into log: LineLog) {
-        pipe.fileHandleForReading.readabilityHandler = { handle in
-            let data = handle.availableData
-            if data.isEmpty {
-                handle.readabilityHandler = nil
-                log.end()
-            } else {
+        let reader = Thread {
+            while true {
+                let data = pipe.fileHandleForReading.availableData
+                if data.isEmpty { break }
                 log.append(data)
             }
+            log.end()
         }
+        reader.stackSize = 1 << 19
+        reader.start()
     }
 
     /// How the process ended, waiting for it and for the rest of what it wrote.
