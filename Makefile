@@ -44,5 +44,5 @@ format: ## format the sources in place
 lint: ## check the format without changing anything
 	@$(SWIFT) format lint --strict --recursive --parallel $(SOURCES)
 
-clean: ## remove what the build made
-	rm -rf .build dist
+clean: ## remove what the build and the setup made here
+	rm -rf .build .build-release .build-venv dist

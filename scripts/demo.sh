@@ -18,13 +18,24 @@ cleanup() {
 }
 trap cleanup EXIT
 
-# Prints a command as one would type it, and starts it in the background.
+# Prints a command as one would type it, with the folder as the variable that the first printed command sets.
+show() {
+    local words
+    words=$(printf ' %q' "$@")
+    echo "  \$${words//"$folder"/\$folder}${suffix-}"
+}
+
+# Prints a command and runs it.
+run() {
+    show "$@"
+    "$@" 2>/dev/null
+}
+
+# Prints a command and starts it in the background.
 start() {
     local name=$1
     shift
-    printf '  $'
-    printf ' %q' "$@"
-    printf ' &\n'
+    suffix=' &' show "$@"
     "$@" >"$folder/$name.out" 2>"$folder/$name.log" &
     started+=($!)
 }
@@ -45,34 +56,49 @@ ready() {
     exit 1
 }
 
-port_of() { sed -E 's/.*:([0-9]+)$/\1/' "$folder/$1.out"; }
+# A port that is free for TCP and UDP just now. The programs take port 0 too, but then the commands could not be copied.
+free_port() {
+    python3 - <<'PYTHON'
+import socket
+while True:
+    with socket.socket() as tcp, socket.socket(type=socket.SOCK_DGRAM) as udp:
+        tcp.bind(("127.0.0.1", 0))
+        try:
+            udp.bind(tcp.getsockname())
+        except OSError:
+            continue
+        print(tcp.getsockname()[1])
+        break
+PYTHON
+}
 
 export PATH="$bin:$PATH" RTUN_SECRET
 RTUN_SECRET=$(openssl rand -hex 16)
+port=$(free_port)
 
-echo "A certificate for localhost, and a secret in RTUN_SECRET that all programs share:"
-openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=localhost \
-    -addext subjectAltName=DNS:localhost,IP:127.0.0.1 -keyout "$folder/key.pem" -out "$folder/cert.pem" 2>/dev/null
-echo "  $folder/cert.pem"
+echo "A certificate for localhost, and a secret that all programs share (each line can be copied):"
+echo "  \$ folder=\$(mktemp -d)"
+echo "  \$ export PATH=$(printf %q "$bin"):\$PATH RTUN_SECRET=\$(openssl rand -hex 16)"
+run openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=localhost \
+    -addext subjectAltName=DNS:localhost,IP:127.0.0.1 -keyout "$folder/key.pem" -out "$folder/cert.pem"
 
 echo "The broker, on a public host in real life:"
-start server rtun-server --addr 127.0.0.1:0 --https-key "$folder/key.pem" --https-cert "$folder/cert.pem"
+start server rtun-server --addr "127.0.0.1:$port" --https-key "$folder/key.pem" --https-cert "$folder/cert.pem"
 ready server
-port=$(port_of server)
 
 echo "The agent, on the machine the traffic shall leave from:"
 start agent rtun-agent "https://localhost:$port" --agent demo --expire_in 60 --ca-cert "$folder/cert.pem"
 ready agent
 
 echo "The SOCKS proxy, on the user's machine (over quic:// this time; https:// does as well):"
-start socks rtun-socks --listen 127.0.0.1:0 "quic://localhost:$port" --ca-cert "$folder/cert.pem"
+proxy=$(free_port)
+start socks rtun-socks --listen "127.0.0.1:$proxy" "quic://localhost:$port" --ca-cert "$folder/cert.pem"
 ready socks
-proxy=$(port_of socks)
 
 echo "A web server with a file of $size, seen from the agent:"
 mkdir "$folder/web"
 head -c "$size" /dev/urandom >"$folder/web/file"
-web=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+web=$(free_port)
 nginx=$(command -v nginx || echo /usr/sbin/nginx)
 cat >"$folder/nginx.conf" <<CONF
 daemon off;
