@@ -210,7 +210,7 @@ struct TunnelTests {
         #expect(error == .notConnected)
     }
 
-    @Test func `more streams than the agent allows are refused, and room comes back`() async throws {
+    @Test func `more streams than the agent allows wait until there is room`() async throws {
         var agent = try PeerPair.configuration()
         agent.maxConcurrentStreams = 2
         let pair = try await PeerPair.connect(agent: agent) { pair in
@@ -223,18 +223,41 @@ struct TunnelTests {
             let openings = (0..<2).map { _ in pair.client.open(target, timeout: .seconds(20)) { _ in } }
             return NIOLoopBound(openings, eventLoop: PeerPair.eventLoop)
         }
-        let error = try await PeerPair.wait(pair) { $0.openAndFail(target) }
+        // In vain, for as long as it may take.
+        let error = try await PeerPair.wait(pair) { $0.openAndFail(target, timeout: .milliseconds(20)) }
         #expect(error == .streamLimitReached)
-        try await PeerPair.on(pair) { pair in
+        let third = try await PeerPair.on(pair) { pair in
             #expect(pair.client.openStreams == 2)
-            held.value.forEach { $0.cancel() }
+            pair.requested = { $0.refuse(.refused, reason: "at last") }
+            // One that gives up leaves no trace, and does not take the place of the next.
+            pair.client.open(target, timeout: .seconds(20)) { _ in Issue.record("completed after its end") }.cancel()
+            return NIOLoopBound(pair.openAndFail(target, timeout: .seconds(20)), eventLoop: PeerPair.eventLoop)
         }
-        // The agent gives new credit when it has seen the streams end.
-        while true {
-            let error = try await PeerPair.wait(pair) { $0.openAndFail(target, timeout: .milliseconds(20)) }
-            if error != .streamLimitReached { break }
+        try await PeerPair.on(pair) { _ in held.value[0].cancel() }
+        let answer = try await PeerPair.wait(pair) { _ in third.value }
+        #expect(answer == .refused(.refused, reason: "at last"))
+        try await PeerPair.finish(pair)
+    }
+
+    @Test func `openings that wait for room end with the tunnel`() async throws {
+        var agent = try PeerPair.configuration()
+        agent.maxConcurrentStreams = 1
+        let pair = try await PeerPair.connect(agent: agent) { pair in
+            pair.requested = { request in
+                request.cancelled = { _ = request }
+            }
+        }
+        let target = OpenTcp(host: "example.org", port: 80)
+        let waiting = try await PeerPair.on(pair) { pair in
+            let results = (0..<3).map { _ in pair.openAndFail(target, timeout: .seconds(20)) }
+            #expect(pair.client.openStreams == 1)
+            return NIOLoopBound(results, eventLoop: PeerPair.eventLoop)
         }
         try await PeerPair.finish(pair)
+        for index in 0..<3 {
+            let error = try await PeerPair.wait(pair) { _ in waiting.value[index] }
+            #expect(error == .notConnected)
+        }
     }
 }
 

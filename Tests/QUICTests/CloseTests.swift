@@ -91,6 +91,34 @@ import Testing
         #expect(network.client.lastReceived > heard)
     }
 
+    /// As long as it takes until consent on a path has expired and another path is used. The tunnel's idle timeout (75 s)
+    /// has to cover that and the wait for the next probe, which has become as long as the outage by then.
+    @Test(arguments: [1, 20, 50, 100, 200], [false, true])
+    func `a connection outlives a path that was dead for half a minute`(delay: Int64, isBusy: Bool) throws {
+        var configurations = (QUICConfiguration.pinnedClient, QUICConfiguration.pinnedServer)
+        configurations.0.maxIdleTimeout = .seconds(75)
+        configurations.1.maxIdleTimeout = .seconds(75)
+        configurations.0.keepAliveInterval = .seconds(10)
+        configurations.1.keepAliveInterval = .seconds(10)
+        let network = try VirtualNetwork.connected(client: configurations.0, server: configurations.1)
+        network.delay = .milliseconds(delay)
+        network.serverEvents.onStream = { _ in Echo() }
+        let stream = try network.client.openStream()
+        let recorder = StreamRecorder()
+        stream.delegate = recorder
+        // A full congestion window lets nothing but probes out; an idle connection can send new data at once.
+        stream.write(ByteBuffer(repeating: 1, count: isBusy ? 3_000_000 : 10))
+        network.run(for: .seconds(isBusy ? 1 : 3))
+        network.faults.isCut = true
+        network.run(for: .milliseconds(32_500))
+        network.faults.isCut = false
+        stream.write(ByteBuffer(string: "still there"))
+        stream.finish()
+        try network.run(for: .seconds(120)) { recorder.isClosed }
+        #expect(recorder.closeReason == nil)
+        #expect(recorder.receivedBytes == (isBusy ? 3_000_000 : 10) + 11)
+    }
+
     @Test func `forged datagrams are no sign of life`() throws {
         let network = try VirtualNetwork.connected()
         network.run(for: .seconds(1))

@@ -50,6 +50,23 @@ import Testing
         #expect(network.largestBatch > 10)
     }
 
+    @Test func `it is told when the peer allows more streams`() throws {
+        var server = QUICConfiguration.pinnedServer
+        server.maxConcurrentStreams = 2
+        let network = try VirtualNetwork.connected(server: server)
+        network.serverEvents.onStream = { _ in Echo() }
+        let (first, _) = try self.open(network)
+        _ = try self.open(network)
+        #expect(throws: QUICError.streamLimitReached) { try network.client.openStream() }
+        #expect(network.client.availableStreams == 0)
+        let before = network.clientEvents.streamsBecameAvailable
+        first.write(ByteBuffer(string: "x"))
+        first.finish()
+        try network.run { network.clientEvents.streamsBecameAvailable > before }
+        #expect(network.client.availableStreams == 1)
+        _ = try self.open(network)
+    }
+
     @Test func `each direction ends by itself`() throws {
         let network = try VirtualNetwork.connected()
         let (stream, recorder) = try self.open(network)

@@ -31,9 +31,20 @@ package struct PeerChannelConfiguration: Sendable {
     /// Timers of ICE; its `timeLimit` is replaced by `pathTimeout`.
     package var ice = ICEConfiguration()
     /// A tunnel that has heard nothing for this long is over.
-    package var idleTimeout: TimeAmount = .seconds(30)
+    ///
+    /// A path that dies is noticed when consent expires (`ice.consentTimeout`), and only then another one is tried. By that
+    /// time QUIC has doubled its probe timeout again and again, so that its next packet may take as long as the path was
+    /// dead, and the tunnel has to outlive both. When there is no other path, the lost consent ends the channel.
+    package var idleTimeout: TimeAmount = .seconds(75)
+    /// How often a tunnel without traffic is tried.
+    package var keepAliveInterval: TimeAmount = .seconds(10)
     /// How many streams a client may have open in the tunnel at once (agents).
-    package var maxConcurrentStreams = 1024
+    package var maxConcurrentStreams = 4096
+    /// Largest receive window of one stream, in bytes.
+    package var maxStreamWindow = 8 << 20
+    /// Bound of what all streams of one tunnel have received and not passed on, in bytes. With four times
+    /// `maxStreamWindow` several connections that nobody reads leave room for the others.
+    package var maxUnconsumedBytes = 32 << 20
 
     package init(identity: Identity) {
         self.identity = identity

@@ -24,6 +24,8 @@ final class PeerChannelCore {
     let configuration: PeerChannelConfiguration
     let signaling: any PeerSignaling
     weak var delegate: (any PeerChannelCoreDelegate)?
+    /// Causes of failure that need not be said loudly again.
+    var knownCauses: Set<String> = []
     private(set) var tunnel: QUICTunnel?
     private(set) var transport: PeerTransport?
 
@@ -214,15 +216,27 @@ final class PeerChannelCore {
         self.running = nil
         self.transport?.close()
         self.transport = nil
-        // A channel that never came up is trouble, unless somebody here wanted none any more.
-        let level: Logger.Level =
-            switch reason {
-            case .closedHere: .info
-            default: self.isConnected ? .info : .warning
-            }
-        self.logger.log(
-            level: level, "peer channel closed", metadata: ["event": "peer.closed", "reason": "\(reason)"])
+        self.log(reason)
         self.delegate?.coreClosed(reason)
+    }
+
+    private func log(_ reason: PeerChannelError) {
+        // A channel that never came up is trouble, unless somebody here wanted none any more; the same trouble again is
+        // no news.
+        let isTrouble =
+            switch reason {
+            case .closedHere: false
+            default: !self.isConnected
+            }
+        let isKnown = isTrouble && self.knownCauses.contains(reason.cause)
+        self.logger.log(
+            level: isKnown ? .debug : isTrouble ? .warning : .info, "peer channel closed",
+            metadata: ["event": "peer.closed", "reason": "\(reason)"])
+        if let report = reason.report {
+            self.logger.log(
+                level: isKnown ? .debug : .info, "paths to the peer that were tried",
+                metadata: ["event": "peer.paths", "report": "\(report)"])
+        }
     }
 }
 

@@ -36,8 +36,8 @@ extension PeerChannelError: CustomStringConvertible {
         case .offerFailed(let error): "the agent cannot be asked for a tunnel: \(error)"
         case .endToEndProof(let detail): "\(detail); is --e2e-secret the same on both sides?"
         case .badOffer(let detail): "the other side's offer cannot be used: \(detail)"
-        case .noPath(let report): "no path to the peer found: \(report)"
-        case .pathLost(let report): "the path to the peer is lost: \(report)"
+        case .noPath(let report): "no path to the peer found: \(report.summary)"
+        case .pathLost(let report): "the path to the peer is lost: \(report.summary)"
         case .tunnel(let reason): "the tunnel is closed: \(reason)"
         case .closedByPeer(let reason):
             "the other side closed the channel: \(reason.isEmpty ? "no reason given" : reason)"
@@ -47,6 +47,25 @@ extension PeerChannelError: CustomStringConvertible {
 }
 
 extension PeerChannelError {
+    /// Names the kind of failure: what stays the same from one attempt to the next that fails for the same reason.
+    package var cause: String {
+        switch self {
+        case .noPath: "no path"
+        case .pathLost: "path lost"
+        // What the other side says about a path has numbers behind the colon.
+        case .closedByPeer(let reason): "closed by peer: \(reason.prefix { $0 != ":" })"
+        default: "\(self)"
+        }
+    }
+
+    /// All that was tried to find a path, in several lines; nil when the path is not what failed.
+    var report: ICEReport? {
+        switch self {
+        case .noPath(let report), .pathLost(let report): report
+        default: nil
+        }
+    }
+
     /// What the other side is told: no more than it needs, in one line.
     var wordsForPeer: String {
         switch self {

@@ -48,6 +48,12 @@ package final class PeerClientChannel {
     /// Names this channel in all messages about it.
     package var peerID: PeerID { self.core.peerID }
 
+    /// `PeerChannelError.cause` of failures of earlier attempts: the same again is logged at debug only.
+    package var knownCauses: Set<String> {
+        get { self.core.knownCauses }
+        set { self.core.knownCauses = newValue }
+    }
+
     /// Gathers, offers, looks for a path and connects the tunnel. Call once.
     package func start() {
         precondition(!self.hasStarted, "a peer channel is started once")

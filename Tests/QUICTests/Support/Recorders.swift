@@ -9,6 +9,7 @@ final class SessionRecorder: QUICSessionDelegate {
     private(set) var recorders: [StreamRecorder] = []
     private(set) var datagrams: [ByteBuffer] = []
     private(set) var closeReason: QUICCloseReason?
+    private(set) var streamsBecameAvailable = 0
     /// What to do with a new stream besides recording; streams are not kept when it is set.
     var onStream: ((QUICStream) -> (any QUICStreamDelegate)?)?
 
@@ -24,6 +25,8 @@ final class SessionRecorder: QUICSessionDelegate {
         self.streams.append(stream)
         self.recorders.append(recorder)
     }
+
+    func sessionStreamsAvailable(_ session: QUICSession) { self.streamsBecameAvailable += 1 }
 
     func session(_ session: QUICSession, datagramReceived datagram: ByteBuffer) { self.datagrams.append(datagram) }
 

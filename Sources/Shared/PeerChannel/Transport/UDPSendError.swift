@@ -8,8 +8,8 @@ import Glibc
 struct UDPSendError: Error, Hashable, CustomStringConvertible {
     let errorNumber: CInt
 
-    /// `Network is unreachable`
+    /// `network is unreachable`
     var description: String {
-        strerror(self.errorNumber).map { String(cString: $0) } ?? "error \(self.errorNumber)"
+        strerror(self.errorNumber).map { String(cString: $0).lowercased() } ?? "error \(self.errorNumber)"
     }
 }

@@ -1,4 +1,5 @@
 import AppProto
+import DequeModule
 import NIOCore
 import QUIC
 import TLS
@@ -36,6 +37,9 @@ final class QUICTunnel {
     private let session: QUICSession
     private let eventLoop: any EventLoop
     private var hasReceived = false
+    /// Openings for which the agent allows no stream yet, in the order of their coming. Callers bound their number:
+    /// rtun-socks by `--max-connections`.
+    private var waiting: Deque<TunnelOpening> = []
 
     /// Starts at once on the client's side; the agent's waits for the client.
     ///
@@ -49,8 +53,11 @@ final class QUICTunnel {
             applicationProtocol: Self.applicationProtocol, identity: configuration.identity,
             verification: .fingerprint(peer))
         quic.maxIdleTimeout = configuration.idleTimeout
-        // Three tries before the idle timeout; ICE's consent checks keep the mappings on the path open anyway.
-        quic.keepAliveInterval = .nanoseconds(configuration.idleTimeout.nanoseconds / 3)
+        // At least three tries before the idle timeout; ICE's consent checks keep the mappings on the path open anyway.
+        quic.keepAliveInterval = min(
+            configuration.keepAliveInterval, .nanoseconds(configuration.idleTimeout.nanoseconds / 3))
+        quic.maxStreamWindow = configuration.maxStreamWindow
+        quic.maxUnconsumedBytes = configuration.maxUnconsumedBytes
         self.eventLoop = eventLoop
         switch side {
         case .client:
@@ -86,24 +93,33 @@ final class QUICTunnel {
 
     // MARK: Streams
 
-    /// Asks the agent for a connection. Completes exactly once unless it is cancelled, never before it returns.
+    /// Asks the agent for a connection; when it allows no further stream now, as soon as it does. Completes exactly once
+    /// unless it is cancelled, never before it returns.
     func open(
         _ target: OpenTcp, timeout: TimeAmount, completion: @escaping TunnelOpening.Completion
     ) -> TunnelOpening {
         guard 1...AppProtoLimits.name ~= target.host.utf8.count, target.port > 0 else {
             return TunnelOpening(failing: .invalidTarget, eventLoop: self.eventLoop, completion: completion)
         }
-        do {
-            let stream = try self.session.openStream()
+        guard self.isConnected else {
+            return TunnelOpening(failing: .notConnected, eventLoop: self.eventLoop, completion: completion)
+        }
+        let opening = TunnelOpening(
+            target, timeout: timeout, eventLoop: self.eventLoop, completion: completion
+        ) { [weak self] opening in
+            self?.waiting.removeAll { $0 === opening }
+        }
+        self.waiting.append(opening)
+        self.startWaiting()
+        return opening
+    }
+
+    /// Gives streams to those who wait for one, for as long as the agent allows any.
+    private func startWaiting() {
+        while !self.waiting.isEmpty, self.session.availableStreams > 0, let stream = try? self.session.openStream() {
+            let opening = self.waiting.removeFirst()
             self.openStreams += 1
-            return TunnelOpening(
-                target, on: stream, timeout: timeout, eventLoop: self.eventLoop, completion: completion
-            ) { [weak self] in
-                self?.openStreams -= 1
-            }
-        } catch {
-            let reason: TunnelOpenError = error == .streamLimitReached ? .streamLimitReached : .notConnected
-            return TunnelOpening(failing: reason, eventLoop: self.eventLoop, completion: completion)
+            opening.start(on: stream) { [weak self] in self?.openStreams -= 1 }
         }
     }
 
@@ -149,7 +165,14 @@ extension QUICTunnel: QUICSessionDelegate {
         }
     }
 
+    func sessionStreamsAvailable(_ session: QUICSession) {
+        self.startWaiting()
+    }
+
     func session(_ session: QUICSession, closed reason: QUICCloseReason) {
+        let waiting = self.waiting
+        self.waiting = []
+        for opening in waiting { opening.tunnelClosed() }
         self.delegate?.tunnel(self, closed: reason)
     }
 }

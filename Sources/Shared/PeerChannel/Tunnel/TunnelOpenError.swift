@@ -7,7 +7,7 @@ package enum TunnelOpenError: Error, Hashable, Sendable {
     case refused(OpenCode, reason: String)
     /// The agent did not answer in time.
     case timedOut(after: TimeAmount)
-    /// The agent allows no further stream for now.
+    /// The agent allowed no further stream in time.
     case streamLimitReached
     /// The tunnel is not up yet, or is over.
     case notConnected
@@ -22,7 +22,7 @@ extension TunnelOpenError: CustomStringConvertible {
         switch self {
         case .refused(let code, let reason): "the agent cannot connect: \(reason.isEmpty ? "\(code)" : reason)"
         case .timedOut(let timeout): "no answer from the agent within \(timeout.nanoseconds / 1_000_000) ms"
-        case .streamLimitReached: "the agent allows no further connection for now"
+        case .streamLimitReached: "the agent has allowed no further connection in time"
         case .notConnected: "the tunnel to the agent is not connected"
         case .brokenStream(let detail): "the agent broke off: \(detail)"
         case .invalidTarget: "the target needs a host of 1 to 255 bytes and a port of 1 to 65535"

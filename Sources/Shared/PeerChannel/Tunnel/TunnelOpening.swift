@@ -2,36 +2,51 @@ import AppProto
 package import NIOCore
 package import QUIC
 
-/// A client's wait for the agent's answer on a new stream. Belongs to the tunnel's event loop.
+/// A client's wait for a stream, and for the agent's answer on it. Belongs to the tunnel's event loop.
 package final class TunnelOpening {
     typealias Completion = (Result<TunnelStream, TunnelOpenError>) -> Void
 
-    /// Nil for an opening that failed before it had a stream.
-    private let stream: QUICStream?
+    /// Nil while the agent allows no further stream, and for an opening that failed before it had one.
+    private var stream: QUICStream?
     private var reader = TunnelMessageReader()
     /// Nil once it was called or cancelled.
     private var completion: Completion?
     private var timeout: Scheduled<Void>?
     private var closed: (() -> Void)?
+    private let target: OpenTcp?
+    /// Called when the opening ends without ever having had a stream.
+    private var gaveUpWaiting: ((TunnelOpening) -> Void)?
 
-    /// Asks for `target` on `stream`. `closed` is called when the stream is over, whoever has it then.
+    /// Will ask for `target` once it gets a stream with `start`. The wait for the stream and that for the answer may take
+    /// `timeout` together. `gaveUpWaiting` is called if there never was a stream.
     init(
-        _ target: OpenTcp, on stream: QUICStream, timeout: TimeAmount, eventLoop: any EventLoop,
-        completion: @escaping Completion, closed: @escaping () -> Void
+        _ target: OpenTcp, timeout: TimeAmount, eventLoop: any EventLoop, completion: @escaping Completion,
+        gaveUpWaiting: @escaping (TunnelOpening) -> Void
     ) {
-        self.stream = stream
+        self.target = target
         self.completion = completion
+        self.gaveUpWaiting = gaveUpWaiting
+        self.timeout = eventLoop.assumeIsolated().scheduleTask(in: timeout) { [weak self] in
+            guard let self else { return }
+            self.fail(self.stream == nil ? .streamLimitReached : .timedOut(after: timeout), telling: .cancelled)
+        }
+    }
+
+    /// Asks on `stream`. `closed` is called when the stream is over, whoever has it then.
+    func start(on stream: QUICStream, closed: @escaping () -> Void) {
+        guard let target = self.target, self.completion != nil else {
+            preconditionFailure("an opening is started once, and not after its end")
+        }
+        self.gaveUpWaiting = nil
+        self.stream = stream
         self.closed = closed
         stream.delegate = self
         stream.write(TunnelMessageReader.frame(target.encoded()))
-        self.timeout = eventLoop.assumeIsolated().scheduleTask(in: timeout) { [weak self] in
-            self?.fail(.timedOut(after: timeout), telling: .cancelled)
-        }
     }
 
     /// An opening that cannot be: fails in the next turn of the loop.
     init(failing error: TunnelOpenError, eventLoop: any EventLoop, completion: @escaping Completion) {
-        self.stream = nil
+        self.target = nil
         self.completion = completion
         eventLoop.assumeIsolated().execute {
             self.complete(.failure(error))
@@ -47,11 +62,18 @@ package final class TunnelOpening {
         self.fail(.notConnected, telling: .cancelled)
     }
 
+    /// The tunnel is over, and no stream will come.
+    func tunnelClosed() {
+        self.complete(.failure(.notConnected))
+    }
+
     private func complete(_ result: Result<TunnelStream, TunnelOpenError>) {
         self.timeout?.cancel()
         self.timeout = nil
         let completion = self.completion
         self.completion = nil
+        self.gaveUpWaiting?(self)
+        self.gaveUpWaiting = nil
         completion?(result)
     }
 

@@ -80,6 +80,9 @@ final class QUICCallbackTarget {
                     isLast: flags & UInt32(NGTCP2_STREAM_DATA_FLAG_FIN) != 0)
             }
         }
+        callbacks.extend_max_local_streams_bidi = { _, _, target in
+            QUICCallbackTarget.record(target) { $0.recordStreamsAvailable() }
+        }
         callbacks.acked_stream_data_offset = { _, _, offset, length, target, stream in
             QUICCallbackTarget.record(target, stream) { $1.sendBuffer.acknowledge(upTo: offset + length) }
         }

@@ -46,6 +46,14 @@ extension QUICConnection {
         self.pendingEvents.append(.handshakeCompleted)
     }
 
+    /// One piece of news says it all, however often the limit was raised in a batch.
+    func recordStreamsAvailable() {
+        // Before that, nothing may get in front of the news that the handshake is complete.
+        guard self.isHandshakeComplete else { return }
+        if case .streamsAvailable? = self.pendingEvents.last { return }
+        self.pendingEvents.append(.streamsAvailable)
+    }
+
     func recordDatagram(_ bytes: UnsafeBufferPointer<UInt8>) {
         self.pendingEvents.append(.datagram(ByteBuffer(bytes: bytes)))
     }

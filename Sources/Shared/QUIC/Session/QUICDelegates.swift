@@ -7,6 +7,8 @@ package protocol QUICSessionDelegate: AnyObject {
     func sessionHandshakeCompleted(_ session: QUICSession)
     /// The peer opened a stream. Set its `delegate` here: what arrived on it is delivered right after.
     func session(_ session: QUICSession, streamOpened stream: QUICStream)
+    /// The peer has raised its limit: after `openStream` threw `.streamLimitReached` it is worth another try.
+    func sessionStreamsAvailable(_ session: QUICSession)
     /// A DATAGRAM frame arrived (RFC 9221).
     func session(_ session: QUICSession, datagramReceived datagram: ByteBuffer)
     /// The connection is over. Its streams have been told before. The last call.
@@ -14,6 +16,7 @@ package protocol QUICSessionDelegate: AnyObject {
 }
 
 extension QUICSessionDelegate {
+    package func sessionStreamsAvailable(_ session: QUICSession) {}
     package func session(_ session: QUICSession, datagramReceived datagram: ByteBuffer) {}
 }
 

@@ -247,6 +247,7 @@ package final class QUICSession {
             stream.delegate?.streamClosed(stream, reason: reason)
             stream.delegate = nil
         case .datagram(let payload): self.delegate?.session(self, datagramReceived: payload)
+        case .streamsAvailable: self.delegate?.sessionStreamsAvailable(self)
         case .closed(let reason):
             self.closed?(reason)
             self.delegate?.session(self, closed: reason)
