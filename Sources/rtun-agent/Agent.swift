@@ -14,6 +14,13 @@ struct Agent {
     /// Names are resolved on threads of their own: getaddrinfo blocks, and one slow name must not hold up the others.
     private static let resolverThreadCount = 8
 
+    /// However large `--max-streams` is: what one client's tunnel may take of it.
+    private static let maximumStreamsPerPeer = 65_536
+    /// What an agent holds of one connection's upload that its target does not take, in bytes.
+    private static let receiveWindow = 4 << 20
+    /// The same of one tunnel, in bytes. Half of what a client allows itself, since an agent has up to `--max-peers` tunnels.
+    private static let receiveBudget = 16 << 20
+
     private let name: String
     private let client: SignalClient
     private let acceptor: PeerAcceptor
@@ -34,8 +41,9 @@ struct Agent {
         peerConfiguration.interfaces = command.peers.interfaces
         peerConfiguration.stunServers = command.peers.stunServers.map { .init(host: $0.host, port: $0.port) }
         peerConfiguration.e2eKey = try endToEndSecret.map { try EndToEndKey.derive(from: $0.bytes) }
-        peerConfiguration.maxConcurrentStreams = min(
-            peerConfiguration.maxConcurrentStreams, command.egress.maximumStreams)
+        peerConfiguration.maxConcurrentStreams = min(command.egress.maximumStreams, Self.maximumStreamsPerPeer)
+        peerConfiguration.maxStreamWindow = Self.receiveWindow
+        peerConfiguration.maxUnconsumedBytes = Self.receiveBudget
         self.peerConfiguration = peerConfiguration
 
         self.egress = Egress(
@@ -99,10 +107,11 @@ struct Agent {
         }
     }
 
-    /// Leaves the registry, lets open connections finish for a while, then tells the peers that the agent is gone.
+    /// Leaves the registry with a goodbye, so that clients hear of it at once; lets open connections finish for a while;
+    /// then tells the peers that the agent is gone.
     private func drain() async {
         self.acceptor.stopAccepting()
-        self.client.stop()
+        await self.client.stopAndWait()
         await withTaskGroup(of: Void.self) { group in
             group.addTask { await self.egress.waitUntilIdle() }
             group.addTask { try? await Task.sleep(for: Self.drainTime) }

@@ -29,8 +29,9 @@ struct SocksCommand: AsyncParsableCommand {
               rtun-socks https://rtun.example.com:8888 --secret-file secret \\
                   --list-agents
 
-            Exit codes: 0 stopped, 64 bad usage, 69 the port is taken or a file cannot be read, 77 refused (wrong \
-            secret). A server or an agent that is away is tried again for ever.
+            Exit codes: 0 stopped, 64 bad usage, 69 the port is taken, a file cannot be read or --list-agents got no \
+            answer, 77 refused (wrong secret), 78 bad configuration file. A server or an agent that is away is tried again \
+            for ever.
             """,
         version: Software.version)
 

@@ -108,8 +108,6 @@ struct SocksProxy {
     /// Tells agents and server, so that they need not find out by themselves.
     private func close(_ parts: Parts) async {
         try? await self.control.eventLoop.submit { parts.pool.value.close() }.get()
-        self.control.client.stop()
-        // Two turns of the loop: what was queued by the first is written by the second.
-        for _ in 0..<2 { try? await self.control.eventLoop.submit {}.get() }
+        await self.control.client.stopAndWait()
     }
 }

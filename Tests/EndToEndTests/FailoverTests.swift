@@ -119,6 +119,56 @@ struct FailoverTests {
         await stopAll([server, agent])
     }
 
+    @Test(arguments: SignalScheme.allCases)
+    func `an agent that is asked to stop says so, and clients hear of it at once`(scheme: SignalScheme) async throws {
+        let cluster = try await Cluster(scheme)
+        let agent = try await cluster.agent("egress")
+        let socks = try await cluster.socks()
+        let service = try TCPService { connection in _ = try connection.receiveToEnd() }
+        // Keeps the agent from ending at once: what is open may finish.
+        let open = try await SOCKSTestClient.connect5(proxy: socks.port, port: service.port)
+        agent.program.signal(SIGTERM)
+        for program in [socks.program, cluster.server] {
+            let line = try await program.logLine(within: .seconds(2), "the agent's goodbye") {
+                $0.contains("event=agent.gone")
+            }
+            #expect(line.contains("reason=stopped"))
+        }
+        #expect(agent.program.isRunning)
+        try await onThread { open.shutdownSending() }
+        #expect(try await agent.program.end() == .exit(0))
+        await stopAll([cluster.server, socks.program])
+    }
+
+    @Test(arguments: SignalScheme.allCases)
+    func `connections wait ten seconds for another agent, and no longer`(scheme: SignalScheme) async throws {
+        let cluster = try await Cluster(scheme)
+        let agent = try await cluster.agent("only")
+        let socks = try await cluster.socks()
+        let echo = try TCPService.echo()
+        _ = try await Self.exchange(proxy: socks.port, echo: echo)
+        await agent.program.kill9()
+        let clock = ContinuousClock()
+        let began = clock.now
+        let (reply, _) = try await SOCKSTestClient.request5(proxy: socks.port, .loopback, port: echo.port)
+        #expect(reply == 1)
+        #expect((9.5...11).contains((clock.now - began) / .seconds(1)))
+        await stopAll([cluster.server, socks.program])
+    }
+
+    @Test func `a client without the agent's end-to-end secret says so once`() async throws {
+        let cluster = try await Cluster(.https)
+        let agent = try await cluster.agent("egress", options: ["--e2e-secret", "one"])
+        let socks = try await cluster.socks(options: ["--e2e-secret", "two"])
+        _ = try await socks.program.logLine("the second attempt") {
+            $0.contains("event=peer.closed") && $0.contains(" debug ")
+        }
+        let warnings = socks.program.errors.lines.filter { $0.contains(" warn") }
+        #expect(warnings.count == 1)
+        #expect(warnings.allSatisfy { $0.contains("end-to-end secret") })
+        await stopAll([cluster.server, agent.program, socks.program])
+    }
+
     @Test(arguments: ["rtun-server", "rtun-agent", "rtun-socks"])
     func `SIGTERM ends each program with 0`(name: String) async throws {
         let cluster = try await Cluster(.https)

@@ -33,6 +33,33 @@ struct TransferTests {
         await stopAll([cluster.server, agent.program, socks.program])
     }
 
+    @Test func `a tunnel carries more than a thousand connections, and further ones wait for room`() async throws {
+        var limit = rlimit()
+        _ = getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+        limit.rlim_cur = limit.rlim_max
+        _ = setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+        let cluster = try await Cluster(.quic)
+        let agent = try await cluster.agent("egress", options: ["--max-streams", "1100"])
+        let socks = try await cluster.socks()
+        let echo = try TCPService.echo()
+        var connections: [BlockingSocket] = []
+        for _ in 0..<1100 {
+            connections.append(try await SOCKSTestClient.connect5(proxy: socks.port, port: echo.port))
+        }
+        let next = Task { try await SOCKSTestClient.connect5(proxy: socks.port, port: echo.port) }
+        try await ContinuousClock().sleep(for: .milliseconds(300))
+        #expect(connections.count == 1100)
+        connections.removeFirst()
+        let late = try await next.value
+        try await onThread {
+            try late.send("late")
+            let answer = try late.receive(exactly: 4)
+            #expect(answer == Array("late".utf8))
+        }
+        connections = []
+        await stopAll([cluster.server, agent.program, socks.program])
+    }
+
     @Test(arguments: SignalScheme.allCases)
     func `200 connections are open at once and each gets its own bytes back`(scheme: SignalScheme) async throws {
         let cluster = try await Cluster(scheme)

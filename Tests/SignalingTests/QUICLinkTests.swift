@@ -55,7 +55,7 @@ import Testing
             Issue.record("not told")
             return
         }
-        #expect(attempts == [.init(address: "127.0.0.1:\(server.url.port)", reason: "Connection refused")])
+        #expect(attempts == [.init(address: "127.0.0.1:\(server.url.port)", reason: "connection refused")])
         #expect(NIODeadline.now() - begin < .seconds(1))
     }
 

@@ -83,12 +83,14 @@ import Testing
         init(
             role: SignalClientConfiguration.Role = .agent(name: "a", expireIn: nil, labels: [:]),
             url: String = "https://server.example", key: SharedKey = testKey, insecure: Bool = false,
+            quicInsecure: Bool = false,
             _ prepare: (World) -> Void = { _ in }
         ) throws {
             prepare(self.world)
             var configuration = SignalClientConfiguration(
                 url: try ServerURL(parsing: url), role: role, key: key, software: "rtun-agent/1")
             configuration.httpsInsecure = insecure
+            configuration.quicInsecure = quicInsecure
             self.core = SignalClientCore(
                 configuration: configuration, connector: self.world, eventLoop: self.world.loop,
                 logger: self.world.log.logger)
@@ -121,6 +123,29 @@ import Testing
         #expect(goodbye.code == .shutdown)
     }
 
+    @Test(arguments: [
+        ("http://server.example", false, false, ["http:// does not protect"]),
+        ("http://192.0.2.1:8888/prefix", false, false, ["http:// does not protect"]),
+        ("http://localhost", false, false, []), ("http://127.0.0.9:1", false, false, []),
+        ("http://[::1]:1", false, false, []), ("http://sub.LOCALHOST", false, false, []),
+        ("https://server.example", true, false, []), ("quic://server.example", false, true, []),
+        ("https://server.example", true, true, ["--quic-insecure has no effect on https:// URLs"]),
+        ("quic://server.example", true, false, ["--https-insecure has no effect on quic:// URLs"]),
+        ("http://localhost", true, true, ["--https-insecure has no effect", "--quic-insecure has no effect"]),
+    ])
+    func `settings that need a word get one, once`(
+        url: String, httpsInsecure: Bool, quicInsecure: Bool, expected: [String]
+    ) throws {
+        let fixture = try Fixture(url: url, insecure: httpsInsecure, quicInsecure: quicInsecure) {
+            $0.failure = .timedOut(.connection)
+        }
+        fixture.world.loop.advanceTime(by: .minutes(10))
+        let warnings = fixture.world.warnings().map(\.message).filter { !$0.hasPrefix("no connection") }
+        #expect(warnings.count == expected.count)
+        for (warning, start) in zip(warnings, expected) { #expect(warning.hasPrefix(start)) }
+        fixture.stop()
+    }
+
     @Test func `requests go both ways`() throws {
         let fixture = try Fixture()
         fixture.world.connectionDelegate.answer = { $0.respond(.agentList(AgentList(agents: []))) }
@@ -150,7 +175,7 @@ import Testing
     }
 
     @Test func `while the server is away it is tried for ever, and told of once a cause`() throws {
-        let refused = SignalConnectError.unreachable([.init(address: "192.0.2.1:443", reason: "Connection refused")])
+        let refused = SignalConnectError.unreachable([.init(address: "192.0.2.1:443", reason: "connection refused")])
         let fixture = try Fixture { $0.failure = refused }
         fixture.world.loop.advanceTime(by: .hours(1))
         #expect(fixture.world.attempts.count > 120)

@@ -67,7 +67,6 @@ import Testing
         "HTTP/1.1 101 X\r\nConnection: upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: bm90IGl0\r\n\r\n",
         "HTTP/1.1 101 X\r\nConnection: upgrade\r\nUpgrade: h2c\r\n\r\n",
         "SSH-2.0-OpenSSH_9.2p1\r\n",
-        "\u{15}\u{3}\u{3}\u{0}\u{2}\u{2}\u{46}",
     ])
     func `an answer that is no upgrade of ours is refused`(answer: String) async throws {
         let server = try await RawServer.start { _ in ByteBuffer(string: answer) }
@@ -78,9 +77,24 @@ import Testing
         try await server.stop()
     }
 
-    @Test func `a server that hangs up is told`() async throws {
-        let server = try await RawServer.start(thenCloses: true) { _ in ByteBuffer() }
-        guard case .failure(.disconnected) = try await self.attempt(server.url) else {
+    @Test(arguments: ["", "\u{15}\u{3}\u{3}\u{0}\u{2}\u{2}\u{46}"])
+    func `a server that hangs up without an answer, or with a TLS alert, may want https`(answer: String) async throws {
+        let server = try await RawServer.start(thenCloses: true) { _ in ByteBuffer(string: answer) }
+        guard case .failure(let error) = try await self.attempt(server.url), case .wrongScheme(_, let url) = error
+        else {
+            Issue.record("not told")
+            return
+        }
+        #expect(url.description == "https://127.0.0.1:\(server.url.port)")
+        #expect("\(error)".contains("TLS"))
+        #expect(error.advice == "try https://127.0.0.1:\(server.url.port)")
+        try await server.stop()
+    }
+
+    @Test func `http to a port that speaks TLS is told what to try`() async throws {
+        let server = try await LoopbackServer.start(.https, identity: .selfSigned(commonName: "test")) { $0.close() }
+        let url = ServerURL(scheme: .http, host: "127.0.0.1", port: server.url.port, prefix: "/prefix")
+        guard case .failure(.wrongScheme(_, server.url)) = try await self.attempt(url) else {
             Issue.record("not told")
             return
         }
@@ -94,7 +108,7 @@ import Testing
             Issue.record("not told")
             return
         }
-        #expect(attempts == [.init(address: "127.0.0.1:\(server.url.port)", reason: "Connection refused")])
+        #expect(attempts == [.init(address: "127.0.0.1:\(server.url.port)", reason: "connection refused")])
     }
 
     @Test func `a name that does not exist is told`() async throws {
@@ -110,14 +124,16 @@ import Testing
         }
     }
 
-    @Test func `https to a plain port is told as TLS trouble`() async throws {
+    @Test func `https to a plain port is told what to try`() async throws {
         let server = try await RawServer.start { _ in ByteBuffer(string: "HTTP/1.1 400 Bad Request\r\n\r\n") }
         let url = ServerURL(scheme: .https, host: "127.0.0.1", port: server.url.port, prefix: "")
-        guard case .failure(.secureChannel(let words)) = try await self.attempt(url) else {
+        guard case .failure(let error) = try await self.attempt(url), case .wrongScheme(let words, server.url) = error
+        else {
             Issue.record("not told")
             return
         }
-        #expect(words.contains("TLS"))
+        #expect(words.contains("not with TLS"))
+        #expect(error.advice?.contains("http://127.0.0.1:\(server.url.port)") == true)
         try await server.stop()
     }
 

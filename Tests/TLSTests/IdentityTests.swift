@@ -110,13 +110,13 @@ import Testing
         let made = try Identity.selfSigned(commonName: "rtun")
         let certificate = try self.directory.write(made.certificateChainPEM, as: "cert.pem")
         let missing = self.directory.file("missing.pem")
-        #expect(throws: TLSError.cannotReadFile(path: missing, reason: "No such file or directory")) {
+        #expect(throws: TLSError.cannotReadFile(path: missing, reason: "no such file or directory")) {
             try Identity.load(certificateFile: missing, keyFile: missing)
         }
-        #expect(throws: TLSError.cannotReadFile(path: missing, reason: "No such file or directory")) {
+        #expect(throws: TLSError.cannotReadFile(path: missing, reason: "no such file or directory")) {
             try Identity.load(certificateFile: certificate, keyFile: missing)
         }
-        #expect(throws: TLSError.cannotReadFile(path: self.directory.path, reason: "Is a directory")) {
+        #expect(throws: TLSError.cannotReadFile(path: self.directory.path, reason: "is a directory")) {
             try Identity.load(certificateFile: self.directory.path, keyFile: missing)
         }
         let huge = try self.directory.write([UInt8](repeating: 0x2d, count: 2 << 20), as: "huge.pem")

@@ -158,7 +158,7 @@ import Testing
     @Test func `an authority file that is missing or no PEM is named`() throws {
         let directory = try TemporaryDirectory()
         let missing = directory.file("missing.pem")
-        #expect(throws: TLSError.cannotReadFile(path: missing, reason: "No such file or directory")) {
+        #expect(throws: TLSError.cannotReadFile(path: missing, reason: "no such file or directory")) {
             try TLSContext.client(verification: .certificateAuthorities(file: missing, serverName: "a"))
         }
         let garbage = try directory.write("no certificate", as: "garbage.pem")

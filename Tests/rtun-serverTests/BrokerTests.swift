@@ -92,6 +92,18 @@ import Testing
         #expect(broker.agents == [])
     }
 
+    @Test func `those who bound an agent hear that it has said goodbye`() throws {
+        var broker = Broker()
+        let agent = try self.register(&broker, self.first).0
+        broker.addClient(self.client)
+        _ = broker.received(request: .bind(Bind(name: "egress")), id: 2, from: self.client)
+        let gone = AgentGone(name: "egress", instanceID: agent.instanceID, reason: .stopped)
+        #expect(
+            broker.sessionClosed(self.first, .stopped) == [
+                .agentGone(agent, .stopped), .send(self.client, .agentGone(gone)),
+            ])
+    }
+
     @Test func `of two processes with one name the newer wins`() throws {
         var broker = Broker()
         let old = try self.register(&broker, self.first, id: Self.ids[0]).0

@@ -94,6 +94,48 @@ extension TunnelSelector {
         #expect(selector.connectionCount == 0)
     }
 
+    @Test func `a connection that loses its tunnel waits no longer than the ten seconds it had`() throws {
+        let only = try agent("a")
+        var selector = try TunnelSelector(readyWith: [only])
+        _ = selector.request(1, at: 1)
+        _ = selector.request(2, at: 2)
+        #expect(
+            selector.tick(3.25, silent: [tunnel(1)]).prefix(2) == [.withdraw(connection(1)), .withdraw(connection(2))])
+        // One that came later does not get in front of them.
+        _ = selector.agentGone(only.key, .disconnected, at: at(3.3))
+        #expect(selector.request(3, at: 3.5, silent: [tunnel(1)]) == [])
+        _ = selector.agentsListed([], at: at(3.6))
+        #expect(!selector.tick(10.9, silent: [tunnel(1)]).contains(.reject(connection(1), .noAgent)))
+        #expect(selector.tick(11, silent: [tunnel(1)]).contains(.reject(connection(1), .noAgent)))
+        #expect(selector.tick(12, silent: [tunnel(1)]).contains(.reject(connection(2), .noAgent)))
+        #expect(selector.tick(13.5, silent: [tunnel(1)]).contains(.reject(connection(3), .noAgent)))
+        #expect(selector.connectionCount == 0)
+    }
+
+    @Test func `a connection whose time is over is refused when it loses its tunnel`() throws {
+        var selector = try TunnelSelector(readyWith: [try agent("a")])
+        _ = selector.request(1, at: 1)
+        // The agent took its time with the target, and then went.
+        #expect(
+            selector.tunnelClosed(tunnel(1), at: at(11)).prefix(2) == [
+                .withdraw(connection(1)), .reject(connection(1), .noAgent),
+            ])
+        #expect(selector.connectionCount == 0)
+    }
+
+    @Test(arguments: [GoneReason.stopped, .expired, .replaced])
+    func `the tunnel of an agent that leaves for good takes no new connections`(reason: GoneReason) throws {
+        let only = try agent("a")
+        var selector = try TunnelSelector(readyWith: [only])
+        _ = selector.agentGone(only.key, reason, at: at(1))
+        #expect(selector.request(1, at: 1.1) == [])
+        #expect(selector.agentsListed([], at: at(1.2)) == [])
+        let next = try agent("a", "b")
+        _ = selector.tick(3.2)
+        #expect(selector.agentsListed([next], at: at(3.3)) == [.watch(next.key), .openTunnel(tunnel(2), next)])
+        #expect(selector.tunnelReady(tunnel(2), at: at(3.4)).contains(.open(connection(1), on: tunnel(2))))
+    }
+
     @Test func `an empty list is asked for again, more often while somebody waits`() throws {
         var selector = try TunnelSelector()
         _ = selector.signalConnected(at: at(0))

@@ -3076,21 +3076,23 @@ const ProtobufCEnumDescriptor rtun__failure_code__descriptor =
   rtun__failure_code__value_ranges,
   NULL,NULL,NULL,NULL   /* reserved[1234] */
 };
-static const ProtobufCEnumValue rtun__gone_reason__enum_values_by_number[4] =
+static const ProtobufCEnumValue rtun__gone_reason__enum_values_by_number[5] =
 {
   { "GONE_UNSPECIFIED", "RTUN__GONE_REASON__GONE_UNSPECIFIED", 0 },
   { "GONE_DISCONNECTED", "RTUN__GONE_REASON__GONE_DISCONNECTED", 1 },
   { "GONE_EXPIRED", "RTUN__GONE_REASON__GONE_EXPIRED", 2 },
   { "GONE_REPLACED", "RTUN__GONE_REASON__GONE_REPLACED", 3 },
+  { "GONE_STOPPED", "RTUN__GONE_REASON__GONE_STOPPED", 4 },
 };
 static const ProtobufCIntRange rtun__gone_reason__value_ranges[] = {
-{0, 0},{0, 4}
+{0, 0},{0, 5}
 };
-static const ProtobufCEnumValueIndex rtun__gone_reason__enum_values_by_name[4] =
+static const ProtobufCEnumValueIndex rtun__gone_reason__enum_values_by_name[5] =
 {
   { "GONE_DISCONNECTED", 1 },
   { "GONE_EXPIRED", 2 },
   { "GONE_REPLACED", 3 },
+  { "GONE_STOPPED", 4 },
   { "GONE_UNSPECIFIED", 0 },
 };
 const ProtobufCEnumDescriptor rtun__gone_reason__descriptor =
@@ -3100,9 +3102,9 @@ const ProtobufCEnumDescriptor rtun__gone_reason__descriptor =
   "GoneReason",
   "Rtun__GoneReason",
   "rtun",
-  4,
+  5,
   rtun__gone_reason__enum_values_by_number,
-  4,
+  5,
   rtun__gone_reason__enum_values_by_name,
   1,
   rtun__gone_reason__value_ranges,

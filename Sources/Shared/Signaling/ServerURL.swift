@@ -1,4 +1,5 @@
 package import AppProto
+import NIOCore
 
 /// Where the server is, and how to talk to it: `https://host[:port][/prefix]`, `http://…` or `quic://host[:port]`.
 package struct ServerURL: Sendable, Hashable {
@@ -45,6 +46,13 @@ package struct ServerURL: Sendable, Hashable {
     /// Whether `host` is an IPv6 address, which needs brackets in front of a port.
     var hostIsIPv6: Bool {
         self.host.utf8.contains(UInt8(ascii: ":"))
+    }
+
+    /// Whether the host is this machine, as far as its text tells: `localhost` (RFC 6761 section 6.3) or a loopback address.
+    var hostIsLoopback: Bool {
+        let host = self.host.lowercased()
+        if host == "localhost" || host.hasSuffix(".localhost") { return true }
+        return (try? SocketAddress(ipAddress: host, port: 0))?.isLoopback ?? false
     }
 
     /// `host:port`, brackets around an IPv6 address. What `Host:` carries and what messages name.

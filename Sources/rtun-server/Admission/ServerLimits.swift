@@ -2,7 +2,7 @@ import NIOCore
 
 /// What one server takes before it says no. Sized so that garbage and floods cost little and real use never meets them.
 struct ServerLimits: Sendable {
-    /// TCP connections and QUIC sessions together, authenticated or not.
+    /// TCP connections, and beside them as many QUIC sessions, authenticated or not: only the former take a file descriptor.
     var connections = 60_000
     /// Those of them that have not proved the secret (yet). One more, and the oldest of these is closed.
     var strangers = 4096

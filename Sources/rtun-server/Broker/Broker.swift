@@ -96,11 +96,11 @@ struct Broker {
         return [.close(old.session, goodbye)] + self.announceGone(old, .replaced)
     }
 
-    /// The session's connection is gone.
-    mutating func sessionClosed(_ session: SessionID) -> [Action] {
+    /// The session's connection is gone; `reason` says how, for those who watch an agent.
+    mutating func sessionClosed(_ session: SessionID, _ reason: GoneReason = .disconnected) -> [Action] {
         self.forget(session)
         guard let entry = self.registry.remove(session: session) else { return [] }
-        return self.announceGone(entry, .disconnected)
+        return self.announceGone(entry, reason)
     }
 
     /// Ends the registrations whose time is over.

@@ -27,6 +27,9 @@ struct ServerCommand: AsyncParsableCommand {
               The list of agents, as JSON:
               token=$(rtun-server --secret-file secret --print-sessions-token 1h)
               curl -H "Authorization: Bearer $token" https://HOST:8888/pub/sessions
+
+            Exit codes: 0 stopped, 64 bad usage, 69 the port is taken or a file cannot be read, 78 bad configuration file, \
+            or a certificate and key that cannot be used.
             """,
         version: Software.version)
 

@@ -219,7 +219,7 @@ final class SignalService {
         self.logger.info(
             "control connection closed",
             metadata: ["event": "session.closed", "session": "\(session.id)", "reason": "\(reason)"])
-        self.perform(self.broker.sessionClosed(session.id))
+        self.perform(self.broker.sessionClosed(session.id, reason.isShutdown ? .stopped : .disconnected))
     }
 
     // MARK: What the broker wants
@@ -311,3 +311,10 @@ final class SignalService {
 
 @available(*, unavailable)
 extension SignalService: Sendable {}
+
+extension SignalCloseReason {
+    /// Whether the other side said that it stops.
+    fileprivate var isShutdown: Bool {
+        if case .goodbye(let goodbye) = self { goodbye.code == .shutdown } else { false }
+    }
+}

@@ -13,6 +13,8 @@ final class TunnelPool {
     private struct Tunnel {
         let agent: AgentInfo
         let channel: PeerClientChannel
+        /// Whether it has stood at any time.
+        var hasStood = false
     }
 
     /// A connection that has no answer yet.
@@ -25,6 +27,8 @@ final class TunnelPool {
     /// How long an agent may take to reach a target; agents give up earlier than that by themselves.
     private static let openTimeout = TimeAmount.seconds(60)
     private static let signalTimeout = TimeAmount.seconds(5)
+    /// So many agents' and so many an agent's causes of failure are remembered at most.
+    private static let maximumKnownCauses = 256
 
     private let eventLoop: any EventLoop
     private let signal: SignalClient
@@ -34,6 +38,8 @@ final class TunnelPool {
     private var tunnels: [TunnelID: Tunnel] = [:]
     private var tunnelsByPeer: [PeerID: TunnelID] = [:]
     private var requests: [ConnectionID: Request] = [:]
+    /// Why attempts have failed since the last tunnel to an agent stood, by the agent's name: said loudly once.
+    private var knownCauses: [String: Set<String>] = [:]
     private var nextConnection: UInt64 = 1
     private var session: SignalSession?
     private var actions: Deque<TunnelSelector.Action> = []
@@ -161,6 +167,7 @@ extension TunnelPool: PeerClientChannelDelegate {
         self.tunnels[id] = Tunnel(agent: agent, channel: channel)
         self.tunnelsByPeer[channel.peerID] = id
         channel.delegate = self
+        channel.knownCauses = self.knownCauses[agent.name] ?? []
         channel.start()
     }
 
@@ -184,14 +191,25 @@ extension TunnelPool: PeerClientChannelDelegate {
 
     func peerChannelConnected(_ channel: PeerClientChannel) {
         guard let id = self.tunnelsByPeer[channel.peerID] else { return }
+        self.tunnels[id]?.hasStood = true
+        if let name = self.tunnels[id]?.agent.name { self.knownCauses[name] = nil }
         self.perform(self.selector.tunnelReady(id, at: self.now))
     }
 
     func peerChannel(_ channel: PeerClientChannel, closed reason: PeerChannelError) {
         guard let id = self.tunnelsByPeer.removeValue(forKey: channel.peerID) else { return }
-        self.tunnels[id] = nil
+        let tunnel = self.tunnels.removeValue(forKey: id)
         guard !self.isClosed else { return }
+        if let tunnel, !tunnel.hasStood { self.remember(reason.cause, of: tunnel.agent.name) }
         self.perform(self.selector.tunnelClosed(id, blameAgent: reason.isAgentsFault, at: self.now))
+    }
+}
+
+extension TunnelPool {
+    private func remember(_ cause: String, of agent: String) {
+        if self.knownCauses.count >= Self.maximumKnownCauses, self.knownCauses[agent] == nil { self.knownCauses = [:] }
+        if self.knownCauses[agent, default: []].count >= Self.maximumKnownCauses { self.knownCauses[agent] = [] }
+        self.knownCauses[agent, default: []].insert(cause)
     }
 }
 

@@ -25,7 +25,7 @@ struct ConnectionID: Hashable {
 struct TunnelSelector {
     /// The lengths of time that decisions depend on.
     struct Timing {
-        /// How long a connection waits for an agent.
+        /// How long a connection waits for an agent in all, however many of them it tries.
         var patience = TimeAmount.seconds(10)
         /// How often tunnels with unanswered opens are looked at.
         var probeInterval = TimeAmount.milliseconds(250)
@@ -86,6 +86,8 @@ struct TunnelSelector {
         var isSuspect = false
         /// The agent is not registered any more, though its tunnel may well work.
         var isGone = false
+        /// It did not just lose its control connection: it stops, has expired, or was replaced.
+        var isLeaving = false
         /// Connections whose open has no answer yet.
         var unanswered: Set<ConnectionID> = []
         /// Connections that carry data.
@@ -98,11 +100,13 @@ struct TunnelSelector {
 
     private struct Connection {
         enum State: Equatable {
-            case waiting(until: NIODeadline)
+            case waiting
             case opening(TunnelID)
             case streaming(TunnelID)
         }
-        var state: State
+        var state = State.waiting
+        /// Until when it may look for an agent; set once, at its request.
+        let deadline: NIODeadline
         var attempts: UInt8 = 0
     }
 
@@ -122,8 +126,8 @@ struct TunnelSelector {
     private var current: TunnelID?
     private var nextTunnel: UInt64 = 1
     private var connections: [ConnectionID: Connection] = [:]
-    /// In the order of their deadlines. An entry whose connection no longer waits until that very time is void.
-    private var waiting: Deque<(id: ConnectionID, until: NIODeadline)> = []
+    /// In the order of their deadlines. An entry whose connection is gone is void.
+    private var waiting: Deque<(id: ConnectionID, deadline: NIODeadline)> = []
     private var nextProbe: NIODeadline?
     /// When the search for an agent goes on by itself.
     private var nextSearch: NIODeadline?
@@ -138,7 +142,7 @@ struct TunnelSelector {
 
     /// When to call `timerFired`; `nil`: not before something else happens.
     var nextDeadline: NIODeadline? {
-        [self.waiting.first?.until, self.nextProbe, self.nextSearch].compactMap { $0 }.min()
+        [self.waiting.first?.deadline, self.nextProbe, self.nextSearch].compactMap { $0 }.min()
     }
 
     /// The number of connections that wait, open, or carry data.
@@ -184,6 +188,7 @@ extension TunnelSelector {
         for (id, tunnel) in self.tunnelsInOrder where tunnel.isReady && listed.contains(tunnel.agent.key) {
             // It was away for a moment and kept its instance id: the tunnel is as good as before.
             self.tunnels[id]?.isGone = false
+            self.tunnels[id]?.isLeaving = false
             if tunnel.watch == .no { self.watch(id, &actions) }
         }
         self.settle(at: now, &actions)
@@ -223,6 +228,7 @@ extension TunnelSelector {
         self.forget(key, at: now, &actions)
         for (id, tunnel) in self.tunnelsInOrder where tunnel.agent.key == key && !tunnel.isGone {
             self.tunnels[id]?.isGone = true
+            self.tunnels[id]?.isLeaving = reason.isFinal
             self.tunnels[id]?.watch = .no
             actions.append(.agentGone(key, reason))
         }
@@ -288,10 +294,9 @@ extension TunnelSelector {
         if let nextProbe = self.nextProbe, nextProbe <= now {
             self.probe(at: now, isSilent, &actions)
         }
-        while let first = self.waiting.first, first.until <= now {
+        while let first = self.waiting.first, first.deadline <= now {
             self.waiting.removeFirst()
-            guard self.connections[first.id]?.state == .waiting(until: first.until) else { continue }
-            self.connections[first.id] = nil
+            guard self.connections.removeValue(forKey: first.id) != nil else { continue }
             actions.append(.reject(first.id, .noAgent))
         }
         self.settle(at: now, &actions)
@@ -311,7 +316,7 @@ extension TunnelSelector {
         }
     }
 
-    /// Opens without an answer look for another tunnel; nothing was sent yet that could be lost.
+    /// Opens without an answer look for another tunnel while they have time left; nothing was sent yet that could be lost.
     private mutating func requeue(_ ids: Set<ConnectionID>, at now: NIODeadline, _ actions: inout [Action]) {
         for id in ids.sorted(by: { $0.rawValue < $1.rawValue }) {
             guard let connection = self.connections[id] else { continue }
@@ -321,7 +326,12 @@ extension TunnelSelector {
                 actions.append(.reject(id, .tooManyAttempts))
                 continue
             }
-            self.wait(id, at: now)
+            guard now < connection.deadline else {
+                self.connections[id] = nil
+                actions.append(.reject(id, .noAgent))
+                continue
+            }
+            self.wait(id)
         }
     }
 }
@@ -333,8 +343,8 @@ extension TunnelSelector {
     mutating func connectionRequested(
         _ id: ConnectionID, at now: NIODeadline, isSilent: (TunnelID) -> Bool
     ) -> [Action] {
-        self.connections[id] = Connection(state: .waiting(until: now))
-        self.wait(id, at: now)
+        self.connections[id] = Connection(deadline: now + self.timing.patience)
+        self.wait(id)
         // Somebody waits now: ask again soon, if the last answer is not brand-new.
         if let lastList = self.lastList {
             self.nextList = min(self.nextList, lastList + self.timing.urgentListInterval)
@@ -369,10 +379,13 @@ extension TunnelSelector {
         return actions
     }
 
-    private mutating func wait(_ id: ConnectionID, at now: NIODeadline) {
-        let until = now + self.timing.patience
-        self.connections[id]?.state = .waiting(until: until)
-        self.waiting.append((id, until))
+    private mutating func wait(_ id: ConnectionID) {
+        guard let deadline = self.connections[id]?.deadline else { return }
+        self.connections[id]?.state = .waiting
+        // A new connection goes last; one that has waited before gets its place back.
+        var index = self.waiting.endIndex
+        while index > self.waiting.startIndex, self.waiting[index - 1].deadline > deadline { index -= 1 }
+        self.waiting.insert((id, deadline), at: index)
     }
 }
 
@@ -476,23 +489,32 @@ extension TunnelSelector {
     }
 
     /// The tunnel that takes new connections. Without a current one, and with nothing under way that might give one, the
-    /// tunnel of an agent that has left the server is better than none: it may have lost its control connection only.
+    /// tunnel of an agent that the server has lost is better than none: it may have lost its control connection only.
     private var serving: TunnelID? {
         if let current = self.current { return current }
         let isSearching = self.isListing || self.tunnels.values.contains { !$0.isReady }
         guard !isSearching else { return nil }
-        return self.tunnels.filter { $0.value.isReady && !$0.value.isSuspect }.keys.max()
+        return self.tunnels.filter { $0.value.isReady && !$0.value.isSuspect && !$0.value.isLeaving }.keys.max()
     }
 
     private mutating func openWaiting(_ actions: inout [Action]) {
         guard !self.waiting.isEmpty, let tunnel = self.serving else { return }
         while let next = self.waiting.popFirst() {
-            guard let connection = self.connections[next.id], connection.state == .waiting(until: next.until) else {
-                continue
-            }
-            self.connections[next.id] = Connection(state: .opening(tunnel), attempts: connection.attempts + 1)
+            guard self.connections[next.id] != nil else { continue }
+            self.connections[next.id]?.state = .opening(tunnel)
+            self.connections[next.id]?.attempts += 1
             self.tunnels[tunnel]?.unanswered.insert(next.id)
             actions.append(.open(next.id, on: tunnel))
+        }
+    }
+}
+
+extension GoneReason {
+    /// Whether the agent has left for good, so that nothing new should be begun in its tunnel.
+    fileprivate var isFinal: Bool {
+        switch self {
+        case .unspecified, .disconnected: false
+        case .expired, .replaced, .stopped: true
         }
     }
 }

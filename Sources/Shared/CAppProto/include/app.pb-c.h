@@ -128,9 +128,16 @@ typedef enum _Rtun__FailureCode {
 } Rtun__FailureCode;
 typedef enum _Rtun__GoneReason {
   RTUN__GONE_REASON__GONE_UNSPECIFIED = 0,
+  /*
+   * its control connection was lost; it may come back
+   */
   RTUN__GONE_REASON__GONE_DISCONNECTED = 1,
   RTUN__GONE_REASON__GONE_EXPIRED = 2,
-  RTUN__GONE_REASON__GONE_REPLACED = 3
+  RTUN__GONE_REASON__GONE_REPLACED = 3,
+  /*
+   * it said goodbye
+   */
+  RTUN__GONE_REASON__GONE_STOPPED = 4
     PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(RTUN__GONE_REASON)
 } Rtun__GoneReason;
 typedef enum _Rtun__CandidateType {

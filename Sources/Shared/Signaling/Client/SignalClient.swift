@@ -74,6 +74,11 @@ package final class SignalClient: Sendable {
         }
     }
 
+    /// As above; returns once the goodbye has left, so that the program may end.
+    package func stopAndWait() async {
+        try? await self.eventLoop.flatSubmit { self.core.value.stop() }.get()
+    }
+
     /// Sends a request to the server. Fails with `SignalError`; without a connection at once.
     package func request(_ body: Envelope.Body, timeout: TimeAmount = .seconds(10)) -> EventLoopFuture<Envelope.Body> {
         if self.eventLoop.inEventLoop {

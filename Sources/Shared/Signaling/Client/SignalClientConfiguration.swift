@@ -32,6 +32,25 @@ package struct SignalClientConfiguration: Sendable {
         self.software = software
     }
 
+    /// What a person had better know about these settings, whatever comes of the connection.
+    var warnings: [String] {
+        var warnings: [String] = []
+        if self.url.scheme == .http, !self.url.hostIsLoopback {
+            warnings.append(
+                """
+                http:// does not protect the control connection: others on the way can read and change it; put a proxy that \
+                terminates TLS in front of rtun-server and use its https:// URL
+                """)
+        }
+        if self.httpsInsecure, self.url.scheme != .https {
+            warnings.append("--https-insecure has no effect on \(self.url.scheme.rawValue):// URLs")
+        }
+        if self.quicInsecure, self.url.scheme != .quic {
+            warnings.append("--quic-insecure has no effect on \(self.url.scheme.rawValue):// URLs")
+        }
+        return warnings
+    }
+
     /// Whether the server's certificate goes unchecked.
     var isInsecure: Bool {
         switch self.url.scheme {

@@ -61,17 +61,24 @@ final class SignalClientCore {
             return completion.succeed(.stopped)
         }
         self.completion = completion
+        for warning in self.configuration.warnings {
+            self.logger.warning("\(warning)", metadata: ["server": "\(self.configuration.url)"])
+        }
         self.connect()
     }
 
-    func stop() {
+    /// Ends; the future succeeds once a goodbye, if there is somebody to say it to, has left.
+    @discardableResult
+    func stop() -> EventLoopFuture<Void> {
         guard case .connected(let connection, _, _) = self.state else {
-            return self.end(.stopped)
+            self.end(.stopped)
+            return self.eventLoop.makeSucceededVoidFuture()
         }
         connection.delegate = nil
         connection.close(Goodbye(code: .shutdown, reason: "\(self.configuration.software) stops"))
         // The program ends with `run()`; the goodbye must have left by then.
         self.end(.stopped, after: Self.farewellTime)
+        return self.eventLoop.scheduleTask(in: Self.farewellTime) {}.futureResult
     }
 
     var session: SignalSession? {

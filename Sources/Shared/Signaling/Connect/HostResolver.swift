@@ -27,7 +27,7 @@ enum HostResolver {
         var list: UnsafeMutablePointer<addrinfo>?
         let status = getaddrinfo(host, "\(port)", &hints, &list)
         guard status == 0 else {
-            throw .unresolved(host: host, reason: String(cString: gai_strerror(status)))
+            throw .unresolved(host: host, reason: String(cString: gai_strerror(status)).lowercased())
         }
         defer { freeaddrinfo(list) }
         var addresses: [SocketAddress] = []

@@ -7,9 +7,9 @@ import Glibc
 #endif
 
 extension IOError {
-    /// The operating system's words alone, such as `Connection refused`.
+    /// The operating system's words alone, such as `connection refused`: in lower case, to be put inside a sentence.
     var words: String {
         guard let text = strerror(self.errnoCode) else { return "error \(self.errnoCode)" }
-        return String(cString: text)
+        return String(cString: text).lowercased()
     }
 }

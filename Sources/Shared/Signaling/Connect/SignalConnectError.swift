@@ -28,6 +28,8 @@ package enum SignalConnectError: Error, Sendable {
     case untrusted(CertificateRejection, scheme: ServerURL.Scheme)
     /// TLS, or QUIC's, failed for another reason than the certificate.
     case secureChannel(String)
+    /// The port does not speak what the URL's scheme says; the first text tells how it shows, `url` what may be right.
+    case wrongScheme(String, url: ServerURL)
     /// The server answered the WebSocket upgrade with another status than 101.
     case upgradeRefused(status: UInt, reason: String, path: String)
     /// Something answers there, but it does not speak rtun's protocol.
@@ -45,6 +47,7 @@ package enum SignalConnectError: Error, Sendable {
         case .timedOut(let phase): "timed out \(phase)"
         case .untrusted(let rejection, _): "untrusted \(rejection)"
         case .secureChannel: "secure channel"
+        case .wrongScheme(_, let url): "wrong scheme, not \(url.scheme)"
         case .upgradeRefused(let status, _, _): "upgrade \(status)"
         case .notAServer: "not a server"
         case .disconnected: "disconnected"
@@ -71,6 +74,15 @@ package enum SignalConnectError: Error, Sendable {
             Self.advice(on: rejection, scheme)
         case .secureChannel:
             "check that the scheme of the URL fits the port: https:// needs a server with a certificate, http:// one without"
+        case .wrongScheme(_, let url) where url.scheme == .http:
+            """
+            try \(url) if that is meant to be a server without a certificate (nothing then protects the control connection), \
+            or give rtun-server a certificate with --https-cert and --https-key
+            """
+        case .wrongScheme(_, let url):
+            "try \(url)"
+        case .upgradeRefused(400, _, _):
+            "check that the URL leads to rtun-server; a port that speaks TLS answers http:// so: then use https://"
         case .upgradeRefused(404, _, _):
             "check the path in the URL; behind a proxy it is the prefix that the proxy forwards to rtun-server"
         case .upgradeRefused(502...504, _, _):
@@ -112,7 +124,7 @@ extension SignalConnectError: CustomStringConvertible {
             "timed out waiting for \(phase.rawValue)"
         case .untrusted(let rejection, _):
             "the server's certificate is not trusted: \(rejection)"
-        case .secureChannel(let detail):
+        case .secureChannel(let detail), .wrongScheme(let detail, _):
             detail
         case .upgradeRefused(let status, let reason, let path):
             "the server answered \(status)\(reason.isEmpty ? "" : " " + reason) to the WebSocket upgrade on \(path), not 101"

@@ -76,6 +76,8 @@ struct WebSocketConnector: SignalConnector {
         }
         if let tlsContext = self.tlsContext {
             try pipeline.addHandler(TLSHandler(context: tlsContext, serverName: self.serverName))
+        } else {
+            try pipeline.addHandler(TLSAlertDetector())
         }
         try pipeline.addHTTPClientHandlers(
             leftOverBytesStrategy: .forwardBytes,
@@ -152,6 +154,8 @@ private final class WebSocketUpgradeRequester: ChannelInboundHandler, RemovableC
     private let head: HTTPRequestHead
     let attempt: WebSocketUpgradeAttempt
     private var phase: SignalConnectError.Phase
+    /// Whether anything of an answer has come.
+    private var hasReceived = false
     private var timer: Scheduled<Void>?
 
     init(head: HTTPRequestHead, usesTLS: Bool, _ attempt: WebSocketUpgradeAttempt) {
@@ -197,6 +201,7 @@ private final class WebSocketUpgradeRequester: ChannelInboundHandler, RemovableC
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        self.hasReceived = true
         // Only a response that is no upgrade comes this far.
         if case .head(let response) = self.unwrapInboundIn(data) {
             self.fail(
@@ -207,7 +212,13 @@ private final class WebSocketUpgradeRequester: ChannelInboundHandler, RemovableC
     }
 
     func channelInactive(context: ChannelHandlerContext) {
-        self.fail(.disconnected("the server closed it while we waited for \(self.phase.rawValue)"), context)
+        if self.attempt.url.scheme == .http, !self.hasReceived {
+            self.fail(
+                self.wrongScheme("the server closed the connection without an answer, as a port that expects TLS does"),
+                context)
+        } else {
+            self.fail(.disconnected("the server closed it while we waited for \(self.phase.rawValue)"), context)
+        }
         context.fireChannelInactive()
     }
 
@@ -219,6 +230,10 @@ private final class WebSocketUpgradeRequester: ChannelInboundHandler, RemovableC
         switch error {
         case TLSError.certificateRejected(let rejection):
             .untrusted(rejection, scheme: self.attempt.url.scheme)
+        case TLSError.handshakeFailed(let errors) where errors.saysNotTLS:
+            self.wrongScheme("the port answers, but not with TLS (\(errors))")
+        case is TLSAlertDetector.SpeaksTLS:
+            self.wrongScheme("the port expects TLS")
         case let error as TLSError:
             .secureChannel("\(error)")
         case let error as IOError:
@@ -232,8 +247,43 @@ private final class WebSocketUpgradeRequester: ChannelInboundHandler, RemovableC
         }
     }
 
+    /// The port speaks the other one of http and https.
+    private func wrongScheme(_ detail: String) -> SignalConnectError {
+        let url = self.attempt.url
+        let other: ServerURL.Scheme = url.scheme == .http ? .https : .http
+        return .wrongScheme(
+            detail, url: ServerURL(scheme: other, host: url.host, port: url.port, prefix: url.prefix))
+    }
+
     private func fail(_ error: SignalConnectError, _ context: ChannelHandlerContext) {
         self.attempt.failed(error)
         context.close(promise: nil)
+    }
+}
+
+extension OpenSSLErrors {
+    /// Whether what arrived was no TLS at all: OpenSSL reads a version out of the first bytes of whatever comes.
+    fileprivate var saysNotTLS: Bool {
+        ["wrong version number", "http request", "packet length too long"].contains { self.description.contains($0) }
+    }
+}
+
+/// Looks whether the first thing that a supposedly plain port says is a TLS alert (RFC 8446 section 5.1), then leaves.
+private final class TLSAlertDetector: ChannelInboundHandler, RemovableChannelHandler {
+    typealias InboundIn = ByteBuffer
+
+    struct SpeaksTLS: Error {}
+
+    /// The content type `alert`.
+    private static let alert: UInt8 = 21
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        let bytes = self.unwrapInboundIn(data)
+        if bytes.getInteger(at: bytes.readerIndex) == Self.alert {
+            context.fireErrorCaught(SpeaksTLS())
+        } else {
+            context.fireChannelRead(data)
+        }
+        context.pipeline.syncOperations.removeHandler(self, promise: nil)
     }
 }

@@ -57,6 +57,8 @@ package enum SignalCloseReason: Sendable, CustomStringConvertible {
             goodbye.reason.isEmpty ? "goodbye \(goodbye.code)" : "goodbye \(goodbye.code): \(goodbye.reason)"
         case .silent(let time):
             "nothing heard for \(time.inSeconds) s"
+        case .linkClosed(let error as IOError):
+            error.words
         case .linkClosed(let error?):
             "\(error)"
         case .linkClosed(nil):
