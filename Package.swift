@@ -124,7 +124,7 @@ let package = Package(
                 .nioPosix, .logging,
             ]),
         tests("UDPRelayTests", ["UDPRelay", .nioCore]),
-        tests("CommandSupportTests", ["CommandSupport", .nioCore, .argumentParser, .logging]),
+        tests("CommandSupportTests", ["CommandSupport", .nioCore, .nioEmbedded, .argumentParser, .logging]),
         tests(
             "rtun-serverTests",
             [

@@ -1,4 +1,6 @@
 import AppProto
+import CommandSupport
+import Logging
 import NIOCore
 import NIOHTTP1
 import NIOPosix
@@ -14,6 +16,7 @@ final class TCPListener {
     private let service: SignalService
     private let limits: ServerLimits
     private let strangers: Strangers
+    private let logger: Logger
     private var listening: [any Channel] = []
     private var connections: [ObjectIdentifier: any Channel] = [:]
     /// For the connections to come; `nil` for plain HTTP.
@@ -21,12 +24,13 @@ final class TCPListener {
 
     init(
         eventLoop: any EventLoop, service: SignalService, limits: ServerLimits, strangers: Strangers,
-        tlsContext: TLSContext?
+        tlsContext: TLSContext?, logger: Logger
     ) {
         self.eventLoop = eventLoop
         self.service = service
         self.limits = limits
         self.strangers = strangers
+        self.logger = logger
         self.tlsContext = tlsContext
     }
 
@@ -38,6 +42,11 @@ final class TCPListener {
         var bootstrap = ServerBootstrap(group: self.eventLoop)
             .serverChannelOption(.backlog, value: 1024)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+            .serverChannelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    try channel.pipeline.syncOperations.addHandler(AcceptErrorHandler(logger: listener.value.logger))
+                }
+            }
             .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
             .childChannelOption(
                 .recvAllocator, value: AdaptiveRecvByteBufferAllocator(minimum: 512, initial: 1024, maximum: 16 * 1024)

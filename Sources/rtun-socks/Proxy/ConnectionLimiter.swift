@@ -53,11 +53,6 @@ final class ConnectionLimiter: ChannelDuplexHandler {
         context.fireChannelRead(data)
     }
 
-    func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        self.logger.warning("cannot accept a connection", metadata: ["error": "\(error)"])
-        context.fireErrorCaught(error)
-    }
-
     /// Succeeds once no connection is open.
     func whenEmpty(on eventLoop: any EventLoop) -> EventLoopFuture<Void> {
         let promise = eventLoop.makePromise(of: Void.self)
