@@ -112,7 +112,7 @@ struct PeerChannelTests {
     @Test func `when no path is found the report says what was tried`() async throws {
         var configuration = try PeerPair.configuration()
         configuration.pathTimeout = .milliseconds(300)
-        let pair = try await PeerPair.start(client: configuration, agent: configuration) { pair in
+        let pair = try await PeerPair.start(client: configuration, agent: try PeerPair.configuration()) { pair in
             let nowhere = try? SocketAddress(ipAddress: "127.0.0.1", port: 9)
             pair.hub.changeAnswer = { answer in
                 var answer = answer
@@ -139,6 +139,41 @@ struct PeerChannelTests {
         // For the log: one line that says how many of what were tried.
         #expect(!"\(closed)".contains("\n"))
         #expect("\(closed)".contains("no answer"))
+        let lines = try await PeerPair.on(pair) { $0.clientLog.lines }
+        #expect(lines.map(\.level) == [.warning, .info])
+        #expect(lines.map(\.event) == ["peer.closed", "peer.paths"])
+        #expect(lines.last?.metadata["report"]?.description.contains("127.0.0.1:9") == true)
+        try await PeerPair.finish(pair)
+    }
+
+    @Test func `what was tried is told too when the other side is the first to give up`() async throws {
+        var agent = try PeerPair.configuration()
+        agent.pathTimeout = .milliseconds(300)
+        let pair = try await PeerPair.start(agent: agent) { pair in
+            let nowhere = try? SocketAddress(ipAddress: "127.0.0.1", port: 9)
+            pair.hub.changeAnswer = { answer in
+                var answer = answer
+                for index in answer.candidates.indices {
+                    if let nowhere { answer.candidates[index].address = nowhere }
+                }
+                return answer
+            }
+            pair.hub.changeOffer = { offer in
+                var offer = offer
+                offer.ice.pwd = String(repeating: "x", count: 24)
+                return offer
+            }
+            // Said again in the same words, it is no news.
+            pair.client.knownCauses = ["closed by peer: no path found"]
+        }
+        let closed = try await PeerPair.wait(pair) { $0.clientClosed.futureResult }
+        guard case .closedByPeer = closed else {
+            Issue.record("expected the agent to end it, got \(closed)")
+            return
+        }
+        let lines = try await PeerPair.on(pair) { $0.clientLog.lines }
+        #expect(lines.map(\.level) == [.debug, .debug])
+        #expect(lines.map(\.event) == ["peer.closed", "peer.paths"])
         try await PeerPair.finish(pair)
     }
 
@@ -174,7 +209,8 @@ struct PeerChannelTests {
         var configuration = try PeerPair.configuration()
         configuration.ice.nominationDelay = .milliseconds(50)
         configuration.ice.consentInterval = .milliseconds(50)
-        configuration.ice.consentTimeout = .milliseconds(500)
+        // Long enough for a busy machine to answer in between.
+        configuration.ice.consentTimeout = .seconds(2)
         configuration.ice.keepaliveInterval = .milliseconds(100)
         let pair = try await PeerPair.connect(client: configuration, agent: configuration) { pair in
             pair.requested = { $0.refuse(.policy, reason: "") }
@@ -188,7 +224,9 @@ struct PeerChannelTests {
             return before
         }
         // What is asked on the dead path is answered on the next.
-        let answer = try await PeerPair.wait(pair) { $0.openAndFail(OpenTcp(host: "example.org", port: 80)) }
+        let answer = try await PeerPair.wait(pair) {
+            $0.openAndFail(OpenTcp(host: "example.org", port: 80), timeout: .seconds(20))
+        }
         #expect(answer == .refused(.policy, reason: ""))
         try await PeerPair.on(pair) { pair in
             #expect(pair.client.path?.remote.protocol != before)

@@ -14,6 +14,7 @@ final class PeerPair {
     static let eventLoop: any EventLoop = MultiThreadedEventLoopGroup.singleton.next()
 
     let hub: MemorySignaling.Hub
+    let clientLog = LogRecord()
     let client: PeerClientChannel
     var agent: PeerServerChannel?
     /// What the agent does with requests; the default dials.
@@ -53,7 +54,7 @@ final class PeerPair {
             agentName: "office", instanceID: try #require(InstanceID(rawValue: String(repeating: "0a", count: 16))),
             configuration: client,
             signaling: MemorySignaling(hub: NIOLoopBound(self.hub, eventLoop: eventLoop), side: .client),
-            eventLoop: eventLoop, logger: Self.quiet)
+            eventLoop: eventLoop, logger: self.clientLog.logger)
         self.client.delegate = self
         self.hub.accept = { [unowned self] offer in try self.accept(offer) }
         self.hub.toClient = { [unowned self] body in

@@ -37,6 +37,8 @@ final class PeerChannelCore {
     private var isConnected = false
     /// Set when the end has begun.
     private var ending: PeerChannelError?
+    /// What had been tried by then, when there was no path yet.
+    private var unfinishedReport: ICEReport?
     private var isOver = false
     /// Keeps this alive from `open` to the end, so that the end is orderly even when the owner has gone.
     private var running: PeerChannelCore?
@@ -188,6 +190,7 @@ final class PeerChannelCore {
             return
         }
         self.ending = reason
+        if let transport = self.transport, transport.path == nil { self.unfinishedReport = transport.report }
         self.deadline?.cancel()
         self.deadline = nil
         self.early = []
@@ -232,7 +235,8 @@ final class PeerChannelCore {
         self.logger.log(
             level: isKnown ? .debug : isTrouble ? .warning : .info, "peer channel closed",
             metadata: ["event": "peer.closed", "reason": "\(reason)"])
-        if let report = reason.report {
+        // The other side may be the first to give up, and says so; what was tried from here is worth knowing all the same.
+        if let report = reason.report ?? (isTrouble ? self.unfinishedReport : nil) {
             self.logger.log(
                 level: isKnown ? .debug : .info, "paths to the peer that were tried",
                 metadata: ["event": "peer.paths", "report": "\(report)"])
