@@ -102,6 +102,10 @@ package final class DTLSConnection {
         self.setMTU(min(size, Self.handshakeDatagramSize) - Self.largestAEADExpansion)
     }
 
+    /// Bytes that a record adds to its payload with the cipher suite that both ends of ours prefer: the header, and
+    /// AES-GCM's explicit nonce (8) and tag (16) (RFC 5288 §3). What was negotiated may add less; see ``recordOverhead``.
+    package static let preferredRecordOverhead = DTLSConnection.recordHeaderSize + 8 + 16
+
     /// AES-128 first, the fastest where processors help with it, as most do.
     private static let cipherSuites = [
         "ECDHE-ECDSA-AES128-GCM-SHA256", "ECDHE-RSA-AES128-GCM-SHA256",
@@ -174,7 +178,8 @@ package final class DTLSConnection {
     /// Takes a datagram from the peer. Drain ``readPayload(into:)`` before the next one, or its payloads are lost.
     package func receive(_ datagram: ByteBuffer, at now: NIODeadline) {
         guard let first = datagram.getInteger(at: datagram.readerIndex, as: UInt8.self),
-            Self.firstBytes.contains(first), datagram.readableBytes >= Self.recordHeaderSize
+            Self.firstBytes.contains(first), datagram.readableBytes >= Self.recordHeaderSize,
+            !self.hasStuntedRecord(datagram)
         else {
             self.statistics.rejectedDatagrams += 1
             return
@@ -188,6 +193,24 @@ package final class DTLSConnection {
         case .established:
             self.accept(datagram)
         }
+    }
+
+    /// Whether a record of `datagram` claims to be encrypted and is too short for that.
+    ///
+    /// RFC 6347 §4.1.2.7 wants invalid records dropped, and so does OpenSSL, with this exception: a record shorter than the
+    /// nonce and tag of AES-GCM is an internal error to it (3.0.19), which ends the connection. Anybody can send one.
+    private func hasStuntedRecord(_ datagram: ByteBuffer) -> Bool {
+        let shortest =
+            self.recordOverhead > 0 ? self.recordOverhead - Self.recordHeaderSize : Self.largestAEADExpansion
+        var index = datagram.readerIndex
+        while index + Self.recordHeaderSize <= datagram.writerIndex,
+            let epoch = datagram.getInteger(at: index + 3, as: UInt16.self),
+            let length = datagram.getInteger(at: index + 11, as: UInt16.self)
+        {
+            if epoch > 0, Int(length) < shortest { return true }
+            index += Self.recordHeaderSize + Int(length)
+        }
+        return false
     }
 
     private func accept(_ datagram: ByteBuffer) {
@@ -248,14 +271,18 @@ package final class DTLSConnection {
         }
     }
 
-    /// Encrypts `payload` into a datagram of its own, as ``seal(_:into:)`` does.
+    /// Encrypts the readable bytes of `payload`, as ``seal(_:into:)`` of raw bytes does.
+    package func seal(_ payload: ByteBuffer, into buffer: inout ByteBuffer) throws(TLSError) {
+        let result = payload.withUnsafeReadableBytes { bytes in
+            Result { () throws(TLSError) in try self.seal(bytes, into: &buffer) }
+        }
+        try result.get()
+    }
+
+    /// Encrypts `payload` into a datagram of its own.
     package func seal(_ payload: ByteBuffer) throws(TLSError) -> ByteBuffer {
         var datagram = ByteBufferAllocator().buffer(capacity: payload.readableBytes + self.recordOverhead)
-        var failure: TLSError?
-        payload.withUnsafeReadableBytes { bytes in
-            do throws(TLSError) { try self.seal(bytes, into: &datagram) } catch { failure = error }
-        }
-        if let failure { throw failure }
+        try self.seal(payload, into: &datagram)
         return datagram
     }
 
