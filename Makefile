@@ -6,7 +6,7 @@ SWIFT        ?= swift
 SWIFT_FLAGS  := -c release -Xswiftc -enable-testing
 BIN           = $(shell $(SWIFT) build $(SWIFT_FLAGS) --show-bin-path)
 SOURCES      := Package.swift Sources Tests
-PROGRAMS     := rtun-server rtun-agent rtun-socks
+PROGRAMS     := rtun-server rtun-agent rtun-socks rtun-relay
 
 .PHONY: help setup build release test demo proto proto-check format lint clean
 

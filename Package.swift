@@ -39,7 +39,7 @@ func tests(_ name: String, _ dependencies: [Target.Dependency], exclude: [String
 }
 
 /// What every test of the real programs needs built.
-let programs: [Target.Dependency] = ["rtun-server", "rtun-agent", "rtun-socks"]
+let programs: [Target.Dependency] = ["rtun-server", "rtun-agent", "rtun-socks", "rtun-relay"]
 
 let package = Package(
     name: "rtun",
@@ -47,6 +47,7 @@ let package = Package(
         .executable(name: "rtun-server", targets: ["rtun-server"]),
         .executable(name: "rtun-agent", targets: ["rtun-agent"]),
         .executable(name: "rtun-socks", targets: ["rtun-socks"]),
+        .executable(name: "rtun-relay", targets: ["rtun-relay"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-nio.git", from: "2.101.2"),
@@ -74,17 +75,28 @@ let package = Package(
         shared("STUN", ["TLS", .nioCore]),
         shared("ICE", ["STUN", .nioCore, .dequeModule]),
         shared("SOCKS", [.nioCore]),
-        shared("QUIC", ["CNgtcp2", "TLS", .nioCore, .nioPosix, .dequeModule]),
+        shared("UDPRelay", [.nioCore]),
 
         // Networking: channels, handlers, drivers.
+        shared("UDP", [.nioCore, .nioPosix, .dequeModule]),
+        shared("QUIC", ["CNgtcp2", "TLS", "UDP", .nioCore, .nioPosix, .dequeModule]),
         shared(
             "Signaling",
             ["AppProto", "TLS", "QUIC", .nioCore, .nioPosix, .nioHTTP1, .nioWebSocket, .nioTLS, .logging]),
         shared(
             "PeerChannel",
-            ["AppProto", "TLS", "STUN", "ICE", "QUIC", .nioCore, .nioPosix, .dequeModule, .logging]),
-        shared("UDPRelay", [.nioCore]),
+            [
+                "AppProto", "TLS", "STUN", "ICE", "UDP", "QUIC", "UDPRelay", .nioCore, .nioPosix, .dequeModule,
+                .logging,
+            ]),
         shared("CommandSupport", [.argumentParser, .logging, .unixSignals, .nioCore]),
+
+        shared(
+            "ClientSupport",
+            [
+                "AppProto", "TLS", "Signaling", "PeerChannel", "CommandSupport", .nioCore, .nioPosix, .dequeModule,
+                .argumentParser, .logging,
+            ]),
 
         program(
             "rtun-server",
@@ -95,13 +107,20 @@ let package = Package(
         program(
             "rtun-agent",
             [
-                "AppProto", "TLS", "Signaling", "PeerChannel", "QUIC", "CommandSupport",
+                "AppProto", "TLS", "Signaling", "PeerChannel", "UDP", "UDPRelay", "CommandSupport",
                 .nioCore, .nioPosix, .argumentParser, .logging,
             ]),
         program(
             "rtun-socks",
             [
-                "AppProto", "TLS", "Signaling", "PeerChannel", "QUIC", "SOCKS", "CommandSupport",
+                "AppProto", "TLS", "Signaling", "PeerChannel", "SOCKS", "ClientSupport", "CommandSupport",
+                .nioCore, .nioPosix, .dequeModule, .argumentParser, .logging,
+            ]),
+
+        program(
+            "rtun-relay",
+            [
+                "AppProto", "TLS", "Signaling", "PeerChannel", "UDP", "UDPRelay", "ClientSupport", "CommandSupport",
                 .nioCore, .nioPosix, .dequeModule, .argumentParser, .logging,
             ]),
 
@@ -110,7 +129,8 @@ let package = Package(
         tests("STUNTests", ["STUN", .nioCore]),
         tests("ICETests", ["ICE", "STUN", .nioCore]),
         tests("SOCKSTests", ["SOCKS", .nioCore]),
-        tests("QUICTests", ["QUIC", "TLS", .nioCore, .nioEmbedded, .nioPosix]),
+        tests("UDPTests", ["UDP", .nioCore, .nioPosix]),
+        tests("QUICTests", ["QUIC", "TLS", "UDP", .nioCore, .nioEmbedded, .nioPosix]),
         tests(
             "SignalingTests",
             [
@@ -124,6 +144,7 @@ let package = Package(
                 .nioPosix, .logging,
             ]),
         tests("UDPRelayTests", ["UDPRelay", .nioCore]),
+        tests("ClientSupportTests", ["ClientSupport", "AppProto", "PeerChannel", .nioCore]),
         tests("CommandSupportTests", ["CommandSupport", .nioCore, .nioEmbedded, .argumentParser, .logging]),
         tests(
             "rtun-serverTests",
@@ -137,7 +158,10 @@ let package = Package(
             ["rtun-agent", "PeerChannel", "AppProto", "TLS", .nioCore, .nioPosix, .argumentParser, .logging]),
         tests(
             "rtun-socksTests",
-            ["rtun-socks", "AppProto", "PeerChannel", "SOCKS", .nioCore, .nioEmbedded, .argumentParser, .logging]),
+            [
+                "rtun-socks", "ClientSupport", "AppProto", "PeerChannel", "SOCKS", .nioCore, .nioEmbedded,
+                .argumentParser, .logging,
+            ]),
 
         // The real programs, from outside.
         .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: strict),

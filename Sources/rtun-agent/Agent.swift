@@ -26,6 +26,7 @@ struct Agent {
     private let acceptor: PeerAcceptor
     private let egress: Egress
     private let peerConfiguration: PeerChannelConfiguration
+    private let statisticsInterval: TimeAmount?
     private let log: ProgramLog
 
     /// Derives keys, makes the certificate, reads what files there are. Throws a `ProgramError`.
@@ -48,7 +49,8 @@ struct Agent {
 
         self.egress = Egress(
             dialer: EgressDialer(policy: EgressPolicy(command.egress.rules), resolverThreads: resolverThreads),
-            maximumStreams: command.egress.maximumStreams)
+            maximumStreams: command.egress.maximumStreams, maximumFlows: command.egress.maximumFlows)
+        self.statisticsInterval = command.statistics.interval
         self.acceptor = PeerAcceptor(
             maximumPeers: command.egress.maximumPeers, group: group, egress: self.egress, logger: log.logger)
 
@@ -88,9 +90,15 @@ struct Agent {
                     CodePages.release()
                 })
         }.get()
+        if let interval = self.statisticsInterval {
+            self.client.eventLoop.scheduleRepeatedTask(initialDelay: interval, delay: interval) { _ in
+                self.acceptor.report()
+            }
+        }
         try await ProgramLifecycle.run(
             logger: self.log.logger,
             hangup: { self.log.reopen() },
+            report: { self.acceptor.report() },
             drain: { await self.drain() },
             body: { try await self.serve() })
     }

@@ -8,9 +8,9 @@ struct AgentCommand: AsyncParsableCommand {
 
     static let configuration = CommandConfiguration(
         commandName: Self.name,
-        abstract: "Let clients' connections leave from this machine.",
+        abstract: "Let clients' connections and datagrams leave from this machine.",
         discussion: """
-            Registers with an rtun server under a name and connects to TCP targets for the clients that the server \
+            Registers with an rtun server under a name and reaches TCP and UDP targets for the clients that the server \
             introduces. Clients reach the agent directly, over an encrypted tunnel; nothing listens on a fixed port.
 
             Examples:
@@ -44,6 +44,8 @@ struct AgentCommand: AsyncParsableCommand {
     var egress: EgressOptions
     @OptionGroup(title: "Peers")
     var peers: PeerOptions
+    @OptionGroup(title: "Logging")
+    var statistics: StatisticsOptions
     @OptionGroup(title: "Logging")
     var logging: LoggingOptions
     @OptionGroup

@@ -1,5 +1,7 @@
 import ArgumentParser
+import ClientSupport
 import CommandSupport
+import NIOPosix
 import Signaling
 
 /// `rtun-socks`: the proxy on the user's machine.
@@ -64,7 +66,10 @@ struct SocksCommand: AsyncParsableCommand {
         let secret = try self.secret.load()
         let endToEndSecret = try self.endToEndSecret.load()
         let log = try self.logging.open(program: Self.name)
-        let control = try ControlConnection(self, secret: secret, log: log)
+        // Tunnels and the sockets that they serve share a loop, so one is all that can be used.
+        let control = try ControlConnection(
+            self.server, secret: secret, program: Self.name,
+            eventLoop: MultiThreadedEventLoopGroup(numberOfThreads: 1).next(), log: log)
         if self.agents.list {
             try await AgentListing(control: control, pattern: self.agents.pattern()).run()
         } else {

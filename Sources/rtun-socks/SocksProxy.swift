@@ -1,3 +1,4 @@
+import ClientSupport
 import CommandSupport
 import Logging
 import NIOCore
@@ -19,12 +20,7 @@ struct SocksProxy {
         self.proxy = command.proxy
         self.agents = command.agents
         self.log = log
-        var configuration = PeerChannelConfiguration(identity: try Identity.selfSigned(commonName: "rtun client"))
-        configuration.interfaces = command.peers.interfaces
-        configuration.stunServers = command.peers.stunServers.map { .init(host: $0.host, port: $0.port) }
-        configuration.e2eKey = try endToEndSecret.map { try EndToEndKey.derive(from: $0.bytes) }
-        self.peerConfiguration = configuration
-        Allocator.releaseFreeMemory()
+        self.peerConfiguration = try command.peers.configuration(endToEndSecret: endToEndSecret)
     }
 
     /// Serves until the system asks to stop. Throws a `ProgramError` when there is no point in going on.
@@ -57,7 +53,7 @@ struct SocksProxy {
             let pool = TunnelPool(
                 pattern: try self.agents.pattern(), configuration: self.peerConfiguration, signal: self.control.client,
                 logger: self.log.logger)
-            self.control.client.setDelegate(pool)
+            self.control.client.setDelegate(SignalFanout([NIOLoopBound(pool.channels, eventLoop: eventLoop)]))
             return NIOLoopBound(pool, eventLoop: eventLoop)
         }.get()
 

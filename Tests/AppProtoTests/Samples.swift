@@ -47,6 +47,13 @@ enum Sample {
                 OpenPeer(
                     peerID: peerID, name: "büro", instanceID: instanceID, ice: ice, candidates: candidates,
                     fingerprint: nonce, e2eMAC: nonce, kind: .quicTunnel)),
+            .openPeer(
+                OpenPeer(
+                    peerID: peerID, name: "büro", instanceID: instanceID, ice: ice, fingerprint: nonce,
+                    kind: .udpRelay(
+                        UdpRelay(
+                            target: try SocketAddress(ipAddress: "2001:db8::53", port: 53), idleTimeout: .seconds(120),
+                            maximumPayload: 1200)))),
             .openPeerReply(
                 OpenPeerReply(peerID: peerID, ice: ice, candidates: candidates, fingerprint: nonce, e2eMAC: [])),
             .peerCandidate(PeerCandidate(peerID: peerID, candidate: candidates[0])),

@@ -78,6 +78,7 @@ private final class TransportObserver: PeerTransportDelegate, @unchecked Sendabl
 
     func transport(_ transport: PeerTransport, gathered candidate: ICECandidate) {}
     func transportGatheringEnded(_ transport: PeerTransport) {}
+    func transportLimitChanged(_ transport: PeerTransport) {}
     func transport(_ transport: PeerTransport, pathChanged path: PeerPath, roundTripTime: TimeAmount?) {}
     func transportReceiveComplete(_ transport: PeerTransport) {}
     func transportWritabilityChanged(_ transport: PeerTransport) {}

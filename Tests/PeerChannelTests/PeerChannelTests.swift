@@ -11,7 +11,7 @@ struct PeerChannelTests {
         let pair = try await PeerPair.connect()
         try await PeerPair.on(pair) { pair in
             #expect(pair.client.isConnected)
-            #expect(!pair.client.isSuspect)
+            #expect(pair.client.carrier?.isSuspect == false)
             let path = try #require(pair.client.path)
             #expect(path.name == "direct")
             #expect(["127.0.0.1", "::1"].contains(path.remote.ipAddress))
@@ -238,12 +238,12 @@ struct PeerChannelTests {
         let pair = try await PeerPair.connect()
         try await PeerPair.on(pair) { pair in
             pair.agent?.core.transport?.close()
-            pair.client.open(OpenTcp(host: "example.org", port: 80), timeout: .seconds(20)) { _ in }
+            pair.client.carrier?.open(OpenTcp(host: "example.org", port: 80), timeout: .seconds(20)) { _ in }
         }
-        while try await PeerPair.on(pair, { $0.client.unansweredSince == nil }) {}
-        try await PeerPair.on(pair) { #expect(!$0.client.isSuspect) }
+        while try await PeerPair.on(pair, { $0.client.carrier?.unansweredSince == nil }) {}
+        try await PeerPair.on(pair) { #expect($0.client.carrier?.isSuspect == false) }
         let since = ContinuousClock().now
-        while try await !PeerPair.on(pair, { $0.client.isSuspect }) {
+        while try await PeerPair.on(pair, { $0.client.carrier?.isSuspect != true }) {
             try await ContinuousClock().sleep(for: .milliseconds(20))
         }
         #expect(since.duration(to: ContinuousClock().now) < .seconds(3))
@@ -260,8 +260,8 @@ struct PeerChannelTests {
             try await PeerPair.on(pair) { pair in
                 remains.value.cores = [Weak(pair.client.core), Weak(pair.agent?.core)]
                 remains.value.transports = [Weak(pair.client.core.transport), Weak(pair.agent?.core.transport)]
-                remains.value.tunnels = [Weak(pair.client.core.tunnel), Weak(pair.agent?.core.tunnel)]
-                pair.client.open(OpenTcp(host: "x", port: 1), timeout: .seconds(1)) { _ in }
+                remains.value.tunnels = [Weak(pair.client.core.carrier), Weak(pair.agent?.core.carrier)]
+                pair.client.carrier?.open(OpenTcp(host: "x", port: 1), timeout: .seconds(1)) { _ in }
             }
             try await PeerPair.finish(pair)
         }
@@ -277,7 +277,7 @@ struct PeerChannelTests {
     }
 
     private struct Remains {
-        var cores: [Weak<PeerChannelCore>] = []
+        var cores: [Weak<PeerChannelCore<QUICTunnel>>] = []
         var transports: [Weak<PeerTransport>] = []
         var tunnels: [Weak<QUICTunnel>] = []
 
@@ -292,7 +292,7 @@ struct PeerChannelTests {
         let pair = try await PeerPair.eventLoop.submit {
             let pair = try PeerPair(client: configuration, agent: configuration)
             pair.client.close(reason: "changed my mind")
-            pair.client.start()
+            pair.client.start { try QUICTunnel($0) }
             return NIOLoopBound(pair, eventLoop: PeerPair.eventLoop)
         }.get()
         guard case .closedHere = try await PeerPair.wait(pair, { $0.clientClosed.futureResult }) else {

@@ -70,6 +70,24 @@ struct PeerOfferTests {
         #expect(throws: PeerChannelError.self) { try PeerOffer.verify(offer, key: self.key) }
     }
 
+    @Test(arguments: 0..<4) func `every wish of a relay is covered`(field: Int) throws {
+        var offer = try self.offer(signedBy: nil)
+        var relay = UdpRelay(
+            target: try SocketAddress(ipAddress: "192.0.2.1", port: 53), idleTimeout: .seconds(120),
+            maximumPayload: 1200)
+        offer.kind = .udpRelay(relay)
+        offer.e2eMAC = PeerOffer.mac(of: offer, key: self.key)
+        #expect(throws: Never.self) { try PeerOffer.verify(offer, key: self.key) }
+        switch field {
+        case 0: relay.target = try SocketAddress(ipAddress: "192.0.2.2", port: 53)
+        case 1: relay.target = try SocketAddress(ipAddress: "192.0.2.1", port: 54)
+        case 2: relay.idleTimeout = .seconds(121)
+        default: relay.maximumPayload = nil
+        }
+        offer.kind = .udpRelay(relay)
+        #expect(throws: PeerChannelError.self) { try PeerOffer.verify(offer, key: self.key) }
+    }
+
     @Test func `bytes cannot move from one field to the next`() throws {
         var offer = try self.offer(signedBy: self.key)
         offer.ice.ufrag = "abcdp"

@@ -15,8 +15,8 @@ final class PeerPair {
 
     let hub: MemorySignaling.Hub
     let clientLog = LogRecord()
-    let client: PeerClientChannel
-    var agent: PeerServerChannel?
+    let client: PeerClientChannel<QUICTunnel>
+    var agent: PeerServerChannel<QUICTunnel>?
     /// What the agent does with requests; the default dials.
     var requested: ((TunnelRequest) -> Void)?
     /// How the splices of either side ended.
@@ -33,6 +33,7 @@ final class PeerPair {
     let openFailed: EventLoopPromise<TunnelOpenError>
 
     private let agentConfiguration: PeerChannelConfiguration
+    private let agentDelegate: AgentDelegate
 
     static func configuration() throws -> PeerChannelConfiguration {
         var configuration = PeerChannelConfiguration(identity: try Identity.selfSigned(commonName: "test"))
@@ -49,10 +50,11 @@ final class PeerPair {
         self.agentConnected = eventLoop.makePromise()
         self.clientClosed = eventLoop.makePromise()
         self.agentClosed = eventLoop.makePromise()
+        self.agentDelegate = AgentDelegate(connected: self.agentConnected, closed: self.agentClosed)
         self.openFailed = eventLoop.makePromise()
         self.client = PeerClientChannel(
             agentName: "office", instanceID: try #require(InstanceID(rawValue: String(repeating: "0a", count: 16))),
-            configuration: client,
+            kind: .quicTunnel, configuration: client,
             signaling: MemorySignaling(hub: NIOLoopBound(self.hub, eventLoop: eventLoop), side: .client),
             eventLoop: eventLoop, logger: self.clientLog.logger)
         self.client.delegate = self
@@ -80,13 +82,19 @@ final class PeerPair {
     }
 
     private func accept(_ offer: OpenPeer) throws -> EventLoopFuture<OpenPeerReply> {
-        let agent = try PeerServerChannel(
+        let agent = try PeerServerChannel<QUICTunnel>(
             offer: offer, configuration: self.agentConfiguration,
             signaling: MemorySignaling(hub: NIOLoopBound(self.hub, eventLoop: Self.eventLoop), side: .agent),
             eventLoop: Self.eventLoop, logger: Self.quiet)
-        agent.delegate = self
+        agent.delegate = self.agentDelegate
         self.agent = agent
-        return agent.start()
+        return agent.start { [unowned self] context in
+            let tunnel = try QUICTunnel(context)
+            tunnel.requested = { [unowned self] request in
+                if let requested = self.requested { requested(request) } else { self.dial(request) }
+            }
+            return tunnel
+        }
     }
 
     // MARK: TCP at both ends
@@ -113,7 +121,7 @@ final class PeerPair {
         guard let target = self.target else { return }
         let front = EarlyInput()
         try? channel.pipeline.syncOperations.addHandler(front)
-        self.client.open(target, timeout: .seconds(5)) { result in
+        self.client.carrier?.open(target, timeout: .seconds(5)) { result in
             switch result {
             case .success(let stream):
                 self.splice(channel, stream)
@@ -165,7 +173,7 @@ final class PeerPair {
         return try await self.eventLoop.submit {
             let pair = try PeerPair(client: client, agent: agent)
             prepare(pair)
-            pair.client.start()
+            pair.client.start { try QUICTunnel($0) }
             return NIOLoopBound(pair, eventLoop: self.eventLoop)
         }.get()
     }
@@ -217,16 +225,23 @@ final class PeerPair {
     }
 }
 
-extension PeerPair: PeerClientChannelDelegate, PeerServerChannelDelegate {
-    func peerChannelConnected(_ channel: PeerClientChannel) { self.connected.succeed() }
-    func peerChannel(_ channel: PeerClientChannel, closed reason: PeerChannelError) {
-        self.clientClosed.succeed(reason)
+extension PeerPair: PeerClientChannelDelegate {
+    func peerChannelConnected(_ peerID: PeerID) { self.connected.succeed() }
+    func peerChannel(_ peerID: PeerID, closed reason: PeerChannelError) { self.clientClosed.succeed(reason) }
+}
+
+/// Both delegates have the same methods, so the agent's is somebody else.
+final class AgentDelegate: PeerServerChannelDelegate {
+    private let connected: EventLoopPromise<Void>
+    private let closed: EventLoopPromise<PeerChannelError>
+
+    init(connected: EventLoopPromise<Void>, closed: EventLoopPromise<PeerChannelError>) {
+        self.connected = connected
+        self.closed = closed
     }
-    func peerChannelConnected(_ channel: PeerServerChannel) { self.agentConnected.succeed() }
-    func peerChannel(_ channel: PeerServerChannel, closed reason: PeerChannelError) { self.agentClosed.succeed(reason) }
-    func peerChannel(_ channel: PeerServerChannel, requested request: TunnelRequest) {
-        if let requested = self.requested { requested(request) } else { self.dial(request) }
-    }
+
+    func peerChannelConnected(_ peerID: PeerID) { self.connected.succeed() }
+    func peerChannel(_ peerID: PeerID, closed reason: PeerChannelError) { self.closed.succeed(reason) }
 }
 
 /// Keeps what arrives before the splice is there, as the SOCKS handler does: NIO reads up to a FIN even without

@@ -220,20 +220,21 @@ struct TunnelTests {
         }
         let target = OpenTcp(host: "example.org", port: 80)
         let held = try await PeerPair.on(pair) { pair in
-            let openings = (0..<2).map { _ in pair.client.open(target, timeout: .seconds(20)) { _ in } }
+            let openings = (0..<2).map { _ in pair.client.carrier?.open(target, timeout: .seconds(20)) { _ in } }
             return NIOLoopBound(openings, eventLoop: PeerPair.eventLoop)
         }
         // In vain, for as long as it may take.
         let error = try await PeerPair.wait(pair) { $0.openAndFail(target, timeout: .milliseconds(20)) }
         #expect(error == .streamLimitReached)
         let third = try await PeerPair.on(pair) { pair in
-            #expect(pair.client.openStreams == 2)
+            #expect(pair.client.carrier?.openStreams == 2)
             pair.requested = { $0.refuse(.refused, reason: "at last") }
             // One that gives up leaves no trace, and does not take the place of the next.
-            pair.client.open(target, timeout: .seconds(20)) { _ in Issue.record("completed after its end") }.cancel()
+            pair.client.carrier?.open(target, timeout: .seconds(20)) { _ in Issue.record("completed after its end") }
+                .cancel()
             return NIOLoopBound(pair.openAndFail(target, timeout: .seconds(20)), eventLoop: PeerPair.eventLoop)
         }
-        try await PeerPair.on(pair) { _ in held.value[0].cancel() }
+        try await PeerPair.on(pair) { _ in held.value[0]?.cancel() }
         let answer = try await PeerPair.wait(pair) { _ in third.value }
         #expect(answer == .refused(.refused, reason: "at last"))
         try await PeerPair.finish(pair)
@@ -250,7 +251,7 @@ struct TunnelTests {
         let target = OpenTcp(host: "example.org", port: 80)
         let waiting = try await PeerPair.on(pair) { pair in
             let results = (0..<3).map { _ in pair.openAndFail(target, timeout: .seconds(20)) }
-            #expect(pair.client.openStreams == 1)
+            #expect(pair.client.carrier?.openStreams == 1)
             return NIOLoopBound(results, eventLoop: PeerPair.eventLoop)
         }
         try await PeerPair.finish(pair)
@@ -265,7 +266,7 @@ extension PeerPair {
     /// Opens `target`, which is expected to fail.
     func openAndFail(_ target: OpenTcp, timeout: TimeAmount = .seconds(5)) -> EventLoopFuture<TunnelOpenError> {
         let promise = Self.eventLoop.makePromise(of: TunnelOpenError.self)
-        self.client.open(target, timeout: timeout) { result in
+        self.client.carrier?.open(target, timeout: timeout) { result in
             switch result {
             case .success(let stream):
                 stream.abandon()

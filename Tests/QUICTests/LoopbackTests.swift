@@ -3,6 +3,7 @@ import NIOCore
 import NIOPosix
 import TLS
 import Testing
+import UDP
 
 @testable import QUIC
 
@@ -123,7 +124,7 @@ import Testing
     }
 
     @Test func `GRO and GSO carry a transfer`() async throws {
-        let channel = try await DatagramSocketOptions.tunnel.apply(to: DatagramBootstrap(group: Self.group))
+        let channel = try await DatagramSocketOptions.path.apply(to: DatagramBootstrap(group: Self.group))
             .channelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
                     var delegates: [SessionRecorder] = []

@@ -31,7 +31,7 @@ import Testing
         let dialer = EgressDialer(policy: EgressPolicy([]), resolverThreads: .singleton)
         return PeerAcceptor(
             maximumPeers: limit, group: MultiThreadedEventLoopGroup.singleton,
-            egress: Egress(dialer: dialer, maximumStreams: 1),
+            egress: Egress(dialer: dialer, maximumStreams: 1, maximumFlows: 1),
             logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }))
     }
 

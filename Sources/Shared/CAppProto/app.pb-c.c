@@ -829,6 +829,51 @@ void   rtun__quic_tunnel__free_unpacked
   assert(message->base.descriptor == &rtun__quic_tunnel__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
+void   rtun__udp_relay__init
+                     (Rtun__UdpRelay         *message)
+{
+  static const Rtun__UdpRelay init_value = RTUN__UDP_RELAY__INIT;
+  *message = init_value;
+}
+size_t rtun__udp_relay__get_packed_size
+                     (const Rtun__UdpRelay *message)
+{
+  assert(message->base.descriptor == &rtun__udp_relay__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t rtun__udp_relay__pack
+                     (const Rtun__UdpRelay *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &rtun__udp_relay__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t rtun__udp_relay__pack_to_buffer
+                     (const Rtun__UdpRelay *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &rtun__udp_relay__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Rtun__UdpRelay *
+       rtun__udp_relay__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Rtun__UdpRelay *)
+     protobuf_c_message_unpack (&rtun__udp_relay__descriptor,
+                                allocator, len, data);
+}
+void   rtun__udp_relay__free_unpacked
+                     (Rtun__UdpRelay *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &rtun__udp_relay__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
 void   rtun__open_peer__init
                      (Rtun__OpenPeer         *message)
 {
@@ -2469,7 +2514,84 @@ const ProtobufCMessageDescriptor rtun__quic_tunnel__descriptor =
   (ProtobufCMessageInit) rtun__quic_tunnel__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor rtun__open_peer__field_descriptors[8] =
+static const ProtobufCFieldDescriptor rtun__udp_relay__field_descriptors[4] =
+{
+  {
+    "target_address",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Rtun__UdpRelay, target_address),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "target_port",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT32,
+    0,   /* quantifier_offset */
+    offsetof(Rtun__UdpRelay, target_port),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "idle_timeout_ms",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Rtun__UdpRelay, idle_timeout_ms),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "max_payload",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT32,
+    0,   /* quantifier_offset */
+    offsetof(Rtun__UdpRelay, max_payload),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned rtun__udp_relay__field_indices_by_name[] = {
+  2,   /* field[2] = idle_timeout_ms */
+  3,   /* field[3] = max_payload */
+  0,   /* field[0] = target_address */
+  1,   /* field[1] = target_port */
+};
+static const ProtobufCIntRange rtun__udp_relay__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 4 }
+};
+const ProtobufCMessageDescriptor rtun__udp_relay__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "rtun.UdpRelay",
+  "UdpRelay",
+  "Rtun__UdpRelay",
+  "rtun",
+  sizeof(Rtun__UdpRelay),
+  4,
+  rtun__udp_relay__field_descriptors,
+  rtun__udp_relay__field_indices_by_name,
+  1,  rtun__udp_relay__number_ranges,
+  (ProtobufCMessageInit) rtun__udp_relay__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor rtun__open_peer__field_descriptors[9] =
 {
   {
     "peer_id",
@@ -2567,6 +2689,18 @@ static const ProtobufCFieldDescriptor rtun__open_peer__field_descriptors[8] =
     0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "udp_relay",
+    17,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Rtun__OpenPeer, kind_case),
+    offsetof(Rtun__OpenPeer, udp_relay),
+    &rtun__udp_relay__descriptor,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned rtun__open_peer__field_indices_by_name[] = {
   4,   /* field[4] = candidates */
@@ -2577,12 +2711,13 @@ static const unsigned rtun__open_peer__field_indices_by_name[] = {
   1,   /* field[1] = name */
   0,   /* field[0] = peer_id */
   7,   /* field[7] = quic_tunnel */
+  8,   /* field[8] = udp_relay */
 };
 static const ProtobufCIntRange rtun__open_peer__number_ranges[2 + 1] =
 {
   { 1, 0 },
   { 16, 7 },
-  { 0, 8 }
+  { 0, 9 }
 };
 const ProtobufCMessageDescriptor rtun__open_peer__descriptor =
 {
@@ -2592,7 +2727,7 @@ const ProtobufCMessageDescriptor rtun__open_peer__descriptor =
   "Rtun__OpenPeer",
   "rtun",
   sizeof(Rtun__OpenPeer),
-  8,
+  9,
   rtun__open_peer__field_descriptors,
   rtun__open_peer__field_indices_by_name,
   2,  rtun__open_peer__number_ranges,

@@ -2,22 +2,20 @@ import AppProto
 import ICE
 import Logging
 import NIOCore
-import QUIC
 import TLS
 
 /// Hears what a core has to say, on its event loop.
 protocol PeerChannelCoreDelegate: AnyObject {
     func coreConnected()
-    func coreReceived(_ request: TunnelRequest)
     func coreClosed(_ reason: PeerChannelError)
 }
 
-/// What both ends of a peer channel have in common: a transport, a tunnel on top of it, trickling, and one end for all.
-final class PeerChannelCore {
-    /// How long the tunnel may take once there is a path.
-    private static let handshakeTimeout = TimeAmount.seconds(10)
+/// What both ends of a peer channel have in common: a transport, a carrier on top of it, trickling, and one end for all.
+final class PeerChannelCore<Carrier: PeerCarrier> {
+    /// How long the carrier's handshake may take once there is a path.
+    private static var handshakeTimeout: TimeAmount { .seconds(10) }
     /// Most candidates kept that arrive before the sockets are open.
-    private static let maximumEarlyCandidates = 64
+    private static var maximumEarlyCandidates: Int { 64 }
 
     let peerID: PeerID
     let eventLoop: any EventLoop
@@ -26,10 +24,11 @@ final class PeerChannelCore {
     weak var delegate: (any PeerChannelCoreDelegate)?
     /// Causes of failure that need not be said loudly again.
     var knownCauses: Set<String> = []
-    private(set) var tunnel: QUICTunnel?
+    private(set) var carrier: Carrier?
     private(set) var transport: PeerTransport?
 
-    private let side: QUICTunnel.Side
+    private let side: PeerSide
+    private var makeCarrier: ((PeerCarrierContext) throws -> Carrier)?
     private var logger: Logger
     private var early: [PeerCandidate] = []
     private var deadline: Scheduled<Void>?
@@ -44,8 +43,8 @@ final class PeerChannelCore {
     private var running: PeerChannelCore?
 
     init(
-        peerID: PeerID, side: QUICTunnel.Side, configuration: PeerChannelConfiguration,
-        signaling: any PeerSignaling, eventLoop: any EventLoop, logger: Logger
+        peerID: PeerID, side: PeerSide, configuration: PeerChannelConfiguration, signaling: any PeerSignaling,
+        eventLoop: any EventLoop, logger: Logger
     ) {
         self.peerID = peerID
         self.side = side
@@ -70,16 +69,20 @@ final class PeerChannelCore {
 
     // MARK: Course
 
-    /// Opens the sockets, then calls `opened`, unless the channel has ended by then.
-    func open(_ opened: @escaping () -> Void) {
+    /// Opens the sockets, then calls `opened`, unless the channel has ended by then. `makeCarrier` is called at most once,
+    /// when it is time for the carrier.
+    func open(
+        _ makeCarrier: @escaping (PeerCarrierContext) throws -> Carrier, opened: @escaping () -> Void
+    ) {
         guard self.ending == nil else {
             return
         }
+        self.makeCarrier = makeCarrier
         self.running = self
         self.deadline = self.eventLoop.assumeIsolated().scheduleTask(
             in: self.configuration.pathTimeout + Self.handshakeTimeout
         ) { [weak self] in
-            self?.end(.tunnel(.handshakeTimedOut), tellingPeer: true)
+            self?.end(.handshakeTimedOut, tellingPeer: true)
         }
         let role: ICERole = self.side == .client ? .controlling : .controlled
         PeerTransport.open(
@@ -115,7 +118,7 @@ final class PeerChannelCore {
         }
     }
 
-    /// The other side's words are known: checks begin, and the tunnel follows as soon as there is a path.
+    /// The other side's words are known: checks begin, and the carrier follows as soon as there is a path.
     ///
     /// - Throws: `.badOffer` when they make no sense.
     func connect(ice: IceParameters, candidates: [Candidate], fingerprint: [UInt8]) throws(PeerChannelError) {
@@ -130,7 +133,7 @@ final class PeerChannelCore {
         }
         self.peerFingerprint = fingerprint
         if self.side == .agent {
-            self.startTunnel()
+            self.startCarrier()
         }
         for candidate in candidates {
             self.add(candidate)
@@ -138,20 +141,22 @@ final class PeerChannelCore {
         self.transport?.setRemote(credentials: credentials)
     }
 
-    private func startTunnel() {
-        guard self.tunnel == nil, self.ending == nil, let fingerprint = self.peerFingerprint else {
+    private func startCarrier() {
+        guard let makeCarrier = self.makeCarrier, self.ending == nil, let fingerprint = self.peerFingerprint,
+            let transport = self.transport
+        else {
             return
         }
+        self.makeCarrier = nil
         do {
-            let tunnel = try QUICTunnel(
-                side: self.side, peer: fingerprint, configuration: self.configuration, eventLoop: self.eventLoop
-            ) { [weak self] transmit in
-                self?.transport?.send(transmit.payload, segmentSize: transmit.segmentSize)
-            }
-            tunnel.delegate = self
-            self.tunnel = tunnel
+            let carrier = try makeCarrier(
+                PeerCarrierContext(
+                    side: self.side, peerFingerprint: fingerprint, configuration: self.configuration,
+                    eventLoop: self.eventLoop, path: transport))
+            carrier.carrierDelegate = self
+            self.carrier = carrier
         } catch {
-            self.end(.badOffer("the tunnel cannot be set up: \(error)"), tellingPeer: true)
+            self.end(.badOffer("the channel cannot be set up: \(error)"), tellingPeer: true)
         }
     }
 
@@ -184,7 +189,7 @@ final class PeerChannelCore {
 
     // MARK: The end
 
-    /// Ends everything, once. The delegate hears of it when the tunnel has said goodbye.
+    /// Ends everything, once. The delegate hears of it when the carrier has said goodbye.
     func end(_ reason: PeerChannelError, tellingPeer: Bool) {
         guard self.ending == nil else {
             return
@@ -197,8 +202,8 @@ final class PeerChannelCore {
         if tellingPeer, self.running != nil {
             self.signaling.sendClose(ClosePeer(peerID: self.peerID, reason: reason.wordsForPeer))
         }
-        if let tunnel = self.tunnel, !tunnel.isClosed {
-            tunnel.close(.shutdown, reason: reason.wordsForPeer)
+        if let carrier = self.carrier, !carrier.isClosed {
+            carrier.close(saying: reason.wordsForPeer)
         } else {
             self.eventLoop.assumeIsolated().execute { self.finish() }
         }
@@ -217,6 +222,7 @@ final class PeerChannelCore {
         }
         self.isOver = true
         self.running = nil
+        self.makeCarrier = nil
         self.transport?.close()
         self.transport = nil
         self.log(reason)
@@ -258,24 +264,29 @@ extension PeerChannelCore: PeerTransportDelegate {
 
     func transport(_ transport: PeerTransport, pathChanged path: PeerPath, roundTripTime: TimeAmount?) {
         if self.side == .client {
-            self.startTunnel()
+            self.startCarrier()
         }
+        self.carrier?.pathChanged()
         if self.isConnected {
             self.logger.info(
                 "path to the peer changed", metadata: self.pathMetadata("peer.path_changed", roundTripTime))
         }
     }
 
+    func transportLimitChanged(_ transport: PeerTransport) {
+        self.carrier?.pathChanged()
+    }
+
     func transport(_ transport: PeerTransport, received bytes: ByteBuffer, segmentSize: Int?) {
-        self.tunnel?.receive(bytes, segmentSize: segmentSize)
+        self.carrier?.receive(bytes, segmentSize: segmentSize)
     }
 
     func transportReceiveComplete(_ transport: PeerTransport) {
-        self.tunnel?.receiveComplete()
+        self.carrier?.receiveComplete()
     }
 
     func transportWritabilityChanged(_ transport: PeerTransport) {
-        self.tunnel?.isPathWritable = transport.isWritable
+        self.carrier?.pathWritabilityChanged(transport.isWritable)
     }
 
     func transport(_ transport: PeerTransport, failed failure: PeerTransport.Failure) {
@@ -293,36 +304,30 @@ extension PeerChannelCore: PeerTransportDelegate {
             metadata["remote"] = "\(path.remoteDescription)"
         }
         if let roundTripTime {
-            let tenths = (roundTripTime.nanoseconds + 50_000) / 100_000
-            metadata["rtt_ms"] = "\(tenths / 10).\(tenths % 10)"
+            metadata["rtt_ms"] = "\(roundTripTime.milliseconds)"
         }
         return metadata
     }
 }
 
-extension PeerChannelCore: QUICTunnelDelegate {
-    func tunnelConnected(_ tunnel: QUICTunnel) {
+extension PeerChannelCore: PeerCarrierDelegate {
+    func carrierConnected() {
         guard self.ending == nil else {
             return
         }
         self.deadline?.cancel()
         self.deadline = nil
         self.isConnected = true
-        self.logger.info("peer connected", metadata: self.pathMetadata("peer.connected", tunnel.roundTripTime))
+        let roundTripTime = self.carrier?.roundTripTime ?? self.transport?.roundTripTime
+        self.logger.info("peer connected", metadata: self.pathMetadata("peer.connected", roundTripTime))
         self.delegate?.coreConnected()
     }
 
-    func tunnel(_ tunnel: QUICTunnel, requested request: TunnelRequest) {
-        guard self.ending == nil, let delegate = self.delegate else {
-            return request.refuse(.failed, reason: "the agent is closing this channel")
-        }
-        delegate.coreReceived(request)
-    }
-
-    func tunnel(_ tunnel: QUICTunnel, closed reason: QUICCloseReason) {
-        switch reason {
-        case .peer(_, let words): self.end(.closedByPeer(reason: words), tellingPeer: false)
-        default: self.end(.tunnel(reason), tellingPeer: true)
+    func carrierClosed(_ reason: PeerChannelError) {
+        if case .closedByPeer = reason {
+            self.end(reason, tellingPeer: false)
+        } else {
+            self.end(reason, tellingPeer: true)
         }
         self.finish()
     }

@@ -1,5 +1,6 @@
 package import ICE
 package import QUIC
+package import TLS
 
 /// Why a peer channel is over, or never came to be.
 package enum PeerChannelError: Error, Sendable {
@@ -19,6 +20,10 @@ package enum PeerChannelError: Error, Sendable {
     case pathLost(ICEReport)
     /// The tunnel is closed, by either side or by silence.
     case tunnel(QUICCloseReason)
+    /// The datagram channel has failed.
+    case datagramChannel(TLSError)
+    /// The two sides did not come to authenticate each other in time, though there was a path.
+    case handshakeTimedOut
     /// The other side ended the channel through the control connection, with these words.
     case closedByPeer(reason: String)
     /// This side called `close(reason:)`.
@@ -33,12 +38,14 @@ extension PeerChannelError: CustomStringConvertible {
             interfaces.isEmpty
                 ? "no network interface with a usable address is up"
                 : "no usable address on --p2p-interface \(interfaces.joined(separator: ", "))"
-        case .offerFailed(let error): "the agent cannot be asked for a tunnel: \(error)"
+        case .offerFailed(let error): "the agent cannot be asked for a channel: \(error)"
         case .endToEndProof(let detail): "\(detail); is --e2e-secret the same on both sides?"
         case .badOffer(let detail): "the other side's offer cannot be used: \(detail)"
         case .noPath(let report): "no path to the peer found: \(report.summary)"
         case .pathLost(let report): "the path to the peer is lost: \(report.summary)"
         case .tunnel(let reason): "the tunnel is closed: \(reason)"
+        case .datagramChannel(let error): "the datagram channel has failed: \(error)"
+        case .handshakeTimedOut: "the handshake with the other side was not complete in time"
         case .closedByPeer(let reason):
             "the other side closed the channel: \(reason.isEmpty ? "no reason given" : reason)"
         case .closedHere(let reason): "closed: \(reason)"
@@ -74,6 +81,8 @@ extension PeerChannelError {
         case .noPath(let report): "no path found: \(report.summary)"
         case .pathLost: "the path is lost"
         case .tunnel(let reason): "\(reason)"
+        case .datagramChannel(let error): "\(error)"
+        case .handshakeTimedOut: "\(self)"
         case .closedByPeer: "closed"
         case .closedHere(let reason): reason
         }

@@ -4,36 +4,38 @@ package import NIOCore
 
 /// Hears what becomes of a client's peer channel, on its event loop.
 package protocol PeerClientChannelDelegate: AnyObject {
-    /// The tunnel is up and authenticated: `open` works from now on.
-    func peerChannelConnected(_ channel: PeerClientChannel)
-    /// The channel is over, or never came up. The last call; its streams have been told before.
-    func peerChannel(_ channel: PeerClientChannel, closed reason: PeerChannelError)
+    /// The carrier is up and authenticated.
+    func peerChannelConnected(_ peerID: PeerID)
+    /// The channel is over, or never came up. The last call; users of its carrier have been told before.
+    func peerChannel(_ peerID: PeerID, closed reason: PeerChannelError)
 }
 
-/// The client's end of a peer channel: path, tunnel and the signalling for both. Belongs to its event loop.
+/// The client's end of a peer channel: path, carrier and the signalling for both. Belongs to its event loop.
 ///
 /// Make it, set the delegate, call `start`, and hand it the `PeerCandidate` and `ClosePeer` events that name its
 /// `peerID`. Hold it until the delegate has heard of its end: releasing it closes it.
-package final class PeerClientChannel {
+package final class PeerClientChannel<Carrier: PeerCarrier> {
     /// Where all calls are made and all callbacks come.
     package let eventLoop: any EventLoop
     /// Not retained.
     package weak var delegate: (any PeerClientChannelDelegate)?
 
-    let core: PeerChannelCore
+    let core: PeerChannelCore<Carrier>
     private let agentName: String
     private let instanceID: InstanceID
+    private let kind: OpenPeer.Kind
     private var hasStarted = false
 
-    /// A channel to instance `instanceID` of the agent named `agentName`. Nothing happens before `start`.
+    /// A channel of `kind` to instance `instanceID` of the agent named `agentName`. Nothing happens before `start`.
     package init(
-        agentName: String, instanceID: InstanceID, configuration: PeerChannelConfiguration,
+        agentName: String, instanceID: InstanceID, kind: OpenPeer.Kind, configuration: PeerChannelConfiguration,
         signaling: any PeerSignaling, eventLoop: any EventLoop, logger: Logger
     ) {
         var logger = logger
         logger[metadataKey: "agent"] = "\(agentName)"
         self.agentName = agentName
         self.instanceID = instanceID
+        self.kind = kind
         self.eventLoop = eventLoop
         self.core = PeerChannelCore(
             peerID: .random(), side: .client, configuration: configuration, signaling: signaling,
@@ -54,11 +56,13 @@ package final class PeerClientChannel {
         set { self.core.knownCauses = newValue }
     }
 
-    /// Gathers, offers, looks for a path and connects the tunnel. Call once.
-    package func start() {
+    /// Gathers, offers, looks for a path and connects the carrier. Call once.
+    ///
+    /// - Parameter makeCarrier: makes the carrier that belongs to the channel's kind, once there is a path.
+    package func start(_ makeCarrier: @escaping (PeerCarrierContext) throws -> Carrier) {
         precondition(!self.hasStarted, "a peer channel is started once")
         self.hasStarted = true
-        self.core.open { [weak self] in self?.sendOffer() }
+        self.core.open(makeCarrier) { [weak self] in self?.sendOffer() }
     }
 
     /// A candidate of the agent arrived.
@@ -71,35 +75,16 @@ package final class PeerClientChannel {
         self.core.receive(close)
     }
 
-    /// Opens a TCP connection from the agent to `target`. Completes exactly once, on the event loop, never before it
-    /// returns.
-    ///
-    /// - Parameter timeout: how long to wait for the agent's answer.
-    /// - Returns: a handle to give up waiting.
-    @discardableResult
-    package func open(
-        _ target: OpenTcp, timeout: TimeAmount,
-        completion: @escaping (Result<TunnelStream, TunnelOpenError>) -> Void
-    ) -> TunnelOpening {
-        guard let tunnel = self.core.tunnel, tunnel.isConnected else {
-            return TunnelOpening(failing: .notConnected, eventLoop: self.eventLoop, completion: completion)
-        }
-        return tunnel.open(target, timeout: timeout, completion: completion)
-    }
-
-    /// Whether `open` can succeed.
-    package var isConnected: Bool { self.core.tunnel?.isConnected ?? false }
-    /// True when packets are outstanding and nothing has been heard for at least 2 s: better go elsewhere with new
-    /// connections.
-    package var isSuspect: Bool { self.core.tunnel?.isSuspect ?? false }
-    /// Since when packets wait for any sign of life from the agent; nil when none does.
-    package var unansweredSince: NIODeadline? { self.core.tunnel?.unansweredSince }
-    /// How many streams are open.
-    package var openStreams: Int { self.core.tunnel?.openStreams ?? 0 }
+    /// What runs over the path; nil before there is one.
+    package var carrier: Carrier? { self.core.carrier }
+    /// Whether the carrier is up.
+    package var isConnected: Bool { self.carrier?.isConnected ?? false }
+    /// As measured by the last connectivity check of the path; nil before the first.
+    package var roundTripTime: TimeAmount? { self.core.transport?.roundTripTime }
     /// How the peer is reached; nil before there is a path.
     package var path: PeerPath? { self.core.transport?.path }
 
-    /// Ends the channel: streams are reset, the agent is told. The delegate hears `.closedHere`.
+    /// Ends the channel and tells the agent. The delegate hears `.closedHere`.
     package func close(reason: String) {
         self.core.end(.closedHere(reason: reason), tellingPeer: true)
     }
@@ -114,7 +99,7 @@ package final class PeerClientChannel {
         var offer = OpenPeer(
             peerID: self.peerID, name: self.agentName, instanceID: self.instanceID, ice: local.ice,
             candidates: local.candidates, fingerprint: configuration.identity.leafFingerprint.bytes,
-            kind: .quicTunnel)
+            kind: self.kind)
         if let key = configuration.e2eKey {
             offer.e2eMAC = PeerOffer.mac(of: offer, key: key)
         }
@@ -149,15 +134,10 @@ extension PeerClientChannel: Sendable {}
 
 extension PeerClientChannel: PeerChannelCoreDelegate {
     func coreConnected() {
-        self.delegate?.peerChannelConnected(self)
-    }
-
-    /// Agents open no streams: their limit is 0.
-    func coreReceived(_ request: TunnelRequest) {
-        request.refuse(.failed, reason: "clients connect to nothing")
+        self.delegate?.peerChannelConnected(self.peerID)
     }
 
     func coreClosed(_ reason: PeerChannelError) {
-        self.delegate?.peerChannel(self, closed: reason)
+        self.delegate?.peerChannel(self.peerID, closed: reason)
     }
 }

@@ -4,16 +4,14 @@ package import NIOCore
 
 /// Hears what happens on an agent's peer channel, on its event loop.
 package protocol PeerServerChannelDelegate: AnyObject {
-    /// The tunnel is up: the client is authenticated.
-    func peerChannelConnected(_ channel: PeerServerChannel)
-    /// The client wants a TCP connection. Answer with `request.accept` or `request.refuse`, now or later.
-    func peerChannel(_ channel: PeerServerChannel, requested request: TunnelRequest)
-    /// The channel is over, or never came up. The last call; its streams have been told before.
-    func peerChannel(_ channel: PeerServerChannel, closed reason: PeerChannelError)
+    /// The carrier is up: the client is authenticated.
+    func peerChannelConnected(_ peerID: PeerID)
+    /// The channel is over, or never came up. The last call; users of its carrier have been told before.
+    func peerChannel(_ peerID: PeerID, closed reason: PeerChannelError)
 }
 
 extension PeerServerChannelDelegate {
-    package func peerChannelConnected(_ channel: PeerServerChannel) {}
+    package func peerChannelConnected(_ peerID: PeerID) {}
 }
 
 /// The agent's end of a peer channel. Belongs to its event loop.
@@ -21,27 +19,23 @@ extension PeerServerChannelDelegate {
 /// Make it from an offer, set the delegate, answer the offer with what `start` brings, and hand it the
 /// `PeerCandidate` and `ClosePeer` events that name its `peerID`. Hold it until the delegate has heard of its end:
 /// releasing it closes it.
-package final class PeerServerChannel {
+package final class PeerServerChannel<Carrier: PeerCarrier> {
     /// Where all calls are made and all callbacks come.
     package let eventLoop: any EventLoop
     /// Not retained.
     package weak var delegate: (any PeerServerChannelDelegate)?
 
-    let core: PeerChannelCore
+    let core: PeerChannelCore<Carrier>
     private let offer: OpenPeer
     private var answer: EventLoopPromise<OpenPeerReply>?
 
     /// Looks at a client's offer. Nothing happens before `start`.
     ///
-    /// - Throws: `.endToEndProof` or `.badOffer`; answer the request with `Failure` code `.refused` (or
-    ///   `.kindUnsupported` when `offer.kind` is nil).
+    /// - Throws: `.endToEndProof`; answer the request with `Failure` code `.refused`.
     package init(
         offer: OpenPeer, configuration: PeerChannelConfiguration, signaling: any PeerSignaling,
         eventLoop: any EventLoop, logger: Logger
     ) throws(PeerChannelError) {
-        guard offer.kind == .quicTunnel else {
-            throw .badOffer("it asks for a kind of channel that this version does not know")
-        }
         try PeerOffer.verify(offer, key: configuration.e2eKey)
         self.offer = offer
         self.eventLoop = eventLoop
@@ -61,11 +55,15 @@ package final class PeerServerChannel {
 
     /// Opens sockets and starts to look for a path. Call once. The future, on `eventLoop`, brings the answer to send
     /// to the client, or fails with a `PeerChannelError`, of which the delegate hears too.
-    package func start() -> EventLoopFuture<OpenPeerReply> {
+    ///
+    /// - Parameter makeCarrier: makes the carrier that belongs to the offer's kind.
+    package func start(
+        _ makeCarrier: @escaping (PeerCarrierContext) throws -> Carrier
+    ) -> EventLoopFuture<OpenPeerReply> {
         precondition(self.answer == nil, "a peer channel is started once")
         let promise = self.eventLoop.makePromise(of: OpenPeerReply.self)
         self.answer = promise
-        self.core.open { [weak self] in self?.sendAnswer() }
+        self.core.open(makeCarrier) { [weak self] in self?.sendAnswer() }
         return promise.futureResult
     }
 
@@ -79,12 +77,14 @@ package final class PeerServerChannel {
         self.core.receive(close)
     }
 
-    /// How many streams are open.
-    package var openStreams: Int { self.core.tunnel?.openStreams ?? 0 }
+    /// What runs over the path; nil before the answer.
+    package var carrier: Carrier? { self.core.carrier }
+    /// As measured by the last connectivity check of the path; nil before the first.
+    package var roundTripTime: TimeAmount? { self.core.transport?.roundTripTime }
     /// How the peer is reached; nil before there is a path.
     package var path: PeerPath? { self.core.transport?.path }
 
-    /// Ends the channel: streams are reset, the client is told. The delegate hears `.closedHere`.
+    /// Ends the channel and tells the client. The delegate hears `.closedHere`.
     package func close(reason: String) {
         self.core.end(.closedHere(reason: reason), tellingPeer: true)
     }
@@ -120,19 +120,12 @@ extension PeerServerChannel: Sendable {}
 
 extension PeerServerChannel: PeerChannelCoreDelegate {
     func coreConnected() {
-        self.delegate?.peerChannelConnected(self)
-    }
-
-    func coreReceived(_ request: TunnelRequest) {
-        guard let delegate = self.delegate else {
-            return request.refuse(.failed, reason: "the agent is closing")
-        }
-        delegate.peerChannel(self, requested: request)
+        self.delegate?.peerChannelConnected(self.peerID)
     }
 
     func coreClosed(_ reason: PeerChannelError) {
         self.answer?.fail(reason)
         self.answer = nil
-        self.delegate?.peerChannel(self, closed: reason)
+        self.delegate?.peerChannel(self.peerID, closed: reason)
     }
 }

@@ -1,21 +1,25 @@
 import Synchronization
 
-/// What all peers share on their way out: how targets are dialed, and how many connections may be open.
+/// What all peers share on their way out: how targets are dialed, and how many connections and UDP flows may be open.
 final class Egress: Sendable {
     private struct State {
         var streams: Quota
+        var flows: Quota
         var idleWaiters: [AsyncStream<Void>.Continuation] = []
     }
 
     let dialer: EgressDialer
     /// How many connections may be open at once, over all peers; attempts count.
     let maximumStreams: Int
+    /// How many UDP flows there may be at once, over all relays.
+    let maximumFlows: Int
     private let state: Mutex<State>
 
-    init(dialer: EgressDialer, maximumStreams: Int) {
+    init(dialer: EgressDialer, maximumStreams: Int, maximumFlows: Int) {
         self.dialer = dialer
         self.maximumStreams = maximumStreams
-        self.state = Mutex(State(streams: Quota(limit: maximumStreams)))
+        self.maximumFlows = maximumFlows
+        self.state = Mutex(State(streams: Quota(limit: maximumStreams), flows: Quota(limit: maximumFlows)))
     }
 
     /// Takes one connection out of the limit; false when there is none left.
@@ -34,6 +38,16 @@ final class Egress: Sendable {
         for waiter in waiters {
             waiter.finish()
         }
+    }
+
+    /// Takes one UDP flow out of the limit; false when there is none left.
+    func takeFlow() -> Bool {
+        self.state.withLock { $0.flows.take() }
+    }
+
+    /// Gives it back.
+    func giveBackFlow() {
+        self.state.withLock { $0.flows.giveBack() }
     }
 
     /// Returns when no connection is open or being opened, or when the task is cancelled.

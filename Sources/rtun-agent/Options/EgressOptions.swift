@@ -6,7 +6,7 @@ struct EgressOptions: ParsableArguments {
     @Option(
         name: .customLong("allow"),
         help: ArgumentHelp(
-            "Allow connections to these addresses and ports. Repeatable; of all --allow and --deny the first that matches "
+            "Allow connections and datagrams to these addresses and ports. Repeatable; of all --allow and --deny the first that matches "
                 + "decides. In the end link-local and cloud metadata addresses are denied, everything else is allowed.",
             valueName: "cidr[:ports]"),
         transform: { try OrderedRule(.allow, parsing: $0) })
@@ -15,7 +15,7 @@ struct EgressOptions: ParsableArguments {
     @Option(
         name: .customLong("deny"),
         help: ArgumentHelp(
-            "Deny connections to these addresses and ports; * stands for all addresses. Repeatable.",
+            "Deny connections and datagrams to these addresses and ports; * stands for all addresses. Repeatable.",
             valueName: "cidr[:ports]"),
         transform: { try OrderedRule(.deny, parsing: $0) })
     private var denied: [OrderedRule] = []
@@ -30,9 +30,17 @@ struct EgressOptions: ParsableArguments {
         help: ArgumentHelp("How many connections may be open at once, over all clients.", valueName: "n"))
     var maximumStreams = 4096
 
+    @Option(
+        name: .customLong("max-flows"),
+        help: ArgumentHelp(
+            "How many UDP flows of relays there may be at once, over all clients; each takes a local port.",
+            valueName: "n"))
+    var maximumFlows = 16_384
+
     mutating func validate() throws {
         guard self.maximumPeers > 0 else { throw ValidationError("--max-peers must be at least 1") }
         guard self.maximumStreams > 0 else { throw ValidationError("--max-streams must be at least 1") }
+        guard self.maximumFlows > 0 else { throw ValidationError("--max-flows must be at least 1") }
     }
 
     /// The rules of both options in the order in which they were given.

@@ -9,7 +9,7 @@ import Synchronization
 /// Offers and the events about them come from the signalling event loop; each channel lives on a loop of its own choice.
 final class PeerAcceptor: Sendable {
     /// A peer's place in the table. Filled on the peer's event loop, which runs what is meant for the peer after that.
-    private typealias Slot = NIOLoopBoundBox<AcceptedPeer?>
+    private typealias Slot = NIOLoopBoundBox<(any AcceptedPeer)?>
 
     private struct State {
         var peers: [PeerID: Slot] = [:]
@@ -22,7 +22,7 @@ final class PeerAcceptor: Sendable {
     private let egress: Egress
     private let logger: Logger
 
-    /// Accepts at most `maximumPeers` channels at once; their streams are dialed through `egress`.
+    /// Accepts at most `maximumPeers` channels at once, whose way out is `egress`.
     init(maximumPeers: Int, group: any EventLoopGroup, egress: Egress, logger: Logger) {
         self.state = Mutex(State(quota: Quota(limit: maximumPeers)))
         self.group = group
@@ -35,16 +35,13 @@ final class PeerAcceptor: Sendable {
         _ offer: OpenPeer, configuration: PeerChannelConfiguration, signaling: any PeerSignaling
     ) -> EventLoopFuture<OpenPeerReply> {
         let eventLoop = self.group.next()
-        let slot = Slot.makeEmptyBox(valueType: AcceptedPeer.self, eventLoop: eventLoop)
+        let slot = Slot.makeEmptyBox(valueType: (any AcceptedPeer).self, eventLoop: eventLoop)
         if let refusal = self.reserve(offer, slot) {
             return eventLoop.makeFailedFuture(refusal)
         }
         return eventLoop.flatSubmit {
             do {
-                let peer = try AcceptedPeer(
-                    offer: offer, configuration: configuration, signaling: signaling, eventLoop: eventLoop,
-                    egress: self.egress, logger: self.logger
-                ) {
+                let peer = try self.peer(offer, configuration, signaling, eventLoop) {
                     // The box refers to the peer and the peer to this closure: emptying the box ends both.
                     slot.value = nil
                     self.release(offer.peerID)
@@ -58,14 +55,33 @@ final class PeerAcceptor: Sendable {
         }
     }
 
+    /// What serves the kind of channel that is offered.
+    private func peer(
+        _ offer: OpenPeer, _ configuration: PeerChannelConfiguration, _ signaling: any PeerSignaling,
+        _ eventLoop: any EventLoop, closed: @escaping () -> Void
+    ) throws -> any AcceptedPeer {
+        switch offer.kind {
+        case .quicTunnel:
+            try TunnelPeer(
+                offer: offer, configuration: configuration, signaling: signaling, eventLoop: eventLoop,
+                egress: self.egress, logger: self.logger, closed: closed)
+        case .udpRelay(let relay):
+            try RelayPeer(
+                offer: offer, relay: relay, configuration: configuration, signaling: signaling, eventLoop: eventLoop,
+                egress: self.egress, logger: self.logger, closed: closed)
+        case nil:
+            throw Failure(code: .kindUnsupported, reason: "this agent does not know that kind of peer channel")
+        }
+    }
+
     /// Passes on a candidate of the client; one of an unknown peer is late and ignored.
     func receive(_ candidate: PeerCandidate) {
-        self.withPeer(candidate.peerID) { $0.channel.receive(candidate) }
+        self.withPeer(candidate.peerID) { $0.receive(candidate) }
     }
 
     /// Passes on that the client ended the channel.
     func receive(_ close: ClosePeer) {
-        self.withPeer(close.peerID) { $0.channel.receive(close) }
+        self.withPeer(close.peerID) { $0.receive(close) }
     }
 
     /// Refuses all offers from now on.
@@ -77,11 +93,18 @@ final class PeerAcceptor: Sendable {
     func closeAll(reason: String) async {
         let slots = self.state.withLock { Array($0.peers.values) }
         for slot in slots {
-            try? await slot.eventLoop.submit { slot.value?.channel.close(reason: reason) }.get()
+            try? await slot.eventLoop.submit { slot.value?.close(reason: reason) }.get()
         }
     }
 
-    private func withPeer(_ id: PeerID, _ body: @escaping @Sendable (AcceptedPeer) -> Void) {
+    /// Lets every peer that has something to say write a line of statistics.
+    func report() {
+        for slot in self.state.withLock({ Array($0.peers.values) }) {
+            slot.eventLoop.execute { slot.value?.report() }
+        }
+    }
+
+    private func withPeer(_ id: PeerID, _ body: @escaping @Sendable (any AcceptedPeer) -> Void) {
         guard let slot = self.state.withLock({ $0.peers[id] }) else { return }
         slot.eventLoop.execute {
             if let peer = slot.value { body(peer) }

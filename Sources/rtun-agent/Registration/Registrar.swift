@@ -86,9 +86,6 @@ final class Registrar: SignalClientDelegate {
         guard let welcome = self.welcome, offer.name == welcome.agentName, offer.instanceID == welcome.instanceID else {
             return Failure(code: .instanceMismatch, reason: "the offer is for another instance of this agent")
         }
-        guard offer.kind != nil else {
-            return Failure(code: .kindUnsupported, reason: "this agent does not know that kind of peer channel")
-        }
         return nil
     }
 }

@@ -1,3 +1,4 @@
+import ClientSupport
 import NIOCore
 import SOCKS
 

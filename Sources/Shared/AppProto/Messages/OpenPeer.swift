@@ -6,6 +6,8 @@ package struct OpenPeer: Hashable, Sendable {
     package enum Kind: Hashable, Sendable {
         /// A QUIC tunnel, ALPN `rtun-tunnel/1`: every bidirectional stream of the client is one TCP connection.
         case quicTunnel
+        /// A DTLS datagram channel for the UDP flows of one relay rule.
+        case udpRelay(UdpRelay)
     }
 
     package var peerID: PeerID
@@ -49,7 +51,11 @@ extension OpenPeer: WireMessage {
             message.candidates, count: message.n_candidates, "candidates", limit: AppProtoLimits.candidates)
         self.fingerprint = try readBytes(message.fingerprint, "fingerprint", length: 32...32)
         self.e2eMAC = try readOptionalBytes(message.e2e_mac, "e2e_mac", length: 32)
-        self.kind = message.kind_case == RTUN__OPEN_PEER__KIND_QUIC_TUNNEL ? .quicTunnel : nil
+        switch message.kind_case {
+        case RTUN__OPEN_PEER__KIND_QUIC_TUNNEL: self.kind = .quicTunnel
+        case RTUN__OPEN_PEER__KIND_UDP_RELAY: self.kind = .udpRelay(try readMessage(message.udp_relay, "udp_relay"))
+        default: self.kind = nil
+        }
         self.unknownFields = UnknownFields(message.base)
     }
 
@@ -66,6 +72,9 @@ extension OpenPeer: WireMessage {
         case .quicTunnel:
             message.kind_case = RTUN__OPEN_PEER__KIND_QUIC_TUNNEL
             message.quic_tunnel = arena.message(QuicTunnel())
+        case .udpRelay(let relay):
+            message.kind_case = RTUN__OPEN_PEER__KIND_UDP_RELAY
+            message.udp_relay = arena.message(relay)
         case nil: break
         }
         arena.unknownFields(self.unknownFields, into: &message.base)

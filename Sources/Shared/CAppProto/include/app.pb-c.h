@@ -35,6 +35,7 @@ typedef struct Rtun__AgentGone Rtun__AgentGone;
 typedef struct Rtun__IceParameters Rtun__IceParameters;
 typedef struct Rtun__Candidate Rtun__Candidate;
 typedef struct Rtun__QuicTunnel Rtun__QuicTunnel;
+typedef struct Rtun__UdpRelay Rtun__UdpRelay;
 typedef struct Rtun__OpenPeer Rtun__OpenPeer;
 typedef struct Rtun__OpenPeerReply Rtun__OpenPeerReply;
 typedef struct Rtun__PeerCandidate Rtun__PeerCandidate;
@@ -532,9 +533,39 @@ struct  Rtun__QuicTunnel
      }
 
 
+/*
+ * A DTLS datagram channel that carries UDP datagrams to one target: frames of flow_id (4 bytes), payload_len (2 bytes),
+ * payload, one or more in a record.
+ */
+struct  Rtun__UdpRelay
+{
+  ProtobufCMessage base;
+  /*
+   * 4 or 16 bytes, network order
+   */
+  ProtobufCBinaryData target_address;
+  /*
+   * 1 to 65535
+   */
+  uint32_t target_port;
+  /*
+   * after which the client forgets an idle flow, at least 1
+   */
+  uint64_t idle_timeout_ms;
+  /*
+   * largest payload of a frame that the client wants, 0: what the path carries
+   */
+  uint32_t max_payload;
+};
+#define RTUN__UDP_RELAY__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&rtun__udp_relay__descriptor) \
+    , {0,NULL}, 0, 0, 0 }
+
+
 typedef enum {
   RTUN__OPEN_PEER__KIND__NOT_SET = 0,
-  RTUN__OPEN_PEER__KIND_QUIC_TUNNEL = 16
+  RTUN__OPEN_PEER__KIND_QUIC_TUNNEL = 16,
+  RTUN__OPEN_PEER__KIND_UDP_RELAY = 17
     PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(RTUN__OPEN_PEER__KIND__CASE)
 } Rtun__OpenPeer__KindCase;
 
@@ -564,6 +595,7 @@ struct  Rtun__OpenPeer
   Rtun__OpenPeer__KindCase kind_case;
   union {
     Rtun__QuicTunnel *quic_tunnel;
+    Rtun__UdpRelay *udp_relay;
   };
 };
 #define RTUN__OPEN_PEER__INIT \
@@ -993,6 +1025,25 @@ Rtun__QuicTunnel *
 void   rtun__quic_tunnel__free_unpacked
                      (Rtun__QuicTunnel *message,
                       ProtobufCAllocator *allocator);
+/* Rtun__UdpRelay methods */
+void   rtun__udp_relay__init
+                     (Rtun__UdpRelay         *message);
+size_t rtun__udp_relay__get_packed_size
+                     (const Rtun__UdpRelay   *message);
+size_t rtun__udp_relay__pack
+                     (const Rtun__UdpRelay   *message,
+                      uint8_t             *out);
+size_t rtun__udp_relay__pack_to_buffer
+                     (const Rtun__UdpRelay   *message,
+                      ProtobufCBuffer     *buffer);
+Rtun__UdpRelay *
+       rtun__udp_relay__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   rtun__udp_relay__free_unpacked
+                     (Rtun__UdpRelay *message,
+                      ProtobufCAllocator *allocator);
 /* Rtun__OpenPeer methods */
 void   rtun__open_peer__init
                      (Rtun__OpenPeer         *message);
@@ -1169,6 +1220,9 @@ typedef void (*Rtun__Candidate_Closure)
 typedef void (*Rtun__QuicTunnel_Closure)
                  (const Rtun__QuicTunnel *message,
                   void *closure_data);
+typedef void (*Rtun__UdpRelay_Closure)
+                 (const Rtun__UdpRelay *message,
+                  void *closure_data);
 typedef void (*Rtun__OpenPeer_Closure)
                  (const Rtun__OpenPeer *message,
                   void *closure_data);
@@ -1220,6 +1274,7 @@ extern const ProtobufCMessageDescriptor rtun__agent_gone__descriptor;
 extern const ProtobufCMessageDescriptor rtun__ice_parameters__descriptor;
 extern const ProtobufCMessageDescriptor rtun__candidate__descriptor;
 extern const ProtobufCMessageDescriptor rtun__quic_tunnel__descriptor;
+extern const ProtobufCMessageDescriptor rtun__udp_relay__descriptor;
 extern const ProtobufCMessageDescriptor rtun__open_peer__descriptor;
 extern const ProtobufCMessageDescriptor rtun__open_peer_reply__descriptor;
 extern const ProtobufCMessageDescriptor rtun__peer_candidate__descriptor;

@@ -23,4 +23,16 @@ package struct LogRateLimiter: Sendable {
         self.nextAllowed = now + self.interval
         return count
     }
+
+    /// When ``summary(at:)`` has something to report; nil while nothing was left out.
+    package var nextSummary: NIODeadline? { self.suppressed > 0 ? self.nextAllowed : nil }
+
+    /// Call it at ``nextSummary``, for those that no further occurrence will report. Returns the number of occurrences to
+    /// report now, else nil.
+    package mutating func summary(at now: NIODeadline) -> Int? {
+        guard let nextSummary = self.nextSummary, now >= nextSummary else { return nil }
+        defer { self.suppressed = 0 }
+        self.nextAllowed = now + self.interval
+        return self.suppressed
+    }
 }

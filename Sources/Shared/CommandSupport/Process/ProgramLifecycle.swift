@@ -14,23 +14,24 @@ package enum ProgramLifecycle {
     ///
     /// The first SIGTERM or SIGINT calls `drain`, which stops accepting and returns once what is under way has ended,
     /// or is cut off after `drainLimit`; then this returns. A second signal makes it return at once. SIGHUP calls
-    /// `hangup` each time. What is still running when this returns ends with the process.
+    /// `hangup` each time, SIGUSR1 `report`. What is still running when this returns ends with the process.
     package static func run(
         logger: Logger,
         drainLimit: Duration = .seconds(5),
         hangup: @escaping @Sendable () async -> Void = {},
+        report: @escaping @Sendable () async -> Void = {},
         drain: @escaping @Sendable () async -> Void,
         body: @escaping @Sendable () async throws -> Void
     ) async throws {
         let (happenings, happened) = AsyncStream.makeStream(of: Happening.self)
         // Trapped before the body starts, so that no signal finds the default handler once the program is ready.
-        let signals = await UnixSignalsSequence(trapping: .sigterm, .sigint, .sighup)
+        let signals = await UnixSignalsSequence(trapping: .sigterm, .sigint, .sighup, .sigusr1)
         let listener = Task {
             for await signal in signals {
-                if signal == .sighup {
-                    Task { await hangup() }
-                } else {
-                    happened.yield(.stopRequested(signal))
+                switch signal {
+                case .sighup: Task { await hangup() }
+                case .sigusr1: Task { await report() }
+                default: happened.yield(.stopRequested(signal))
                 }
             }
         }

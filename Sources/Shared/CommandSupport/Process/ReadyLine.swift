@@ -5,6 +5,11 @@ package struct ReadyLine: Equatable, Sendable {
 
     /// `fields` keep their order; a value with spaces or control characters is quoted and escaped.
     package init(program: String, _ fields: KeyValuePairs<String, String>) {
+        self.init(program: program, Array(fields.map { ($0.key, $0.value) }))
+    }
+
+    /// As above; a key may be there several times.
+    package init(program: String, _ fields: [(key: String, value: String)]) {
         let values = fields.map { " \($0.key)=\(LogText.value($0.value))" }
         self.text = "\(program) ready\(values.joined())"
     }

@@ -8,6 +8,9 @@ import TLS
 ///     offer   "rtun/1 peer offer"  ‖ peer id ‖ kind ‖ agent name ‖ instance id ‖ ufrag ‖ pwd ‖ fingerprint
 ///     answer  "rtun/1 peer answer" ‖ peer id ‖ the offer's MAC ‖ ufrag ‖ pwd ‖ fingerprint
 ///
+/// `kind` is `quic_tunnel`; or `udp_relay` followed by the target's address (4 or 16 bytes), its port (2), the idle timeout
+/// in milliseconds (8) and the payload limit (2, 0 for none), big-endian.
+///
 /// Candidates are not covered: they trickle in, and whoever answers on a wrong one lacks the password and the
 /// certificate.
 enum PeerOffer {
@@ -18,13 +21,22 @@ enum PeerOffer {
     static func mac(of offer: OpenPeer, key: [UInt8]) -> [UInt8] {
         let kind =
             switch offer.kind {
-            case .quicTunnel: "quic_tunnel"
-            case nil: ""
+            case .quicTunnel: Array("quic_tunnel".utf8)
+            case .udpRelay(let relay): Array("udp_relay".utf8) + self.bytes(of: relay)
+            case nil: [UInt8]()
             }
         return self.mac(
-            key: key, context: self.offerContext, offer.peerID.bytes, Array(kind.utf8), Array(offer.name.utf8),
+            key: key, context: self.offerContext, offer.peerID.bytes, kind, Array(offer.name.utf8),
             Array(offer.instanceID.rawValue.utf8), Array(offer.ice.ufrag.utf8), Array(offer.ice.pwd.utf8),
             offer.fingerprint)
+    }
+
+    private static func bytes(of relay: UdpRelay) -> [UInt8] {
+        var bytes = relay.target.packedIPAddress
+        withUnsafeBytes(of: relay.target.packedPort.bigEndian) { bytes += $0 }
+        withUnsafeBytes(of: (relay.idleTimeout.nanoseconds / 1_000_000).bigEndian) { bytes += $0 }
+        withUnsafeBytes(of: (relay.maximumPayload ?? 0).bigEndian) { bytes += $0 }
+        return bytes
     }
 
     /// The MAC of an answer to the offer whose MAC is `offerMAC`.

@@ -1,5 +1,6 @@
 import NIOCore
 import STUN
+import UDP
 
 #if canImport(Musl)
 import Musl

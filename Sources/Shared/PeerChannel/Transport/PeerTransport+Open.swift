@@ -1,6 +1,7 @@
 import ICE
 import Logging
 import NIOCore
+import UDP
 
 extension PeerTransport {
     /// More sockets than this are of no use: `--p2p-interface` opens one per address.

@@ -2,6 +2,13 @@ import ICE
 import Logging
 import NIOCore
 import STUN
+import UDP
+
+#if canImport(Musl)
+import Musl
+#else
+import Glibc
+#endif
 
 /// Hears what a transport finds and receives, on its event loop. Not called from inside a call to the transport, but
 /// where it says so.
@@ -12,6 +19,8 @@ protocol PeerTransportDelegate: AnyObject {
     func transportGatheringEnded(_ transport: PeerTransport)
     /// Datagrams go this way from now on; the first time: there is a way at all.
     func transport(_ transport: PeerTransport, pathChanged path: PeerPath, roundTripTime: TimeAmount?)
+    /// `maximumDatagramSize` has changed, with the path as it was.
+    func transportLimitChanged(_ transport: PeerTransport)
     /// A datagram of the protocol above; with `segmentSize` several of that size, the last perhaps shorter.
     func transport(_ transport: PeerTransport, received bytes: ByteBuffer, segmentSize: Int?)
     /// The end of a batch of datagrams.
@@ -26,7 +35,7 @@ protocol PeerTransportDelegate: AnyObject {
 ///
 /// The protocol above sends and receives without knowing about paths. STUN shares the sockets with it; the first byte
 /// tells them apart (RFC 9443). The bridge of the design becomes one more case of `PeerPath`, chosen in `choosePath`.
-final class PeerTransport {
+final class PeerTransport: DatagramPath {
     enum Failure: Error {
         /// No path was found.
         case noPath(ICEReport)
@@ -47,8 +56,14 @@ final class PeerTransport {
     /// own checks are answered.
     private static let maximumEarlyBytes = 64 << 10
 
+    /// More is never sent, whatever the path carries: IPv6 over Ethernet (1500 − 40 − 8). So a channel behaves the same on
+    /// every network.
+    static let largestDatagram = 1452
+
     let eventLoop: any EventLoop
     weak var delegate: (any PeerTransportDelegate)?
+    /// What the path is known to carry, in bytes of UDP payload.
+    private(set) var maximumDatagramSize = PeerTransport.largestDatagram
     /// What the peer must know of us.
     let localCredentials = ICECredentials.random()
     /// How the peer is reached.
@@ -126,16 +141,22 @@ final class PeerTransport {
     // MARK: Datagrams
 
     /// Sends by the current path. Before there is one, the first few datagrams wait for it and the rest are dropped.
-    func send(_ bytes: ByteBuffer, segmentSize: Int?) {
+    @discardableResult
+    func send(_ bytes: ByteBuffer, segmentSize: Int?) -> Bool {
         guard let route = self.route else {
-            if !self.isClosed, self.earlyBytes + bytes.readableBytes <= Self.maximumEarlyBytes {
-                self.early.append((bytes, segmentSize))
-                self.earlyBytes += bytes.readableBytes
-            }
-            return
+            guard !self.isClosed, self.earlyBytes + bytes.readableBytes <= Self.maximumEarlyBytes else { return false }
+            self.early.append((bytes, segmentSize))
+            self.earlyBytes += bytes.readableBytes
+            return true
         }
-        // What is lost here, QUIC sends again; whether the path still works is for consent to find out.
-        _ = route.socket.send(bytes, segmentSize: segmentSize, to: route.remote)
+        // Whether the path still works is for consent to find out.
+        switch route.socket.send(bytes, segmentSize: segmentSize, to: route.remote) {
+        case .sent: return true
+        case .dropped: return false
+        case .refused(let error):
+            if error == EMSGSIZE { self.updateLimit() }
+            return false
+        }
     }
 
     /// False while the kernel takes nothing more.
@@ -274,7 +295,10 @@ extension PeerTransport {
             self.choosePath(pair)
         case .consentLost(let pair):
             self.logger.debug("the peer stopped answering on a path", metadata: ["remote": "\(pair.remote)"])
-        case .rttSample, .roleChanged:
+        case .rttSample:
+            // A good moment: some seconds have passed, and the path works.
+            self.updateLimit()
+        case .roleChanged:
             break
         case .failed(let report):
             self.fail(self.path == nil ? .noPath(report) : .pathLost(report))
@@ -287,6 +311,7 @@ extension PeerTransport {
         let isNew = path != self.path
         self.path = path
         self.route = Route(socket: self.sockets[pair.base.rawValue], remote: pair.remoteAddress, path: path)
+        self.updateLimit()
         self.delegate?.transportWritabilityChanged(self)
         let early = self.early
         self.early = []
@@ -297,6 +322,17 @@ extension PeerTransport {
         if isNew {
             self.notify { $0.transport(self, pathChanged: path, roundTripTime: pair.roundTripTime) }
         }
+    }
+
+    /// Looks up what the kernel knows of the way to the peer.
+    private func updateLimit() {
+        guard let route = self.route,
+            let bytes = RouteMTU.bytes(to: route.remote, from: route.socket.localAddress)
+        else { return }
+        let limit = min(bytes - RouteMTU.headerBytes(to: route.remote), Self.largestDatagram)
+        guard limit != self.maximumDatagramSize else { return }
+        self.maximumDatagramSize = limit
+        self.notify { $0.transportLimitChanged(self) }
     }
 
     private func fail(_ failure: Failure) {

@@ -1,5 +1,6 @@
 import NIOCore
 import NIOPosix
+import UDP
 
 #if canImport(Musl)
 import Musl

@@ -1,38 +1,24 @@
-import AppProto
+package import AppProto
 import DequeModule
-import NIOCore
-import QUIC
+package import NIOCore
+package import QUIC
 import TLS
-
-/// Hears what happens to a tunnel, on its event loop. Never called from inside a call to the tunnel.
-protocol QUICTunnelDelegate: AnyObject {
-    /// Both sides are authenticated.
-    func tunnelConnected(_ tunnel: QUICTunnel)
-    /// The client wants a TCP connection.
-    func tunnel(_ tunnel: QUICTunnel, requested request: TunnelRequest)
-    /// The tunnel is over. Its streams have been told. The last call.
-    func tunnel(_ tunnel: QUICTunnel, closed reason: QUICCloseReason)
-}
 
 /// The encrypted tunnel: a QUIC connection whose ends accept exactly each other's certificate, ALPN `rtun-tunnel/1`.
 ///
 /// Every bidirectional stream of the client is one TCP connection. The network below is opaque: datagrams come in by
-/// `receive` and leave by the closure given.
-final class QUICTunnel {
-    enum Side {
-        /// Opens streams.
-        case client
-        /// Accepts streams.
-        case agent
-    }
-
+/// `receive` and leave by the path given. The client opens streams, the agent accepts them.
+package final class QUICTunnel: PeerCarrier {
     static let applicationProtocol = "rtun-tunnel/1"
     /// Silence with packets outstanding that makes a tunnel suspect.
     static let suspicionDelay = TimeAmount.seconds(2)
 
-    weak var delegate: (any QUICTunnelDelegate)?
+    package weak var carrierDelegate: (any PeerCarrierDelegate)?
+    /// The client wants a TCP connection: answer with `request.accept` or `request.refuse`, now or later. Agents set it;
+    /// never called from inside a call to the tunnel.
+    package var requested: ((TunnelRequest) -> Void)?
     /// Streams that are not over yet, of either direction.
-    private(set) var openStreams = 0
+    package private(set) var openStreams = 0
 
     private let session: QUICSession
     private let eventLoop: any EventLoop
@@ -43,29 +29,33 @@ final class QUICTunnel {
 
     /// Starts at once on the client's side; the agent's waits for the client.
     ///
-    /// - Parameter peer: the only certificate that is accepted.
     /// - Throws: `QUICError` when the certificate of ours cannot be used.
-    init(
-        side: Side, peer: CertificateFingerprint, configuration: PeerChannelConfiguration, eventLoop: any EventLoop,
-        transmit: @escaping (QUICTransmit) -> Void
-    ) throws {
+    package init(_ context: PeerCarrierContext) throws {
+        let configuration = context.configuration
         var quic = QUICConfiguration(
             applicationProtocol: Self.applicationProtocol, identity: configuration.identity,
-            verification: .fingerprint(peer))
+            verification: .fingerprint(context.peerFingerprint))
         quic.maxIdleTimeout = configuration.idleTimeout
         // At least three tries before the idle timeout; ICE's consent checks keep the mappings on the path open anyway.
         quic.keepAliveInterval = min(
             configuration.keepAliveInterval, .nanoseconds(configuration.idleTimeout.nanoseconds / 3))
         quic.maxStreamWindow = configuration.maxStreamWindow
         quic.maxUnconsumedBytes = configuration.maxUnconsumedBytes
-        self.eventLoop = eventLoop
-        switch side {
+        self.eventLoop = context.eventLoop
+        let path = context.path
+        // What is lost on this machine, QUIC sends again.
+        let transmit = { (transmit: QUICTransmit) -> Void in
+            path.send(transmit.payload, segmentSize: transmit.segmentSize)
+        }
+        switch context.side {
         case .client:
             quic.maxConcurrentStreams = 0
-            self.session = try QUICSession.client(configuration: quic, eventLoop: eventLoop, transmit: transmit)
+            self.session = try QUICSession.client(
+                configuration: quic, eventLoop: context.eventLoop, transmit: transmit)
         case .agent:
             quic.maxConcurrentStreams = configuration.maxConcurrentStreams
-            self.session = try QUICSession.server(configuration: quic, eventLoop: eventLoop, transmit: transmit)
+            self.session = try QUICSession.server(
+                configuration: quic, eventLoop: context.eventLoop, transmit: transmit)
         }
         self.session.delegate = self
     }
@@ -73,30 +63,37 @@ final class QUICTunnel {
     // MARK: Datagrams
 
     /// Takes one datagram, or with `segmentSize` several. `receiveComplete` ends the batch.
-    func receive(_ bytes: ByteBuffer, segmentSize: Int?) {
+    package func receive(_ bytes: ByteBuffer, segmentSize: Int?) {
         self.hasReceived = true
         self.session.receive(bytes, segmentSize: segmentSize)
     }
 
     /// The batch is over.
-    func receiveComplete() {
+    package func receiveComplete() {
         guard self.hasReceived else { return }
         self.hasReceived = false
         self.session.receiveComplete()
     }
 
-    /// Set to false while the path takes no more datagrams.
-    var isPathWritable: Bool {
-        get { self.session.isPathWritable }
-        set { self.session.isPathWritable = newValue }
+    /// While the path takes no more datagrams, what there is to send stays in the streams.
+    package func pathWritabilityChanged(_ isWritable: Bool) {
+        self.session.isPathWritable = isWritable
     }
+
+    /// QUIC finds out by itself what the path carries.
+    package func pathChanged() {}
 
     // MARK: Streams
 
-    /// Asks the agent for a connection; when it allows no further stream now, as soon as it does. Completes exactly once
-    /// unless it is cancelled, never before it returns.
-    func open(
-        _ target: OpenTcp, timeout: TimeAmount, completion: @escaping TunnelOpening.Completion
+    /// Opens a TCP connection from the agent to `target`; when the agent allows no further stream now, as soon as it does.
+    /// Completes exactly once unless it is cancelled, on the event loop, never before it returns.
+    ///
+    /// - Parameter timeout: how long to wait for the agent's answer.
+    /// - Returns: a handle to give up waiting.
+    @discardableResult
+    package func open(
+        _ target: OpenTcp, timeout: TimeAmount,
+        completion: @escaping (Result<TunnelStream, TunnelOpenError>) -> Void
     ) -> TunnelOpening {
         guard 1...AppProtoLimits.name ~= target.host.utf8.count, target.port > 0 else {
             return TunnelOpening(failing: .invalidTarget, eventLoop: self.eventLoop, completion: completion)
@@ -126,22 +123,22 @@ final class QUICTunnel {
     // MARK: Health
 
     /// Whether both sides are authenticated and the tunnel is not over.
-    var isConnected: Bool { self.session.isHandshakeComplete && !self.session.isClosed }
+    package var isConnected: Bool { self.session.isHandshakeComplete && !self.session.isClosed }
     /// Whether the tunnel is over.
-    var isClosed: Bool { self.session.isClosed }
+    package var isClosed: Bool { self.session.isClosed }
     /// As QUIC measures it.
-    var roundTripTime: TimeAmount { self.session.smoothedRTT }
+    package var roundTripTime: TimeAmount? { self.session.smoothedRTT }
     /// Since when packets wait for any sign of life; nil when none does.
-    var unansweredSince: NIODeadline? { self.session.unansweredSince }
+    package var unansweredSince: NIODeadline? { self.session.unansweredSince }
 
     /// Whether packets have been outstanding for at least 2 s with nothing heard.
-    var isSuspect: Bool {
+    package var isSuspect: Bool {
         self.session.unansweredSince.map { self.eventLoop.now - $0 >= Self.suspicionDelay } ?? false
     }
 
-    /// Ends the tunnel; the peer sees code and reason. The delegate hears `closed`.
-    func close(_ code: TunnelErrorCode, reason: String) {
-        self.session.close(code: code.rawValue, reason: reason)
+    /// Ends the tunnel: streams are reset, the peer sees the reason.
+    package func close(saying words: String) {
+        self.session.close(code: TunnelErrorCode.shutdown.rawValue, reason: words)
     }
 }
 
@@ -149,30 +146,33 @@ final class QUICTunnel {
 extension QUICTunnel: Sendable {}
 
 extension QUICTunnel: QUICSessionDelegate {
-    func sessionHandshakeCompleted(_ session: QUICSession) {
-        self.delegate?.tunnelConnected(self)
+    package func sessionHandshakeCompleted(_ session: QUICSession) {
+        self.carrierDelegate?.carrierConnected()
     }
 
-    func session(_ session: QUICSession, streamOpened stream: QUICStream) {
+    package func session(_ session: QUICSession, streamOpened stream: QUICStream) {
         self.openStreams += 1
         _ = TunnelReception(stream, eventLoop: self.eventLoop) { [weak self] request in
-            guard let self, let delegate = self.delegate else {
+            guard let requested = self?.requested else {
                 return request.refuse(.failed, reason: "the agent is closing")
             }
-            delegate.tunnel(self, requested: request)
+            requested(request)
         } closed: { [weak self] in
             self?.openStreams -= 1
         }
     }
 
-    func sessionStreamsAvailable(_ session: QUICSession) {
+    package func sessionStreamsAvailable(_ session: QUICSession) {
         self.startWaiting()
     }
 
-    func session(_ session: QUICSession, closed reason: QUICCloseReason) {
+    package func session(_ session: QUICSession, closed reason: QUICCloseReason) {
         let waiting = self.waiting
         self.waiting = []
         for opening in waiting { opening.tunnelClosed() }
-        self.delegate?.tunnel(self, closed: reason)
+        switch reason {
+        case .peer(_, let words): self.carrierDelegate?.carrierClosed(.closedByPeer(reason: words))
+        default: self.carrierDelegate?.carrierClosed(.tunnel(reason))
+        }
     }
 }

@@ -1,5 +1,6 @@
 package import NIOCore
 import NIOPosix
+import UDP
 
 /// Connects to a QUIC server over a UDP socket of its own.
 package enum QUICClient {

@@ -112,6 +112,9 @@ package struct FlowTable<Key: Hashable, Value> {
     /// When the flow that has been idle longest was last active.
     package var oldestActivity: NIODeadline? { self.oldest == Self.none ? nil : self.nodes[self.oldest].lastActive }
 
+    /// The values of all flows, in no particular order.
+    package var values: some Sequence<Value> { self.nodes.lazy.compactMap { $0.entry?.value } }
+
     /// Removes all flows, returning them in the order of their activity, oldest first.
     package mutating func removeAll() -> [(key: Key, value: Value)] {
         var removed: [(key: Key, value: Value)] = []

@@ -71,46 +71,43 @@ package struct RelayRecordReader: Sequence, IteratorProtocol {
 
 /// Packs frames into records of at most `limit` bytes.
 ///
-/// What one turn of the event loop brings goes out together: call ``append(_:payload:)`` for each datagram, send each
-/// record that it returns, and ``finish()`` at the end of the turn. No frame waits for company beyond that.
+/// What one turn of the event loop brings goes out together: for each datagram make room (``hasRoom(for:)``, else
+/// ``finish(_:)``), then ``append(_:payload:)``; ``finish(_:)`` also ends the turn. No frame waits for company beyond
+/// that. The memory of the record is used again.
 package struct RelayRecordWriter {
     /// Most bytes of a record.
     package var limit: Int
-    private var record: ByteBuffer
-    private let allocator: ByteBufferAllocator
+    private var record = ByteBuffer()
 
     /// - Parameter limit: the channel's largest record payload in bytes, at least a header.
-    package init(limit: Int, allocator: ByteBufferAllocator = ByteBufferAllocator()) {
-        self.limit = limit
-        self.allocator = allocator
-        self.record = ByteBuffer()
-    }
+    package init(limit: Int) { self.limit = limit }
 
     /// Whether a payload of `length` bytes fits a record at all.
     package func fits(_ length: Int) -> Bool {
         length <= Int(UInt16.max) && length <= self.limit - RelayFrame.headerLength
     }
 
-    /// Adds a frame. Returns the record before it, when the frame had no room left there.
-    ///
-    /// - Precondition: ``fits(_:)`` holds for the payload.
-    package mutating func append(_ flowID: FlowID, payload: ByteBuffer) -> ByteBuffer? {
-        precondition(self.fits(payload.readableBytes), "the caller checks the size of a payload")
-        var full: ByteBuffer?
-        if self.record.readableBytes + RelayFrame.headerLength + payload.readableBytes > self.limit {
-            full = self.finish()
-        }
-        if self.record.capacity == 0 { self.record = self.allocator.buffer(capacity: self.limit) }
-        self.record.writeInteger(flowID.rawValue)
-        self.record.writeInteger(UInt16(truncatingIfNeeded: payload.readableBytes))
-        self.record.writeImmutableBuffer(payload)
-        return full
+    /// Whether a payload of `length` bytes fits what is left of the record under way.
+    package func hasRoom(for length: Int) -> Bool {
+        self.record.readableBytes + RelayFrame.headerLength + length <= self.limit
     }
 
-    /// The record under way, if it holds a frame; the writer begins a new one.
-    package mutating func finish() -> ByteBuffer? {
-        guard self.record.readableBytes > 0 else { return nil }
-        defer { self.record = ByteBuffer() }
-        return self.record
+    /// Adds a frame to the record under way.
+    ///
+    /// - Precondition: ``fits(_:)`` and ``hasRoom(for:)`` hold for the payload.
+    package mutating func append(_ flowID: FlowID, payload: ByteBuffer) {
+        let length = payload.readableBytes
+        precondition(self.fits(length) && self.hasRoom(for: length), "the caller checks the size of a payload")
+        self.record.writeInteger(flowID.rawValue)
+        self.record.writeInteger(UInt16(truncatingIfNeeded: length))
+        self.record.writeImmutableBuffer(payload)
+    }
+
+    /// Hands the record under way to `body`, if it holds a frame, and begins a new one.
+    package mutating func finish(_ body: (ByteBuffer) -> Void) {
+        guard self.record.readableBytes > 0 else { return }
+        body(self.record)
+        // Keeps the memory unless somebody else still needs it.
+        self.record.clear()
     }
 }

@@ -1,7 +1,8 @@
 import AppProto
 import NIOCore
-import PeerChannel
 import Testing
+
+@testable import ClientSupport
 
 private func agent(_ name: String, _ digit: Character = "a", expires: UInt64 = 0) throws -> AgentInfo {
     let id = try #require(InstanceID(rawValue: String(repeating: digit, count: 32)))

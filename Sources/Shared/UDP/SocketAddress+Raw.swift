@@ -1,14 +1,14 @@
-import NIOCore
+package import NIOCore
 
 #if canImport(Musl)
-import Musl
+package import Musl
 #else
-import Glibc
+package import Glibc
 #endif
 
 extension SocketAddress {
     /// What a C function left behind `pointer`; nil for nil and for families other than IPv4 and IPv6.
-    init?(raw pointer: UnsafeMutablePointer<sockaddr>?) {
+    package init?(raw pointer: UnsafeMutablePointer<sockaddr>?) {
         guard let raw = UnsafeRawPointer(pointer) else {
             return nil
         }
@@ -17,5 +17,10 @@ extension SocketAddress {
         case AF_INET6: self.init(raw.loadUnaligned(as: sockaddr_in6.self))
         default: return nil
         }
+    }
+
+    /// The address that stands for all of this machine's of one family.
+    package static func wildcard(of family: NIOBSDSocket.ProtocolFamily, port: Int) throws -> SocketAddress {
+        try SocketAddress(ipAddress: family == .inet6 ? "::" : "0.0.0.0", port: port)
     }
 }

@@ -3,7 +3,7 @@ import NIOCore
 import PeerChannel
 import Testing
 
-@testable import rtun_socks
+@testable import ClientSupport
 
 /// Seconds on the test's clock.
 private func at(_ seconds: Double) -> NIODeadline {
@@ -15,50 +15,50 @@ private func agent(_ name: String, _ digit: Character = "a", expires: UInt64 = 0
     return AgentInfo(name: name, instanceID: id, expireAtMilliseconds: expires, address: "", software: "")
 }
 
-private typealias Action = TunnelSelector.Action
+private typealias Action = ChannelSelector.Action
 
-private func tunnel(_ number: UInt64) -> TunnelID { TunnelID(rawValue: number) }
+private func channel(_ number: UInt64) -> ChannelID { ChannelID(rawValue: number) }
 private func connection(_ number: UInt64) -> ConnectionID { ConnectionID(rawValue: number) }
 
-extension TunnelSelector {
+extension ChannelSelector {
     fileprivate init() throws {
         self.init(pattern: try AgentNamePattern(), at: at(0))
     }
 
-    /// A selector whose first tunnel, to the first of `agents`, is ready at 0.
+    /// A selector whose first channel, to the first of `agents`, is ready at 0.
     fileprivate init(readyWith agents: [AgentInfo]) throws {
         try self.init()
         _ = self.signalConnected(at: at(0))
         _ = self.agentsListed(agents, at: at(0))
         let first = try #require(agents.first)
         _ = self.watchAnswered(first.key, failure: nil, at: at(0))
-        #expect(self.tunnelReady(tunnel(1), at: at(0)) == [.agentSelected(tunnel(1), first)])
+        #expect(self.channelReady(channel(1), at: at(0)) == [.agentSelected(channel(1), first)])
         #expect(self.nextDeadline == nil)
     }
 
     fileprivate mutating func request(
-        _ number: UInt64, at time: Double, silent: Set<TunnelID> = []
+        _ number: UInt64, at time: Double, silent: Set<ChannelID> = []
     ) -> [Action] {
         self.connectionRequested(connection(number), at: at(time), isSilent: silent.contains)
     }
 
-    fileprivate mutating func tick(_ time: Double, silent: Set<TunnelID> = []) -> [Action] {
+    fileprivate mutating func tick(_ time: Double, silent: Set<ChannelID> = []) -> [Action] {
         self.timerFired(at: at(time), isSilent: silent.contains)
     }
 }
 
-@Suite struct `tunnel selector` {
-    @Test func `opens a tunnel to the best agent at start, before anybody asks`() throws {
+@Suite struct `channel selector` {
+    @Test func `opens a channel to the best agent at start, before anybody asks`() throws {
         let (good, short) = (try agent("good"), try agent("short", expires: 5))
-        var selector = try TunnelSelector()
+        var selector = try ChannelSelector()
         #expect(selector.nextDeadline == nil)
         #expect(selector.signalConnected(at: at(0)) == [.listAgents])
         #expect(
-            selector.agentsListed([short, good], at: at(0.1)) == [.watch(good.key), .openTunnel(tunnel(1), good)])
+            selector.agentsListed([short, good], at: at(0.1)) == [.watch(good.key), .openChannel(channel(1), good)])
         #expect(selector.watchAnswered(good.key, failure: nil, at: at(0.2)) == [])
-        #expect(selector.tunnelReady(tunnel(1), at: at(0.3)) == [.agentSelected(tunnel(1), good)])
+        #expect(selector.channelReady(channel(1), at: at(0.3)) == [.agentSelected(channel(1), good)])
         #expect(selector.nextDeadline == nil)
-        #expect(selector.request(1, at: 1) == [.open(connection(1), on: tunnel(1))])
+        #expect(selector.request(1, at: 1) == [.open(connection(1), on: channel(1))])
         selector.connectionAnswered(connection(1))
         #expect(selector.nextDeadline.map { $0 <= at(1.25) } == true)
         #expect(selector.tick(1.25) == [])
@@ -67,22 +67,22 @@ extension TunnelSelector {
         #expect(selector.connectionCount == 0)
     }
 
-    @Test func `connections wait for the first tunnel`() throws {
+    @Test func `connections wait for the first channel`() throws {
         let only = try agent("only")
-        var selector = try TunnelSelector()
+        var selector = try ChannelSelector()
         #expect(selector.request(1, at: 0) == [])
         _ = selector.signalConnected(at: at(1))
         _ = selector.agentsListed([only], at: at(1))
         #expect(selector.request(2, at: 1.1) == [])
         #expect(selector.connectionClosed(connection(1), at: at(1.2)) == [])
         #expect(
-            selector.tunnelReady(tunnel(1), at: at(1.3)) == [
-                .agentSelected(tunnel(1), only), .open(connection(2), on: tunnel(1)),
+            selector.channelReady(channel(1), at: at(1.3)) == [
+                .agentSelected(channel(1), only), .open(connection(2), on: channel(1)),
             ])
     }
 
     @Test func `a connection waits ten seconds and no longer`() throws {
-        var selector = try TunnelSelector()
+        var selector = try ChannelSelector()
         #expect(selector.request(1, at: 0) == [])
         #expect(selector.request(2, at: 4) == [])
         #expect(selector.nextDeadline == at(10))
@@ -94,50 +94,50 @@ extension TunnelSelector {
         #expect(selector.connectionCount == 0)
     }
 
-    @Test func `a connection that loses its tunnel waits no longer than the ten seconds it had`() throws {
+    @Test func `a connection that loses its channel waits no longer than the ten seconds it had`() throws {
         let only = try agent("a")
-        var selector = try TunnelSelector(readyWith: [only])
+        var selector = try ChannelSelector(readyWith: [only])
         _ = selector.request(1, at: 1)
         _ = selector.request(2, at: 2)
         #expect(
-            selector.tick(3.25, silent: [tunnel(1)]).prefix(2) == [.withdraw(connection(1)), .withdraw(connection(2))])
+            selector.tick(3.25, silent: [channel(1)]).prefix(2) == [.withdraw(connection(1)), .withdraw(connection(2))])
         // One that came later does not get in front of them.
         _ = selector.agentGone(only.key, .disconnected, at: at(3.3))
-        #expect(selector.request(3, at: 3.5, silent: [tunnel(1)]) == [])
+        #expect(selector.request(3, at: 3.5, silent: [channel(1)]) == [])
         _ = selector.agentsListed([], at: at(3.6))
-        #expect(!selector.tick(10.9, silent: [tunnel(1)]).contains(.reject(connection(1), .noAgent)))
-        #expect(selector.tick(11, silent: [tunnel(1)]).contains(.reject(connection(1), .noAgent)))
-        #expect(selector.tick(12, silent: [tunnel(1)]).contains(.reject(connection(2), .noAgent)))
-        #expect(selector.tick(13.5, silent: [tunnel(1)]).contains(.reject(connection(3), .noAgent)))
+        #expect(!selector.tick(10.9, silent: [channel(1)]).contains(.reject(connection(1), .noAgent)))
+        #expect(selector.tick(11, silent: [channel(1)]).contains(.reject(connection(1), .noAgent)))
+        #expect(selector.tick(12, silent: [channel(1)]).contains(.reject(connection(2), .noAgent)))
+        #expect(selector.tick(13.5, silent: [channel(1)]).contains(.reject(connection(3), .noAgent)))
         #expect(selector.connectionCount == 0)
     }
 
-    @Test func `a connection whose time is over is refused when it loses its tunnel`() throws {
-        var selector = try TunnelSelector(readyWith: [try agent("a")])
+    @Test func `a connection whose time is over is refused when it loses its channel`() throws {
+        var selector = try ChannelSelector(readyWith: [try agent("a")])
         _ = selector.request(1, at: 1)
         // The agent took its time with the target, and then went.
         #expect(
-            selector.tunnelClosed(tunnel(1), at: at(11)).prefix(2) == [
+            selector.channelClosed(channel(1), at: at(11)).prefix(2) == [
                 .withdraw(connection(1)), .reject(connection(1), .noAgent),
             ])
         #expect(selector.connectionCount == 0)
     }
 
     @Test(arguments: [GoneReason.stopped, .expired, .replaced])
-    func `the tunnel of an agent that leaves for good takes no new connections`(reason: GoneReason) throws {
+    func `the channel of an agent that leaves for good takes no new connections`(reason: GoneReason) throws {
         let only = try agent("a")
-        var selector = try TunnelSelector(readyWith: [only])
+        var selector = try ChannelSelector(readyWith: [only])
         _ = selector.agentGone(only.key, reason, at: at(1))
         #expect(selector.request(1, at: 1.1) == [])
         #expect(selector.agentsListed([], at: at(1.2)) == [])
         let next = try agent("a", "b")
         _ = selector.tick(3.2)
-        #expect(selector.agentsListed([next], at: at(3.3)) == [.watch(next.key), .openTunnel(tunnel(2), next)])
-        #expect(selector.tunnelReady(tunnel(2), at: at(3.4)).contains(.open(connection(1), on: tunnel(2))))
+        #expect(selector.agentsListed([next], at: at(3.3)) == [.watch(next.key), .openChannel(channel(2), next)])
+        #expect(selector.channelReady(channel(2), at: at(3.4)).contains(.open(connection(1), on: channel(2))))
     }
 
     @Test func `an empty list is asked for again, more often while somebody waits`() throws {
-        var selector = try TunnelSelector()
+        var selector = try ChannelSelector()
         _ = selector.signalConnected(at: at(0))
         #expect(selector.agentsListed([], at: at(0)) == [])
         #expect(selector.nextDeadline == at(2))
@@ -152,103 +152,103 @@ extension TunnelSelector {
 
     @Test func `when the agent goes the next one is tried at once and old connections stay`() throws {
         let (first, second) = (try agent("a"), try agent("b", "b"))
-        var selector = try TunnelSelector(readyWith: [first, second])
+        var selector = try ChannelSelector(readyWith: [first, second])
         _ = selector.request(1, at: 1)
         selector.connectionAnswered(connection(1))
         #expect(
             selector.agentGone(first.key, .disconnected, at: at(2)) == [
-                .agentGone(first.key, .disconnected), .listAgents, .watch(second.key), .openTunnel(tunnel(2), second),
+                .agentGone(first.key, .disconnected), .listAgents, .watch(second.key), .openChannel(channel(2), second),
             ])
         #expect(selector.request(2, at: 2.1) == [])
         #expect(selector.agentsListed([second], at: at(2.2)) == [])
         #expect(
-            selector.tunnelReady(tunnel(2), at: at(2.3)) == [
-                .agentSelected(tunnel(2), second), .open(connection(2), on: tunnel(2)),
+            selector.channelReady(channel(2), at: at(2.3)) == [
+                .agentSelected(channel(2), second), .open(connection(2), on: channel(2)),
             ])
-        // The old tunnel lasts as long as its connection.
-        #expect(selector.connectionClosed(connection(1), at: at(3)) == [.closeTunnel(tunnel(1))])
+        // The old channel lasts as long as its connection.
+        #expect(selector.connectionClosed(connection(1), at: at(3)) == [.closeChannel(channel(1))])
     }
 
-    @Test func `with nobody else there the tunnel of an agent that left is used on`() throws {
+    @Test func `with nobody else there the channel of an agent that left is used on`() throws {
         let only = try agent("a")
-        var selector = try TunnelSelector(readyWith: [only])
+        var selector = try ChannelSelector(readyWith: [only])
         #expect(
             selector.agentGone(only.key, .disconnected, at: at(1)) == [
                 .agentGone(only.key, .disconnected), .listAgents,
             ])
         #expect(selector.request(1, at: 1.1) == [])
-        #expect(selector.agentsListed([], at: at(1.2)) == [.open(connection(1), on: tunnel(1))])
-        // It comes back under the same instance id: the tunnel is current again, and watched.
+        #expect(selector.agentsListed([], at: at(1.2)) == [.open(connection(1), on: channel(1))])
+        // It comes back under the same instance id: the channel is current again, and watched.
         _ = selector.tick(4)
         #expect(
-            selector.agentsListed([only], at: at(4)) == [.watch(only.key), .agentSelected(tunnel(1), only)])
+            selector.agentsListed([only], at: at(4)) == [.watch(only.key), .agentSelected(channel(1), only)])
     }
 
-    @Test func `a silent tunnel loses its unanswered opens to the next agent`() throws {
+    @Test func `a silent channel loses its unanswered opens to the next agent`() throws {
         let (first, second) = (try agent("a"), try agent("b", "b"))
-        var selector = try TunnelSelector(readyWith: [first, second])
+        var selector = try ChannelSelector(readyWith: [first, second])
         _ = selector.request(1, at: 1)
         selector.connectionAnswered(connection(1))
         _ = selector.request(2, at: 1)
         #expect(selector.tick(1.25) == [])
         #expect(
-            selector.tick(3.1, silent: [tunnel(1)]) == [
-                .withdraw(connection(2)), .listAgents, .watch(second.key), .openTunnel(tunnel(2), second),
+            selector.tick(3.1, silent: [channel(1)]) == [
+                .withdraw(connection(2)), .listAgents, .watch(second.key), .openChannel(channel(2), second),
             ])
         #expect(
-            selector.tunnelReady(tunnel(2), at: at(3.2)) == [
-                .agentSelected(tunnel(2), second), .open(connection(2), on: tunnel(2)),
+            selector.channelReady(channel(2), at: at(3.2)) == [
+                .agentSelected(channel(2), second), .open(connection(2), on: channel(2)),
             ])
-        // The stream in use is not touched; the first tunnel is closed once it has ended.
-        #expect(selector.connectionClosed(connection(1), at: at(9)) == [.closeTunnel(tunnel(1))])
+        // The stream in use is not touched; the first channel is closed once it has ended.
+        #expect(selector.connectionClosed(connection(1), at: at(9)) == [.closeChannel(channel(1))])
     }
 
-    @Test func `a tunnel found silent at its next open is not trusted with it`() throws {
+    @Test func `a channel found silent at its next open is not trusted with it`() throws {
         let (first, second) = (try agent("a"), try agent("b", "b"))
-        var selector = try TunnelSelector(readyWith: [first, second])
+        var selector = try ChannelSelector(readyWith: [first, second])
         #expect(
-            selector.request(1, at: 60, silent: [tunnel(1)]) == [
-                .open(connection(1), on: tunnel(1)), .withdraw(connection(1)), .listAgents, .watch(second.key),
-                .openTunnel(tunnel(2), second),
+            selector.request(1, at: 60, silent: [channel(1)]) == [
+                .open(connection(1), on: channel(1)), .withdraw(connection(1)), .listAgents, .watch(second.key),
+                .openChannel(channel(2), second),
             ])
     }
 
     @Test func `silence without an unanswered open means nothing`() throws {
-        var selector = try TunnelSelector(readyWith: [try agent("a")])
+        var selector = try ChannelSelector(readyWith: [try agent("a")])
         _ = selector.request(1, at: 1)
         selector.connectionAnswered(connection(1))
-        #expect(selector.tick(5, silent: [tunnel(1)]) == [])
-        #expect(selector.request(2, at: 6) == [.open(connection(2), on: tunnel(1))])
+        #expect(selector.tick(5, silent: [channel(1)]) == [])
+        #expect(selector.request(2, at: 6) == [.open(connection(2), on: channel(1))])
     }
 
-    @Test func `a tunnel that was silent for a moment is used again`() throws {
+    @Test func `a channel that was silent for a moment is used again`() throws {
         let only = try agent("a")
-        var selector = try TunnelSelector(readyWith: [only])
+        var selector = try ChannelSelector(readyWith: [only])
         _ = selector.request(1, at: 1)
         #expect(
-            selector.tick(3.5, silent: [tunnel(1)]) == [
-                .withdraw(connection(1)), .listAgents, .watch(only.key), .openTunnel(tunnel(2), only),
+            selector.tick(3.5, silent: [channel(1)]) == [
+                .withdraw(connection(1)), .listAgents, .watch(only.key), .openChannel(channel(2), only),
             ])
         #expect(
             selector.tick(3.8) == [
-                .agentSelected(tunnel(1), only), .closeTunnel(tunnel(2)), .open(connection(1), on: tunnel(1)),
+                .agentSelected(channel(1), only), .closeChannel(channel(2)), .open(connection(1), on: channel(1)),
             ])
     }
 
     @Test func `an open is not handed on for ever`() throws {
         let only = try agent("a")
-        var selector = try TunnelSelector(readyWith: [only])
+        var selector = try ChannelSelector(readyWith: [only])
         _ = selector.request(1, at: 1)
         for number in UInt64(1)...2 {
-            let actions = selector.tunnelClosed(tunnel(number), at: at(Double(number)))
+            let actions = selector.channelClosed(channel(number), at: at(Double(number)))
             #expect(actions.first == .withdraw(connection(1)))
-            #expect(actions.last == .openTunnel(tunnel(number + 1), only))
+            #expect(actions.last == .openChannel(channel(number + 1), only))
             #expect(
-                selector.tunnelReady(tunnel(number + 1), at: at(Double(number) + 0.5)).last
-                    == .open(connection(1), on: tunnel(number + 1)))
+                selector.channelReady(channel(number + 1), at: at(Double(number) + 0.5)).last
+                    == .open(connection(1), on: channel(number + 1)))
         }
         #expect(
-            selector.tunnelClosed(tunnel(3), at: at(4)).prefix(2) == [
+            selector.channelClosed(channel(3), at: at(4)).prefix(2) == [
                 .withdraw(connection(1)), .reject(connection(1), .tooManyAttempts),
             ])
         #expect(selector.connectionCount == 0)
@@ -256,53 +256,53 @@ extension TunnelSelector {
 
     @Test func `a failed attempt is followed by the next agent, then by pauses`() throws {
         let (first, second) = (try agent("a"), try agent("b", "b"))
-        var selector = try TunnelSelector()
+        var selector = try ChannelSelector()
         _ = selector.signalConnected(at: at(0))
         _ = selector.agentsListed([first, second], at: at(0))
         #expect(
-            selector.tunnelClosed(tunnel(1), at: at(0.1)) == [.watch(second.key), .openTunnel(tunnel(2), second)])
-        #expect(selector.tunnelClosed(tunnel(2), at: at(0.2)) == [])
+            selector.channelClosed(channel(1), at: at(0.1)) == [.watch(second.key), .openChannel(channel(2), second)])
+        #expect(selector.channelClosed(channel(2), at: at(0.2)) == [])
         #expect(selector.nextDeadline == at(0.6))
-        #expect(selector.tick(0.6) == [.watch(first.key), .openTunnel(tunnel(3), first)])
+        #expect(selector.tick(0.6) == [.watch(first.key), .openChannel(channel(3), first)])
     }
 
     @Test func `a slow attempt gets company, and the first to succeed wins`() throws {
         let agents = [try agent("a"), try agent("b", "b"), try agent("c", "c"), try agent("d", "d")]
-        var selector = try TunnelSelector()
+        var selector = try ChannelSelector()
         _ = selector.signalConnected(at: at(0))
         _ = selector.agentsListed(agents, at: at(0))
         #expect(selector.tick(1.9).isEmpty)
         #expect(
-            selector.tick(2) == [.listAgents, .watch(agents[1].key), .openTunnel(tunnel(2), agents[1])])
-        #expect(selector.tick(4) == [.watch(agents[2].key), .openTunnel(tunnel(3), agents[2])])
+            selector.tick(2) == [.listAgents, .watch(agents[1].key), .openChannel(channel(2), agents[1])])
+        #expect(selector.tick(4) == [.watch(agents[2].key), .openChannel(channel(3), agents[2])])
         #expect(selector.tick(6) == [])
         #expect(
-            selector.tunnelReady(tunnel(2), at: at(6.1)) == [
-                .agentSelected(tunnel(2), agents[1]), .closeTunnel(tunnel(1)), .closeTunnel(tunnel(3)),
+            selector.channelReady(channel(2), at: at(6.1)) == [
+                .agentSelected(channel(2), agents[1]), .closeChannel(channel(1)), .closeChannel(channel(3)),
             ])
-        #expect(selector.tunnelReady(tunnel(1), at: at(6.2)) == [])
+        #expect(selector.channelReady(channel(1), at: at(6.2)) == [])
     }
 
     @Test func `trouble on this side is no reason to change agents, but one to wait`() throws {
         let (first, second) = (try agent("a"), try agent("b", "b"))
-        var selector = try TunnelSelector()
+        var selector = try ChannelSelector()
         _ = selector.signalConnected(at: at(0))
         _ = selector.agentsListed([first, second], at: at(0))
-        #expect(selector.tunnelClosed(tunnel(1), blameAgent: false, at: at(0.1)) == [])
+        #expect(selector.channelClosed(channel(1), blameAgent: false, at: at(0.1)) == [])
         #expect(selector.nextDeadline == at(0.6))
-        #expect(selector.tick(0.6) == [.watch(first.key), .openTunnel(tunnel(2), first)])
+        #expect(selector.tick(0.6) == [.watch(first.key), .openChannel(channel(2), first)])
     }
 
-    @Test func `a lost control connection leaves tunnels alone`() throws {
+    @Test func `a lost control connection leaves channels alone`() throws {
         let only = try agent("a")
-        var selector = try TunnelSelector(readyWith: [only])
+        var selector = try ChannelSelector(readyWith: [only])
         #expect(selector.signalLost(at: at(1)) == [])
-        #expect(selector.request(1, at: 2) == [.open(connection(1), on: tunnel(1))])
-        // The server was restarted and the agent is not back yet: its tunnel stays current, and its return is noticed.
+        #expect(selector.request(1, at: 2) == [.open(connection(1), on: channel(1))])
+        // The server was restarted and the agent is not back yet: its channel stays current, and its return is noticed.
         #expect(selector.signalConnected(at: at(3)) == [.watch(only.key)])
         #expect(selector.watchAnswered(only.key, failure: .notFound, at: at(3.1)) == [.listAgents])
         #expect(selector.agentsListed([], at: at(3.2)) == [])
-        #expect(selector.request(2, at: 3.3) == [.open(connection(2), on: tunnel(1))])
+        #expect(selector.request(2, at: 3.3) == [.open(connection(2), on: channel(1))])
         #expect(selector.tick(5.2) == [.listAgents])
         #expect(selector.agentsListed([only], at: at(5.3)) == [.watch(only.key)])
         #expect(selector.watchAnswered(only.key, failure: nil, at: at(5.4)) == [])
@@ -312,19 +312,19 @@ extension TunnelSelector {
         #expect(selector.nextDeadline == nil)
     }
 
-    @Test func `a tunnel that came up while the control connection was away is watched afterwards`() throws {
+    @Test func `a channel that came up while the control connection was away is watched afterwards`() throws {
         let only = try agent("a")
-        var selector = try TunnelSelector()
+        var selector = try ChannelSelector()
         _ = selector.signalConnected(at: at(0))
         _ = selector.agentsListed([only], at: at(0))
         _ = selector.signalLost(at: at(0.1))
-        #expect(selector.tunnelReady(tunnel(1), at: at(0.2)) == [.agentSelected(tunnel(1), only)])
+        #expect(selector.channelReady(channel(1), at: at(0.2)) == [.agentSelected(channel(1), only)])
         #expect(selector.signalConnected(at: at(0.3)) == [.watch(only.key)])
     }
 
     @Test func `a restarted agent is another agent`() throws {
         let (old, new) = (try agent("a", "a"), try agent("a", "b"))
-        var selector = try TunnelSelector(readyWith: [old])
+        var selector = try ChannelSelector(readyWith: [old])
         _ = selector.signalLost(at: at(1))
         _ = selector.signalConnected(at: at(2))
         #expect(
@@ -332,50 +332,50 @@ extension TunnelSelector {
                 .agentGone(old.key, .replaced), .listAgents,
             ])
         #expect(
-            selector.agentsListed([new], at: at(2.2)) == [.watch(new.key), .openTunnel(tunnel(2), new)])
+            selector.agentsListed([new], at: at(2.2)) == [.watch(new.key), .openChannel(channel(2), new)])
         #expect(
-            selector.tunnelReady(tunnel(2), at: at(2.3)) == [
-                .agentSelected(tunnel(2), new), .closeTunnel(tunnel(1)),
+            selector.channelReady(channel(2), at: at(2.3)) == [
+                .agentSelected(channel(2), new), .closeChannel(channel(1)),
             ])
     }
 
-    @Test func `an agent that is gone before its tunnel stands is given up`() throws {
+    @Test func `an agent that is gone before its channel stands is given up`() throws {
         let (first, second) = (try agent("a"), try agent("b", "b"))
         for failure in [FailureCode.notFound, .instanceMismatch] {
-            var selector = try TunnelSelector()
+            var selector = try ChannelSelector()
             _ = selector.signalConnected(at: at(0))
             _ = selector.agentsListed([first, second], at: at(0))
             #expect(
                 selector.watchAnswered(first.key, failure: failure, at: at(0.1)) == [
-                    .closeTunnel(tunnel(1)), .listAgents, .watch(second.key), .openTunnel(tunnel(2), second),
+                    .closeChannel(channel(1)), .listAgents, .watch(second.key), .openChannel(channel(2), second),
                 ])
         }
     }
 
     @Test func `sticks to its agent however good the others are`() throws {
         let (current, better) = (try agent("z", expires: 1), try agent("a", "b"))
-        var selector = try TunnelSelector(readyWith: [current])
+        var selector = try ChannelSelector(readyWith: [current])
         _ = selector.signalLost(at: at(1))
         #expect(selector.signalConnected(at: at(2)) == [.watch(current.key)])
         #expect(selector.watchAnswered(current.key, failure: nil, at: at(2)) == [])
         #expect(selector.agentsListed([better, current], at: at(2)) == [])
-        #expect(selector.request(1, at: 3) == [.open(connection(1), on: tunnel(1))])
+        #expect(selector.request(1, at: 3) == [.open(connection(1), on: channel(1))])
     }
 
     @Test func `survives any order of events, and every connection ends`() throws {
         var random = SplitMix(state: 7)
         let agents = try "abcd".map { try agent(String($0), $0) }
         for _ in 0..<200 {
-            var selector = try TunnelSelector()
-            var (open, opened, tunnels): (Set<ConnectionID>, Set<ConnectionID>, Set<TunnelID>) = ([], [], [])
+            var selector = try ChannelSelector()
+            var (open, opened, channels): (Set<ConnectionID>, Set<ConnectionID>, Set<ChannelID>) = ([], [], [])
             var time = 0.0
             func follow(_ actions: [Action]) {
                 for action in actions {
                     switch action {
-                    case .openTunnel(let id, _): tunnels.insert(id)
-                    case .closeTunnel(let id): #expect(tunnels.remove(id) != nil)
-                    case .open(let id, on: let tunnel):
-                        #expect(open.contains(id) && tunnels.contains(tunnel))
+                    case .openChannel(let id, _): channels.insert(id)
+                    case .closeChannel(let id): #expect(channels.remove(id) != nil)
+                    case .open(let id, on: let channel):
+                        #expect(open.contains(id) && channels.contains(channel))
                         opened.insert(id)
                     case .withdraw(let id): #expect(opened.remove(id) != nil)
                     case .reject(let id, _):
@@ -387,7 +387,7 @@ extension TunnelSelector {
             }
             for number in UInt64(1)...120 {
                 time += .random(in: 0...1, using: &random)
-                let silent = Set(tunnels.filter { _ in Int.random(in: 0..<4, using: &random) == 0 })
+                let silent = Set(channels.filter { _ in Int.random(in: 0..<4, using: &random) == 0 })
                 let pick = agents[Int.random(in: 0..<agents.count, using: &random)]
                 switch Int.random(in: 0..<11, using: &random) {
                 case 0: follow(selector.signalConnected(at: at(time)))
@@ -396,13 +396,13 @@ extension TunnelSelector {
                 case 3: follow(selector.agentGone(pick.key, .disconnected, at: at(time)))
                 case 4: follow(selector.watchAnswered(pick.key, failure: .notFound, at: at(time)))
                 case 5:
-                    if let id = tunnels.randomElement(using: &random) {
-                        follow(selector.tunnelReady(id, at: at(time)))
+                    if let id = channels.randomElement(using: &random) {
+                        follow(selector.channelReady(id, at: at(time)))
                     }
                 case 6:
-                    if let id = tunnels.randomElement(using: &random) {
-                        tunnels.remove(id)
-                        follow(selector.tunnelClosed(id, blameAgent: .random(using: &random), at: at(time)))
+                    if let id = channels.randomElement(using: &random) {
+                        channels.remove(id)
+                        follow(selector.channelClosed(id, blameAgent: .random(using: &random), at: at(time)))
                     }
                 case 7:
                     if let id = opened.randomElement(using: &random) { selector.connectionAnswered(id) }
@@ -421,7 +421,7 @@ extension TunnelSelector {
             }
             // Nobody waits longer than ten seconds.
             follow(selector.signalLost(at: at(time)))
-            for id in tunnels { follow(selector.tunnelClosed(id, at: at(time))) }
+            for id in channels { follow(selector.channelClosed(id, at: at(time))) }
             follow(selector.tick(time + 10.1))
             let waiting = open.subtracting(opened)
             #expect(waiting.isEmpty)

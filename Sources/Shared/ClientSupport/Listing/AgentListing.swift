@@ -1,20 +1,23 @@
 import AppProto
 import CommandSupport
-import Glibc
 import NIOCore
-import PeerChannel
 import Signaling
 
 /// `--list-agents`: connects, asks once, prints.
-struct AgentListing {
+package struct AgentListing {
     /// Unlike the proxy, a person at a terminal doesn't want to wait for ever.
     private static let timeout = TimeAmount.seconds(10)
 
-    let control: ControlConnection
-    let pattern: AgentNamePattern
+    private let control: ControlConnection
+    private let pattern: AgentNamePattern
+
+    package init(control: ControlConnection, pattern: AgentNamePattern) {
+        self.control = control
+        self.pattern = pattern
+    }
 
     /// Prints the table. Throws a `ProgramError`.
-    func run() async throws {
+    package func run() async throws {
         let agents = try await Self.list(self.control)
         let table = AgentTable(agents: agents.filter { self.pattern.matches($0.name) })
         StandardStream.output.write(table.text)

@@ -3,31 +3,35 @@ import DequeModule
 import NIOCore
 import PeerChannel
 
-/// Names one tunnel, from the first attempt on, for as long as the program runs.
-struct TunnelID: Hashable, Comparable {
+/// Names one channel, from the first attempt on, for as long as the program runs.
+struct ChannelID: Hashable, Comparable {
     var rawValue: UInt64
 
-    static func < (one: TunnelID, other: TunnelID) -> Bool { one.rawValue < other.rawValue }
+    static func < (one: ChannelID, other: ChannelID) -> Bool { one.rawValue < other.rawValue }
 }
 
-/// Names one proxied connection for as long as the program runs.
-struct ConnectionID: Hashable {
-    var rawValue: UInt64
+/// Names one connection that uses the channels, for as long as the program runs.
+package struct ConnectionID: Hashable {
+    package var rawValue: UInt64
+
+    package init(rawValue: UInt64) { self.rawValue = rawValue }
 }
 
-/// Decides which agent to use, when to open a tunnel to it, and which tunnel carries which connection. No I/O.
+/// Decides which agent to use, when to open a channel to it, and which channel carries which connection. No I/O.
 ///
-/// One tunnel is *current*: it gets the new connections. It stays so until its agent is gone, it closes, or it becomes
-/// *suspect*: an open on it is unanswered while nothing at all has been heard from the peer. Then the next agent is
-/// tried; a slow attempt gets company from a second one rather than holding everybody up. A tunnel that is no longer
-/// current keeps the connections it has until they end. The control connection is needed to find agents and to open
-/// tunnels, and for nothing else: its loss leaves every tunnel alone.
-struct TunnelSelector {
+/// One channel is *current*: it gets the new connections. It stays so until its agent is gone, it closes, or it becomes
+/// *suspect*: something sent on it, such as an open, is unanswered while nothing at all has been heard from the peer. Then
+/// the next agent is tried; a slow attempt gets company from a second one rather than holding everybody up. A channel
+/// that is no longer current keeps the connections it has until they end. The control connection is needed to find
+/// agents and to open channels, and for nothing else: its loss leaves every channel alone.
+///
+/// `rtun-socks` has many connections, each of which ends some time. `rtun-relay` has none: it follows `agentSelected`.
+package struct ChannelSelector {
     /// The lengths of time that decisions depend on.
     struct Timing {
         /// How long a connection waits for an agent in all, however many of them it tries.
         var patience = TimeAmount.seconds(10)
-        /// How often tunnels with unanswered opens are looked at.
+        /// How often channels with unanswered opens are looked at.
         var probeInterval = TimeAmount.milliseconds(250)
         /// How long an attempt may take before the next agent is tried beside it.
         var hedgeDelay = TimeAmount.seconds(2)
@@ -45,31 +49,31 @@ struct TunnelSelector {
         case listAgents
         /// Bind to the agent, so that the server tells when it goes; then call `watchAnswered`.
         case watch(AgentKey)
-        /// Open a tunnel to the agent, then call `tunnelReady` or `tunnelClosed`.
-        case openTunnel(TunnelID, AgentInfo)
-        /// The tunnel, or the attempt, is not needed any more. Nothing more needs to be told of it.
-        case closeTunnel(TunnelID)
+        /// Open a channel to the agent, then call `channelReady` or `channelClosed`.
+        case openChannel(ChannelID, AgentInfo)
+        /// The channel, or the attempt, is not needed any more. Nothing more needs to be told of it.
+        case closeChannel(ChannelID)
         /// Open a stream for the connection, then call `connectionAnswered` or `connectionClosed`.
-        case open(ConnectionID, on: TunnelID)
+        case open(ConnectionID, on: ChannelID)
         /// Forget the open that is under way; another one follows, or `reject`.
         case withdraw(ConnectionID)
         /// Tell the client that it can't be served. The connection is forgotten here.
         case reject(ConnectionID, Rejection)
-        /// For the log: the tunnel to this agent is current from now on.
-        case agentSelected(TunnelID, AgentInfo)
-        /// For the log: an agent with a tunnel is no longer registered.
+        /// For the log: the channel to this agent is current from now on.
+        case agentSelected(ChannelID, AgentInfo)
+        /// For the log: an agent with a channel is no longer registered.
         case agentGone(AgentKey, GoneReason)
     }
 
     /// Why a connection can't be served.
-    enum Rejection: Equatable {
+    package enum Rejection: Equatable, Sendable {
         /// It waited for an agent in vain.
         case noAgent
         /// Agent after agent stopped answering before it answered this open.
         case tooManyAttempts
     }
 
-    private struct Tunnel {
+    private struct Channel {
         enum Phase: Equatable {
             case opening(since: NIODeadline)
             case ready
@@ -84,7 +88,7 @@ struct TunnelSelector {
         var phase: Phase
         var watch = Watch.no
         var isSuspect = false
-        /// The agent is not registered any more, though its tunnel may well work.
+        /// The agent is not registered any more, though its channel may well work.
         var isGone = false
         /// It did not just lose its control connection: it stops, has expired, or was replaced.
         var isLeaving = false
@@ -101,8 +105,8 @@ struct TunnelSelector {
     private struct Connection {
         enum State: Equatable {
             case waiting
-            case opening(TunnelID)
-            case streaming(TunnelID)
+            case opening(ChannelID)
+            case streaming(ChannelID)
         }
         var state = State.waiting
         /// Until when it may look for an agent; set once, at its request.
@@ -112,19 +116,20 @@ struct TunnelSelector {
 
     /// So many agents in a row may fail to answer one open.
     private static let maximumAttempts: UInt8 = 3
-    /// So many tunnels may be in the making at a time.
+    /// So many channels may be in the making at a time.
     private static let maximumOpening = 3
 
     private let timing: Timing
+    private let leavesDisconnected: Bool
     private var selection: AgentSelection
     private var isConnected = false
     private var isListing = false
     private var nextList: NIODeadline
     private var lastList: NIODeadline?
     private var agents: [AgentInfo] = []
-    private var tunnels: [TunnelID: Tunnel] = [:]
-    private var current: TunnelID?
-    private var nextTunnel: UInt64 = 1
+    private var channels: [ChannelID: Channel] = [:]
+    private var current: ChannelID?
+    private var nextChannel: UInt64 = 1
     private var connections: [ConnectionID: Connection] = [:]
     /// In the order of their deadlines. An entry whose connection is gone is void.
     private var waiting: Deque<(id: ConnectionID, deadline: NIODeadline)> = []
@@ -134,7 +139,12 @@ struct TunnelSelector {
     /// No attempt before this time: the last one failed for a reason that the next one would meet as well.
     private var pausedUntil: NIODeadline?
 
-    init(pattern: AgentNamePattern, timing: Timing = Timing(), at now: NIODeadline) {
+    /// - Parameter leavesDisconnected: whether an agent that has lost its control connection is left for another one, as
+    ///   long as its channel works. What is begun there goes on; for what cannot move without a break it is better to stay.
+    init(
+        pattern: AgentNamePattern, leavesDisconnected: Bool = true, timing: Timing = Timing(), at now: NIODeadline
+    ) {
+        self.leavesDisconnected = leavesDisconnected
         self.selection = AgentSelection(pattern: pattern)
         self.timing = timing
         self.nextList = now
@@ -151,7 +161,7 @@ struct TunnelSelector {
 
 // MARK: - The control connection
 
-extension TunnelSelector {
+extension ChannelSelector {
     /// The control connection stands.
     mutating func signalConnected(at now: NIODeadline) -> [Action] {
         self.isConnected = true
@@ -159,19 +169,19 @@ extension TunnelSelector {
         self.nextList = now
         self.pausedUntil = nil
         var actions: [Action] = []
-        for (id, tunnel) in self.tunnelsInOrder where tunnel.isReady {
+        for (id, channel) in self.channelsInOrder where channel.isReady {
             self.watch(id, &actions)
         }
         self.settle(at: now, &actions)
         return actions
     }
 
-    /// The control connection is lost. What runs over tunnels goes on.
+    /// The control connection is lost. What runs over channels goes on.
     mutating func signalLost(at now: NIODeadline) -> [Action] {
         self.isConnected = false
         self.isListing = false
-        for id in self.tunnels.keys {
-            self.tunnels[id]?.watch = .no
+        for id in self.channels.keys {
+            self.channels[id]?.watch = .no
         }
         var actions: [Action] = []
         self.settle(at: now, &actions)
@@ -185,11 +195,11 @@ extension TunnelSelector {
         self.listAnswered(at: now)
         let listed = Set(agents.map(\.key))
         var actions: [Action] = []
-        for (id, tunnel) in self.tunnelsInOrder where tunnel.isReady && listed.contains(tunnel.agent.key) {
-            // It was away for a moment and kept its instance id: the tunnel is as good as before.
-            self.tunnels[id]?.isGone = false
-            self.tunnels[id]?.isLeaving = false
-            if tunnel.watch == .no { self.watch(id, &actions) }
+        for (id, channel) in self.channelsInOrder where channel.isReady && listed.contains(channel.agent.key) {
+            // It was away for a moment and kept its instance id: the channel is as good as before.
+            self.channels[id]?.isGone = false
+            self.channels[id]?.isLeaving = false
+            if channel.watch == .no { self.watch(id, &actions) }
         }
         self.settle(at: now, &actions)
         return actions
@@ -206,11 +216,11 @@ extension TunnelSelector {
 
     /// The answer to `.watch`: `nil` when the server now watches the agent.
     ///
-    /// An agent that the server does not know may have lost its control connection just as we did, so its tunnel is kept
+    /// An agent that the server does not know may have lost its control connection just as we did, so its channel is kept
     /// and the watch tried again later. One whose name belongs to another instance by now has been restarted or replaced.
     mutating func watchAnswered(_ key: AgentKey, failure: FailureCode?, at now: NIODeadline) -> [Action] {
-        for (id, tunnel) in self.tunnels where tunnel.agent.key == key && tunnel.watch == .asked {
-            self.tunnels[id]?.watch = failure == nil ? .yes : .no
+        for (id, channel) in self.channels where channel.agent.key == key && channel.watch == .asked {
+            self.channels[id]?.watch = failure == nil ? .yes : .no
         }
         var actions: [Action] = []
         switch failure {
@@ -226,23 +236,24 @@ extension TunnelSelector {
     mutating func agentGone(_ key: AgentKey, _ reason: GoneReason, at now: NIODeadline) -> [Action] {
         var actions: [Action] = []
         self.forget(key, at: now, &actions)
-        for (id, tunnel) in self.tunnelsInOrder where tunnel.agent.key == key && !tunnel.isGone {
-            self.tunnels[id]?.isGone = true
-            self.tunnels[id]?.isLeaving = reason.isFinal
-            self.tunnels[id]?.watch = .no
+        let isLeft = reason.isFinal || self.leavesDisconnected
+        for (id, channel) in self.channelsInOrder where channel.agent.key == key && !channel.isGone {
+            self.channels[id]?.isGone = isLeft
+            self.channels[id]?.isLeaving = reason.isFinal
+            self.channels[id]?.watch = .no
             actions.append(.agentGone(key, reason))
         }
         self.settle(at: now, &actions)
         return actions
     }
 
-    /// The agent can't be asked for a tunnel now, and what is known of the others may be old as well.
+    /// The agent can't be asked for a channel now, and what is known of the others may be old as well.
     private mutating func forget(_ key: AgentKey, at now: NIODeadline, _ actions: inout [Action]) {
         self.agents.removeAll { $0.key == key }
         self.nextList = now
-        for (id, tunnel) in self.tunnelsInOrder where tunnel.agent.key == key && !tunnel.isReady {
-            self.tunnels[id] = nil
-            actions.append(.closeTunnel(id))
+        for (id, channel) in self.channelsInOrder where channel.agent.key == key && !channel.isReady {
+            self.channels[id] = nil
+            actions.append(.closeChannel(id))
         }
     }
 
@@ -251,45 +262,58 @@ extension TunnelSelector {
         self.nextList = now + (self.waiting.isEmpty ? self.timing.listInterval : self.timing.urgentListInterval)
     }
 
-    private mutating func watch(_ id: TunnelID, _ actions: inout [Action]) {
-        guard self.isConnected, let key = self.tunnels[id]?.agent.key else { return }
-        self.tunnels[id]?.watch = .asked
+    private mutating func watch(_ id: ChannelID, _ actions: inout [Action]) {
+        guard self.isConnected, let key = self.channels[id]?.agent.key else { return }
+        self.channels[id]?.watch = .asked
         actions.append(.watch(key))
     }
 }
 
-// MARK: - Tunnels
+// MARK: - Channels
 
-extension TunnelSelector {
+extension ChannelSelector {
     /// The attempt succeeded.
-    mutating func tunnelReady(_ id: TunnelID, at now: NIODeadline) -> [Action] {
-        guard let tunnel = self.tunnels[id], !tunnel.isReady else { return [] }
-        self.tunnels[id]?.phase = .ready
+    mutating func channelReady(_ id: ChannelID, at now: NIODeadline) -> [Action] {
+        guard let channel = self.channels[id], !channel.isReady else { return [] }
+        self.channels[id]?.phase = .ready
         var actions: [Action] = []
         // The Bind that came first is forgotten if the control connection was lost since.
-        if tunnel.watch == .no { self.watch(id, &actions) }
+        if channel.watch == .no { self.watch(id, &actions) }
         self.settle(at: now, &actions)
         return actions
     }
 
-    /// The attempt failed, or the tunnel is closed. `blameAgent`: the agent is put last for a while; not so when the
+    /// The attempt failed, or the channel is closed. `blameAgent`: the agent is put last for a while; not so when the
     /// reason lies on this side, such as a lost control connection.
-    mutating func tunnelClosed(_ id: TunnelID, blameAgent: Bool = true, at now: NIODeadline) -> [Action] {
-        guard let tunnel = self.tunnels.removeValue(forKey: id) else { return [] }
+    mutating func channelClosed(_ id: ChannelID, blameAgent: Bool = true, at now: NIODeadline) -> [Action] {
+        guard let channel = self.channels.removeValue(forKey: id) else { return [] }
         if blameAgent {
-            self.selection.markFailed(tunnel.agent.key, retryAtOnce: tunnel.isReady, at: now)
+            self.selection.markFailed(channel.agent.key, retryAtOnce: channel.isReady, at: now)
         } else {
             self.pausedUntil = now + self.timing.pause
         }
         var actions: [Action] = []
-        self.requeue(tunnel.unanswered, at: now, &actions)
+        self.requeue(channel.unanswered, at: now, &actions)
         self.settle(at: now, &actions)
         return actions
     }
 
-    /// Call at `nextDeadline`; early or late does no harm. `isSilent` tells of a ready tunnel whether what was sent on it
+    /// A carrier has found out by itself that its peer does not answer, or that it does after all.
+    mutating func suspicionChanged(_ id: ChannelID, isSuspect: Bool, at now: NIODeadline) -> [Action] {
+        guard let channel = self.channels[id], channel.isReady, channel.isSuspect != isSuspect else { return [] }
+        var actions: [Action] = []
+        if isSuspect {
+            self.suspect(id, at: now, &actions)
+        } else {
+            self.channels[id]?.isSuspect = false
+        }
+        self.settle(at: now, &actions)
+        return actions
+    }
+
+    /// Call at `nextDeadline`; early or late does no harm. `isSilent` tells of a ready channel whether what was sent on it
     /// has been waiting for any sign of life for too long.
-    mutating func timerFired(at now: NIODeadline, isSilent: (TunnelID) -> Bool) -> [Action] {
+    mutating func timerFired(at now: NIODeadline, isSilent: (ChannelID) -> Bool) -> [Action] {
         var actions: [Action] = []
         if let nextProbe = self.nextProbe, nextProbe <= now {
             self.probe(at: now, isSilent, &actions)
@@ -303,20 +327,27 @@ extension TunnelSelector {
         return actions
     }
 
-    private mutating func probe(at now: NIODeadline, _ isSilent: (TunnelID) -> Bool, _ actions: inout [Action]) {
-        for (id, tunnel) in self.tunnelsInOrder where tunnel.isReady {
+    private mutating func probe(at now: NIODeadline, _ isSilent: (ChannelID) -> Bool, _ actions: inout [Action]) {
+        for (id, channel) in self.channelsInOrder where channel.isReady {
             if !isSilent(id) {
-                self.tunnels[id]?.isSuspect = false
-            } else if !tunnel.isSuspect, !tunnel.unanswered.isEmpty {
-                self.tunnels[id]?.isSuspect = true
-                self.tunnels[id]?.unanswered = []
-                self.selection.markFailed(tunnel.agent.key, retryAtOnce: true, at: now)
-                self.requeue(tunnel.unanswered, at: now, &actions)
+                self.channels[id]?.isSuspect = false
+            } else if !channel.isSuspect, !channel.unanswered.isEmpty {
+                self.suspect(id, at: now, &actions)
             }
         }
     }
 
-    /// Opens without an answer look for another tunnel while they have time left; nothing was sent yet that could be lost.
+    private mutating func suspect(_ id: ChannelID, at now: NIODeadline, _ actions: inout [Action]) {
+        guard let channel = self.channels[id] else { return }
+        self.channels[id]?.isSuspect = true
+        self.channels[id]?.unanswered = []
+        self.selection.markFailed(channel.agent.key, retryAtOnce: true, at: now)
+        // What is known of the agents may be as old as the channel.
+        self.nextList = now
+        self.requeue(channel.unanswered, at: now, &actions)
+    }
+
+    /// Opens without an answer look for another channel while they have time left; nothing was sent yet that could be lost.
     private mutating func requeue(_ ids: Set<ConnectionID>, at now: NIODeadline, _ actions: inout [Action]) {
         for id in ids.sorted(by: { $0.rawValue < $1.rawValue }) {
             guard let connection = self.connections[id] else { continue }
@@ -338,10 +369,10 @@ extension TunnelSelector {
 
 // MARK: - Connections
 
-extension TunnelSelector {
+extension ChannelSelector {
     /// A client wants to be connected. `isSilent` as for `timerFired`.
     mutating func connectionRequested(
-        _ id: ConnectionID, at now: NIODeadline, isSilent: (TunnelID) -> Bool
+        _ id: ConnectionID, at now: NIODeadline, isSilent: (ChannelID) -> Bool
     ) -> [Action] {
         self.connections[id] = Connection(deadline: now + self.timing.patience)
         self.wait(id)
@@ -351,8 +382,8 @@ extension TunnelSelector {
         }
         var actions: [Action] = []
         self.settle(at: now, &actions)
-        // A tunnel that has been silent for long is found out by its first open at once.
-        if case .open(_, on: let tunnel) = actions.last, isSilent(tunnel) {
+        // A channel that has been silent for long is found out by its first open at once.
+        if case .open(_, on: let channel) = actions.last, isSilent(channel) {
             self.probe(at: now, isSilent, &actions)
             self.settle(at: now, &actions)
         }
@@ -361,17 +392,17 @@ extension TunnelSelector {
 
     /// The agent reached the target: the connection carries data from now on.
     mutating func connectionAnswered(_ id: ConnectionID) {
-        guard case .opening(let tunnel) = self.connections[id]?.state else { return }
-        self.connections[id]?.state = .streaming(tunnel)
-        self.tunnels[tunnel]?.unanswered.remove(id)
-        self.tunnels[tunnel]?.streaming += 1
+        guard case .opening(let channel) = self.connections[id]?.state else { return }
+        self.connections[id]?.state = .streaming(channel)
+        self.channels[channel]?.unanswered.remove(id)
+        self.channels[channel]?.streaming += 1
     }
 
     /// The connection is over, in whatever state it was.
     mutating func connectionClosed(_ id: ConnectionID, at now: NIODeadline) -> [Action] {
         switch self.connections.removeValue(forKey: id)?.state {
-        case .opening(let tunnel): self.tunnels[tunnel]?.unanswered.remove(id)
-        case .streaming(let tunnel): self.tunnels[tunnel]?.streaming -= 1
+        case .opening(let channel): self.channels[channel]?.unanswered.remove(id)
+        case .streaming(let channel): self.channels[channel]?.streaming -= 1
         case .waiting, nil: return []
         }
         var actions: [Action] = []
@@ -391,10 +422,10 @@ extension TunnelSelector {
 
 // MARK: - Decisions
 
-extension TunnelSelector {
+extension ChannelSelector {
     /// Oldest first, so that the same events always lead to the same actions.
-    private var tunnelsInOrder: [(key: TunnelID, value: Tunnel)] {
-        self.tunnels.sorted { $0.key < $1.key }
+    private var channelsInOrder: [(key: ChannelID, value: Channel)] {
+        self.channels.sorted { $0.key < $1.key }
     }
 
     /// Brings everything in line with what has just changed.
@@ -409,7 +440,7 @@ extension TunnelSelector {
         }
         self.openWaiting(&actions)
 
-        let needsProbe = self.tunnels.values.contains { $0.isReady && ($0.isSuspect || !$0.unanswered.isEmpty) }
+        let needsProbe = self.channels.values.contains { $0.isReady && ($0.isSuspect || !$0.unanswered.isEmpty) }
         if !needsProbe {
             self.nextProbe = nil
         } else if self.nextProbe.map({ $0 <= now }) ?? true {
@@ -418,9 +449,9 @@ extension TunnelSelector {
     }
 
     private mutating func chooseCurrent(_ actions: inout [Action]) {
-        if let current = self.current, self.tunnels[current]?.isGood == true { return }
-        self.current = self.tunnels.filter { $0.value.isGood }.keys.max()
-        if let current = self.current, let agent = self.tunnels[current]?.agent {
+        if let current = self.current, self.channels[current]?.isGood == true { return }
+        self.current = self.channels.filter { $0.value.isGood }.keys.max()
+        if let current = self.current, let agent = self.channels[current]?.agent {
             self.selection.bind(agent.key)
             actions.append(.agentSelected(current, agent))
         } else {
@@ -428,30 +459,30 @@ extension TunnelSelector {
         }
     }
 
-    /// With a current tunnel, attempts are pointless, and other tunnels last as long as their connections.
+    /// With a current channel, attempts are pointless, and other channels last as long as their connections.
     private mutating func closeUnneeded(_ actions: inout [Action]) {
-        guard self.tunnels.count > 1 else { return }
-        for (id, tunnel) in self.tunnelsInOrder where id != self.current && tunnel.isUnused {
-            self.tunnels[id] = nil
-            actions.append(.closeTunnel(id))
+        guard self.channels.count > 1 else { return }
+        for (id, channel) in self.channelsInOrder where id != self.current && channel.isUnused {
+            self.channels[id] = nil
+            actions.append(.closeChannel(id))
         }
     }
 
-    /// While the server doesn't know a tunnel's agent, looks in the list whether it is back.
+    /// While the server doesn't know a channel's agent, looks in the list whether it is back.
     private mutating func followUnwatched(at now: NIODeadline, _ actions: inout [Action]) {
-        guard self.isConnected, self.tunnels.values.contains(where: { $0.isReady && $0.watch == .no }) else { return }
+        guard self.isConnected, self.channels.values.contains(where: { $0.isReady && $0.watch == .no }) else { return }
         self.list(at: now, &actions)
     }
 
-    /// Without a current tunnel: asks for agents, and opens a tunnel to the best one.
+    /// Without a current channel: asks for agents, and opens a channel to the best one.
     private mutating func search(at now: NIODeadline, _ actions: inout [Action]) {
         guard self.isConnected else { return }
         self.list(at: now, &actions)
 
         var busy: Set<AgentKey> = []
-        for tunnel in self.tunnels.values {
-            guard case .opening(let since) = tunnel.phase else { continue }
-            busy.insert(tunnel.agent.key)
+        for channel in self.channels.values {
+            guard case .opening(let since) = channel.phase else { continue }
+            busy.insert(channel.agent.key)
             if now < since + self.timing.hedgeDelay {
                 self.wake(at: since + self.timing.hedgeDelay)
                 return
@@ -464,11 +495,11 @@ extension TunnelSelector {
                 self.wake(at: retry)
                 continue
             }
-            let id = TunnelID(rawValue: self.nextTunnel)
-            self.nextTunnel += 1
-            self.tunnels[id] = Tunnel(agent: agent, phase: .opening(since: now))
+            let id = ChannelID(rawValue: self.nextChannel)
+            self.nextChannel += 1
+            self.channels[id] = Channel(agent: agent, phase: .opening(since: now))
             self.watch(id, &actions)
-            actions.append(.openTunnel(id, agent))
+            actions.append(.openChannel(id, agent))
             self.wake(at: now + self.timing.hedgeDelay)
             return
         }
@@ -488,29 +519,29 @@ extension TunnelSelector {
         self.nextSearch = self.nextSearch.map { min($0, time) } ?? time
     }
 
-    /// The tunnel that takes new connections. Without a current one, and with nothing under way that might give one, the
-    /// tunnel of an agent that the server has lost is better than none: it may have lost its control connection only.
-    private var serving: TunnelID? {
+    /// The channel that takes new connections. Without a current one, and with nothing under way that might give one, the
+    /// channel of an agent that the server has lost is better than none: it may have lost its control connection only.
+    private var serving: ChannelID? {
         if let current = self.current { return current }
-        let isSearching = self.isListing || self.tunnels.values.contains { !$0.isReady }
+        let isSearching = self.isListing || self.channels.values.contains { !$0.isReady }
         guard !isSearching else { return nil }
-        return self.tunnels.filter { $0.value.isReady && !$0.value.isSuspect && !$0.value.isLeaving }.keys.max()
+        return self.channels.filter { $0.value.isReady && !$0.value.isSuspect && !$0.value.isLeaving }.keys.max()
     }
 
     private mutating func openWaiting(_ actions: inout [Action]) {
-        guard !self.waiting.isEmpty, let tunnel = self.serving else { return }
+        guard !self.waiting.isEmpty, let channel = self.serving else { return }
         while let next = self.waiting.popFirst() {
             guard self.connections[next.id] != nil else { continue }
-            self.connections[next.id]?.state = .opening(tunnel)
+            self.connections[next.id]?.state = .opening(channel)
             self.connections[next.id]?.attempts += 1
-            self.tunnels[tunnel]?.unanswered.insert(next.id)
-            actions.append(.open(next.id, on: tunnel))
+            self.channels[channel]?.unanswered.insert(next.id)
+            actions.append(.open(next.id, on: channel))
         }
     }
 }
 
 extension GoneReason {
-    /// Whether the agent has left for good, so that nothing new should be begun in its tunnel.
+    /// Whether the agent has left for good, so that nothing new should be begun in its channel.
     fileprivate var isFinal: Bool {
         switch self {
         case .unspecified, .disconnected: false

@@ -1,8 +1,7 @@
 import ArgumentParser
-import PeerChannel
 
 /// `--agent`, `--list-agents`.
-struct AgentOptions: ParsableArguments {
+package struct AgentOptions: ParsableArguments {
     @Option(
         name: .customLong("agent"),
         help: ArgumentHelp(
@@ -13,10 +12,12 @@ struct AgentOptions: ParsableArguments {
     private var expression = ".*"
 
     @Flag(name: .customLong("list-agents"), help: "Print the agents that match, and exit.")
-    var list = false
+    package var list = false
+
+    package init() {}
 
     /// The compiled expression; one for each event loop, as a `Regex` can't be shared.
-    func pattern() throws(AgentNamePatternError) -> AgentNamePattern {
+    package func pattern() throws(AgentNamePatternError) -> AgentNamePattern {
         try AgentNamePattern(self.expression)
     }
 

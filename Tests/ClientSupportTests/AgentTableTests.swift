@@ -1,7 +1,7 @@
 import AppProto
 import Testing
 
-@testable import rtun_socks
+@testable import ClientSupport
 
 @Suite struct `agent table` {
     @Test func `has a line for each agent, by name, in columns`() throws {

@@ -1,7 +1,6 @@
 import DequeModule
-import NIOCore
+package import NIOCore
 import NIOPosix
-import QUIC
 
 #if canImport(Musl)
 import Musl
@@ -10,7 +9,7 @@ import Glibc
 #endif
 
 /// Hears what a socket receives, on its event loop.
-protocol UDPSocketDelegate: AnyObject {
+package protocol UDPSocketDelegate: AnyObject {
     /// One datagram, or with `segmentSize` several of that size behind each other, the last perhaps shorter (UDP GRO).
     func socket(_ socket: UDPSocket, received bytes: ByteBuffer, segmentSize: Int?, from source: SocketAddress)
     /// The end of a batch of datagrams.
@@ -21,12 +20,12 @@ protocol UDPSocketDelegate: AnyObject {
     func socketFailed(_ socket: UDPSocket, error: (any Error)?)
 }
 
-/// One UDP socket for many destinations: reads in vectors through NIO, sends by system call. Belongs to its event loop.
+/// One UDP socket: reads in vectors through NIO, sends by system call. Belongs to its event loop.
 ///
 /// Sending never closes it. When the send buffer is full, datagrams wait in order in a bounded queue.
-final class UDPSocket {
+package final class UDPSocket {
     /// What became of a datagram.
-    enum SendResult: Hashable {
+    package enum SendResult: Hashable {
         /// Handed to the kernel, or waiting for room in its buffer.
         case sent
         /// Too much is waiting: dropped, as a full queue in the network does.
@@ -38,55 +37,89 @@ final class UDPSocket {
     private struct Waiting {
         let bytes: ByteBuffer
         let segmentSize: Int?
-        let destination: SocketAddress
+        let destination: SocketAddress?
     }
 
-    /// Bulk data, of which a system call takes what it can get.
-    private static let options = DatagramSocketOptions(
-        kernelBufferBytes: DatagramSocketOptions.tunnel.kernelBufferBytes,
-        receivesSegments: DatagramSocketOptions.tunnel.receivesSegments, messagesPerRead: 16)
     /// Bound of what waits for room in the kernel's buffer, in bytes.
     private static let maximumWaitingBytes = 1 << 20
     /// A full send buffer is tried again after this long: much less than the network needs to empty it.
     private static let retryDelay = TimeAmount.milliseconds(1)
 
-    let channel: any Channel
+    package let channel: any Channel
     /// With the port that the kernel chose; the address may be the wildcard.
-    let localAddress: SocketAddress
-    weak var delegate: (any UDPSocketDelegate)?
+    package let localAddress: SocketAddress
+    /// Not retained.
+    package weak var delegate: (any UDPSocketDelegate)?
+    /// Errors that the network reported about datagrams sent earlier: ICMP, on a connected socket.
+    package private(set) var reportedErrors: UInt64 = 0
 
     private let handler: UDPSocketHandler
+    private let isConnected: Bool
     private var descriptor: CInt
     private var segmentationOffload = System.supportsUDPSegmentationOffload
     private var waiting: Deque<Waiting> = []
     private var waitingBytes = 0
     private var retry: Scheduled<Void>?
 
-    private init(channel: any Channel, localAddress: SocketAddress, descriptor: CInt, handler: UDPSocketHandler) {
+    private init(
+        channel: any Channel, localAddress: SocketAddress, isConnected: Bool, descriptor: CInt,
+        handler: UDPSocketHandler
+    ) {
         self.channel = channel
         self.localAddress = localAddress
+        self.isConnected = isConnected
         self.descriptor = descriptor
         self.handler = handler
         handler.socket = self
     }
 
-    /// Opens a socket on `address`, port 0 for any. The future is the event loop's.
-    static func bind(to address: SocketAddress, eventLoop: any EventLoop) -> EventLoopFuture<NIOLoopBound<UDPSocket>> {
+    /// Opens a socket on `address`, port 0 for any. The future is the event loop's and fails with `IOError`.
+    package static func bind(
+        to address: SocketAddress, options: DatagramSocketOptions = .path, eventLoop: any EventLoop
+    ) -> EventLoopFuture<NIOLoopBound<UDPSocket>> {
+        self.open(family: address.protocol, options: options, isConnected: false, eventLoop: eventLoop) {
+            $0.bind(to: address)
+        }
+    }
+
+    /// Opens a socket that exchanges datagrams with `remote` alone: `send` takes no destination then, and the kernel drops
+    /// what others send. `port`: the local one, 0 for any. The future is the event loop's and fails with `IOError`.
+    package static func connect(
+        to remote: SocketAddress, fromPort port: Int = 0, options: DatagramSocketOptions, eventLoop: any EventLoop
+    ) -> EventLoopFuture<NIOLoopBound<UDPSocket>> {
+        self.open(family: remote.protocol, options: options, isConnected: true, eventLoop: eventLoop) { bootstrap in
+            guard port != 0, let local = try? SocketAddress.wildcard(of: remote.protocol, port: port) else {
+                return bootstrap.connect(to: remote)
+            }
+            return bootstrap.bind(to: local).flatMap { channel in
+                channel.connect(to: remote).map { channel }.flatMapErrorThrowing { error in
+                    channel.close(promise: nil)
+                    throw error
+                }
+            }
+        }
+    }
+
+    private static func open(
+        family: NIOBSDSocket.ProtocolFamily, options: DatagramSocketOptions, isConnected: Bool,
+        eventLoop: any EventLoop, _ open: (DatagramBootstrap) -> EventLoopFuture<any Channel>
+    ) -> EventLoopFuture<NIOLoopBound<UDPSocket>> {
         let handler = NIOLoopBound(UDPSocketHandler(), eventLoop: eventLoop)
-        var bootstrap = self.options.apply(to: DatagramBootstrap(group: eventLoop))
+        var bootstrap = options.apply(to: DatagramBootstrap(group: eventLoop))
             .channelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
                     try channel.pipeline.syncOperations.addHandler(handler.value)
                 }
             }
-        if address.protocol == .inet6 {
+        if family == .inet6 {
             // The other family has its own socket.
             bootstrap = bootstrap.channelOption(
                 ChannelOptions.Types.SocketOption(level: .ipv6, name: .ipv6_v6only), value: 1)
         }
-        return bootstrap.bind(to: address).flatMapThrowing { channel in
+        return open(bootstrap).flatMapThrowing { channel in
             do {
-                let socket = try self.make(channel: channel, handler: handler.value)
+                let socket = try self.make(
+                    channel: channel, options: options, isConnected: isConnected, handler: handler.value)
                 return NIOLoopBound(socket, eventLoop: eventLoop)
             } catch {
                 channel.close(promise: nil)
@@ -95,11 +128,13 @@ final class UDPSocket {
         }
     }
 
-    private static func make(channel: any Channel, handler: UDPSocketHandler) throws -> UDPSocket {
+    private static func make(
+        channel: any Channel, options: DatagramSocketOptions, isConnected: Bool, handler: UDPSocketHandler
+    ) throws -> UDPSocket {
         guard let localAddress = channel.localAddress else {
             throw ChannelError.unknownLocalAddress
         }
-        self.probeMTU(channel, family: localAddress.protocol)
+        if options.findsPathMTU { self.probeMTU(channel, family: localAddress.protocol) }
         // The descriptor is used only while the channel is active, and on its event loop, which is where it is closed.
         let descriptor = try channel.pipeline.syncOperations.withUnsafeTransportIfAvailable(
             of: NIOBSDSocket.Handle.self
@@ -107,10 +142,13 @@ final class UDPSocket {
         guard let descriptor else {
             throw ChannelError.operationUnsupported
         }
-        return UDPSocket(channel: channel, localAddress: localAddress, descriptor: descriptor, handler: handler)
+        if let size = options.kernelBufferBytes { self.forceBufferSize(size, descriptor: descriptor) }
+        return UDPSocket(
+            channel: channel, localAddress: localAddress, isConnected: isConnected, descriptor: descriptor,
+            handler: handler)
     }
 
-    /// QUIC finds out the path's MTU itself (RFC 9000 §14.3): never fragment, and don't believe cached ICMP answers.
+    /// The owner finds out the path's MTU itself (RFC 9000 §14.3): never fragment, and don't believe cached ICMP answers.
     private static func probeMTU(_ channel: any Channel, family: NIOBSDSocket.ProtocolFamily) {
         let (level, name, probe) =
             family == .inet6
@@ -122,11 +160,22 @@ final class UDPSocket {
             value: .init(probe))
     }
 
-    /// False while datagrams wait for room in the kernel's buffer: better to send nothing new then.
-    var isWritable: Bool { self.waiting.isEmpty }
+    /// Buffers beyond `net.core.rmem_max` and `wmem_max`, which only a privileged process gets (socket(7)); others have
+    /// what the ordinary option gave them.
+    private static func forceBufferSize(_ size: Int, descriptor: CInt) {
+        var size = CInt(clamping: size)
+        for option in [SO_RCVBUFFORCE, SO_SNDBUFFORCE] {
+            _ = setsockopt(descriptor, SOL_SOCKET, option, &size, socklen_t(MemoryLayout<CInt>.size))
+        }
+    }
 
-    /// Sends one datagram, or with `segmentSize` several.
-    func send(_ bytes: ByteBuffer, segmentSize: Int?, to destination: SocketAddress) -> SendResult {
+    /// False while datagrams wait for room in the kernel's buffer: better to send nothing new then.
+    package var isWritable: Bool { self.waiting.isEmpty }
+
+    /// Sends one datagram, or with `segmentSize` several of that size, the last perhaps shorter.
+    ///
+    /// - Parameter destination: nil on a connected socket, and only there.
+    package func send(_ bytes: ByteBuffer, segmentSize: Int?, to destination: SocketAddress?) -> SendResult {
         guard self.waiting.isEmpty else {
             return self.enqueue(bytes, segmentSize: segmentSize, to: destination)
         }
@@ -140,7 +189,7 @@ final class UDPSocket {
     }
 
     /// Closes the socket; the delegate hears nothing more.
-    func close() {
+    package func close() {
         self.delegate = nil
         self.becameInactive()
         self.channel.close(promise: nil)
@@ -157,7 +206,7 @@ final class UDPSocket {
     // MARK: Sending
 
     /// Hands `bytes` to the kernel, in as many calls as it takes, and moves its reader index past what has been sent.
-    private func sendNow(_ bytes: inout ByteBuffer, segmentSize: Int?, to destination: SocketAddress) -> CInt {
+    private func sendNow(_ bytes: inout ByteBuffer, segmentSize: Int?, to destination: SocketAddress?) -> CInt {
         guard self.descriptor >= 0 else {
             return EBADF
         }
@@ -168,10 +217,11 @@ final class UDPSocket {
         repeat {
             let isBatch = offload && bytes.readableBytes > Int(segment)
             let length = min(bytes.readableBytes, isBatch ? Int(segment) * UDPDatagram.maximumSegments : Int(segment))
-            let error = bytes.withUnsafeReadableBytes {
-                UDPDatagram.send(
-                    UnsafeRawBufferPointer(rebasing: $0[..<length]), segmentSize: isBatch ? segment : nil,
-                    to: destination, descriptor: self.descriptor)
+            var error = self.sendNow(bytes, length: length, segmentSize: isBatch ? segment : nil, to: destination)
+            if self.isConnected, Self.isReport(error) {
+                // The kernel tells of an earlier datagram and has not looked at this one.
+                self.reportedErrors += 1
+                error = self.sendNow(bytes, length: length, segmentSize: isBatch ? segment : nil, to: destination)
             }
             switch error {
             case EAGAIN, EWOULDBLOCK, ENOBUFS:
@@ -194,7 +244,32 @@ final class UDPSocket {
         return failure
     }
 
-    private func enqueue(_ bytes: ByteBuffer, segmentSize: Int?, to destination: SocketAddress) -> SendResult {
+    private func sendNow(
+        _ bytes: ByteBuffer, length: Int, segmentSize: UInt16?, to destination: SocketAddress?
+    ) -> CInt {
+        bytes.withUnsafeReadableBytes {
+            UDPDatagram.send(
+                UnsafeRawBufferPointer(rebasing: $0[..<length]), segmentSize: segmentSize, to: destination,
+                descriptor: self.descriptor)
+        }
+    }
+
+    /// What Linux makes of the ICMP messages that it reports to a connected socket (`icmp_err_convert`,
+    /// `icmpv6_err_convert`); EMSGSIZE may also be the kernel's own word, and is then said again.
+    private static func isReport(_ error: CInt) -> Bool {
+        switch error {
+        case ECONNREFUSED, EHOSTUNREACH, ENETUNREACH, EHOSTDOWN, ENONET, EPROTO, ENOPROTOOPT, EOPNOTSUPP, EACCES,
+            EMSGSIZE:
+            true
+        default: false
+        }
+    }
+
+    fileprivate func errorReported() {
+        self.reportedErrors += 1
+    }
+
+    private func enqueue(_ bytes: ByteBuffer, segmentSize: Int?, to destination: SocketAddress?) -> SendResult {
         guard self.descriptor >= 0 else {
             return .refused(EBADF)
         }
@@ -264,6 +339,7 @@ private final class UDPSocketHandler: ChannelInboundHandler {
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
         // Of a datagram that was sent or received; NIO closes the socket if it is more than that.
         self.error = error
+        self.socket?.errorReported()
     }
 
     func channelInactive(context: ChannelHandlerContext) {

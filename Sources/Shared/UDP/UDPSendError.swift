@@ -5,11 +5,13 @@ import Glibc
 #endif
 
 /// The kernel's refusal to send a datagram, for reports.
-struct UDPSendError: Error, Hashable, CustomStringConvertible {
-    let errorNumber: CInt
+package struct UDPSendError: Error, Hashable, CustomStringConvertible {
+    package let errorNumber: CInt
+
+    package init(errorNumber: CInt) { self.errorNumber = errorNumber }
 
     /// `network is unreachable`
-    var description: String {
+    package var description: String {
         strerror(self.errorNumber).map { String(cString: $0).lowercased() } ?? "error \(self.errorNumber)"
     }
 }

@@ -2,7 +2,7 @@ import NIOCore
 import NIOPosix
 import Testing
 
-@testable import PeerChannel
+@testable import UDP
 
 @Suite(.timeLimit(.minutes(1)))
 struct UDPSocketTests {

@@ -1,0 +1,328 @@
+package import AppProto
+import DequeModule
+package import Logging
+package import NIOCore
+package import PeerChannel
+package import Signaling
+
+/// Uses the channels of a ``ChannelPool``, on its event loop.
+package protocol ChannelPoolDelegate<Carrier>: AnyObject {
+    associatedtype Carrier: PeerCarrier
+
+    /// Makes the carrier of a channel that has found a path.
+    func makeCarrier(_ context: PeerCarrierContext) throws -> Carrier
+    /// The carrier is the one to use from now on.
+    func selected(_ carrier: Carrier, of agent: AgentInfo)
+    /// A carrier that stood is over.
+    func closed(_ carrier: Carrier)
+    /// An agent that has a channel is no longer registered; the channel may well work.
+    func agentGone(_ agent: AgentKey, _ reason: GoneReason)
+
+    /// Open the connection on this carrier; then call `connectionAnswered` or `connectionClosed`.
+    func open(_ id: ConnectionID, on carrier: Carrier, of agent: AgentInfo)
+    /// Forget the open that is under way; another one follows, or `reject`.
+    func withdraw(_ id: ConnectionID)
+    /// The connection can't be served; it is forgotten.
+    func reject(_ id: ConnectionID, _ rejection: ChannelSelector.Rejection)
+}
+
+extension ChannelPoolDelegate {
+    package func selected(_ carrier: Carrier, of agent: AgentInfo) {}
+    package func closed(_ carrier: Carrier) {}
+    package func agentGone(_ agent: AgentKey, _ reason: GoneReason) {}
+}
+
+/// Performs what the ``ChannelSelector`` decides: asks the server, opens and closes channels to agents.
+///
+/// Belongs to one event loop, which is that of its channels; the control connection may live on another one.
+package final class ChannelPool<Carrier: PeerCarrier> {
+    private struct Channel {
+        let agent: AgentInfo
+        let channel: PeerClientChannel<Carrier>
+        /// Whether it has stood at any time.
+        var hasStood = false
+    }
+
+    private static var signalTimeout: TimeAmount { .seconds(5) }
+    /// So many agents' and so many an agent's causes of failure are remembered at most.
+    private static var maximumKnownCauses: Int { 256 }
+
+    package let eventLoop: any EventLoop
+    /// Not retained.
+    package weak var delegate: (any ChannelPoolDelegate<Carrier>)?
+    private let signal: SignalClient
+    private let kind: OpenPeer.Kind
+    private let baseConfiguration: PeerChannelConfiguration
+    private let logger: Logger
+    private var selector: ChannelSelector
+    private var channels: [ChannelID: Channel] = [:]
+    private var channelsByPeer: [PeerID: ChannelID] = [:]
+    /// Why attempts have failed since the last channel to an agent stood, by the agent's name: said loudly once.
+    private var knownCauses: [String: Set<String>] = [:]
+    private var session: SignalSession?
+    private var actions: Deque<ChannelSelector.Action> = []
+    private var isPerforming = false
+    private var timer: (deadline: NIODeadline, task: Scheduled<Void>)?
+    private var isClosed = false
+
+    /// - Parameters:
+    ///   - kind: of the channels.
+    ///   - leavesDisconnected: whether an agent that has lost its control connection is left for another one although
+    ///     its channel works.
+    ///   - configuration: lacks what is only known once the server is reached: its STUN address, and whether that is
+    ///     loopback.
+    package init(
+        pattern: AgentNamePattern, kind: OpenPeer.Kind, leavesDisconnected: Bool,
+        configuration: PeerChannelConfiguration, signal: SignalClient, eventLoop: any EventLoop, logger: Logger
+    ) {
+        self.eventLoop = eventLoop
+        self.signal = signal
+        self.kind = kind
+        self.baseConfiguration = configuration
+        self.logger = logger
+        self.selector = ChannelSelector(
+            pattern: pattern, leavesDisconnected: leavesDisconnected, at: eventLoop.now)
+    }
+
+    /// Closes every channel; the agents are told.
+    package func close() {
+        self.isClosed = true
+        self.timer?.task.cancel()
+        self.timer = nil
+        for channel in self.channels.values { channel.channel.close(reason: "the client stops") }
+    }
+
+    private var now: NIODeadline { self.eventLoop.now }
+
+    /// Of the path that `carrier` uses; nil when there is none.
+    package func path(of carrier: Carrier) -> PeerPath? {
+        self.channels.values.first { $0.channel.carrier === carrier }?.channel.path
+    }
+}
+
+@available(*, unavailable)
+extension ChannelPool: Sendable {}
+
+// MARK: - Connections
+
+extension ChannelPool {
+    /// Somebody wants to be connected: `open` or `reject` follows.
+    package func connectionRequested(_ id: ConnectionID) {
+        self.perform(self.selector.connectionRequested(id, at: self.now, isSilent: self.isSilent))
+    }
+
+    /// The agent has answered: the connection carries data from now on.
+    package func connectionAnswered(_ id: ConnectionID) {
+        self.selector.connectionAnswered(id)
+        self.armTimer()
+    }
+
+    /// The connection is over, in whatever state it was.
+    package func connectionClosed(_ id: ConnectionID) {
+        self.perform(self.selector.connectionClosed(id, at: self.now))
+    }
+
+    /// `isSuspect` of the carrier has changed.
+    package func suspicionChanged(of carrier: Carrier) {
+        guard let id = self.channels.first(where: { $0.value.channel.carrier === carrier })?.key else { return }
+        self.perform(self.selector.suspicionChanged(id, isSuspect: carrier.isSuspect, at: self.now))
+    }
+}
+
+// MARK: - Performing
+
+extension ChannelPool {
+    /// Performs `actions`. What one of them brings about at once is performed after all those decided before it.
+    private func perform(_ actions: [ChannelSelector.Action]) {
+        self.actions.append(contentsOf: actions)
+        guard !self.isPerforming else { return }
+        self.isPerforming = true
+        while let action = self.actions.popFirst() { self.perform(action) }
+        self.isPerforming = false
+        self.armTimer()
+    }
+
+    private func perform(_ action: ChannelSelector.Action) {
+        self.logger.trace("decided", metadata: ["action": "\(action)"])
+        switch action {
+        case .listAgents: self.listAgents()
+        case .watch(let agent): self.watch(agent)
+        case .openChannel(let id, let agent): self.openChannel(id, to: agent)
+        case .closeChannel(let id): self.closeChannel(id)
+        case .open(let id, on: let channel):
+            // It may have ended by an action performed just before; then the selector knows already.
+            guard let channel = self.channels[channel], let carrier = channel.channel.carrier else { return }
+            self.delegate?.open(id, on: carrier, of: channel.agent)
+        case .withdraw(let id): self.delegate?.withdraw(id)
+        case .reject(let id, let rejection): self.delegate?.reject(id, rejection)
+        case .agentSelected(let id, let agent):
+            self.logger.info("using the agent", metadata: Self.metadata("agent.selected", agent.key))
+            if let carrier = self.channels[id]?.channel.carrier { self.delegate?.selected(carrier, of: agent) }
+        case .agentGone(let agent, let reason):
+            var metadata = Self.metadata("agent.gone", agent)
+            metadata["reason"] = "\(reason)"
+            self.logger.info("the agent is gone", metadata: metadata)
+            self.delegate?.agentGone(agent, reason)
+        }
+    }
+
+    /// An armed timer that is early is left as it is: the selector doesn't mind, and most deadlines move on.
+    private func armTimer() {
+        guard !self.isClosed, let deadline = self.selector.nextDeadline else { return }
+        if let timer = self.timer {
+            guard deadline < timer.deadline else { return }
+            timer.task.cancel()
+        }
+        let task = self.eventLoop.assumeIsolated().scheduleTask(deadline: deadline) {
+            self.timer = nil
+            self.perform(self.selector.timerFired(at: self.now, isSilent: self.isSilent))
+        }
+        self.timer = (deadline, task)
+    }
+
+    private func isSilent(_ id: ChannelID) -> Bool {
+        self.channels[id]?.channel.carrier?.isSuspect ?? false
+    }
+
+    private func request(
+        _ body: Envelope.Body, _ completion: @escaping (Result<Envelope.Body, any Error>) -> Void
+    ) {
+        self.signal.request(body, timeout: Self.signalTimeout).hop(to: self.eventLoop).assumeIsolated()
+            .whenComplete(completion)
+    }
+
+    private func listAgents() {
+        self.request(.listAgents) { result in
+            switch result {
+            case .success(.agentList(let list)):
+                self.perform(self.selector.agentsListed(list.agents, at: self.now))
+            case .success:
+                self.perform(self.selector.listingFailed(at: self.now))
+            case .failure(let error):
+                self.logger.debug("cannot list the agents", metadata: ["error": "\(error)"])
+                self.perform(self.selector.listingFailed(at: self.now))
+            }
+        }
+    }
+
+    private func watch(_ agent: AgentKey) {
+        self.request(.bind(Bind(name: agent.name, instanceID: agent.instanceID))) { result in
+            let failure: FailureCode?
+            switch result {
+            case .success(.bound): failure = nil
+            case .success: failure = .unspecified
+            case .failure(SignalError.failure(let answer)): failure = answer.code
+            case .failure: failure = .timedOut
+            }
+            self.perform(self.selector.watchAnswered(agent, failure: failure, at: self.now))
+        }
+    }
+
+    private static func metadata(_ event: String, _ agent: AgentKey) -> Logger.Metadata {
+        ["event": "\(event)", "agent": "\(agent.name)", "instance": "\(agent.instanceID)"]
+    }
+}
+
+// MARK: - Channels
+
+extension ChannelPool: PeerClientChannelDelegate {
+    private func openChannel(_ id: ChannelID, to agent: AgentInfo) {
+        let channel = PeerClientChannel<Carrier>(
+            agentName: agent.name, instanceID: agent.instanceID, kind: self.kind, configuration: self.configuration,
+            signaling: SignalPeering(client: self.signal), eventLoop: self.eventLoop, logger: self.logger)
+        self.channels[id] = Channel(agent: agent, channel: channel)
+        self.channelsByPeer[channel.peerID] = id
+        channel.delegate = self
+        channel.knownCauses = self.knownCauses[agent.name] ?? []
+        channel.start { [weak self] context in
+            guard let delegate = self?.delegate else { throw ChannelError.alreadyClosed }
+            return try delegate.makeCarrier(context)
+        }
+    }
+
+    private var configuration: PeerChannelConfiguration {
+        var configuration = self.baseConfiguration
+        guard let session = self.session else { return configuration }
+        configuration.loopbackOnly = session.serverIsLoopback
+        // The server's UDP port has the number of its TCP port.
+        if let server = session.remoteAddress, let host = server.ipAddress, let port = server.port {
+            configuration.stunServers.insert(.init(host: host, port: UInt16(truncatingIfNeeded: port)), at: 0)
+        }
+        return configuration
+    }
+
+    /// The channel leaves the tables first, so that the selector doesn't hear of an end that it has asked for.
+    private func closeChannel(_ id: ChannelID) {
+        guard let channel = self.channels.removeValue(forKey: id) else { return }
+        self.channelsByPeer[channel.channel.peerID] = nil
+        let carrier = channel.hasStood ? channel.channel.carrier : nil
+        channel.channel.close(reason: "not needed any more")
+        if let carrier { self.delegate?.closed(carrier) }
+    }
+
+    package func peerChannelConnected(_ peerID: PeerID) {
+        guard let id = self.channelsByPeer[peerID] else { return }
+        self.channels[id]?.hasStood = true
+        if let name = self.channels[id]?.agent.name { self.knownCauses[name] = nil }
+        self.perform(self.selector.channelReady(id, at: self.now))
+    }
+
+    package func peerChannel(_ peerID: PeerID, closed reason: PeerChannelError) {
+        guard let id = self.channelsByPeer.removeValue(forKey: peerID) else { return }
+        let channel = self.channels.removeValue(forKey: id)
+        guard !self.isClosed else { return }
+        if let channel, !channel.hasStood { self.remember(reason.cause, of: channel.agent.name) }
+        if let channel, channel.hasStood, let carrier = channel.channel.carrier { self.delegate?.closed(carrier) }
+        self.perform(self.selector.channelClosed(id, blameAgent: reason.isAgentsFault, at: self.now))
+    }
+
+    private func remember(_ cause: String, of agent: String) {
+        if self.knownCauses.count >= Self.maximumKnownCauses, self.knownCauses[agent] == nil { self.knownCauses = [:] }
+        if self.knownCauses[agent, default: []].count >= Self.maximumKnownCauses { self.knownCauses[agent] = [] }
+        self.knownCauses[agent, default: []].insert(cause)
+    }
+}
+
+extension PeerChannelError {
+    /// Whether another agent is the better choice now. Trouble on this side would meet every agent alike.
+    fileprivate var isAgentsFault: Bool {
+        switch self {
+        case .noSocket, .noLocalAddress, .closedHere: false
+        case .offerFailed(SignalError.notConnected), .offerFailed(SignalError.connectionLost): false
+        case .offerFailed, .endToEndProof, .badOffer, .noPath, .pathLost, .tunnel, .datagramChannel, .handshakeTimedOut,
+            .closedByPeer:
+            true
+        }
+    }
+}
+
+// MARK: - The control connection
+
+extension ChannelPool: SignalListener {
+    package func signalConnected(_ session: SignalSession) {
+        self.session = session
+        self.perform(self.selector.signalConnected(at: self.now))
+    }
+
+    package func signalLost() {
+        self.perform(self.selector.signalLost(at: self.now))
+    }
+
+    package func signalReceived(event: Envelope.Body) {
+        switch event {
+        case .agentGone(let gone):
+            let key = AgentKey(name: gone.name, instanceID: gone.instanceID)
+            self.perform(self.selector.agentGone(key, gone.reason, at: self.now))
+        case .peerCandidate(let candidate):
+            self.channel(candidate.peerID)?.receive(candidate)
+        case .closePeer(let close):
+            self.channel(close.peerID)?.receive(close)
+        default:
+            break  // An event of a later version, or one that agents get.
+        }
+    }
+
+    private func channel(_ peer: PeerID) -> PeerClientChannel<Carrier>? {
+        self.channelsByPeer[peer].flatMap { self.channels[$0]?.channel }
+    }
+}

@@ -1,0 +1,44 @@
+package import CommandSupport
+package import NIOCore
+package import Signaling
+
+/// A client's control connection, and the event loop that it lives on.
+package struct ControlConnection: Sendable {
+    package let url: ServerURL
+    package let client: SignalClient
+
+    package var eventLoop: any EventLoop { self.client.eventLoop }
+
+    /// Derives the key of the secret; connects to nothing yet. Throws a `ProgramError` or `ServerURLError`.
+    ///
+    /// - Parameter program: its name, such as `rtun-socks`.
+    package init(
+        _ options: ServerConnectionOptions, secret: Secret, program: String, eventLoop: any EventLoop, log: ProgramLog
+    ) throws {
+        self.url = try ServerURL(parsing: options.url)
+        var configuration = SignalClientConfiguration(
+            url: self.url, role: .client, key: try SharedKey(secret: secret.bytes),
+            software: Software.identifier(program))
+        configuration.certificateAuthorityFile = options.caCertificate
+        configuration.httpsInsecure = options.httpsInsecure
+        configuration.quicInsecure = options.quicInsecure
+        do {
+            self.client = try SignalClient(configuration: configuration, eventLoop: eventLoop, logger: log.logger)
+        } catch {
+            throw ProgramError(.unavailable, "\(error)")
+        }
+        // Key derivation takes 32 MiB for a moment.
+        Allocator.releaseFreeMemory()
+    }
+}
+
+extension SignalTerminal {
+    /// What the program ends with; nil when the end was asked for.
+    package var programError: ProgramError? {
+        switch self {
+        case .refused: ProgramError(.refused, "\(self)")
+        case .replaced, .expired: ProgramError(.internalError, "\(self)")  // Said to agents only.
+        case .stopped: nil
+        }
+    }
+}

@@ -1,0 +1,67 @@
+package import NIOCore
+package import TLS
+
+/// Which end of a peer channel this process is.
+package enum PeerSide: Hashable, Sendable {
+    /// Made the offer; speaks first.
+    case client
+    /// Answered it.
+    case agent
+}
+
+/// The way for datagrams to the peer, as a carrier sees it: which path that is, and when it changes, is not its business.
+package protocol DatagramPath: AnyObject {
+    /// Sends one datagram, or with `segmentSize` several of that size, the last perhaps shorter.
+    ///
+    /// - Returns: false when they were dropped on this machine.
+    @discardableResult
+    func send(_ bytes: ByteBuffer, segmentSize: Int?) -> Bool
+    /// The largest datagram that the path is known to carry, in bytes of UDP payload.
+    var maximumDatagramSize: Int { get }
+    /// As measured by the last connectivity check; nil before the first.
+    var roundTripTime: TimeAmount? { get }
+}
+
+/// What a carrier is made from.
+package struct PeerCarrierContext {
+    package let side: PeerSide
+    /// The only certificate that the peer may show.
+    package let peerFingerprint: CertificateFingerprint
+    package let configuration: PeerChannelConfiguration
+    package let eventLoop: any EventLoop
+    package let path: any DatagramPath
+}
+
+/// Hears what becomes of a carrier, on its event loop. Never called from inside a call to the carrier.
+package protocol PeerCarrierDelegate: AnyObject {
+    /// Both sides are authenticated.
+    func carrierConnected()
+    /// The carrier is over. The last call.
+    func carrierClosed(_ reason: PeerChannelError)
+}
+
+/// The encrypted protocol between the two ends of a peer channel: a QUIC tunnel or a DTLS datagram channel. Belongs to
+/// its event loop.
+package protocol PeerCarrier: AnyObject {
+    /// Not retained. Set by the channel.
+    var carrierDelegate: (any PeerCarrierDelegate)? { get set }
+    /// Whether both sides are authenticated and the carrier is not over.
+    var isConnected: Bool { get }
+    /// Whether the carrier is over.
+    var isClosed: Bool { get }
+    /// Whether an answer of the peer has been missing for so long that it is better to look for another one.
+    var isSuspect: Bool { get }
+    /// As the carrier measures it; nil when it doesn't.
+    var roundTripTime: TimeAmount? { get }
+
+    /// Takes one datagram, or with `segmentSize` several; `receiveComplete` ends the batch.
+    func receive(_ bytes: ByteBuffer, segmentSize: Int?)
+    /// The batch is over.
+    func receiveComplete()
+    /// The path takes datagrams again, or takes none for now.
+    func pathWritabilityChanged(_ isWritable: Bool)
+    /// Datagrams go another way from now on, or the same way has been found to carry more or less.
+    func pathChanged()
+    /// Ends the carrier and tells the peer; the delegate hears of it.
+    func close(saying words: String)
+}

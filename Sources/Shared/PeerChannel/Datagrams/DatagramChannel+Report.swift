@@ -1,0 +1,30 @@
+package import Logging
+package import UDPRelay
+
+extension DatagramChannel {
+    /// What a line of statistics says about this end of a relay, `event=relay.stats`.
+    ///
+    /// - Parameters:
+    ///   - flows: how many there are now.
+    ///   - path: how the peer is reached.
+    package func metadata(_ relay: RelayStatistics, flows: Int, path: PeerPath?) -> Logger.Metadata {
+        var metadata: Logger.Metadata = [
+            "event": "relay.stats", "flows": "\(flows)", "limit": "\(self.maximumPayload)",
+        ]
+        for (key, value) in relay.fields { metadata[key] = "\(value)" }
+        if let path {
+            metadata["path"] = "\(path.name)"
+            metadata["remote"] = "\(path.remoteDescription)"
+        }
+        if let roundTripTime = self.roundTripTime { metadata["rtt_ms"] = "\(roundTripTime.milliseconds)" }
+        let channel = self.statistics
+        metadata["records_out"] = "\(channel.recordsSent)"
+        metadata["records_in"] = "\(channel.recordsReceived)"
+        let troubles = [
+            ("records_rejected", channel.rejectedDatagrams), ("records_malformed", channel.malformedRecords),
+            ("records_unsent", channel.unsentRecords),
+        ]
+        for (key, count) in troubles where count > 0 { metadata[key] = "\(count)" }
+        return metadata
+    }
+}

@@ -1,0 +1,61 @@
+package import NIOCore
+
+/// Datagrams of one size on their way to one destination, gathered so that they leave with one system call (UDP GSO).
+///
+/// Ask ``accepts(_:)`` before each datagram; when it says no, ``send(_:)`` what is there first. The memory is used again.
+package struct DatagramRun {
+    /// Linux takes as many segments in one call, and no more bytes than an IP packet holds.
+    private static let maximumSegments = 64
+    private static let maximumBytes = 65_000
+
+    private var bytes = ByteBuffer()
+    private var segmentSize = 0
+    /// How many datagrams wait.
+    package private(set) var count = 0
+    /// A datagram shorter than the others has to be the last one.
+    private var isComplete = false
+
+    package init() {}
+
+    /// Whether a datagram of `length` bytes may follow those that are there.
+    package func accepts(_ length: Int) -> Bool {
+        guard self.count > 0 else { return true }
+        return !self.isComplete && (1...self.segmentSize).contains(length) && self.count < Self.maximumSegments
+            && self.bytes.readableBytes + length <= Self.maximumBytes
+    }
+
+    /// Adds a datagram of `length` bytes, which `write` appends to the buffer that it is given; one that throws adds
+    /// nothing.
+    ///
+    /// - Precondition: ``accepts(_:)`` holds.
+    package mutating func append<Failure: Error>(
+        length: Int, _ write: (inout ByteBuffer) throws(Failure) -> Void
+    ) throws(Failure) {
+        precondition(self.accepts(length), "a run of datagrams takes only what fits it")
+        if self.count == 0 { self.bytes.reserveCapacity(length) }
+        try write(&self.bytes)
+        if self.count == 0 {
+            self.segmentSize = length
+            self.isComplete = length == 0
+        } else if length < self.segmentSize {
+            self.isComplete = true
+        }
+        self.count += 1
+    }
+
+    /// Adds a copy of a datagram.
+    package mutating func append(_ datagram: ByteBuffer) {
+        self.append(length: datagram.readableBytes) { (bytes: inout ByteBuffer) in bytes.writeImmutableBuffer(datagram)
+        }
+    }
+
+    /// Hands what is there, if anything, to `body`, with the size of a segment when there are several; then it is empty.
+    package mutating func send(_ body: (ByteBuffer, _ segmentSize: Int?) -> Void) {
+        guard self.count > 0 else { return }
+        body(self.bytes, self.count > 1 ? self.segmentSize : nil)
+        // Keeps the memory unless somebody else still needs it.
+        self.bytes.clear()
+        self.count = 0
+        self.isComplete = false
+    }
+}

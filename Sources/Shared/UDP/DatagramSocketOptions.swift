@@ -1,0 +1,67 @@
+import NIOCore
+package import NIOPosix
+
+/// What a UDP socket is for, in terms of its options.
+package struct DatagramSocketOptions: Sendable {
+    /// Bytes asked for each kernel buffer; nil leaves the system's default. Without privileges the kernel gives at most
+    /// `net.core.rmem_max` and `wmem_max`, without an error.
+    package var kernelBufferBytes: Int?
+    /// Whether datagrams may arrive several at once, as the metadata's `segmentSize` says (UDP GRO).
+    package var receivesSegments: Bool
+    /// Datagrams (or GRO batches) read with one system call.
+    package var messagesPerRead: Int
+    /// Whether the owner finds out the path's MTU by itself. Otherwise the kernel does, and fragments where it has to.
+    package var findsPathMTU = false
+
+    /// For the path between peers: bulk data, of which a system call takes what it can get.
+    package static let path = DatagramSocketOptions(
+        kernelBufferBytes: 4 << 20, receivesSegments: System.supportsUDPReceiveOffload, messagesPerRead: 16,
+        findsPathMTU: true)
+    /// For control connections: many peers, little data each.
+    package static let control = DatagramSocketOptions(
+        kernelBufferBytes: 1 << 20, receivesSegments: false, messagesPerRead: 16)
+    /// For the local port of a relay rule: all senders of the rule meet here, in bursts.
+    package static let listener = DatagramSocketOptions(
+        kernelBufferBytes: 8 << 20, receivesSegments: false, messagesPerRead: 64)
+    /// For one flow of a relay, of which there may be thousands.
+    package static let flow = DatagramSocketOptions(
+        kernelBufferBytes: 1 << 20, receivesSegments: false, messagesPerRead: 16)
+
+    /// Largest UDP payload, and what a GRO batch is limited to.
+    private static let largestDatagram = 65_535
+    /// Room for one datagram on a path with an MTU of 1500, and some more. What is longer is cut to this.
+    private static let ordinaryDatagram = 2048
+
+    package init(
+        kernelBufferBytes: Int?, receivesSegments: Bool, messagesPerRead: Int, findsPathMTU: Bool = false
+    ) {
+        self.kernelBufferBytes = kernelBufferBytes
+        self.receivesSegments = receivesSegments
+        self.messagesPerRead = messagesPerRead
+        self.findsPathMTU = findsPathMTU
+    }
+
+    /// Adds the options that NIO knows to a socket that is to be bound or connected.
+    package func apply(to bootstrap: DatagramBootstrap) -> DatagramBootstrap {
+        let slot = self.receivesSegments ? Self.largestDatagram : Self.ordinaryDatagram
+        // One buffer is shared by all messages of a read, each getting its equal part.
+        let allocator = FixedSizeRecvByteBufferAllocator(capacity: slot * self.messagesPerRead)
+        var bootstrap =
+            bootstrap
+            // One GSO batch must not make the channel unwritable.
+            .channelOption(ChannelOptions.writeBufferWaterMark, value: .init(low: 256 << 10, high: 1 << 20))
+            .channelOption(ChannelOptions.recvAllocator, value: allocator)
+            .channelOption(ChannelOptions.datagramVectorReadMessageCount, value: self.messagesPerRead)
+        if let bytes = self.kernelBufferBytes {
+            bootstrap =
+                bootstrap
+                .channelOption(ChannelOptions.socketOption(.so_rcvbuf), value: .init(bytes))
+                .channelOption(ChannelOptions.socketOption(.so_sndbuf), value: .init(bytes))
+        }
+        guard self.receivesSegments else { return bootstrap }
+        return
+            bootstrap
+            .channelOption(ChannelOptions.datagramReceiveOffload, value: true)
+            .channelOption(ChannelOptions.datagramReceiveSegmentSize, value: true)
+    }
+}

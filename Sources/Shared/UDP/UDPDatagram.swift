@@ -1,0 +1,79 @@
+import NIOCore
+
+#if canImport(Musl)
+import Musl
+#else
+import Glibc
+#endif
+
+/// Sends datagrams by system call, past NIO's write queue.
+///
+/// A `DatagramChannel` closes itself when a write fails with most errors (`PendingDatagramWritesManager` knows only
+/// EMSGSIZE and EHOSTUNREACH as passing). Looking for a path means to send to addresses that may have no route
+/// (ENETUNREACH), be forbidden (EPERM) or be nonsense (EINVAL): none of them may cost the socket.
+enum UDPDatagram {
+    /// Linux takes at most this many segments in one call (`UDP_MAX_SEGMENTS` of older kernels).
+    static let maximumSegments = 64
+
+    /// Sends `bytes` as one datagram, or with `segmentSize` as several of that size of which the last may be shorter
+    /// (UDP generic segmentation offload).
+    ///
+    /// - Parameter destination: nil on a connected socket.
+    /// - Returns: 0, or the error number of `sendmsg`.
+    static func send(
+        _ bytes: UnsafeRawBufferPointer, segmentSize: UInt16?, to destination: SocketAddress?, descriptor: CInt
+    ) -> CInt {
+        guard let destination else {
+            return self.send(bytes, segmentSize: segmentSize, name: nil, nameLength: 0, descriptor: descriptor)
+        }
+        return destination.withSockAddr { address, length in
+            self.send(
+                bytes, segmentSize: segmentSize, name: address, nameLength: length, descriptor: descriptor)
+        }
+    }
+
+    private static func send(
+        _ bytes: UnsafeRawBufferPointer, segmentSize: UInt16?, name: UnsafePointer<sockaddr>?, nameLength: Int,
+        descriptor: CInt
+    ) -> CInt {
+        var vector = iovec(iov_base: UnsafeMutableRawPointer(mutating: bytes.baseAddress), iov_len: bytes.count)
+        return withUnsafeMutablePointer(to: &vector) { vector in
+            var message = msghdr()
+            message.msg_name = UnsafeMutableRawPointer(mutating: name)
+            message.msg_namelen = socklen_t(nameLength)
+            message.msg_iov = vector
+            message.msg_iovlen = 1
+            guard let segmentSize else {
+                return self.send(&message, descriptor: descriptor)
+            }
+            // One control message: its header, then the size as two bytes, padded to the header's alignment
+            // (cmsg(3)).
+            let headerLength = MemoryLayout<cmsghdr>.stride
+            let space = headerLength + MemoryLayout<Int>.size
+            return withUnsafeTemporaryAllocation(byteCount: space, alignment: MemoryLayout<cmsghdr>.alignment) {
+                control in
+                var header = cmsghdr()
+                header.cmsg_len = .init(headerLength + MemoryLayout<UInt16>.size)
+                header.cmsg_level = NIOBSDSocket.OptionLevel.udp.rawValue
+                header.cmsg_type = NIOBSDSocket.Option.udp_segment.rawValue
+                control.initializeMemory(as: UInt8.self, repeating: 0)
+                control.storeBytes(of: header, as: cmsghdr.self)
+                control.storeBytes(of: segmentSize, toByteOffset: headerLength, as: UInt16.self)
+                message.msg_control = control.baseAddress
+                message.msg_controllen = .init(space)
+                return self.send(&message, descriptor: descriptor)
+            }
+        }
+    }
+
+    private static func send(_ message: inout msghdr, descriptor: CInt) -> CInt {
+        while true {
+            if sendmsg(descriptor, &message, 0) >= 0 {
+                return 0
+            }
+            if errno != EINTR {
+                return errno
+            }
+        }
+    }
+}

@@ -1,0 +1,63 @@
+import AppProto
+import Logging
+import NIOCore
+import PeerChannel
+
+/// One client's tunnel at the agent: dials what the client asks for and splices it to the tunnel.
+final class TunnelPeer: AcceptedPeer {
+    private let channel: PeerServerChannel<QUICTunnel>
+    private let egress: Egress
+    private let logger: Logger
+    private let closed: () -> Void
+
+    /// Looks at the offer; throws a `PeerChannelError` when it cannot be taken. `closed` is called once, when the
+    /// channel is over.
+    init(
+        offer: OpenPeer, configuration: PeerChannelConfiguration, signaling: any PeerSignaling,
+        eventLoop: any EventLoop, egress: Egress, logger: Logger, closed: @escaping () -> Void
+    ) throws(PeerChannelError) {
+        var logger = logger
+        logger[metadataKey: "peer"] = "\(offer.peerID)"
+        self.egress = egress
+        self.logger = logger
+        self.channel = try PeerServerChannel(
+            offer: offer, configuration: configuration, signaling: signaling, eventLoop: eventLoop, logger: logger)
+        self.closed = closed
+        self.channel.delegate = self
+    }
+
+    func start() -> EventLoopFuture<OpenPeerReply> {
+        self.channel.start { [weak self] context in
+            let tunnel = try QUICTunnel(context)
+            tunnel.requested = { [weak self] request in
+                guard let self else { return request.refuse(.failed, reason: "the agent is closing this channel") }
+                self.connect(request)
+            }
+            return tunnel
+        }.flatMapErrorThrowing { throw Failure(refusing: $0) }
+    }
+
+    private func connect(_ request: TunnelRequest) {
+        guard self.egress.takeStream() else {
+            request.refuse(.limit, reason: "the agent is at its limit of \(self.egress.maximumStreams) connections")
+            return
+        }
+        EgressConnection(
+            request: request, eventLoop: self.channel.eventLoop, egress: self.egress, logger: self.logger
+        ).open()
+    }
+
+    func receive(_ candidate: PeerCandidate) { self.channel.receive(candidate) }
+    func receive(_ close: ClosePeer) { self.channel.receive(close) }
+    func close(reason: String) { self.channel.close(reason: reason) }
+    func report() {}
+}
+
+@available(*, unavailable)
+extension TunnelPeer: Sendable {}
+
+extension TunnelPeer: PeerServerChannelDelegate {
+    func peerChannel(_ peerID: PeerID, closed reason: PeerChannelError) {
+        self.closed()
+    }
+}

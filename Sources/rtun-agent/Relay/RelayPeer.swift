@@ -1,0 +1,214 @@
+import AppProto
+import CommandSupport
+import Logging
+import NIOCore
+import PeerChannel
+import UDPRelay
+
+/// One relay rule of a client at the agent: a datagram channel on one side, a UDP socket for each flow on the other.
+///
+/// The client decides when a flow is over: its word removes the flow here, and only when that got lost does the agent
+/// forget the flow by itself, a little later. So a flow that the client knows is never unknown here for long.
+final class RelayPeer: AcceptedPeer {
+    /// A sweep ends so many flows at most, and goes on in the next turn of the loop.
+    private static let flowsPerSweep = 4096
+
+    private let channel: PeerServerChannel<DatagramChannel>
+    private let relay: UdpRelay
+    private let eventLoop: any EventLoop
+    private let egress: Egress
+    private let logger: Logger
+    private let drops: DropLog<RelayDropReason>
+    private let closed: () -> Void
+    private weak var datagrams: DatagramChannel?
+    private var flows: FlowTable<FlowID, EgressFlow>
+    private var unflushed: [EgressFlow] = []
+    private var statistics = RelayStatistics()
+    /// Errors that the network reported to flows that have ended.
+    private var reportedErrors: UInt64 = 0
+    private var sweep: Scheduled<Void>?
+    private var isFlushScheduled = false
+
+    /// Looks at the offer; throws a `Failure` or `PeerChannelError` when it cannot be taken. `closed` is called once, when
+    /// the channel is over.
+    init(
+        offer: OpenPeer, relay: UdpRelay, configuration: PeerChannelConfiguration, signaling: any PeerSignaling,
+        eventLoop: any EventLoop, egress: Egress, logger: Logger, closed: @escaping () -> Void
+    ) throws {
+        guard let address = IPAddress(relay.target),
+            egress.dialer.policy.permits(address, port: relay.target.packedPort)
+        else {
+            throw Failure(code: .refused, reason: "the agent's policy refuses \(relay.target.numeric)")
+        }
+        var logger = logger
+        logger[metadataKey: "peer"] = "\(offer.peerID)"
+        logger[metadataKey: "target"] = "\(relay.target.numeric)"
+        self.relay = relay
+        self.eventLoop = eventLoop
+        self.egress = egress
+        self.logger = logger
+        self.drops = DropLog(eventLoop: eventLoop, logger: logger)
+        self.closed = closed
+        self.flows = FlowTable(capacity: egress.maximumFlows)
+        self.channel = try PeerServerChannel(
+            offer: offer, configuration: configuration, signaling: signaling, eventLoop: eventLoop, logger: logger)
+        self.channel.delegate = self
+    }
+
+    func start() -> EventLoopFuture<OpenPeerReply> {
+        self.armSweep()
+        return self.channel.start { [weak self] context in
+            let datagrams = try DatagramChannel(context)
+            datagrams.delegate = self
+            self?.datagrams = datagrams
+            return datagrams
+        }.flatMapErrorThrowing { throw Failure(refusing: $0) }
+    }
+
+    func receive(_ candidate: PeerCandidate) { self.channel.receive(candidate) }
+    func receive(_ close: ClosePeer) { self.channel.receive(close) }
+    func close(reason: String) { self.channel.close(reason: reason) }
+
+    func report() {
+        guard let datagrams = self.datagrams, datagrams.isConnected else { return }
+        self.logger.info(
+            "relay statistics",
+            metadata: datagrams.metadata(self.statistics, flows: self.flows.count, path: self.channel.path).merging([
+                "icmp_errors": "\(self.flows.values.reduce(self.reportedErrors) { $0 + $1.reportedErrors })"
+            ]) { $1 })
+    }
+
+    /// The largest payload that may go back to the client.
+    private var maximumPayload: Int {
+        min(self.datagrams?.maximumPayload ?? 0, self.relay.maximumPayload.map(Int.init) ?? .max)
+    }
+
+    // MARK: Flows
+
+    private func openFlow(_ id: FlowID, at now: NIODeadline) -> EgressFlow? {
+        guard !self.flows.isFull, self.egress.takeFlow() else { return nil }
+        let flow = EgressFlow(id: id, target: self.relay.target, eventLoop: self.eventLoop, delegate: self)
+        _ = self.flows.insert(id, flow, at: now)
+        flow.open()
+        self.statistics.flowsOpened += 1
+        self.logger.debug("flow opened", metadata: ["event": "flow.opened", "flow": "\(id)"])
+        return flow
+    }
+
+    private func ended(_ flow: EgressFlow, reason: String) {
+        flow.close()
+        self.reportedErrors += flow.reportedErrors
+        self.egress.giveBackFlow()
+        self.logger.debug(
+            "flow closed", metadata: ["event": "flow.closed", "flow": "\(flow.id)", "reason": "\(reason)"])
+    }
+
+    /// Longer than the client's, so that the client is the first to forget an idle flow, and says so.
+    private var idleTimeout: TimeAmount {
+        .nanoseconds(self.relay.idleTimeout.nanoseconds / 4 * 5) + .seconds(1)
+    }
+
+    private func armSweep(in delay: TimeAmount? = nil) {
+        let interval = delay ?? min(self.idleTimeout, .seconds(5))
+        self.sweep = self.eventLoop.assumeIsolated().scheduleTask(in: interval) { [weak self] in
+            self?.removeIdleFlows()
+        }
+    }
+
+    private func removeIdleFlows() {
+        let deadline = self.eventLoop.now - self.idleTimeout
+        for _ in 0..<Self.flowsPerSweep {
+            guard let (_, flow) = self.flows.removeIdle(before: deadline) else { return self.armSweep() }
+            self.ended(flow, reason: "idle")
+        }
+        self.armSweep(in: .zero)
+    }
+}
+
+@available(*, unavailable)
+extension RelayPeer: Sendable {}
+
+// MARK: - From the client
+
+extension RelayPeer: DatagramChannelDelegate {
+    func datagramChannel(_ channel: DatagramChannel, received payload: ByteBuffer, of id: FlowID) {
+        let now = self.eventLoop.now
+        let flow: EgressFlow
+        if let slot = self.flows.touch(id, at: now), let known = self.flows[slot] {
+            flow = known
+        } else if let opened = self.openFlow(id, at: now) {
+            flow = opened
+        } else {
+            self.statistics[.flowLimit] += 1
+            self.drops.dropped(.flowLimit, ["limit": "\(self.egress.maximumFlows)"])
+            // The client need not keep a flow that leads nowhere.
+            channel.sendClosed(id)
+            return
+        }
+        self.statistics.toTarget.add(bytes: payload.readableBytes)
+        flow.send(payload)
+        if !flow.needsFlush {
+            flow.needsFlush = true
+            self.unflushed.append(flow)
+        }
+    }
+
+    func datagramChannelReceiveComplete(_ channel: DatagramChannel) {
+        for flow in self.unflushed { flow.flush() }
+        self.unflushed.removeAll(keepingCapacity: true)
+    }
+
+    func datagramChannel(_ channel: DatagramChannel, closedByPeer id: FlowID) {
+        if let flow = self.flows.removeValue(of: id) { self.ended(flow, reason: "closed by the client") }
+    }
+
+    func datagramChannelLimitChanged(_ channel: DatagramChannel) {}
+    func datagramChannelSuspicionChanged(_ channel: DatagramChannel) {}
+}
+
+// MARK: - From the target
+
+extension RelayPeer: EgressFlowDelegate {
+    func flow(_ flow: EgressFlow, received payload: ByteBuffer) {
+        guard let datagrams = self.datagrams, let _ = self.flows.touch(flow.id, at: self.eventLoop.now) else { return }
+        let limit = self.maximumPayload
+        guard payload.readableBytes <= limit else {
+            self.statistics[.oversize] += 1
+            self.drops.dropped(.oversize, ["size": "\(payload.readableBytes)", "limit": "\(limit)"])
+            return
+        }
+        self.statistics.fromTarget.add(bytes: payload.readableBytes)
+        datagrams.send(payload, on: flow.id)
+    }
+
+    /// Other flows may have something to say in this turn of the loop, too: what they bring shares records.
+    func flowReceiveComplete(_ flow: EgressFlow) {
+        guard !self.isFlushScheduled else { return }
+        self.isFlushScheduled = true
+        self.eventLoop.assumeIsolated().execute {
+            self.isFlushScheduled = false
+            self.datagrams?.flush()
+        }
+    }
+
+    func flow(_ flow: EgressFlow, notSent count: Int) {
+        self.statistics[.notSent] += UInt64(count)
+    }
+
+    func flow(_ flow: EgressFlow, failed error: any Error) {
+        guard self.flows.removeValue(of: flow.id) != nil else { return }
+        self.statistics[.flowLimit] += 1
+        self.drops.dropped(.flowLimit, ["error": "\(error)"])
+        self.datagrams?.sendClosed(flow.id)
+        self.datagrams?.flush()
+        self.ended(flow, reason: "no socket")
+    }
+}
+
+extension RelayPeer: PeerServerChannelDelegate {
+    func peerChannel(_ peerID: PeerID, closed reason: PeerChannelError) {
+        self.sweep?.cancel()
+        for (_, flow) in self.flows.removeAll() { self.ended(flow, reason: "the channel is closed") }
+        self.closed()
+    }
+}

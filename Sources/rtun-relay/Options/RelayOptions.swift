@@ -1,0 +1,68 @@
+import ArgumentParser
+import CommandSupport
+import NIOCore
+import PeerChannel
+import UDPRelay
+
+/// `-L`, `--udp-idle-timeout`, `--udp-max-payload`, `--max-flows`.
+struct RelayOptions: ParsableArguments {
+    @Option(
+        name: .customShort("L"),
+        help: ArgumentHelp(
+            "Forward [udp://]LISTEN?to=TARGET, both IP:PORT, IPv6 in brackets; listening on port 0 takes a free one. "
+                + "Repeatable.",
+            valueName: "rule"))
+    private var ruleTexts: [String] = []
+
+    @Option(
+        name: .customLong("udp-idle-timeout"),
+        help: ArgumentHelp(
+            "Forget a flow after this time without a datagram: seconds, or with a unit as in 90s, 2m (default: 120s).",
+            valueName: "time"),
+        transform: { try Self.timeout($0) })
+    var idleTimeout = TimeAmount.seconds(120)
+
+    @Option(
+        name: .customLong("udp-max-payload"),
+        help: ArgumentHelp(
+            "Drop datagrams with a larger payload than this many bytes (default: what the path to the agent carries, up to "
+                + "\(DatagramChannel.largestPayload)).",
+            valueName: "bytes"))
+    var maximumPayload: UInt16?
+
+    @Option(
+        name: .customLong("max-flows"),
+        help: ArgumentHelp("How many local senders a rule serves at once.", valueName: "n"))
+    var maximumFlows = 65_536
+
+    /// The rules in the order given; `validate` has seen to it that they can be read.
+    var rules: [RelayRule] { (try? RelayRule.parse(self.ruleTexts)) ?? [] }
+
+    mutating func validate() throws {
+        do {
+            _ = try RelayRule.parse(self.ruleTexts)
+        } catch {
+            throw ValidationError("\(error)")
+        }
+        if let maximumPayload = self.maximumPayload {
+            guard maximumPayload > 0 else { throw ValidationError("--udp-max-payload must be at least 1") }
+            guard maximumPayload <= DatagramChannel.largestPayload else {
+                throw ValidationError(
+                    "--udp-max-payload \(maximumPayload) is more than a datagram to the agent has room for; the largest "
+                        + "possible value is \(DatagramChannel.largestPayload)")
+            }
+        }
+        guard (1...Self.largestFlowLimit).contains(self.maximumFlows) else {
+            throw ValidationError("--max-flows must be from 1 to \(Self.largestFlowLimit)")
+        }
+    }
+
+    /// Far fewer than there are flow ids.
+    private static let largestFlowLimit = 1 << 24
+
+    private static func timeout(_ text: String) throws -> TimeAmount {
+        let timeout = try TimeAmount(parsing: text, bareUnit: .seconds)
+        guard timeout >= .milliseconds(100) else { throw ValidationError("it must be at least 100ms") }
+        return timeout
+    }
+}

@@ -1,0 +1,104 @@
+import ClientSupport
+import CommandSupport
+import Logging
+import NIOCore
+import PeerChannel
+import TLS
+import UDPRelay
+
+/// The relay's parts, wired together: one control connection, and a worker for each rule.
+struct Relay {
+    private let group: any EventLoopGroup
+    private let control: ControlConnection
+    private let options: RelayOptions
+    private let agents: AgentOptions
+    private let statisticsInterval: TimeAmount?
+    private let peerConfiguration: PeerChannelConfiguration
+    private let log: ProgramLog
+
+    /// Makes the certificate that agents pin. Throws a `TLSError`.
+    init(
+        _ command: RelayCommand, group: any EventLoopGroup, control: ControlConnection, endToEndSecret: Secret?,
+        log: ProgramLog
+    ) throws {
+        self.group = group
+        self.control = control
+        self.options = command.relay
+        self.agents = command.agents
+        self.statisticsInterval = command.statistics.interval
+        self.log = log
+        self.peerConfiguration = try command.peers.configuration(endToEndSecret: endToEndSecret)
+    }
+
+    /// Serves until the system asks to stop. Throws a `ProgramError` when there is no point in going on.
+    func run() async throws {
+        let workers = try await self.start()
+        try await ProgramLifecycle.run(
+            logger: self.log.logger,
+            hangup: { self.log.reopen() },
+            report: { for worker in workers { worker.eventLoop.execute { worker.value.report() } } },
+            drain: { await self.close(workers) },
+            body: {
+                if let error = await self.control.client.run().programError { throw error }
+            })
+        await self.close(workers)
+    }
+
+    /// Opens all ports, then says so: datagrams are taken from now on and wait until there is a channel.
+    private func start() async throws -> [NIOLoopBound<RelayWorker>] {
+        var workers: [NIOLoopBound<RelayWorker>] = []
+        var ports: [SocketAddress] = []
+        for rule in self.options.rules {
+            let eventLoop = self.group.next()
+            do {
+                let worker = try await eventLoop.flatSubmit { self.openWorker(rule, on: eventLoop) }.get()
+                workers.append(worker)
+                ports.append(try await eventLoop.submit { worker.value.localAddress }.get())
+            } catch let error as IOError {
+                throw ProgramError(
+                    .unavailable,
+                    "cannot listen on \(rule.listenAddress.numeric): \(SystemError.text(error.errnoCode))")
+            }
+        }
+        let listeners = try await self.listeners(of: workers)
+        try await self.control.eventLoop.submit {
+            self.control.client.setDelegate(SignalFanout(listeners))
+        }.get()
+        if let interval = self.statisticsInterval {
+            for worker in workers {
+                worker.eventLoop.scheduleRepeatedTask(initialDelay: interval, delay: interval) { _ in
+                    worker.value.report()
+                }
+            }
+        }
+        ReadyLine(program: RelayCommand.name, ports.map { ("udp", $0.numeric) }).announce()
+        return workers
+    }
+
+    private func openWorker(
+        _ rule: RelayRule, on eventLoop: any EventLoop
+    ) -> EventLoopFuture<NIOLoopBound<RelayWorker>> {
+        RelayWorker.open(
+            rule, options: self.options, agents: self.agents, configuration: self.peerConfiguration,
+            signal: self.control.client, eventLoop: eventLoop, logger: self.log.logger)
+    }
+
+    private func listeners(of workers: [NIOLoopBound<RelayWorker>]) async throws -> [NIOLoopBound<any SignalListener>] {
+        var listeners: [NIOLoopBound<any SignalListener>] = []
+        for worker in workers {
+            listeners.append(
+                try await worker.eventLoop.submit {
+                    NIOLoopBound(worker.value.channels as any SignalListener, eventLoop: worker.eventLoop)
+                }.get())
+        }
+        return listeners
+    }
+
+    /// Tells agents and server, so that they need not find out by themselves.
+    private func close(_ workers: [NIOLoopBound<RelayWorker>]) async {
+        for worker in workers {
+            try? await worker.eventLoop.submit { worker.value.close() }.get()
+        }
+        await self.control.client.stopAndWait()
+    }
+}

@@ -1,0 +1,85 @@
+import ArgumentParser
+import ClientSupport
+import CommandSupport
+import NIOCore
+import NIOPosix
+import Signaling
+
+/// `rtun-relay`: local UDP ports whose traffic leaves from an agent.
+struct RelayCommand: AsyncParsableCommand {
+    static let name = "rtun-relay"
+
+    static let configuration = CommandConfiguration(
+        commandName: Self.name,
+        abstract: "Forward local UDP ports to UDP targets through an agent.",
+        discussion: """
+            Each rule listens on a local address; what arrives there leaves from an agent to the rule's target, and answers \
+            come back to whoever sent first. Agents are found through an rtun server and reached directly, over an encrypted \
+            channel that keeps UDP's own ways: nothing is repeated, reordered or held back.
+
+            Examples:
+              # two name servers, seen from the agent
+              rtun-relay -L udp://0.0.0.0:15353?to=8.8.8.8:53 -L 0.0.0.0:15354?to=8.8.4.4:53 \\
+                  quic://203.0.113.7:8888 --secret-file secret --quic-insecure
+              dig @127.0.0.1 -p 15353 example.com
+
+              # WireGuard to a host that only the agent can reach
+              rtun-relay -L 127.0.0.1:51820?to=10.1.0.9:51820 https://rtun.example.com:8888 \\
+                  --secret-file secret --agent office
+
+              # which agents are there?
+              rtun-relay https://rtun.example.com:8888 --secret-file secret --list-agents
+
+            Exit codes: 0 stopped, 64 bad usage (a wrong rule, too large a --udp-max-payload), 69 a port is taken, a file \
+            cannot be read or --list-agents got no answer, 77 refused (wrong secret), 78 bad configuration file. A server or \
+            an agent that is away is tried again for ever.
+            """,
+        version: Software.version)
+
+    @OptionGroup(title: "Server")
+    var server: ServerConnectionOptions
+    @OptionGroup(title: "Secret")
+    var secret: SecretOptions
+    @OptionGroup(title: "Secret")
+    var endToEndSecret: EndToEndSecretOptions
+    @OptionGroup(title: "Relay")
+    var relay: RelayOptions
+    @OptionGroup(title: "Agents")
+    var agents: AgentOptions
+    @OptionGroup(title: "Peers")
+    var peers: PeerOptions
+    @OptionGroup(title: "Logging")
+    var statistics: StatisticsOptions
+    @OptionGroup(title: "Logging")
+    var logging: LoggingOptions
+    @OptionGroup
+    var configurationFile: ConfigurationOptions
+
+    mutating func validate() throws {
+        do {
+            _ = try ServerURL(parsing: self.server.url)
+        } catch {
+            throw ValidationError("\(error)")
+        }
+        guard self.agents.list || !self.relay.rules.isEmpty else {
+            throw ValidationError(
+                "no rule given; write at least one -L LISTEN?to=TARGET, as in -L 127.0.0.1:15353?to=192.0.2.53:53")
+        }
+    }
+
+    func run() async throws {
+        let secret = try self.secret.load()
+        let endToEndSecret = try self.endToEndSecret.load()
+        let log = try self.logging.open(program: Self.name)
+        // Workers are spread over the loops; more loops than workers are of no use.
+        let threads = max(1, min(System.coreCount, self.relay.rules.count))
+        let group = MultiThreadedEventLoopGroup(numberOfThreads: threads)
+        let control = try ControlConnection(
+            self.server, secret: secret, program: Self.name, eventLoop: group.next(), log: log)
+        if self.agents.list {
+            try await AgentListing(control: control, pattern: self.agents.pattern()).run()
+        } else {
+            try await Relay(self, group: group, control: control, endToEndSecret: endToEndSecret, log: log).run()
+        }
+    }
+}

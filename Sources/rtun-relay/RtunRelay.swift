@@ -1,0 +1,8 @@
+import CommandSupport
+
+@main
+enum RtunRelay {
+    static func main() async {
+        await ProgramMain.run(RelayCommand.self)
+    }
+}

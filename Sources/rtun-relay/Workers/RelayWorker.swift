@@ -1,0 +1,320 @@
+import AppProto
+import ClientSupport
+import CommandSupport
+import Logging
+import NIOCore
+import PeerChannel
+import Signaling
+import UDP
+import UDPRelay
+
+/// One rule at work: a local UDP socket, a channel to an agent, and the flows between them. Belongs to one event loop.
+///
+/// A first datagram of a local sender opens a flow; answers go back to that sender. With the channel its flows go, too: the
+/// next datagram of each sender opens a new one on the next channel. While there is none, datagrams wait.
+final class RelayWorker {
+    /// A sweep ends so many flows at most, and goes on in the next turn of the loop.
+    private static let flowsPerSweep = 4096
+
+    /// The channels to agents; hears of the control connection.
+    let channels: ChannelPool<DatagramChannel>
+    private let rule: RelayRule
+    private let options: RelayOptions
+    private let eventLoop: any EventLoop
+    private let socket: UDPSocket
+    private let logger: Logger
+    private let drops: DropLog<RelayDropReason>
+    /// The channel in use, and whose it is.
+    private var current: (channel: DatagramChannel, agent: AgentInfo)?
+    private var flows: ClientFlows<SocketAddress>
+    private var waiting = WaitingDatagrams()
+    private var waitingTimer: Scheduled<Void>?
+    private var statistics = RelayStatistics()
+    /// Answers on their way to one local sender.
+    private var answers = DatagramRun()
+    private var answersDestination: SocketAddress?
+    /// The payload limit that was last told of as being less than was asked for.
+    private var announcedLimit: Int?
+    private var sweep: Scheduled<Void>?
+
+    /// Opens the local port and begins to look for an agent. The future is the event loop's and fails with `IOError`.
+    static func open(
+        _ rule: RelayRule, options: RelayOptions, agents: AgentOptions, configuration: PeerChannelConfiguration,
+        signal: SignalClient, eventLoop: any EventLoop, logger: Logger
+    ) -> EventLoopFuture<NIOLoopBound<RelayWorker>> {
+        UDPSocket.bind(to: rule.listenAddress, options: .listener, eventLoop: eventLoop).flatMapThrowing { socket in
+            let socket = socket.value
+            var logger = logger
+            logger[metadataKey: "udp"] = "\(socket.localAddress.numeric)"
+            let channels = ChannelPool<DatagramChannel>(
+                pattern: try agents.pattern(),
+                kind: .udpRelay(
+                    UdpRelay(
+                        target: rule.target, idleTimeout: options.idleTimeout, maximumPayload: options.maximumPayload)),
+                leavesDisconnected: false, configuration: configuration, signal: signal, eventLoop: eventLoop,
+                logger: logger)
+            let worker = RelayWorker(
+                rule, options: options, socket: socket, channels: channels, eventLoop: eventLoop, logger: logger)
+            return NIOLoopBound(worker, eventLoop: eventLoop)
+        }
+    }
+
+    private init(
+        _ rule: RelayRule, options: RelayOptions, socket: UDPSocket, channels: ChannelPool<DatagramChannel>,
+        eventLoop: any EventLoop, logger: Logger
+    ) {
+        self.rule = rule
+        self.options = options
+        self.socket = socket
+        self.channels = channels
+        self.eventLoop = eventLoop
+        self.logger = logger
+        self.drops = DropLog(eventLoop: eventLoop, logger: logger)
+        self.flows = ClientFlows(capacity: options.maximumFlows)
+        socket.delegate = self
+        channels.delegate = self
+        self.armSweep()
+    }
+
+    /// Where the worker listens, with the port that the kernel chose.
+    var localAddress: SocketAddress { self.socket.localAddress }
+
+    /// Stops listening and closes the channels; the agents are told.
+    func close() {
+        self.socket.close()
+        self.sweep?.cancel()
+        self.waitingTimer?.cancel()
+        self.current = nil
+        self.channels.close()
+    }
+
+    /// Writes a line of statistics.
+    func report() {
+        var metadata: Logger.Metadata
+        if let (channel, agent) = self.current {
+            metadata = channel.metadata(
+                self.statistics, flows: self.flows.count, path: self.channels.path(of: channel))
+            metadata["agent"] = "\(agent.name)"
+            metadata["instance"] = "\(agent.instanceID)"
+        } else {
+            metadata = ["event": "relay.stats", "flows": "0", "path": "none", "waiting": "\(self.waiting.count)"]
+            for (key, value) in self.statistics.fields { metadata[key] = "\(value)" }
+        }
+        metadata["target"] = "\(self.rule.target.numeric)"
+        self.logger.info("relay statistics", metadata: metadata)
+    }
+
+    /// The largest payload that may go to the agent now.
+    private var maximumPayload: Int {
+        min(self.current?.channel.maximumPayload ?? 0, self.options.maximumPayload.map(Int.init) ?? .max)
+    }
+
+    private func drop(_ reason: RelayDropReason, _ details: @autoclosure () -> Logger.Metadata = [:]) {
+        self.statistics[reason] += 1
+        self.drops.dropped(reason, details())
+    }
+}
+
+@available(*, unavailable)
+extension RelayWorker: Sendable {}
+
+// MARK: - From local senders
+
+extension RelayWorker: UDPSocketDelegate {
+    func socket(_ socket: UDPSocket, received bytes: ByteBuffer, segmentSize: Int?, from source: SocketAddress) {
+        for payload in DatagramSegments(bytes, size: segmentSize) {
+            if let (channel, _) = self.current {
+                self.forward(payload, from: source, on: channel)
+            } else {
+                self.keep(payload, from: source)
+            }
+        }
+    }
+
+    func socketReceiveComplete(_ socket: UDPSocket) {
+        self.current?.channel.flush()
+    }
+
+    func socketWritabilityChanged(_ socket: UDPSocket) {}
+
+    func socketFailed(_ socket: UDPSocket, error: (any Error)?) {
+        self.logger.error(
+            "the local port is lost", metadata: ["error": "\(error.map { "\($0)" } ?? "closed by the system")"])
+    }
+
+    private func forward(_ payload: ByteBuffer, from source: SocketAddress, on channel: DatagramChannel) {
+        let limit = self.maximumPayload
+        guard payload.readableBytes <= limit else {
+            return self.drop(.oversize, ["size": "\(payload.readableBytes)", "limit": "\(limit)"])
+        }
+        let flow: FlowID
+        switch self.flows.flow(of: source, at: self.eventLoop.now) {
+        case .known(let id): flow = id
+        case .opened(let id):
+            flow = id
+            self.statistics.flowsOpened += 1
+            self.logger.debug(
+                "flow opened", metadata: ["event": "flow.opened", "flow": "\(id)", "source": "\(source.numeric)"])
+        case .limitReached:
+            return self.drop(.flowLimit, ["limit": "\(self.options.maximumFlows)"])
+        }
+        self.statistics.toTarget.add(bytes: payload.readableBytes)
+        channel.send(payload, on: flow)
+    }
+
+    // MARK: Without a channel
+
+    private func keep(_ payload: ByteBuffer, from source: SocketAddress) {
+        // A copy: the datagram shares its memory with a whole batch.
+        let datagram = WaitingDatagrams.Datagram(
+            source: source, payload: ByteBuffer(bytes: payload.readableBytesView), arrival: self.eventLoop.now)
+        for _ in 0..<self.waiting.append(datagram) { self.drop(.noChannel) }
+        self.armWaitingTimer()
+    }
+
+    private func armWaitingTimer() {
+        guard self.waitingTimer == nil, let deadline = self.waiting.nextDeadline else { return }
+        self.waitingTimer = self.eventLoop.assumeIsolated().scheduleTask(deadline: deadline) { [weak self] in
+            guard let self else { return }
+            self.waitingTimer = nil
+            for _ in 0..<self.waiting.removeStale(at: self.eventLoop.now) { self.drop(.noChannel) }
+            self.armWaitingTimer()
+        }
+    }
+
+    private func forwardWaiting(on channel: DatagramChannel) {
+        while let datagram = self.waiting.popFirst() {
+            self.forward(datagram.payload, from: datagram.source, on: channel)
+        }
+        channel.flush()
+    }
+}
+
+// MARK: - From the agent
+
+extension RelayWorker: DatagramChannelDelegate {
+    func datagramChannel(_ channel: DatagramChannel, received payload: ByteBuffer, of flow: FlowID) {
+        guard channel === self.current?.channel, let source = self.flows.source(of: flow, at: self.eventLoop.now) else {
+            // An answer that was under way when its flow ended.
+            self.statistics[.unknownFlow] += 1
+            return
+        }
+        self.statistics.fromTarget.add(bytes: payload.readableBytes)
+        if self.answersDestination != source || !self.answers.accepts(payload.readableBytes) {
+            self.sendAnswers()
+            self.answersDestination = source
+        }
+        self.answers.append(payload)
+    }
+
+    func datagramChannelReceiveComplete(_ channel: DatagramChannel) {
+        self.sendAnswers()
+    }
+
+    private func sendAnswers() {
+        guard let destination = self.answersDestination else { return }
+        let count = self.answers.count
+        self.answers.send { bytes, segmentSize in
+            switch self.socket.send(bytes, segmentSize: segmentSize, to: destination) {
+            case .sent: break
+            case .dropped, .refused: self.statistics[.notSent] += UInt64(count)
+            }
+        }
+    }
+
+    func datagramChannel(_ channel: DatagramChannel, closedByPeer flow: FlowID) {
+        guard channel === self.current?.channel, self.flows.remove(flow) != nil else { return }
+        self.logClosed(flow, reason: "closed by the agent")
+    }
+
+    func datagramChannelLimitChanged(_ channel: DatagramChannel) {
+        if channel === self.current?.channel { self.checkLimit() }
+    }
+
+    func datagramChannelSuspicionChanged(_ channel: DatagramChannel) {
+        self.channels.suspicionChanged(of: channel)
+    }
+
+    /// A payload limit that was asked for has to fit the path, which may not carry as much as was possible at start.
+    private func checkLimit() {
+        guard let asked = self.options.maximumPayload, let (channel, _) = self.current else { return }
+        guard channel.maximumPayload < asked else {
+            self.announcedLimit = nil
+            return
+        }
+        guard self.announcedLimit != channel.maximumPayload else { return }
+        self.announcedLimit = channel.maximumPayload
+        self.logger.warning(
+            "--udp-max-payload is more than the path to the agent carries: larger datagrams are dropped",
+            metadata: ["asked": "\(asked)", "limit": "\(channel.maximumPayload)"])
+    }
+}
+
+// MARK: - Flows
+
+extension RelayWorker {
+    private func armSweep(in delay: TimeAmount? = nil) {
+        // Often enough that a flow lives at most an eighth longer than it should.
+        let interval = delay ?? min(.nanoseconds(self.options.idleTimeout.nanoseconds / 8), .seconds(5))
+        self.sweep = self.eventLoop.assumeIsolated().scheduleTask(in: interval) { [weak self] in
+            self?.removeIdleFlows()
+        }
+    }
+
+    private func removeIdleFlows() {
+        let deadline = self.eventLoop.now - self.options.idleTimeout
+        defer { self.current?.channel.flush() }
+        for _ in 0..<Self.flowsPerSweep {
+            guard let (_, flow) = self.flows.removeIdle(before: deadline) else { return self.armSweep() }
+            self.current?.channel.sendClosed(flow)
+            self.logClosed(flow, reason: "idle")
+        }
+        self.armSweep(in: .zero)
+    }
+
+    private func logClosed(_ flow: FlowID, reason: String) {
+        self.logger.debug(
+            "flow closed", metadata: ["event": "flow.closed", "flow": "\(flow)", "reason": "\(reason)"])
+    }
+
+    private func clearFlows(because reason: String) {
+        let count = self.flows.removeAll()
+        guard count > 0 else { return }
+        self.logger.debug(
+            "flows closed", metadata: ["event": "flow.closed", "count": "\(count)", "reason": "\(reason)"])
+    }
+}
+
+// MARK: - Channels
+
+extension RelayWorker: ChannelPoolDelegate {
+    func makeCarrier(_ context: PeerCarrierContext) throws -> DatagramChannel {
+        let channel = try DatagramChannel(context)
+        channel.delegate = self
+        return channel
+    }
+
+    func selected(_ channel: DatagramChannel, of agent: AgentInfo) {
+        guard channel !== self.current?.channel else { return }
+        self.clearFlows(because: "another channel")
+        self.current = (channel, agent)
+        self.checkLimit()
+        self.forwardWaiting(on: channel)
+    }
+
+    func closed(_ channel: DatagramChannel) {
+        guard channel === self.current?.channel else { return }
+        self.current = nil
+        self.clearFlows(because: "the channel is closed")
+    }
+
+    /// Has it gone for good, or only lost its control connection? Then its channel goes on.
+    func agentGone(_ agent: AgentKey, _ reason: GoneReason) {
+        if let (channel, current) = self.current, current.key == agent { channel.probe() }
+    }
+
+    // Flows follow the channel in use; nothing is opened one by one.
+    func open(_ id: ConnectionID, on carrier: DatagramChannel, of agent: AgentInfo) {}
+    func withdraw(_ id: ConnectionID) {}
+    func reject(_ id: ConnectionID, _ rejection: ChannelSelector.Rejection) {}
+}
