@@ -24,16 +24,14 @@ package struct DatagramRun {
             && self.bytes.readableBytes + length <= Self.maximumBytes
     }
 
-    /// Adds a datagram of `length` bytes, which `write` appends to the buffer that it is given; one that throws adds
-    /// nothing.
+    /// Adds a datagram of `length` bytes, which `write` appends to the buffer that it is given; when it returns false, it
+    /// has appended nothing, and nothing is added.
     ///
     /// - Precondition: ``accepts(_:)`` holds.
-    package mutating func append<Failure: Error>(
-        length: Int, _ write: (inout ByteBuffer) throws(Failure) -> Void
-    ) throws(Failure) {
+    package mutating func append(length: Int, _ write: (inout ByteBuffer) -> Bool) {
         precondition(self.accepts(length), "a run of datagrams takes only what fits it")
         if self.count == 0 { self.bytes.reserveCapacity(length) }
-        try write(&self.bytes)
+        guard write(&self.bytes) else { return }
         if self.count == 0 {
             self.segmentSize = length
             self.isComplete = length == 0
@@ -45,7 +43,9 @@ package struct DatagramRun {
 
     /// Adds a copy of a datagram.
     package mutating func append(_ datagram: ByteBuffer) {
-        self.append(length: datagram.readableBytes) { (bytes: inout ByteBuffer) in bytes.writeImmutableBuffer(datagram)
+        self.append(length: datagram.readableBytes) { bytes in
+            bytes.writeImmutableBuffer(datagram)
+            return true
         }
     }
 

@@ -19,7 +19,10 @@ final class RelayWorker {
     /// The channels to agents; hears of the control connection.
     let channels: ChannelPool<DatagramChannel>
     private let rule: RelayRule
-    private let options: RelayOptions
+    private let idleTimeout: TimeAmount
+    /// The payload limit that was asked for; `Int.max` when none was.
+    private let askedPayload: Int
+    private let maximumFlows: Int
     private let eventLoop: any EventLoop
     private let socket: UDPSocket
     private let logger: Logger
@@ -64,7 +67,9 @@ final class RelayWorker {
         eventLoop: any EventLoop, logger: Logger
     ) {
         self.rule = rule
-        self.options = options
+        self.idleTimeout = options.idleTimeout
+        self.askedPayload = options.maximumPayload.map(Int.init) ?? .max
+        self.maximumFlows = options.maximumFlows
         self.socket = socket
         self.channels = channels
         self.eventLoop = eventLoop
@@ -106,7 +111,7 @@ final class RelayWorker {
 
     /// The largest payload that may go to the agent now.
     private var maximumPayload: Int {
-        min(self.current?.channel.maximumPayload ?? 0, self.options.maximumPayload.map(Int.init) ?? .max)
+        min(self.current?.channel.maximumPayload ?? 0, self.askedPayload)
     }
 
     private func drop(_ reason: RelayDropReason, _ details: @autoclosure () -> Logger.Metadata = [:]) {
@@ -156,7 +161,7 @@ extension RelayWorker: UDPSocketDelegate {
             self.logger.debug(
                 "flow opened", metadata: ["event": "flow.opened", "flow": "\(id)", "source": "\(source.numeric)"])
         case .limitReached:
-            return self.drop(.flowLimit, ["limit": "\(self.options.maximumFlows)"])
+            return self.drop(.flowLimit, ["limit": "\(self.maximumFlows)"])
         }
         self.statistics.toTarget.add(bytes: payload.readableBytes)
         channel.send(payload, on: flow)
@@ -237,8 +242,8 @@ extension RelayWorker: DatagramChannelDelegate {
 
     /// A payload limit that was asked for has to fit the path, which may not carry as much as was possible at start.
     private func checkLimit() {
-        guard let asked = self.options.maximumPayload, let (channel, _) = self.current else { return }
-        guard channel.maximumPayload < asked else {
+        guard self.askedPayload != .max, let (channel, _) = self.current else { return }
+        guard channel.maximumPayload < self.askedPayload else {
             self.announcedLimit = nil
             return
         }
@@ -246,7 +251,7 @@ extension RelayWorker: DatagramChannelDelegate {
         self.announcedLimit = channel.maximumPayload
         self.logger.warning(
             "--udp-max-payload is more than the path to the agent carries: larger datagrams are dropped",
-            metadata: ["asked": "\(asked)", "limit": "\(channel.maximumPayload)"])
+            metadata: ["asked": "\(self.askedPayload)", "limit": "\(channel.maximumPayload)"])
     }
 }
 
@@ -255,14 +260,14 @@ extension RelayWorker: DatagramChannelDelegate {
 extension RelayWorker {
     private func armSweep(in delay: TimeAmount? = nil) {
         // Often enough that a flow lives at most an eighth longer than it should.
-        let interval = delay ?? min(.nanoseconds(self.options.idleTimeout.nanoseconds / 8), .seconds(5))
+        let interval = delay ?? min(.nanoseconds(self.idleTimeout.nanoseconds / 8), .seconds(5))
         self.sweep = self.eventLoop.assumeIsolated().scheduleTask(in: interval) { [weak self] in
             self?.removeIdleFlows()
         }
     }
 
     private func removeIdleFlows() {
-        let deadline = self.eventLoop.now - self.options.idleTimeout
+        let deadline = self.eventLoop.now - self.idleTimeout
         defer { self.current?.channel.flush() }
         for _ in 0..<Self.flowsPerSweep {
             guard let (_, flow) = self.flows.removeIdle(before: deadline) else { return self.armSweep() }

@@ -143,13 +143,15 @@ package final class DatagramChannel: PeerCarrier {
     private func seal(_ record: ByteBuffer) {
         let length = record.readableBytes + self.connection.recordOverhead
         if !self.run.accepts(length) { self.sendRun() }
-        do {
-            try self.run.append(length: length) { (bytes: inout ByteBuffer) throws(TLSError) in
+        self.run.append(length: length) { bytes in
+            do {
                 try self.connection.seal(record, into: &bytes)
+                return true
+            } catch {
+                // The connection says so by an event as well, unless the record was made for a path that carried more.
+                self.counters.unsentRecords += 1
+                return false
             }
-        } catch {
-            // The connection says so by an event as well, unless the record was made for a path that carried more.
-            self.counters.unsentRecords += 1
         }
     }
 

@@ -6,13 +6,15 @@ package import NIOCore
 /// with the channel. Ids count up and are not used again before they wrap around, so that a late answer to a former flow
 /// finds nobody rather than somebody else.
 package struct ClientFlows<Source: Hashable> {
-    private var table: FlowTable<Source, FlowID>
-    private var slots: [FlowID: FlowTable<Source, FlowID>.Slot] = [:]
-    private var lastID: UInt32 = 0
+    @usableFromInline var table: FlowTable<Source, FlowID>
+    @usableFromInline var slots: [FlowID: FlowTable<Source, FlowID>.Slot] = [:]
+    @usableFromInline var lastID: UInt32 = 0
 
     /// - Parameter capacity: most flows at a time.
+    @inlinable
     package init(capacity: Int) { self.table = FlowTable(capacity: capacity) }
 
+    @inlinable
     package var count: Int { self.table.count }
 
     /// What ``flow(of:at:)`` found.
@@ -24,6 +26,7 @@ package struct ClientFlows<Source: Hashable> {
     }
 
     /// The flow of a sender, opened now if it has none.
+    @inlinable
     package mutating func flow(of source: Source, at now: NIODeadline) -> Lookup {
         if let slot = self.table.touch(source, at: now), let id = self.table[slot] { return .known(id) }
         guard !self.table.isFull else { return .limitReached }
@@ -34,19 +37,21 @@ package struct ClientFlows<Source: Hashable> {
     }
 
     /// Who opened the flow that an answer came for; nil when there is no such flow (any more).
+    @inlinable
     package mutating func source(of id: FlowID, at now: NIODeadline) -> Source? {
         guard let slot = self.slots[id] else { return nil }
         return self.table.touch(slot, at: now)
     }
 
     /// Forgets a flow.
-    @discardableResult
+    @discardableResult @inlinable
     package mutating func remove(_ id: FlowID) -> Source? {
         guard let slot = self.slots.removeValue(forKey: id) else { return nil }
         return self.table.remove(slot)?.key
     }
 
     /// Forgets one flow whose last datagram, either way, was before `deadline`; nil when there is none.
+    @inlinable
     package mutating func removeIdle(before deadline: NIODeadline) -> (source: Source, id: FlowID)? {
         guard let (source, id) = self.table.removeIdle(before: deadline) else { return nil }
         self.slots[id] = nil
@@ -54,12 +59,14 @@ package struct ClientFlows<Source: Hashable> {
     }
 
     /// Forgets all flows.
+    @inlinable
     package mutating func removeAll() -> Int {
         self.slots.removeAll()
         return self.table.removeAll().count
     }
 
-    private mutating func unusedID() -> FlowID {
+    @inlinable
+    mutating func unusedID() -> FlowID {
         // The table holds fewer flows than there are ids, so that the search ends.
         repeat { self.lastID &+= 1 } while self.lastID == 0 || self.slots[FlowID(rawValue: self.lastID)] != nil
         return FlowID(rawValue: self.lastID)

@@ -2,6 +2,7 @@
 package struct FlowID: RawRepresentable, Hashable, Sendable {
     package let rawValue: UInt32
 
+    @inlinable
     package init(rawValue: UInt32) { self.rawValue = rawValue }
 
     /// Frames of the channel itself.
