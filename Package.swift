@@ -69,6 +69,8 @@ let package = Package(
             name: "CNgtcp2", path: "Sources/Shared/CNgtcp2", pkgConfig: "libngtcp2_crypto_gnutls",
             providers: [.apt(["libngtcp2-dev", "libngtcp2-crypto-gnutls-dev", "libgnutls28-dev"])]),
 
+        .systemLibrary(name: "CLinuxUDP", path: "Sources/Shared/CLinuxUDP"),
+
         // Cores: no sockets, no clock, no tasks.
         shared("AppProto", ["CAppProto", .nioCore]),
         shared("TLS", ["COpenSSL", .nioCore, .nioTLS]),
@@ -78,7 +80,7 @@ let package = Package(
         shared("UDPRelay", [.nioCore]),
 
         // Networking: channels, handlers, drivers.
-        shared("UDP", [.nioCore, .nioPosix, .dequeModule]),
+        shared("UDP", ["CLinuxUDP", .nioCore, .nioPosix, .dequeModule]),
         shared("QUIC", ["CNgtcp2", "TLS", "UDP", .nioCore, .nioPosix, .dequeModule]),
         shared(
             "Signaling",

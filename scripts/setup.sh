@@ -7,7 +7,9 @@ packages=(
     # to build
     libssl-dev libprotobuf-c-dev protobuf-c-compiler libngtcp2-dev libngtcp2-crypto-gnutls-dev libgnutls28-dev pkg-config
     # to test: a real web server and TLS-terminating proxy, independent STUN and SOCKS clients, test certificates
-    nginx-light coturn curl ncat openssl python3 python3-venv
+    nginx-light coturn curl ncat openssl python3 python3-venv iproute2
+    # to test rtun-relay: a DNS server with a client and a load generator, and HTTP over QUIC at both ends
+    dnsmasq-base bind9-dnsutils dnsperf ngtcp2-server ngtcp2-client
 )
 
 missing=()

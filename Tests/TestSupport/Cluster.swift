@@ -102,6 +102,61 @@ package final class Cluster: Sendable {
     }
 }
 
+extension Cluster {
+    /// A relay, and the ports that it listens on, one a rule.
+    package struct Relay: Sendable {
+        package let program: RunningProgram
+        package let ports: [Int]
+        package var port: Int { self.ports[0] }
+    }
+
+    /// Starts a relay without waiting for it.
+    package func launchRelay(_ rules: [String], secret: String = Cluster.secret, options: [String] = []) throws
+        -> RunningProgram
+    {
+        try RunningProgram(
+            "rtun-relay",
+            rules.flatMap { ["-L", $0] }
+                + [self.url, "--ca-cert", self.certificates.authority, "--log-level", "debug"] + options,
+            environment: ["RTUN_SECRET": secret])
+    }
+
+    /// Starts a relay and waits until it listens; `connected`: until each rule has its channel, too.
+    package func relay(_ rules: [String], options: [String] = [], connected: Bool = true) async throws -> Relay {
+        let program = try self.launchRelay(rules, options: options)
+        let ready = try await program.line("the ready line") { $0.hasPrefix("rtun-relay ready udp=") }
+        let ports = ready.split(separator: " ").dropFirst(2).compactMap {
+            $0.split(separator: ":").last.flatMap { Int($0) }
+        }
+        guard ports.count == rules.count else { throw UnexpectedLine(line: ready) }
+        if connected {
+            for port in ports {
+                _ = try await program.logLine("the channel of port \(port)") {
+                    $0.contains("event=agent.selected") && $0.hasSuffix(":\(port)")
+                }
+            }
+        }
+        return Relay(program: program, ports: ports)
+    }
+
+    /// Asks a relay or an agent for its statistics: the values of the next line about `what`, by key.
+    package static func statistics(
+        of program: RunningProgram, _ what: String = "event=relay.stats"
+    ) async throws -> [String: String] {
+        let known = program.errors.lines.count
+        program.signal(SIGUSR1)
+        let line = try await program.logLine("the statistics", from: known) {
+            $0.contains("event=relay.stats") && $0.contains(what)
+        }
+        var values: [String: String] = [:]
+        for pair in line.split(separator: " ") {
+            let parts = pair.split(separator: "=", maxSplits: 1)
+            if parts.count == 2 { values[String(parts[0])] = String(parts[1]) }
+        }
+        return values
+    }
+}
+
 /// A program wrote a ready line of another form.
 package struct UnexpectedLine: Error, CustomStringConvertible {
     let line: String

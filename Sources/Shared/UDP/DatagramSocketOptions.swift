@@ -23,10 +23,6 @@ package struct DatagramSocketOptions: Sendable {
     /// For the local port of a relay rule: all senders of the rule meet here, in bursts.
     package static let listener = DatagramSocketOptions(
         kernelBufferBytes: 8 << 20, receivesSegments: false, messagesPerRead: 64)
-    /// For one flow of a relay, of which there may be thousands.
-    package static let flow = DatagramSocketOptions(
-        kernelBufferBytes: 1 << 20, receivesSegments: false, messagesPerRead: 16)
-
     /// Largest UDP payload, and what a GRO batch is limited to.
     private static let largestDatagram = 65_535
     /// Room for one datagram on a path with an MTU of 1500, and some more. What is longer is cut to this.

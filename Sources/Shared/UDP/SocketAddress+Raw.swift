@@ -18,9 +18,4 @@ extension SocketAddress {
         default: return nil
         }
     }
-
-    /// The address that stands for all of this machine's of one family.
-    package static func wildcard(of family: NIOBSDSocket.ProtocolFamily, port: Int) throws -> SocketAddress {
-        try SocketAddress(ipAddress: family == .inet6 ? "::" : "0.0.0.0", port: port)
-    }
 }

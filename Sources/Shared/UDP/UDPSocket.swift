@@ -20,7 +20,7 @@ package protocol UDPSocketDelegate: AnyObject {
     func socketFailed(_ socket: UDPSocket, error: (any Error)?)
 }
 
-/// One UDP socket: reads in vectors through NIO, sends by system call. Belongs to its event loop.
+/// One UDP socket for many destinations: reads in vectors through NIO, sends by system call. Belongs to its event loop.
 ///
 /// Sending never closes it. When the send buffer is full, datagrams wait in order in a bounded queue.
 package final class UDPSocket {
@@ -37,7 +37,7 @@ package final class UDPSocket {
     private struct Waiting {
         let bytes: ByteBuffer
         let segmentSize: Int?
-        let destination: SocketAddress?
+        let destination: SocketAddress
     }
 
     /// Bound of what waits for room in the kernel's buffer, in bytes.
@@ -50,24 +50,17 @@ package final class UDPSocket {
     package let localAddress: SocketAddress
     /// Not retained.
     package weak var delegate: (any UDPSocketDelegate)?
-    /// Errors that the network reported about datagrams sent earlier: ICMP, on a connected socket.
-    package private(set) var reportedErrors: UInt64 = 0
 
     private let handler: UDPSocketHandler
-    private let isConnected: Bool
     private var descriptor: CInt
     private var segmentationOffload = System.supportsUDPSegmentationOffload
     private var waiting: Deque<Waiting> = []
     private var waitingBytes = 0
     private var retry: Scheduled<Void>?
 
-    private init(
-        channel: any Channel, localAddress: SocketAddress, isConnected: Bool, descriptor: CInt,
-        handler: UDPSocketHandler
-    ) {
+    private init(channel: any Channel, localAddress: SocketAddress, descriptor: CInt, handler: UDPSocketHandler) {
         self.channel = channel
         self.localAddress = localAddress
-        self.isConnected = isConnected
         self.descriptor = descriptor
         self.handler = handler
         handler.socket = self
@@ -77,59 +70,32 @@ package final class UDPSocket {
     package static func bind(
         to address: SocketAddress, options: DatagramSocketOptions = .path, eventLoop: any EventLoop
     ) -> EventLoopFuture<NIOLoopBound<UDPSocket>> {
-        self.open(family: address.protocol, options: options, isConnected: false, eventLoop: eventLoop) {
-            $0.bind(to: address)
-        }
-    }
-
-    /// Opens a socket that exchanges datagrams with `remote` alone: `send` takes no destination then, and the kernel drops
-    /// what others send. `port`: the local one, 0 for any. The future is the event loop's and fails with `IOError`.
-    package static func connect(
-        to remote: SocketAddress, fromPort port: Int = 0, options: DatagramSocketOptions, eventLoop: any EventLoop
-    ) -> EventLoopFuture<NIOLoopBound<UDPSocket>> {
-        self.open(family: remote.protocol, options: options, isConnected: true, eventLoop: eventLoop) { bootstrap in
-            guard port != 0, let local = try? SocketAddress.wildcard(of: remote.protocol, port: port) else {
-                return bootstrap.connect(to: remote)
-            }
-            return bootstrap.bind(to: local).flatMap { channel in
-                channel.connect(to: remote).map { channel }.flatMapErrorThrowing { error in
-                    channel.close(promise: nil)
-                    throw error
-                }
-            }
-        }
-    }
-
-    private static func open(
-        family: NIOBSDSocket.ProtocolFamily, options: DatagramSocketOptions, isConnected: Bool,
-        eventLoop: any EventLoop, _ open: (DatagramBootstrap) -> EventLoopFuture<any Channel>
-    ) -> EventLoopFuture<NIOLoopBound<UDPSocket>> {
         let handler = NIOLoopBound(UDPSocketHandler(), eventLoop: eventLoop)
+        let opened = NIOLoopBoundBox<(any Channel)?>.makeEmptyBox(valueType: (any Channel).self, eventLoop: eventLoop)
         var bootstrap = options.apply(to: DatagramBootstrap(group: eventLoop))
             .channelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
+                    opened.value = channel
                     try channel.pipeline.syncOperations.addHandler(handler.value)
                 }
             }
-        if family == .inet6 {
+        if address.protocol == .inet6 {
             // The other family has its own socket.
             bootstrap = bootstrap.channelOption(
                 ChannelOptions.Types.SocketOption(level: .ipv6, name: .ipv6_v6only), value: 1)
         }
-        return open(bootstrap).flatMapThrowing { channel in
-            do {
-                let socket = try self.make(
-                    channel: channel, options: options, isConnected: isConnected, handler: handler.value)
-                return NIOLoopBound(socket, eventLoop: eventLoop)
-            } catch {
-                channel.close(promise: nil)
-                throw error
-            }
+        return bootstrap.bind(to: address).flatMapThrowing { channel in
+            NIOLoopBound(
+                try self.make(channel: channel, options: options, handler: handler.value), eventLoop: eventLoop)
+        }.flatMapErrorThrowing { error in
+            // NIO leaves the channel open when it cannot be bound.
+            opened.value?.close(promise: nil)
+            throw error
         }
     }
 
     private static func make(
-        channel: any Channel, options: DatagramSocketOptions, isConnected: Bool, handler: UDPSocketHandler
+        channel: any Channel, options: DatagramSocketOptions, handler: UDPSocketHandler
     ) throws -> UDPSocket {
         guard let localAddress = channel.localAddress else {
             throw ChannelError.unknownLocalAddress
@@ -143,9 +109,7 @@ package final class UDPSocket {
             throw ChannelError.operationUnsupported
         }
         if let size = options.kernelBufferBytes { self.forceBufferSize(size, descriptor: descriptor) }
-        return UDPSocket(
-            channel: channel, localAddress: localAddress, isConnected: isConnected, descriptor: descriptor,
-            handler: handler)
+        return UDPSocket(channel: channel, localAddress: localAddress, descriptor: descriptor, handler: handler)
     }
 
     /// The owner finds out the path's MTU itself (RFC 9000 §14.3): never fragment, and don't believe cached ICMP answers.
@@ -173,9 +137,7 @@ package final class UDPSocket {
     package var isWritable: Bool { self.waiting.isEmpty }
 
     /// Sends one datagram, or with `segmentSize` several of that size, the last perhaps shorter.
-    ///
-    /// - Parameter destination: nil on a connected socket, and only there.
-    package func send(_ bytes: ByteBuffer, segmentSize: Int?, to destination: SocketAddress?) -> SendResult {
+    package func send(_ bytes: ByteBuffer, segmentSize: Int?, to destination: SocketAddress) -> SendResult {
         guard self.waiting.isEmpty else {
             return self.enqueue(bytes, segmentSize: segmentSize, to: destination)
         }
@@ -206,7 +168,7 @@ package final class UDPSocket {
     // MARK: Sending
 
     /// Hands `bytes` to the kernel, in as many calls as it takes, and moves its reader index past what has been sent.
-    private func sendNow(_ bytes: inout ByteBuffer, segmentSize: Int?, to destination: SocketAddress?) -> CInt {
+    private func sendNow(_ bytes: inout ByteBuffer, segmentSize: Int?, to destination: SocketAddress) -> CInt {
         guard self.descriptor >= 0 else {
             return EBADF
         }
@@ -217,11 +179,10 @@ package final class UDPSocket {
         repeat {
             let isBatch = offload && bytes.readableBytes > Int(segment)
             let length = min(bytes.readableBytes, isBatch ? Int(segment) * UDPDatagram.maximumSegments : Int(segment))
-            var error = self.sendNow(bytes, length: length, segmentSize: isBatch ? segment : nil, to: destination)
-            if self.isConnected, Self.isReport(error) {
-                // The kernel tells of an earlier datagram and has not looked at this one.
-                self.reportedErrors += 1
-                error = self.sendNow(bytes, length: length, segmentSize: isBatch ? segment : nil, to: destination)
+            let error = bytes.withUnsafeReadableBytes {
+                UDPDatagram.send(
+                    UnsafeRawBufferPointer(rebasing: $0[..<length]), segmentSize: isBatch ? segment : nil,
+                    to: destination, descriptor: self.descriptor)
             }
             switch error {
             case EAGAIN, EWOULDBLOCK, ENOBUFS:
@@ -244,32 +205,7 @@ package final class UDPSocket {
         return failure
     }
 
-    private func sendNow(
-        _ bytes: ByteBuffer, length: Int, segmentSize: UInt16?, to destination: SocketAddress?
-    ) -> CInt {
-        bytes.withUnsafeReadableBytes {
-            UDPDatagram.send(
-                UnsafeRawBufferPointer(rebasing: $0[..<length]), segmentSize: segmentSize, to: destination,
-                descriptor: self.descriptor)
-        }
-    }
-
-    /// What Linux makes of the ICMP messages that it reports to a connected socket (`icmp_err_convert`,
-    /// `icmpv6_err_convert`); EMSGSIZE may also be the kernel's own word, and is then said again.
-    private static func isReport(_ error: CInt) -> Bool {
-        switch error {
-        case ECONNREFUSED, EHOSTUNREACH, ENETUNREACH, EHOSTDOWN, ENONET, EPROTO, ENOPROTOOPT, EOPNOTSUPP, EACCES,
-            EMSGSIZE:
-            true
-        default: false
-        }
-    }
-
-    fileprivate func errorReported() {
-        self.reportedErrors += 1
-    }
-
-    private func enqueue(_ bytes: ByteBuffer, segmentSize: Int?, to destination: SocketAddress?) -> SendResult {
+    private func enqueue(_ bytes: ByteBuffer, segmentSize: Int?, to destination: SocketAddress) -> SendResult {
         guard self.descriptor >= 0 else {
             return .refused(EBADF)
         }
@@ -339,7 +275,6 @@ private final class UDPSocketHandler: ChannelInboundHandler {
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
         // Of a datagram that was sent or received; NIO closes the socket if it is more than that.
         self.error = error
-        self.socket?.errorReported()
     }
 
     func channelInactive(context: ChannelHandlerContext) {

@@ -1,11 +1,18 @@
+import NIOCore
 import Synchronization
+import UDP
 
 /// What all peers share on their way out: how targets are dialed, and how many connections and UDP flows may be open.
 final class Egress: Sendable {
     private struct State {
         var streams: Quota
         var flows: Quota
+        var relays = 0
+        /// One for each event loop that has had a relay.
+        var pollers: [ObjectIdentifier: UDPPoller] = [:]
         var idleWaiters: [AsyncStream<Void>.Continuation] = []
+
+        var isIdle: Bool { self.streams.used == 0 && self.relays == 0 }
     }
 
     let dialer: EgressDialer
@@ -29,14 +36,38 @@ final class Egress: Sendable {
 
     /// Gives it back, once the connection is closed or did not come about.
     func giveBackStream() {
+        self.giveBack { $0.streams.giveBack() }
+    }
+
+    private func giveBack(_ body: @Sendable (inout State) -> Void) {
         let waiters = self.state.withLock { state -> [AsyncStream<Void>.Continuation] in
-            state.streams.giveBack()
-            guard state.streams.used == 0 else { return [] }
+            body(&state)
+            guard state.isIdle else { return [] }
             defer { state.idleWaiters = [] }
             return state.idleWaiters
         }
         for waiter in waiters {
             waiter.finish()
+        }
+    }
+
+    /// A relay has begun.
+    func relayOpened() {
+        self.state.withLock { $0.relays += 1 }
+    }
+
+    /// A relay has ended.
+    func relayClosed() {
+        self.giveBack { $0.relays -= 1 }
+    }
+
+    /// What waits for the UDP sockets of an event loop. Throws `IOError`.
+    func poller(of eventLoop: any EventLoop) throws -> UDPPoller {
+        try self.state.withLock { state in
+            if let poller = state.pollers[ObjectIdentifier(eventLoop)] { return poller }
+            let poller = try UDPPoller(eventLoop: eventLoop)
+            state.pollers[ObjectIdentifier(eventLoop)] = poller
+            return poller
         }
     }
 
@@ -50,11 +81,11 @@ final class Egress: Sendable {
         self.state.withLock { $0.flows.giveBack() }
     }
 
-    /// Returns when no connection is open or being opened, or when the task is cancelled.
+    /// Returns when no connection is open or being opened and no relay is left, or when the task is cancelled.
     func waitUntilIdle() async {
         let (idle, waiter) = AsyncStream.makeStream(of: Void.self)
         self.state.withLock { state in
-            if state.streams.used == 0 {
+            if state.isIdle {
                 waiter.finish()
             } else {
                 state.idleWaiters.append(waiter)

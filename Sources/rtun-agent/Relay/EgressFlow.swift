@@ -8,149 +8,67 @@ protocol EgressFlowDelegate: AnyObject {
     func flow(_ flow: EgressFlow, received payload: ByteBuffer)
     /// The end of a batch.
     func flowReceiveComplete(_ flow: EgressFlow)
-    /// Datagrams to the target did not leave.
-    func flow(_ flow: EgressFlow, notSent count: Int)
-    /// No socket could be opened. The last call.
-    func flow(_ flow: EgressFlow, failed error: any Error)
 }
 
 /// One flow at the agent: a connected UDP socket of its own, so that the target sees a sender of its own and only the
 /// target's datagrams come back. Belongs to the relay's event loop.
 ///
-/// ICMP errors are counted and change nothing. NIO closes a socket over some of them; then another one takes its place,
-/// on the same local port.
+/// ICMP errors are counted and change nothing.
 final class EgressFlow {
-    private enum State {
-        case opening
-        case open(UDPSocket)
-        case closed
-    }
-
-    /// A socket is there within microseconds: what comes in between is a burst, not a stream.
-    private static let maximumWaiting = 64
-
     let id: FlowID
     /// The relay's note that it has to call ``flush()``.
     var needsFlush = false
-    private let target: SocketAddress
-    private let eventLoop: any EventLoop
+    private let socket: ConnectedUDPSocket
     private weak var delegate: (any EgressFlowDelegate)?
-    private var state = State.opening
-    /// Datagrams that wait for the socket; at most ``maximumWaiting``.
-    private var waiting: [ByteBuffer] = []
     private var run = DatagramRun()
-    /// Errors of sockets that are gone.
-    private var earlierErrors: UInt64 = 0
 
-    init(id: FlowID, target: SocketAddress, eventLoop: any EventLoop, delegate: any EgressFlowDelegate) {
+    /// Opens the socket. Throws `IOError`.
+    init(
+        id: FlowID, target: SocketAddress, poller: UDPPoller, delegate: any EgressFlowDelegate
+    ) throws(IOError) {
         self.id = id
-        self.target = target
-        self.eventLoop = eventLoop
         self.delegate = delegate
-    }
-
-    /// Opens the socket. Call once; the delegate may hear of a failure before this returns.
-    func open() {
-        self.openSocket(port: 0)
+        self.socket = try ConnectedUDPSocket(to: target, poller: poller)
+        self.socket.delegate = self
     }
 
     /// Errors that the network has reported.
-    var reportedErrors: UInt64 {
-        if case .open(let socket) = self.state {
-            self.earlierErrors + socket.reportedErrors
-        } else {
-            self.earlierErrors
-        }
+    var reportedErrors: UInt64 { self.socket.reportedErrors }
+
+    /// Sends a datagram to the target, at the latest with ``flush()``; returns how many have been lost on this machine.
+    func send(_ payload: ByteBuffer) -> Int {
+        let lost = self.run.accepts(payload.readableBytes) ? 0 : self.sendRun()
+        self.run.append(payload)
+        return lost
     }
 
-    /// Sends a datagram to the target, at the latest with ``flush()``; a copy is made where it has to wait.
-    func send(_ payload: ByteBuffer) {
-        switch self.state {
-        case .opening:
-            guard self.waiting.count < Self.maximumWaiting else {
-                self.delegate?.flow(self, notSent: 1)
-                return
-            }
-            // The bytes would be overwritten.
-            self.waiting.append(ByteBuffer(bytes: payload.readableBytesView))
-        case .open(let socket):
-            if !self.run.accepts(payload.readableBytes) { self.sendRun(on: socket) }
-            self.run.append(payload)
-        case .closed: break
-        }
-    }
-
-    /// Sends what waits for company.
-    func flush() {
+    /// Sends what waits for company; returns how many have been lost on this machine.
+    func flush() -> Int {
         self.needsFlush = false
-        if case .open(let socket) = self.state { self.sendRun(on: socket) }
+        return self.sendRun()
     }
 
     /// Closes the socket; the delegate hears nothing more.
     func close() {
-        if case .open(let socket) = self.state { socket.close() }
-        self.state = .closed
+        self.socket.close()
     }
 
-    private func sendRun(on socket: UDPSocket) {
-        let count = self.run.count
-        self.run.send { bytes, segmentSize in
-            switch socket.send(bytes, segmentSize: segmentSize, to: nil) {
-            case .sent: break
-            case .dropped, .refused: self.delegate?.flow(self, notSent: count)
-            }
-        }
-    }
-
-    private func openSocket(port: Int) {
-        UDPSocket.connect(to: self.target, fromPort: port, options: .flow, eventLoop: self.eventLoop)
-            .assumeIsolated().whenComplete { result in
-                guard case .opening = self.state else {
-                    if case .success(let socket) = result { socket.value.close() }
-                    return
-                }
-                switch result {
-                case .success(let socket): self.opened(socket.value)
-                // Somebody else has the port by now.
-                case .failure where port != 0: self.openSocket(port: 0)
-                case .failure(let error):
-                    self.state = .closed
-                    self.delegate?.flow(self, failed: error)
-                }
-            }
-    }
-
-    private func opened(_ socket: UDPSocket) {
-        self.state = .open(socket)
-        socket.delegate = self
-        let waiting = self.waiting
-        self.waiting = []
-        for payload in waiting { self.send(payload) }
-        self.flush()
+    private func sendRun() -> Int {
+        var lost = 0
+        self.run.send { bytes, segmentSize in lost = self.socket.send(bytes, segmentSize: segmentSize) }
+        return lost
     }
 }
 
 @available(*, unavailable)
 extension EgressFlow: Sendable {}
 
-extension EgressFlow: UDPSocketDelegate {
-    func socket(_ socket: UDPSocket, received bytes: ByteBuffer, segmentSize: Int?, from source: SocketAddress) {
-        guard let delegate = self.delegate else { return }
-        for payload in DatagramSegments(bytes, size: segmentSize) {
-            delegate.flow(self, received: payload)
-        }
+extension EgressFlow: ConnectedUDPSocketDelegate {
+    func socket(_ socket: ConnectedUDPSocket, received payload: ByteBuffer) {
+        self.delegate?.flow(self, received: payload)
     }
 
-    func socketReceiveComplete(_ socket: UDPSocket) {
+    func socketReceiveComplete(_ socket: ConnectedUDPSocket) {
         self.delegate?.flowReceiveComplete(self)
-    }
-
-    func socketWritabilityChanged(_ socket: UDPSocket) {}
-
-    func socketFailed(_ socket: UDPSocket, error: (any Error)?) {
-        guard case .open(let current) = self.state, current === socket else { return }
-        self.earlierErrors += socket.reportedErrors
-        self.state = .opening
-        self.openSocket(port: socket.localAddress.port ?? 0)
     }
 }

@@ -1,8 +1,10 @@
 import AppProto
 import CommandSupport
+import Glibc
 import Logging
 import NIOCore
 import PeerChannel
+import UDP
 import UDPRelay
 
 /// One relay rule of a client at the agent: a datagram channel on one side, a UDP socket for each flow on the other.
@@ -17,6 +19,7 @@ final class RelayPeer: AcceptedPeer {
     private let relay: UdpRelay
     private let eventLoop: any EventLoop
     private let egress: Egress
+    private let poller: UDPPoller
     private let logger: Logger
     private let drops: DropLog<RelayDropReason>
     private let closed: () -> Void
@@ -46,6 +49,7 @@ final class RelayPeer: AcceptedPeer {
         self.relay = relay
         self.eventLoop = eventLoop
         self.egress = egress
+        self.poller = try egress.poller(of: eventLoop)
         self.logger = logger
         self.drops = DropLog(eventLoop: eventLoop, logger: logger)
         self.closed = closed
@@ -57,6 +61,7 @@ final class RelayPeer: AcceptedPeer {
 
     func start() -> EventLoopFuture<OpenPeerReply> {
         self.armSweep()
+        self.egress.relayOpened()
         return self.channel.start { [weak self] context in
             let datagrams = try DatagramChannel(context)
             datagrams.delegate = self
@@ -78,6 +83,11 @@ final class RelayPeer: AcceptedPeer {
             ]) { $1 })
     }
 
+    private func drop(_ reason: RelayDropReason, _ details: @autoclosure () -> Logger.Metadata) {
+        self.statistics[reason] += 1
+        self.drops.dropped(reason, details())
+    }
+
     /// The largest payload that may go back to the client.
     private var maximumPayload: Int {
         min(self.datagrams?.maximumPayload ?? 0, self.relay.maximumPayload.map(Int.init) ?? .max)
@@ -85,19 +95,29 @@ final class RelayPeer: AcceptedPeer {
 
     // MARK: Flows
 
+    /// The new flow; nil when there is none to be had, which is counted and told.
     private func openFlow(_ id: FlowID, at now: NIODeadline) -> EgressFlow? {
-        guard !self.flows.isFull, self.egress.takeFlow() else { return nil }
-        let flow = EgressFlow(id: id, target: self.relay.target, eventLoop: self.eventLoop, delegate: self)
+        guard !self.flows.isFull, self.egress.takeFlow() else {
+            self.drop(.flowLimit, ["limit": "\(self.egress.maximumFlows)"])
+            return nil
+        }
+        let flow: EgressFlow
+        do {
+            flow = try EgressFlow(id: id, target: self.relay.target, poller: self.poller, delegate: self)
+        } catch {
+            self.egress.giveBackFlow()
+            self.drop(RelayDropReason(openingFailed: error), ["error": "\(SystemError.text(error.errnoCode))"])
+            return nil
+        }
         _ = self.flows.insert(id, flow, at: now)
-        flow.open()
         self.statistics.flowsOpened += 1
         self.logger.debug("flow opened", metadata: ["event": "flow.opened", "flow": "\(id)"])
         return flow
     }
 
     private func ended(_ flow: EgressFlow, reason: String) {
-        flow.close()
         self.reportedErrors += flow.reportedErrors
+        flow.close()
         self.egress.giveBackFlow()
         self.logger.debug(
             "flow closed", metadata: ["event": "flow.closed", "flow": "\(flow.id)", "reason": "\(reason)"])
@@ -139,14 +159,12 @@ extension RelayPeer: DatagramChannelDelegate {
         } else if let opened = self.openFlow(id, at: now) {
             flow = opened
         } else {
-            self.statistics[.flowLimit] += 1
-            self.drops.dropped(.flowLimit, ["limit": "\(self.egress.maximumFlows)"])
             // The client need not keep a flow that leads nowhere.
             channel.sendClosed(id)
             return
         }
         self.statistics.toTarget.add(bytes: payload.readableBytes)
-        flow.send(payload)
+        self.statistics[.notSent] += UInt64(flow.send(payload))
         if !flow.needsFlush {
             flow.needsFlush = true
             self.unflushed.append(flow)
@@ -154,7 +172,7 @@ extension RelayPeer: DatagramChannelDelegate {
     }
 
     func datagramChannelReceiveComplete(_ channel: DatagramChannel) {
-        for flow in self.unflushed { flow.flush() }
+        for flow in self.unflushed { self.statistics[.notSent] += UInt64(flow.flush()) }
         self.unflushed.removeAll(keepingCapacity: true)
     }
 
@@ -173,9 +191,7 @@ extension RelayPeer: EgressFlowDelegate {
         guard let datagrams = self.datagrams, let _ = self.flows.touch(flow.id, at: self.eventLoop.now) else { return }
         let limit = self.maximumPayload
         guard payload.readableBytes <= limit else {
-            self.statistics[.oversize] += 1
-            self.drops.dropped(.oversize, ["size": "\(payload.readableBytes)", "limit": "\(limit)"])
-            return
+            return self.drop(.oversize, ["size": "\(payload.readableBytes)", "limit": "\(limit)"])
         }
         self.statistics.fromTarget.add(bytes: payload.readableBytes)
         datagrams.send(payload, on: flow.id)
@@ -191,17 +207,16 @@ extension RelayPeer: EgressFlowDelegate {
         }
     }
 
-    func flow(_ flow: EgressFlow, notSent count: Int) {
-        self.statistics[.notSent] += UInt64(count)
-    }
+}
 
-    func flow(_ flow: EgressFlow, failed error: any Error) {
-        guard self.flows.removeValue(of: flow.id) != nil else { return }
-        self.statistics[.flowLimit] += 1
-        self.drops.dropped(.flowLimit, ["error": "\(error)"])
-        self.datagrams?.sendClosed(flow.id)
-        self.datagrams?.flush()
-        self.ended(flow, reason: "no socket")
+extension RelayDropReason {
+    /// Why a datagram was dropped for which no flow could be opened.
+    fileprivate init(openingFailed error: IOError) {
+        switch error.errnoCode {
+        // Out of descriptors, ports, or memory.
+        case EMFILE, ENFILE, EAGAIN, EADDRNOTAVAIL, EADDRINUSE, ENOBUFS, ENOMEM: self = .flowLimit
+        default: self = .notSent
+        }
     }
 }
 
@@ -209,6 +224,7 @@ extension RelayPeer: PeerServerChannelDelegate {
     func peerChannel(_ peerID: PeerID, closed reason: PeerChannelError) {
         self.sweep?.cancel()
         for (_, flow) in self.flows.removeAll() { self.ended(flow, reason: "the channel is closed") }
+        self.egress.relayClosed()
         self.closed()
     }
 }

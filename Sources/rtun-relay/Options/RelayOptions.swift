@@ -28,12 +28,15 @@ struct RelayOptions: ParsableArguments {
             "Drop datagrams with a larger payload than this many bytes (default: what the path to the agent carries, up to "
                 + "\(DatagramChannel.largestPayload)).",
             valueName: "bytes"))
-    var maximumPayload: UInt16?
+    private var givenPayload: Int?
 
     @Option(
         name: .customLong("max-flows"),
         help: ArgumentHelp("How many local senders a rule serves at once.", valueName: "n"))
     var maximumFlows = 65_536
+
+    /// The payload limit that was asked for; `validate` has seen to it that it is possible.
+    var maximumPayload: UInt16? { self.givenPayload.flatMap(UInt16.init(exactly:)) }
 
     /// The rules in the order given; `validate` has seen to it that they can be read.
     var rules: [RelayRule] { (try? RelayRule.parse(self.ruleTexts)) ?? [] }
@@ -44,7 +47,7 @@ struct RelayOptions: ParsableArguments {
         } catch {
             throw ValidationError("\(error)")
         }
-        if let maximumPayload = self.maximumPayload {
+        if let maximumPayload = self.givenPayload {
             guard maximumPayload > 0 else { throw ValidationError("--udp-max-payload must be at least 1") }
             guard maximumPayload <= DatagramChannel.largestPayload else {
                 throw ValidationError(

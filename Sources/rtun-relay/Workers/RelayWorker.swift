@@ -128,7 +128,8 @@ extension RelayWorker: Sendable {}
 extension RelayWorker: UDPSocketDelegate {
     func socket(_ socket: UDPSocket, received bytes: ByteBuffer, segmentSize: Int?, from source: SocketAddress) {
         for payload in DatagramSegments(bytes, size: segmentSize) {
-            if let (channel, _) = self.current {
+            // A channel that has just ended is still the current one until the end of the turn.
+            if let (channel, _) = self.current, channel.isConnected {
                 self.forward(payload, from: source, on: channel)
             } else {
                 self.keep(payload, from: source)

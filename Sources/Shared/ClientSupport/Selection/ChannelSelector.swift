@@ -491,6 +491,8 @@ extension ChannelSelector {
         guard busy.count < Self.maximumOpening else { return }
         if let pausedUntil = self.pausedUntil, now < pausedUntil { return self.wake(at: pausedUntil) }
         for agent in self.selection.ranked(self.agents, at: now) where !busy.contains(agent.key) {
+            // Those that have failed come last: before they are tried again, the list under way may bring others.
+            if self.isListing, self.selection.retryTime(of: agent.key) != nil { return }
             if let retry = self.selection.retryTime(of: agent.key), retry > now {
                 self.wake(at: retry)
                 continue

@@ -184,13 +184,34 @@ extension PeerTransport: Sendable {}
 
 extension PeerTransport: UDPSocketDelegate {
     func socket(_ socket: UDPSocket, received bytes: ByteBuffer, segmentSize: Int?, from source: SocketAddress) {
-        guard !self.isClosed, let first = bytes.getInteger(at: bytes.readerIndex, as: UInt8.self) else {
+        guard let segmentSize else {
+            return self.receive(bytes, segmentSize: nil, on: socket, from: source)
+        }
+        // The kernel coalesces whatever comes from one sender: messages and packets may follow each other.
+        var rest = bytes
+        while let isSTUN = Self.isSTUN(rest, at: 0) {
+            var length = min(segmentSize, rest.readableBytes)
+            while !isSTUN, Self.isSTUN(rest, at: length) == false {
+                length = min(length + segmentSize, rest.readableBytes)
+            }
+            guard let run = rest.readSlice(length: length) else { return }
+            self.receive(
+                run, segmentSize: isSTUN || length <= segmentSize ? nil : segmentSize, on: socket, from: source)
+        }
+    }
+
+    /// Whether the datagram at an offset is STUN (RFC 9443 section 3); nil at the end.
+    private static func isSTUN(_ bytes: ByteBuffer, at offset: Int) -> Bool? {
+        bytes.getInteger(at: bytes.readerIndex + offset, as: UInt8.self).map { $0 <= 3 }
+    }
+
+    /// Takes one datagram, or several of the protocol above.
+    private func receive(_ bytes: ByteBuffer, segmentSize: Int?, on socket: UDPSocket, from source: SocketAddress) {
+        guard !self.isClosed, let isSTUN = Self.isSTUN(bytes, at: 0) else {
             return
         }
-        if first <= 3 {  // STUN (RFC 9443 section 3)
-            for message in DatagramSegments(bytes, size: segmentSize) {
-                self.receiveSTUN(message, on: socket, from: source)
-            }
+        if isSTUN {
+            self.receiveSTUN(bytes, on: socket, from: source)
             return
         }
         guard self.isPeer(source, on: socket) else {

@@ -1,0 +1,34 @@
+// What Swift's Glibc module lacks for UDP sockets without NIO: epoll(7), and recvmmsg(2), which needs _GNU_SOURCE there.
+
+#ifndef CLINUXUDP_SHIM_H
+#define CLINUXUDP_SHIM_H
+
+#include <stdint.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+// struct mmsghdr of recvmmsg(2).
+struct CLinuxUDP_message {
+    struct msghdr header;
+    unsigned int length;
+};
+
+// recvmmsg(2) without a timeout.
+static inline int CLinuxUDP_recvmmsg(int descriptor, struct CLinuxUDP_message *messages, unsigned int count, int flags) {
+    return (int)syscall(SYS_recvmmsg, descriptor, messages, count, flags, NULL);
+}
+
+// Watches a descriptor: edges of readability, each told with `token`.
+static inline int CLinuxUDP_epoll_add(int epoll, int descriptor, uint64_t token) {
+    struct epoll_event event = {.events = EPOLLIN | EPOLLET, .data = {.u64 = token}};
+    return epoll_ctl(epoll, EPOLL_CTL_ADD, descriptor, &event);
+}
+
+static inline uint64_t CLinuxUDP_epoll_token(const struct epoll_event *event) {
+    return event->data.u64;
+}
+
+#endif

@@ -1,0 +1,159 @@
+package import NIOCore
+
+#if canImport(Musl)
+import Musl
+#else
+import Glibc
+#endif
+
+/// Hears what a connected socket receives, on its event loop. May call the socket as it likes, ``ConnectedUDPSocket/close()``
+/// included.
+package protocol ConnectedUDPSocketDelegate: AnyObject {
+    /// A datagram. The payload shares memory that is used again: copy what is to be kept.
+    func socket(_ socket: ConnectedUDPSocket, received payload: ByteBuffer)
+    /// The end of a batch.
+    func socketReceiveComplete(_ socket: ConnectedUDPSocket)
+}
+
+/// A UDP socket that exchanges datagrams with one remote address: the kernel drops what others send. Belongs to the event
+/// loop of its poller.
+///
+/// Small: a descriptor and this object. Errors that the network reports (ICMP) are counted, and change nothing.
+package final class ConnectedUDPSocket {
+    /// Datagrams read in one turn of the loop; then other sockets have theirs.
+    private static let readsPerTurn = 8
+    /// Bytes asked for each kernel buffer: bursts of one flow.
+    private static let kernelBufferBytes: CInt = 1 << 20
+
+    /// Not retained.
+    package weak var delegate: (any ConnectedUDPSocketDelegate)?
+    /// How many errors the network has reported about datagrams sent earlier.
+    package private(set) var reportedErrors: UInt64 = 0
+    /// Where its datagrams come from, as the remote end sees them but for NAT; nil when it is closed.
+    package var localAddress: SocketAddress? {
+        var storage = sockaddr_storage()
+        var length = socklen_t(MemoryLayout<sockaddr_storage>.size)
+        return withUnsafeMutablePointer(to: &storage) {
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { address in
+                getsockname(self.descriptor, address, &length) == 0 ? SocketAddress(raw: address) : nil
+            }
+        }
+    }
+
+    private let poller: UDPPoller
+    private var descriptor: CInt
+    private var token: UInt64 = 0
+    private var segmentationOffload = true
+
+    /// Opens a socket on a port of the kernel's choosing.
+    ///
+    /// - Throws: `IOError` when there is no route to `remote`, no free port, or no free descriptor.
+    package init(to remote: SocketAddress, poller: UDPPoller) throws(IOError) {
+        poller.eventLoop.preconditionInEventLoop()
+        let flags = CInt(SOCK_DGRAM.rawValue) | CInt(SOCK_CLOEXEC.rawValue) | CInt(SOCK_NONBLOCK.rawValue)
+        let descriptor = socket(CInt(remote.protocol.rawValue), flags, 0)
+        guard descriptor >= 0 else { throw IOError(errnoCode: errno, reason: "socket") }
+        self.poller = poller
+        self.descriptor = descriptor
+        for option in [SO_RCVBUF, SO_SNDBUF] {
+            var size = Self.kernelBufferBytes
+            _ = setsockopt(descriptor, SOL_SOCKET, option, &size, socklen_t(MemoryLayout<CInt>.size))
+        }
+        guard remote.withSockAddr({ connect(descriptor, $0, socklen_t($1)) }) == 0 else {
+            let error = errno
+            closeDescriptor(descriptor)
+            throw IOError(errnoCode: error, reason: "connect")
+        }
+        do {
+            self.token = try poller.add(self, descriptor: descriptor)
+        } catch {
+            closeDescriptor(descriptor)
+            throw error
+        }
+    }
+
+    deinit {
+        // The poller holds an open socket.
+        assert(self.descriptor < 0, "a connected socket is closed before it is released")
+    }
+
+    /// Closes the socket; the delegate hears nothing more.
+    package func close() {
+        guard self.descriptor >= 0 else { return }
+        self.poller.remove(self.token)
+        closeDescriptor(self.descriptor)
+        self.descriptor = -1
+        self.delegate = nil
+    }
+
+    // MARK: Sending
+
+    /// Sends one datagram, or with `segmentSize` several of that size, the last perhaps shorter. What the kernel has no
+    /// room for is lost: nothing queues up here.
+    ///
+    /// - Returns: how many datagrams did not leave.
+    package func send(_ bytes: ByteBuffer, segmentSize: Int?) -> Int {
+        guard self.descriptor >= 0 else { return 1 }
+        guard let segmentSize = segmentSize.flatMap(UInt16.init(exactly:)), segmentSize > 0 else {
+            return self.transmit(bytes) == 0 ? 0 : 1
+        }
+        if self.segmentationOffload {
+            switch self.transmit(bytes, segmentSize: segmentSize) {
+            case 0: return 0
+            case EAGAIN, EWOULDBLOCK, ENOBUFS:
+                return (bytes.readableBytes + Int(segmentSize) - 1) / Int(segmentSize)
+            case EIO:
+                // The device cannot compute checksums of segments.
+                self.segmentationOffload = false
+            default: break
+            }
+        }
+        // Singly, each datagram gets its own answer.
+        return DatagramSegments(bytes, size: Int(segmentSize)).count { self.transmit($0) != 0 }
+    }
+
+    /// Returns 0, or an error number.
+    private func transmit(_ bytes: ByteBuffer, segmentSize: UInt16? = nil) -> CInt {
+        bytes.withUnsafeReadableBytes { bytes in
+            let error = UDPDatagram.send(bytes, segmentSize: segmentSize, to: nil, descriptor: self.descriptor)
+            guard Self.isReport(error) else { return error }
+            // The kernel tells of an earlier datagram and has not looked at this one.
+            self.reportedErrors += 1
+            return UDPDatagram.send(bytes, segmentSize: segmentSize, to: nil, descriptor: self.descriptor)
+        }
+    }
+
+    /// What Linux makes of the ICMP messages that it reports to a connected socket (`icmp_err_convert`,
+    /// `icmpv6_err_convert`); some may also be the kernel's own word, and are then said again.
+    private static func isReport(_ error: CInt) -> Bool {
+        switch error {
+        case ECONNREFUSED, EHOSTUNREACH, ENETUNREACH, EHOSTDOWN, ENONET, EPROTO, ENOPROTOOPT, EOPNOTSUPP, EACCES,
+            EMSGSIZE:
+            true
+        default: false
+        }
+    }
+
+    // MARK: Receiving
+
+    /// Reads what is there, up to a bound; true when more may be there.
+    func read(into buffer: inout ReceiveBuffer) -> Bool {
+        var hasReceived = false
+        defer { if hasReceived { self.delegate?.socketReceiveComplete(self) } }
+        for _ in 0..<Self.readsPerTurn {
+            guard self.descriptor >= 0 else { return false }
+            let outcome = buffer.read(from: self.descriptor) { datagram in
+                self.delegate?.socket(self, received: datagram)
+            }
+            switch outcome {
+            case .nothing: return false
+            case .failed: self.reportedErrors += 1
+            case .datagrams: hasReceived = true
+            }
+        }
+        return true
+    }
+}
+
+@available(*, unavailable)
+extension ConnectedUDPSocket: Sendable {}

@@ -1,0 +1,306 @@
+import Foundation
+import Synchronization
+import TestSupport
+import Testing
+
+/// `rtun-relay` with real programs on both sides: what passes, what does not, and for how long.
+@Suite(.serialized, .timeLimit(.minutes(4)))
+struct RelayTests {
+    @Test(arguments: SignalScheme.allCases)
+    func `a DNS server is asked through two rules, and answers every query at 2000 a second`(
+        scheme: SignalScheme
+    ) async throws {
+        let cluster = try await Cluster(scheme)
+        let agent = try await cluster.agent("egress")
+        let names = try await DNSServer()
+        let relay = try await cluster.relay([
+            "udp://127.0.0.1:0?to=127.0.0.1:\(names.port)", "127.0.0.1:0?to=127.0.0.1:\(names.port)",
+        ])
+        for port in relay.ports {
+            let answer = try await ShellCommand.run(
+                "dig +short +tries=1 @127.0.0.1 -p \(port) host7.rtun.test A")
+            #expect(answer == "192.0.2.7")
+        }
+        let queries = try cluster.folder.write(
+            "queries", (0..<100).map { "host\($0).rtun.test A\n" }.joined())
+        let report = try await ShellCommand.run(
+            "dnsperf -s 127.0.0.1 -p \(relay.port) -d '\(queries)' -l 30 -Q 2000 -t 5", within: .seconds(60))
+        let sent = try #require(Self.number(in: report, after: "Queries sent:"))
+        #expect(sent > 50_000)
+        #expect(Self.number(in: report, after: "Queries completed:") == sent, "\(report)")
+        await stopAll([cluster.server, agent.program, relay.program, names.program])
+    }
+
+    private static func number(in text: String, after key: String) -> Int? {
+        for line in text.split(separator: "\n") where line.contains(key) {
+            return line.split(separator: ":").last.flatMap { rest in
+                Int(rest.drop(while: { $0 == " " }).prefix(while: \.isNumber))
+            }
+        }
+        return nil
+    }
+
+    @Test(arguments: SignalScheme.allCases)
+    func `HTTP over QUIC gets 200 MB through, equal content`(scheme: SignalScheme) async throws {
+        let cluster = try await Cluster(scheme)
+        let agent = try await cluster.agent("egress")
+        let folder = cluster.folder
+        try await ShellCommand.run(
+            "mkdir '\(folder.file("www"))' '\(folder.file("out"))' && head -c 200000000 /dev/urandom > '\(folder.file("www/file"))'"
+        )
+        let port = try DatagramSocket().port
+        let server = try RunningProgram(
+            "/usr/sbin/gtlsserver",
+            [
+                "-q", "-d", folder.file("www"), "127.0.0.1", "\(port)", cluster.certificates.key,
+                cluster.certificates.certificate,
+            ])
+        let relay = try await cluster.relay(["127.0.0.1:0?to=127.0.0.1:\(port)"])
+        // The client's search for the path's MTU sends datagrams beyond the limit; they are dropped, and it goes on.
+        try await ShellCommand.run(
+            """
+            gtlsclient -q --download='\(folder.file("out"))' --exit-on-all-streams-close \
+                127.0.0.1 \(relay.port) https://localhost:\(relay.port)/file
+            cmp '\(folder.file("out/file"))' '\(folder.file("www/file"))'
+            """, within: .seconds(120))
+        let statistics = try await Cluster.statistics(of: relay.program)
+        #expect(statistics["limit"] == "1409")
+        #expect((Int(statistics["bytes_in"] ?? "") ?? 0) > 200_000_000)
+        #expect((Int(statistics["dropped_oversize"] ?? "") ?? 0) > 0)
+        await stopAll([cluster.server, agent.program, relay.program, server])
+    }
+
+    @Test(arguments: SignalScheme.allCases)
+    func `payloads up to the limit pass whole, larger ones are dropped and told of, in all address families`(
+        scheme: SignalScheme
+    ) async throws {
+        let cluster = try await Cluster(scheme)
+        let agent = try await cluster.agent("egress")
+        let (four, six) = (try UDPEchoService(), try UDPEchoService("::1"))
+        let relay = try await cluster.relay([
+            "127.0.0.1:0?to=127.0.0.1:\(four.port)", "127.0.0.1:0?to=[::1]:\(six.port)",
+            "[::1]:0?to=127.0.0.1:\(four.port)", "[::1]:0?to=[::1]:\(six.port)",
+        ])
+        for (index, port) in relay.ports.enumerated() {
+            try await onThread {
+                let socket = try DatagramSocket(index < 2 ? "127.0.0.1" : "::1", connectedTo: port)
+                for length in [0, 1, 64, 1200, 1408, 1409, 1410, 1452, 4000, 60_000] {
+                    let payload = (0..<length).map { UInt8(truncatingIfNeeded: $0 &* 31 &+ length) }
+                    try socket.send(payload)
+                    if length <= 1409 {
+                        let answer = try socket.receive()
+                        #expect(answer == payload, "\(length) bytes through rule \(index)")
+                    }
+                }
+                // What was dropped has not been answered.
+                try socket.send([7])
+                let answer = try socket.receive()
+                #expect(answer == [7])
+            }
+            _ = try await relay.program.logLine("the dropped datagrams") {
+                $0.contains("event=udp.dropped") && $0.contains("reason=oversize") && $0.contains("limit=1409")
+                    && $0.hasSuffix(":\(port)")
+            }
+        }
+        await stopAll([cluster.server, agent.program, relay.program])
+    }
+
+    @Test(arguments: SignalScheme.allCases)
+    func `two thousand senders at once get their own answers`(scheme: SignalScheme) async throws {
+        let cluster = try await Cluster(scheme)
+        let agent = try await cluster.agent("egress")
+        let echo = try UDPEchoService()
+        let relay = try await cluster.relay(["127.0.0.1:0?to=127.0.0.1:\(echo.port)"])
+        try await onThread {
+            let sockets = try (0..<2000).map { _ in try DatagramSocket(connectedTo: relay.port) }
+            for round in 0..<3 {
+                for (number, socket) in sockets.enumerated() {
+                    try socket.send(Array("\(round) \(number)".utf8))
+                    // Ahead of the reader by no more than the buffers hold.
+                    if number >= 50 { try Self.expect(round, number - 50, on: sockets[number - 50]) }
+                }
+                for number in sockets.indices.suffix(50) { try Self.expect(round, number, on: sockets[number]) }
+            }
+        }
+        #expect(try await Cluster.statistics(of: relay.program)["flows"] == "2000")
+        #expect(try await Cluster.statistics(of: agent.program)["flows"] == "2000")
+        await stopAll([cluster.server, agent.program, relay.program])
+    }
+
+    private static func expect(_ round: Int, _ number: Int, on socket: DatagramSocket) throws {
+        let answer = try socket.receive()
+        #expect(answer == Array("\(round) \(number)".utf8))
+    }
+
+    @Test func `idle flows vanish at both ends, and a later datagram opens new ones`() async throws {
+        let cluster = try await Cluster(.quic)
+        let agent = try await cluster.agent("egress")
+        let echo = try UDPEchoService()
+        let relay = try await cluster.relay(
+            ["127.0.0.1:0?to=127.0.0.1:\(echo.port)"], options: ["--udp-idle-timeout", "1s"])
+        let sockets = try (0..<20).map { _ in try DatagramSocket(connectedTo: relay.port) }
+        let exchange: @Sendable () throws -> Void = {
+            for socket in sockets { try socket.send([1]) }
+            for socket in sockets { #expect(try socket.receive() == [1]) }
+        }
+        try await onThread(exchange)
+        for program in [relay.program, agent.program] {
+            #expect(try await Cluster.statistics(of: program)["flows"] == "20")
+        }
+        for program in [relay.program, agent.program] {
+            try await eventually(within: .seconds(4), "the end of idle flows of \(program.name)") {
+                try await Cluster.statistics(of: program)["flows"] == "0"
+            }
+        }
+        try await onThread(exchange)
+        let statistics = try await Cluster.statistics(of: relay.program)
+        #expect(statistics["flows"] == "20")
+        #expect(statistics["flows_opened"] == "40")
+        await stopAll([cluster.server, agent.program, relay.program])
+    }
+
+    @Test func `a flood from new ports holds the limit of flows, and those that are there go on`() async throws {
+        let cluster = try await Cluster(.https)
+        let agent = try await cluster.agent("egress")
+        let echo = try UDPEchoService()
+        let relay = try await cluster.relay(
+            ["127.0.0.1:0?to=127.0.0.1:\(echo.port)"], options: ["--max-flows", "500"])
+        let early = try DatagramSocket(connectedTo: relay.port)
+        try await onThread {
+            try early.send([9])
+            #expect(try early.receive() == [9])
+        }
+        let before = try relay.program.residentBytes().now
+        try await onThread {
+            for _ in 0..<20 {
+                // 20 000 ports in all: each is used once and given back.
+                let sockets = try (0..<1000).map { _ in try DatagramSocket(connectedTo: relay.port) }
+                for socket in sockets { try socket.send([UInt8](repeating: 1, count: 1000)) }
+                try early.send([8])
+                let answer = try early.receive()
+                #expect(answer == [8])
+            }
+        }
+        let statistics = try await Cluster.statistics(of: relay.program)
+        #expect(statistics["flows"] == "500")
+        #expect((Int(statistics["dropped_flow_limit"] ?? "") ?? 0) > 10_000)
+        #expect(try relay.program.residentBytes().now - before < 20 << 20)
+        let lines = relay.program.errors.lines.filter { $0.contains("reason=flow_limit") }
+        #expect((1...2).contains(lines.count))
+        await stopAll([cluster.server, agent.program, relay.program])
+    }
+
+    @Test func `the agent's limit of flows is its own, and its policy holds for datagrams`() async throws {
+        let cluster = try await Cluster(.https)
+        let agent = try await cluster.agent("egress", options: ["--max-flows", "3", "--deny", "127.0.0.2"])
+        let echo = try UDPEchoService()
+        let relay = try await cluster.relay(["127.0.0.1:0?to=127.0.0.1:\(echo.port)"])
+        try await onThread {
+            let sockets = try (0..<5).map { _ in try DatagramSocket(connectedTo: relay.port) }
+            for (index, socket) in sockets.enumerated() {
+                try socket.send([1])
+                #expect(
+                    try socket.receive(within: index < 3 ? .seconds(10) : .milliseconds(300)) == (index < 3 ? [1] : nil)
+                )
+            }
+        }
+        #expect(try await Cluster.statistics(of: agent.program)["dropped_flow_limit"] == "2")
+        #expect(try await Cluster.statistics(of: relay.program)["flows"] == "3")
+        let refused = try await cluster.relay(["127.0.0.1:0?to=127.0.0.2:53"], connected: false)
+        _ = try await refused.program.logLine("the refusal") {
+            $0.contains("the agent's policy refuses 127.0.0.2:53")
+        }
+        await stopAll([cluster.server, agent.program, relay.program, refused.program])
+    }
+
+    @Test func `a target that is not there costs nothing but a count, and answers once it is`() async throws {
+        let cluster = try await Cluster(.quic)
+        let agent = try await cluster.agent("egress")
+        let port = try DatagramSocket().port
+        let relay = try await cluster.relay(["127.0.0.1:0?to=127.0.0.1:\(port)"])
+        let socket = try DatagramSocket(connectedTo: relay.port)
+        try await onThread {
+            for _ in 0..<10 {
+                try socket.send([1])
+                #expect(try socket.receive(within: .milliseconds(50)) == nil)
+            }
+        }
+        let statistics = try await Cluster.statistics(of: agent.program)
+        #expect((Int(statistics["icmp_errors"] ?? "") ?? 0) > 0)
+        #expect(statistics["flows_opened"] == "1")
+        let echo = try UDPEchoService(port: port)
+        try await onThread {
+            try socket.send([2])
+            #expect(try socket.receive() == [2])
+        }
+        withExtendedLifetime(echo) {}
+        #expect(try await Cluster.statistics(of: agent.program)["flows_opened"] == "1")
+        await stopAll([cluster.server, agent.program, relay.program])
+    }
+
+    @Test func `a wrong command line says what is wrong, where, and what would be right`() async throws {
+        let url = "quic://127.0.0.1:1"
+        let cases: [([String], String)] = [
+            (["-L", "tcp://127.0.0.1:1?to=127.0.0.1:2"], "tcp is reserved, not supported yet"),
+            (["-L", "127.0.0.1:1?to=localhost:2"], "takes an IP address only"),
+            (["-L", "127.0.0.1:1?to=127.0.0.1:0"], "nothing can be sent to port 0"),
+            (["-L", "127.0.0.1:1?to=127.0.0.1:2", "-L", "127.0.0.1:1?to=127.0.0.1:3"], "another rule listens there"),
+            (["-L", "127.0.0.1:1?to=127.0.0.1:2&x=1"], "is not a parameter of a rule"),
+            (["-L", "127.0.0.1:1"], "the rule has no target"),
+            ([], "no rule given"),
+            (["-L", "127.0.0.1:0?to=127.0.0.1:2", "--udp-max-payload", "1410"], "largest possible value is 1409"),
+            (["-L", "127.0.0.1:0?to=127.0.0.1:2", "--udp-idle-timeout", "soon"], "is not a length of time"),
+        ]
+        for (options, words) in cases {
+            let program = try RunningProgram("rtun-relay", options + [url], environment: ["RTUN_SECRET": "x"])
+            #expect(try await program.end() == .exit(64), "\(options)")
+            #expect(program.errors.text.contains(words), "\(options): \(program.errors.text)")
+            #expect(program.output.text.isEmpty)
+        }
+        let taken = try DatagramSocket()
+        let program = try RunningProgram(
+            "rtun-relay", ["-L", "127.0.0.1:\(taken.port)?to=127.0.0.1:2", url], environment: ["RTUN_SECRET": "x"])
+        #expect(try await program.end() == .exit(69))
+        #expect(program.errors.text.contains("cannot listen on 127.0.0.1:\(taken.port): address already in use"))
+    }
+
+    @Test(arguments: SignalScheme.allCases)
+    func `a relay lists agents, and stops with 0 when asked to`(scheme: SignalScheme) async throws {
+        let cluster = try await Cluster(scheme)
+        let agent = try await cluster.agent("egress")
+        let list = try cluster.launchRelay([], options: ["--list-agents"])
+        #expect(try await list.end() == .exit(0))
+        #expect(list.output.text.contains(agent.instance))
+        let relay = try await cluster.relay(["127.0.0.1:0?to=127.0.0.1:9"])
+        relay.program.signal(SIGTERM)
+        #expect(try await relay.program.end() == .exit(0))
+        // The agent was told, by close_notify or by way of the server.
+        _ = try await agent.program.logLine(within: .seconds(2), "the end of the channel") {
+            $0.contains("event=peer.closed")
+        }
+        let refused = try cluster.launchRelay(["127.0.0.1:0?to=127.0.0.1:9"], secret: "another one")
+        #expect(try await refused.end() == .exit(77))
+        await stopAll([cluster.server, agent.program])
+    }
+}
+
+/// dnsmasq on loopback, which knows `host0.rtun.test` to `host99.rtun.test` as 192.0.2.0 to 192.0.2.99.
+private struct DNSServer {
+    let program: RunningProgram
+    let port: Int
+
+    init() async throws {
+        let port = try DatagramSocket().port
+        self.port = port
+        self.program = try RunningProgram(
+            "/usr/sbin/dnsmasq",
+            [
+                "--keep-in-foreground", "--conf-file=/dev/null", "--no-resolv", "--no-hosts",
+                "--listen-address=127.0.0.1", "--bind-interfaces", "--port=\(port)", "--pid-file=",
+            ] + (0..<100).map { "--host-record=host\($0).rtun.test,192.0.2.\($0)" })
+        try await eventually(within: .seconds(5), "the start of dnsmasq") {
+            try await ShellCommand.outcome(of: "dig +short +tries=1 +time=1 @127.0.0.1 -p \(port) host1.rtun.test A")
+                .output == "192.0.2.1"
+        }
+    }
+}

@@ -1,0 +1,116 @@
+import NIOCore
+import NIOPosix
+import Testing
+
+@testable import UDP
+
+@Suite(.timeLimit(.minutes(1)))
+struct ConnectedUDPSocketTests {
+    private let eventLoop = MultiThreadedEventLoopGroup.singleton.next()
+
+    /// Keeps what arrives, and says when the expected number is there.
+    private final class Receiver: ConnectedUDPSocketDelegate {
+        var payloads: [ByteBuffer] = []
+        var batches = 0
+        private let expected: Int
+        let complete: EventLoopPromise<Void>
+
+        init(expected: Int, eventLoop: any EventLoop) {
+            self.expected = expected
+            self.complete = eventLoop.makePromise()
+        }
+
+        func socket(_ socket: ConnectedUDPSocket, received payload: ByteBuffer) {
+            self.payloads.append(ByteBuffer(bytes: payload.readableBytesView))
+            if self.payloads.count == self.expected { self.complete.succeed() }
+        }
+
+        func socketReceiveComplete(_ socket: ConnectedUDPSocket) { self.batches += 1 }
+    }
+
+    /// A socket on loopback that sends back what it gets.
+    private final class Echo: ChannelInboundHandler {
+        typealias InboundIn = AddressedEnvelope<ByteBuffer>
+        func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+            context.writeAndFlush(data, promise: nil)
+        }
+    }
+
+    private func echo(port: Int = 0) async throws -> any Channel {
+        try await DatagramBootstrap(group: self.eventLoop)
+            .channelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture { try channel.pipeline.syncOperations.addHandler(Echo()) }
+            }
+            .bind(host: "127.0.0.1", port: port).get()
+    }
+
+    @Test func `datagrams of all sizes come back, each whole, singly and in runs`() async throws {
+        let echo = try await self.echo()
+        let remote = try #require(echo.localAddress)
+        let poller = try UDPPoller(eventLoop: self.eventLoop)
+        let lengths = [0, 1, 1200, 1200, 1200, 400, 2000]
+        let state = try await self.eventLoop.submit {
+            let socket = try ConnectedUDPSocket(to: remote, poller: poller)
+            let receiver = Receiver(expected: lengths.count, eventLoop: self.eventLoop)
+            socket.delegate = receiver
+            var run = DatagramRun()
+            for (index, length) in lengths.enumerated() {
+                if !run.accepts(length) { run.send { #expect(socket.send($0, segmentSize: $1) == 0) } }
+                run.append(ByteBuffer(repeating: UInt8(index), count: length))
+            }
+            run.send { #expect(socket.send($0, segmentSize: $1) == 0) }
+            return NIOLoopBound((socket, receiver), eventLoop: self.eventLoop)
+        }.get()
+        try await self.eventLoop.flatSubmit { state.value.1.complete.futureResult }.get()
+        try await self.eventLoop.submit {
+            let (socket, receiver) = state.value
+            #expect(receiver.payloads.map(\.readableBytes) == lengths)
+            #expect(receiver.batches >= 1)
+            #expect(socket.reportedErrors == 0)
+            #expect(socket.localAddress?.port != nil)
+            socket.close()
+            #expect(socket.send(ByteBuffer(string: "late"), segmentSize: nil) == 1)
+        }.get()
+        poller.close()
+        try await echo.close()
+    }
+
+    @Test func `a port that nobody listens on is counted, and serves once somebody does`() async throws {
+        let free = try await self.echo()
+        let remote = try #require(free.localAddress)
+        try await free.close()
+        let poller = try UDPPoller(eventLoop: self.eventLoop)
+        let state = try await self.eventLoop.submit {
+            let socket = try ConnectedUDPSocket(to: remote, poller: poller)
+            let receiver = Receiver(expected: 1, eventLoop: self.eventLoop)
+            socket.delegate = receiver
+            for _ in 0..<5 { #expect(socket.send(ByteBuffer(string: "anybody?"), segmentSize: nil) == 0) }
+            return NIOLoopBound((socket, receiver), eventLoop: self.eventLoop)
+        }.get()
+        while try await self.eventLoop.submit({ state.value.0.reportedErrors == 0 }).get() {
+            await Task.yield()
+        }
+        let echo = try await self.echo(port: remote.port ?? 0)
+        try await self.eventLoop.flatSubmit {
+            _ = state.value.0.send(ByteBuffer(string: "now?"), segmentSize: nil)
+            return state.value.1.complete.futureResult
+        }.get()
+        try await self.eventLoop.submit {
+            #expect(state.value.1.payloads == [ByteBuffer(string: "now?")])
+            state.value.0.close()
+        }.get()
+        poller.close()
+        try await echo.close()
+    }
+
+    @Test func `what cannot be reached at all is an error at once`() async throws {
+        let poller = try UDPPoller(eventLoop: self.eventLoop)
+        try await self.eventLoop.submit {
+            // The limited broadcast address needs an option that nobody set: EACCES.
+            _ = #expect(throws: IOError.self) {
+                try ConnectedUDPSocket(to: try SocketAddress(ipAddress: "255.255.255.255", port: 9), poller: poller)
+            }
+        }.get()
+        poller.close()
+    }
+}
