@@ -21,13 +21,13 @@ private func channel(_ number: UInt64) -> ChannelID { ChannelID(rawValue: number
 private func connection(_ number: UInt64) -> ConnectionID { ConnectionID(rawValue: number) }
 
 extension ChannelSelector {
-    fileprivate init() throws {
-        self.init(pattern: try AgentNamePattern(), at: at(0))
+    fileprivate init(for usage: Usage = .connections) throws {
+        self.init(pattern: try AgentNamePattern(), usage: usage, at: at(0))
     }
 
     /// A selector whose first channel, to the first of `agents`, is ready at 0.
-    fileprivate init(readyWith agents: [AgentInfo]) throws {
-        try self.init()
+    fileprivate init(readyWith agents: [AgentInfo], for usage: Usage = .connections) throws {
+        try self.init(for: usage)
         _ = self.signalConnected(at: at(0))
         _ = self.agentsListed(agents, at: at(0))
         let first = try #require(agents.first)
@@ -213,6 +213,51 @@ extension ChannelSelector {
             ])
     }
 
+    @Test func `a search prefers what a fresh list brings, and waits for it no longer than a moment`() throws {
+        let (first, second, third) = (try agent("a"), try agent("b", "b", expires: 7), try agent("c", "c", expires: 9))
+        var selector = try ChannelSelector(readyWith: [first, second], for: .flows)
+        #expect(selector.channelClosed(channel(1), at: at(60)) == [.listAgents])
+        var patient = selector
+        #expect(
+            patient.agentsListed([third, second], at: at(60.1)) == [
+                .watch(third.key), .openChannel(channel(2), third),
+            ])
+        #expect(selector.nextDeadline == at(60.3))
+        #expect(selector.tick(60.3) == [.watch(second.key), .openChannel(channel(2), second)])
+    }
+
+    @Test func `a carrier that suspects its peer makes the search begin, and ends it when the peer speaks again`()
+        throws
+    {
+        let (first, second) = (try agent("a"), try agent("b", "b"))
+        var selector = try ChannelSelector(readyWith: [first])
+        #expect(selector.suspicionChanged(channel(1), isSuspect: true, at: at(20)) == [.listAgents])
+        #expect(selector.suspicionChanged(channel(1), isSuspect: true, at: at(20)) == [])
+        #expect(
+            selector.agentsListed([first, second], at: at(20.1)) == [
+                .watch(second.key), .openChannel(channel(2), second),
+            ])
+        var changed = selector
+        #expect(
+            changed.channelReady(channel(2), at: at(20.2)) == [
+                .agentSelected(channel(2), second), .closeChannel(channel(1)),
+            ])
+        #expect(
+            selector.suspicionChanged(channel(1), isSuspect: false, at: at(20.2)) == [
+                .agentSelected(channel(1), first), .closeChannel(channel(2)),
+            ])
+    }
+
+    @Test(arguments: [GoneReason.disconnected, .expired, .replaced, .stopped])
+    func `flows stay with an agent that has only lost its control connection`(reason: GoneReason) throws {
+        let (first, second) = (try agent("a"), try agent("b", "b"))
+        var selector = try ChannelSelector(readyWith: [first, second], for: .flows)
+        let actions = selector.agentGone(first.key, reason, at: at(30))
+        #expect(actions == [.agentGone(first.key, reason), .listAgents])
+        let next = selector.agentsListed([second], at: at(30.1))
+        #expect(next == (reason == .disconnected ? [] : [.watch(second.key), .openChannel(channel(2), second)]))
+    }
+
     @Test func `silence without an unanswered open means nothing`() throws {
         var selector = try ChannelSelector(readyWith: [try agent("a")])
         _ = selector.request(1, at: 1)
@@ -226,9 +271,9 @@ extension ChannelSelector {
         var selector = try ChannelSelector(readyWith: [only])
         _ = selector.request(1, at: 1)
         #expect(
-            selector.tick(3.5, silent: [channel(1)]) == [
-                .withdraw(connection(1)), .listAgents, .watch(only.key), .openChannel(channel(2), only),
-            ])
+            selector.tick(3.5, silent: [channel(1)]) == [.withdraw(connection(1)), .listAgents])
+        #expect(
+            selector.agentsListed([only], at: at(3.6)) == [.watch(only.key), .openChannel(channel(2), only)])
         #expect(
             selector.tick(3.8) == [
                 .agentSelected(channel(1), only), .closeChannel(channel(2)), .open(connection(1), on: channel(1)),
@@ -242,7 +287,8 @@ extension ChannelSelector {
         for number in UInt64(1)...2 {
             let actions = selector.channelClosed(channel(number), at: at(Double(number)))
             #expect(actions.first == .withdraw(connection(1)))
-            #expect(actions.last == .openChannel(channel(number + 1), only))
+            let opening = actions + selector.agentsListed([only], at: at(Double(number) + 0.1))
+            #expect(opening.contains(.openChannel(channel(number + 1), only)))
             #expect(
                 selector.channelReady(channel(number + 1), at: at(Double(number) + 0.5)).last
                     == .open(connection(1), on: channel(number + 1)))

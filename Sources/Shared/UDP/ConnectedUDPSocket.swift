@@ -13,6 +13,12 @@ package protocol ConnectedUDPSocketDelegate: AnyObject {
     func socket(_ socket: ConnectedUDPSocket, received payload: ByteBuffer)
     /// The end of a batch.
     func socketReceiveComplete(_ socket: ConnectedUDPSocket)
+    /// The network tells of a datagram sent earlier (ICMP). The socket is as good as before.
+    func socket(_ socket: ConnectedUDPSocket, reported error: IOError)
+}
+
+extension ConnectedUDPSocketDelegate {
+    package func socket(_ socket: ConnectedUDPSocket, reported error: IOError) {}
 }
 
 /// A UDP socket that exchanges datagrams with one remote address: the kernel drops what others send. Belongs to the event
@@ -118,9 +124,14 @@ package final class ConnectedUDPSocket {
             let error = UDPDatagram.send(bytes, segmentSize: segmentSize, to: nil, descriptor: self.descriptor)
             guard Self.isReport(error) else { return error }
             // The kernel tells of an earlier datagram and has not looked at this one.
-            self.reportedErrors += 1
+            self.report(error)
             return UDPDatagram.send(bytes, segmentSize: segmentSize, to: nil, descriptor: self.descriptor)
         }
+    }
+
+    private func report(_ error: CInt) {
+        self.reportedErrors += 1
+        self.delegate?.socket(self, reported: IOError(errnoCode: error, reason: "ICMP"))
     }
 
     /// What Linux makes of the ICMP messages that it reports to a connected socket (`icmp_err_convert`,
@@ -147,7 +158,7 @@ package final class ConnectedUDPSocket {
             }
             switch outcome {
             case .nothing: return false
-            case .failed: self.reportedErrors += 1
+            case .failed(let error): self.report(error)
             case .datagrams: hasReceived = true
             }
         }

@@ -54,7 +54,7 @@ final class RelayWorker {
                 kind: .udpRelay(
                     UdpRelay(
                         target: rule.target, idleTimeout: options.idleTimeout, maximumPayload: options.maximumPayload)),
-                leavesDisconnected: false, configuration: configuration, signal: signal, eventLoop: eventLoop,
+                usage: .flows, configuration: configuration, signal: signal, eventLoop: eventLoop,
                 logger: logger)
             let worker = RelayWorker(
                 rule, options: options, socket: socket, channels: channels, eventLoop: eventLoop, logger: logger)

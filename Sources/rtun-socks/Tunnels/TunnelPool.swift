@@ -32,7 +32,7 @@ final class TunnelPool {
     ) {
         self.logger = logger
         self.channels = ChannelPool(
-            pattern: pattern, kind: .quicTunnel, leavesDisconnected: true, configuration: configuration, signal: signal,
+            pattern: pattern, kind: .quicTunnel, usage: .connections, configuration: configuration, signal: signal,
             eventLoop: signal.eventLoop, logger: logger)
         self.channels.delegate = self
     }

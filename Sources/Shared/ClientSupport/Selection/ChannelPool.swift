@@ -67,12 +67,11 @@ package final class ChannelPool<Carrier: PeerCarrier> {
 
     /// - Parameters:
     ///   - kind: of the channels.
-    ///   - leavesDisconnected: whether an agent that has lost its control connection is left for another one although
-    ///     its channel works.
+    ///   - usage: what the channels are used for.
     ///   - configuration: lacks what is only known once the server is reached: its STUN address, and whether that is
     ///     loopback.
     package init(
-        pattern: AgentNamePattern, kind: OpenPeer.Kind, leavesDisconnected: Bool,
+        pattern: AgentNamePattern, kind: OpenPeer.Kind, usage: ChannelSelector.Usage,
         configuration: PeerChannelConfiguration, signal: SignalClient, eventLoop: any EventLoop, logger: Logger
     ) {
         self.eventLoop = eventLoop
@@ -80,8 +79,7 @@ package final class ChannelPool<Carrier: PeerCarrier> {
         self.kind = kind
         self.baseConfiguration = configuration
         self.logger = logger
-        self.selector = ChannelSelector(
-            pattern: pattern, leavesDisconnected: leavesDisconnected, at: eventLoop.now)
+        self.selector = ChannelSelector(pattern: pattern, usage: usage, at: eventLoop.now)
     }
 
     /// Closes every channel; the agents are told.

@@ -25,7 +25,7 @@ package struct ConnectionID: Hashable {
 /// that is no longer current keeps the connections it has until they end. The control connection is needed to find
 /// agents and to open channels, and for nothing else: its loss leaves every channel alone.
 ///
-/// `rtun-socks` has many connections, each of which ends some time. `rtun-relay` has none: it follows `agentSelected`.
+/// `rtun-socks` has many connections; `rtun-relay` has none and follows `agentSelected`.
 package struct ChannelSelector {
     /// The lengths of time that decisions depend on.
     struct Timing {
@@ -39,8 +39,20 @@ package struct ChannelSelector {
         var urgentListInterval = TimeAmount.milliseconds(500)
         /// The same while nobody waits.
         var listInterval = TimeAmount.seconds(2)
+        /// How long a search waits for a list that is under way, rather than go by what was known before.
+        var listPatience = TimeAmount.milliseconds(300)
         /// How long to wait after an attempt that failed on this side.
         var pause = TimeAmount.milliseconds(500)
+    }
+
+    /// What the channels are used for.
+    package enum Usage: Sendable {
+        /// Connections, each of which stays on its channel: new ones are served as soon as can be, and not by an agent whose
+        /// control connection is lost, since it may be about to go.
+        case connections
+        /// Flows, all of which move when the current channel changes: it does so for good reasons only, and to the best
+        /// agent of a fresh list.
+        case flows
     }
 
     /// What the caller does next, in order.
@@ -120,10 +132,11 @@ package struct ChannelSelector {
     private static let maximumOpening = 3
 
     private let timing: Timing
-    private let leavesDisconnected: Bool
+    private let usage: Usage
     private var selection: AgentSelection
     private var isConnected = false
-    private var isListing = false
+    /// Since when an answer to `.listAgents` is awaited.
+    private var listingSince: NIODeadline?
     private var nextList: NIODeadline
     private var lastList: NIODeadline?
     private var agents: [AgentInfo] = []
@@ -139,12 +152,8 @@ package struct ChannelSelector {
     /// No attempt before this time: the last one failed for a reason that the next one would meet as well.
     private var pausedUntil: NIODeadline?
 
-    /// - Parameter leavesDisconnected: whether an agent that has lost its control connection is left for another one, as
-    ///   long as its channel works. What is begun there goes on; for what cannot move without a break it is better to stay.
-    init(
-        pattern: AgentNamePattern, leavesDisconnected: Bool = true, timing: Timing = Timing(), at now: NIODeadline
-    ) {
-        self.leavesDisconnected = leavesDisconnected
+    init(pattern: AgentNamePattern, usage: Usage, timing: Timing = Timing(), at now: NIODeadline) {
+        self.usage = usage
         self.selection = AgentSelection(pattern: pattern)
         self.timing = timing
         self.nextList = now
@@ -165,7 +174,7 @@ extension ChannelSelector {
     /// The control connection stands.
     mutating func signalConnected(at now: NIODeadline) -> [Action] {
         self.isConnected = true
-        self.isListing = false
+        self.listingSince = nil
         self.nextList = now
         self.pausedUntil = nil
         var actions: [Action] = []
@@ -179,7 +188,7 @@ extension ChannelSelector {
     /// The control connection is lost. What runs over channels goes on.
     mutating func signalLost(at now: NIODeadline) -> [Action] {
         self.isConnected = false
-        self.isListing = false
+        self.listingSince = nil
         for id in self.channels.keys {
             self.channels[id]?.watch = .no
         }
@@ -190,7 +199,7 @@ extension ChannelSelector {
 
     /// The answer to `.listAgents`.
     mutating func agentsListed(_ agents: [AgentInfo], at now: NIODeadline) -> [Action] {
-        self.isListing = false
+        self.listingSince = nil
         self.agents = agents
         self.listAnswered(at: now)
         let listed = Set(agents.map(\.key))
@@ -207,7 +216,7 @@ extension ChannelSelector {
 
     /// `.listAgents` got no answer.
     mutating func listingFailed(at now: NIODeadline) -> [Action] {
-        self.isListing = false
+        self.listingSince = nil
         self.listAnswered(at: now)
         var actions: [Action] = []
         self.settle(at: now, &actions)
@@ -236,7 +245,7 @@ extension ChannelSelector {
     mutating func agentGone(_ key: AgentKey, _ reason: GoneReason, at now: NIODeadline) -> [Action] {
         var actions: [Action] = []
         self.forget(key, at: now, &actions)
-        let isLeft = reason.isFinal || self.leavesDisconnected
+        let isLeft = reason.isFinal || self.usage == .connections
         for (id, channel) in self.channelsInOrder where channel.agent.key == key && !channel.isGone {
             self.channels[id]?.isGone = isLeft
             self.channels[id]?.isLeaving = reason.isFinal
@@ -491,8 +500,12 @@ extension ChannelSelector {
         guard busy.count < Self.maximumOpening else { return }
         if let pausedUntil = self.pausedUntil, now < pausedUntil { return self.wake(at: pausedUntil) }
         for agent in self.selection.ranked(self.agents, at: now) where !busy.contains(agent.key) {
-            // Those that have failed come last: before they are tried again, the list under way may bring others.
-            if self.isListing, self.selection.retryTime(of: agent.key) != nil { return }
+            // The list under way may bring better ones. Failed ones come last, so that there is no other now.
+            if let listingSince = self.listingSince, now < listingSince + self.timing.listPatience,
+                self.usage == .flows || self.selection.retryTime(of: agent.key) != nil
+            {
+                return self.wake(at: listingSince + self.timing.listPatience)
+            }
             if let retry = self.selection.retryTime(of: agent.key), retry > now {
                 self.wake(at: retry)
                 continue
@@ -508,9 +521,9 @@ extension ChannelSelector {
     }
 
     private mutating func list(at now: NIODeadline, _ actions: inout [Action]) {
-        guard !self.isListing else { return }
+        guard self.listingSince == nil else { return }
         if self.nextList <= now {
-            self.isListing = true
+            self.listingSince = now
             actions.append(.listAgents)
         } else {
             self.wake(at: self.nextList)
@@ -525,7 +538,7 @@ extension ChannelSelector {
     /// channel of an agent that the server has lost is better than none: it may have lost its control connection only.
     private var serving: ChannelID? {
         if let current = self.current { return current }
-        let isSearching = self.isListing || self.channels.values.contains { !$0.isReady }
+        let isSearching = self.listingSince != nil || self.channels.values.contains { !$0.isReady }
         guard !isSearching else { return nil }
         return self.channels.filter { $0.value.isReady && !$0.value.isSuspect && !$0.value.isLeaving }.keys.max()
     }

@@ -1,6 +1,4 @@
 package import NIOCore
-import NIOPosix
-import UDP
 
 /// Connects to a QUIC server over a UDP socket of its own.
 package enum QUICClient {
@@ -23,15 +21,15 @@ package enum QUICClient {
         to address: SocketAddress, context: QUICContext, eventLoop: any EventLoop
     ) -> EventLoopFuture<NIOLoopBound<QUICClientConnection>> {
         let promise = eventLoop.makePromise(of: NIOLoopBound<QUICClientConnection>.self)
-        let bootstrap = DatagramSocketOptions.control.apply(to: DatagramBootstrap(group: eventLoop))
-            .channelInitializer { channel in
-                channel.eventLoop.makeCompletedFuture {
-                    try channel.pipeline.syncOperations.addHandler(
-                        QUICClientHandler(context: context, remoteAddress: address, connected: promise))
-                }
+        eventLoop.execute {
+            do {
+                // It completes the promise in all other cases.
+                _ = try QUICClientDriver(
+                    context: context, remoteAddress: address, eventLoop: eventLoop, connected: promise)
+            } catch {
+                promise.fail(error)
             }
-        // The handler completes the promise in all other cases.
-        bootstrap.connect(to: address).whenFailure { promise.fail($0) }
+        }
         return promise.futureResult
     }
 }

@@ -1,0 +1,98 @@
+import NIOCore
+import UDP
+
+/// Moves datagrams between one session and its connected UDP socket, which it closes when the session is over. Belongs to
+/// the session's event loop; the socket's poller and the session's timer keep it alive.
+final class QUICClientDriver {
+    private let remoteAddress: SocketAddress
+    private let eventLoop: any EventLoop
+    /// The socket's own: a control connection is one of few, and lasts.
+    private let poller: UDPPoller
+    private let socket: ConnectedUDPSocket
+    /// Completed once: with the connection, or with why there is none.
+    private var connected: EventLoopPromise<NIOLoopBound<QUICClientConnection>>?
+    private var session: QUICSession?
+    /// Keeps this alive until the session is over.
+    private var running: QUICClientDriver?
+
+    /// Opens the socket and begins the handshake. Throws `IOError` or `QUICError`; `connected` is not completed then.
+    init(
+        context: QUICContext, remoteAddress: SocketAddress, eventLoop: any EventLoop,
+        connected: EventLoopPromise<NIOLoopBound<QUICClientConnection>>
+    ) throws {
+        let poller = try UDPPoller(eventLoop: eventLoop)
+        do {
+            self.socket = try ConnectedUDPSocket(to: remoteAddress, poller: poller)
+        } catch {
+            poller.close()
+            throw error
+        }
+        self.remoteAddress = remoteAddress
+        self.eventLoop = eventLoop
+        self.poller = poller
+        self.connected = connected
+        do {
+            let session = try QUICSession.client(context: context, eventLoop: eventLoop) { [weak self] transmit in
+                // What is lost on this machine, QUIC sends again.
+                _ = self?.socket.send(transmit.payload, segmentSize: transmit.segmentSize)
+            }
+            session.handshakeCompleted = { [weak self, unowned session] in self?.succeed(session) }
+            session.closed = { [weak self] in self?.fail($0) }
+            session.terminated = { [weak self] in self?.finish() }
+            self.session = session
+        } catch {
+            self.close()
+            throw error
+        }
+        self.socket.delegate = self
+        self.running = self
+    }
+
+    private func succeed(_ session: QUICSession) {
+        let connection = QUICClientConnection(
+            session: session, localAddress: self.socket.localAddress, remoteAddress: self.remoteAddress)
+        self.connected?.succeed(NIOLoopBound(connection, eventLoop: self.eventLoop))
+        self.connected = nil
+    }
+
+    private func fail(_ error: any Error) {
+        self.connected?.fail(error)
+        self.connected = nil
+    }
+
+    private func finish() {
+        self.close()
+        self.session = nil
+        self.running = nil
+    }
+
+    private func close() {
+        self.socket.close()
+        self.poller.close()
+    }
+}
+
+@available(*, unavailable)
+extension QUICClientDriver: Sendable {}
+
+extension QUICClientDriver: ConnectedUDPSocketDelegate {
+    func socket(_ socket: ConnectedUDPSocket, received payload: ByteBuffer) {
+        // The session may keep it until the end of the batch, and the memory is used again.
+        self.session?.receive(ByteBuffer(bytes: payload.readableBytesView), segmentSize: nil)
+    }
+
+    func socketReceiveComplete(_ socket: ConnectedUDPSocket) {
+        self.session?.receiveComplete()
+    }
+
+    /// Before the handshake an ICMP error says that nobody is there. Later it may be one router's mood, or forged; QUIC's
+    /// own timers decide then.
+    func socket(_ socket: ConnectedUDPSocket, reported error: IOError) {
+        guard self.connected != nil else { return }
+        // The session may be in the middle of sending.
+        self.eventLoop.assumeIsolated().execute {
+            self.fail(error)
+            self.session?.close(code: 0, reason: "")
+        }
+    }
+}
