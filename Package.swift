@@ -142,8 +142,8 @@ let package = Package(
         tests(
             "PeerChannelTests",
             [
-                "PeerChannel", "TestSupport", "AppProto", "ICE", "QUIC", "STUN", "TLS", .nioCore, .nioEmbedded,
-                .nioPosix, .logging,
+                "PeerChannel", "TestSupport", "AppProto", "ICE", "QUIC", "STUN", "TLS", "UDP", "UDPRelay", .nioCore,
+                .nioEmbedded, .nioPosix, .logging,
             ]),
         tests("UDPRelayTests", ["UDPRelay", .nioCore]),
         tests("ClientSupportTests", ["ClientSupport", "AppProto", "PeerChannel", .nioCore]),
@@ -158,6 +158,7 @@ let package = Package(
         tests(
             "rtun-agentTests",
             ["rtun-agent", "PeerChannel", "AppProto", "TLS", .nioCore, .nioPosix, .argumentParser, .logging]),
+        tests("rtun-relayTests", ["rtun-relay", "CommandSupport", .nioCore, .argumentParser]),
         tests(
             "rtun-socksTests",
             [
@@ -170,6 +171,6 @@ let package = Package(
         tests("EndToEndTests", ["TestSupport", "TLS"] + programs),
         tests(
             "InteropTests", ["TestSupport", "PeerChannel", "ICE", "TLS", .nioCore, .nioPosix, .logging] + programs,
-            exclude: ["requirements.txt", "quic_middle.py", "server_hello.py", "ice_peer.py"]),
+            exclude: ["requirements.txt", "quic_middle.py", "server_hello.py", "ice_peer.py", "relay_injector.py"]),
     ]
 )

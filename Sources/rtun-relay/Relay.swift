@@ -3,6 +3,7 @@ import CommandSupport
 import Logging
 import NIOCore
 import PeerChannel
+import Signaling
 import TLS
 import UDPRelay
 
@@ -38,10 +39,24 @@ struct Relay {
             hangup: { self.log.reopen() },
             report: { for worker in workers { worker.eventLoop.execute { worker.value.report() } } },
             drain: { await self.close(workers) },
-            body: {
-                if let error = await self.control.client.run().programError { throw error }
-            })
+            body: { try await self.serve(workers) })
         await self.close(workers)
+    }
+
+    /// Keeps the control connection up. Throws when the server refuses it, or a local port is lost.
+    private func serve(_ workers: [NIOLoopBound<RelayWorker>]) async throws {
+        let (failures, failed) = AsyncThrowingStream.makeStream(of: Never.self)
+        for worker in workers {
+            worker.eventLoop.execute { worker.value.failed = { failed.finish(throwing: $0) } }
+        }
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask {
+                if let error = await self.control.client.run().programError { throw error }
+            }
+            group.addTask { for try await _ in failures {} }
+            defer { group.cancelAll() }
+            try await group.next()
+        }
     }
 
     /// Opens all ports, then says so: datagrams are taken from now on and wait until there is a channel.
@@ -70,6 +85,10 @@ struct Relay {
                     worker.value.report()
                 }
             }
+        }
+        for port in ports where !port.isLoopback {
+            self.log.logger.notice(
+                "everybody who can reach this address can use the rule", metadata: ["udp": "\(port.numeric)"])
         }
         ReadyLine(program: RelayCommand.name, ports.map { ("udp", $0.numeric) }).announce()
         return workers

@@ -19,12 +19,12 @@ struct RelayCommand: AsyncParsableCommand {
 
             Examples:
               # two name servers, seen from the agent
-              rtun-relay -L udp://0.0.0.0:15353?to=8.8.8.8:53 -L 0.0.0.0:15354?to=8.8.4.4:53 \\
+              rtun-relay -L 'udp://0.0.0.0:15353?to=8.8.8.8:53' -L '0.0.0.0:15354?to=8.8.4.4:53' \\
                   quic://203.0.113.7:8888 --secret-file secret --quic-insecure
               dig @127.0.0.1 -p 15353 example.com
 
               # WireGuard to a host that only the agent can reach
-              rtun-relay -L 127.0.0.1:51820?to=10.1.0.9:51820 https://rtun.example.com:8888 \\
+              rtun-relay -L '127.0.0.1:51820?to=10.1.0.9:51820' https://rtun.example.com:8888 \\
                   --secret-file secret --agent office
 
               # which agents are there?

@@ -4,6 +4,7 @@ import Logging
 import NIOCore
 import PeerChannel
 import SOCKS
+import Signaling
 import TLS
 
 /// The proxy's parts, wired together.
@@ -70,8 +71,8 @@ struct SocksProxy {
             throw ProgramError(.unavailable, "cannot listen on \(self.proxy.address): \(Self.words(for: error))")
         }
 
-        let local = bound?.text ?? "\(self.proxy.address)"
-        if !address.isOnThisMachineOnly, !credentials.isRequired {
+        let local = bound?.authority ?? "\(self.proxy.address)"
+        if !address.isLoopback, !credentials.isRequired {
             self.log.logger.warning(
                 "everybody who can reach this address can use the proxy: set --auth user:password",
                 metadata: ["socks": "\(local)"])

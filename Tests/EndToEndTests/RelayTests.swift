@@ -1,5 +1,4 @@
 import Foundation
-import Synchronization
 import TestSupport
 import Testing
 
@@ -101,6 +100,27 @@ struct RelayTests {
             _ = try await relay.program.logLine("the dropped datagrams") {
                 $0.contains("event=udp.dropped") && $0.contains("reason=oversize") && $0.contains("limit=1409")
                     && $0.hasSuffix(":\(port)")
+            }
+        }
+        await stopAll([cluster.server, agent.program, relay.program])
+    }
+
+    @Test func `a rule on all addresses answers from the address that was asked`() async throws {
+        let cluster = try await Cluster(.quic)
+        let agent = try await cluster.agent("egress")
+        let echo = try UDPEchoService()
+        let relay = try await cluster.relay([
+            "0.0.0.0:0?to=127.0.0.1:\(echo.port)", "[::]:0?to=127.0.0.1:\(echo.port)",
+        ])
+        try await onThread {
+            // A connected socket hears nobody but whom it has asked; left to itself, the kernel answers from 127.0.0.1.
+            for (host, port) in [("127.0.0.9", relay.ports[0]), ("127.0.0.1", relay.ports[0]), ("::1", relay.ports[1])]
+            {
+                let socket = try DatagramSocket(host, connectedTo: port)
+                for length in [1, 1200, 1200, 5] {
+                    try socket.send([UInt8](repeating: 3, count: length))
+                    #expect(try socket.receive() == [UInt8](repeating: 3, count: length), "\(host)")
+                }
             }
         }
         await stopAll([cluster.server, agent.program, relay.program])
@@ -236,6 +256,34 @@ struct RelayTests {
         }
         withExtendedLifetime(echo) {}
         #expect(try await Cluster.statistics(of: agent.program)["flows_opened"] == "1")
+        await stopAll([cluster.server, agent.program, relay.program])
+    }
+
+    @Test(.enabled(if: EgressNamespace.isAvailable, "needs root, to send from ports of others"))
+    func `forged, cut, damaged and replayed records on the path change nothing but a counter`() async throws {
+        let cluster = try await Cluster(.quic)
+        let agent = try await cluster.agent("egress")
+        let echo = try UDPEchoService()
+        let relay = try await cluster.relay(["127.0.0.1:0?to=127.0.0.1:\(echo.port)"])
+        let traffic = try SteadyTraffic(to: relay.port)
+        try await traffic.untilAnswered()
+        let known = (relay.program.errors.lines.count, agent.program.errors.lines.count)
+        async let injected = ShellCommand.run("python3 '\(Interpreter.script("relay_injector.py"))' 2000 10")
+        try await traffic.expectNothingLost(for: .seconds(4))
+        let count = try #require(Int(try await injected))
+        #expect(count >= 1000)
+        var rejected = 0
+        for program in [relay.program, agent.program] {
+            let statistics = try await Cluster.statistics(of: program)
+            rejected += Int(statistics["records_rejected"] ?? "") ?? 0
+            #expect(statistics["flows_opened"] == "1")
+            #expect(statistics["records_malformed"] == nil)
+        }
+        // Some have a first byte that is not DTLS's, or fewer bytes than that takes, and go elsewhere.
+        #expect(rejected > count / 2, "\(rejected) of \(count)")
+        let news = relay.program.errors.lines[known.0...] + agent.program.errors.lines[known.1...]
+        #expect(!news.contains { $0.contains("event=peer.") || $0.contains("event=agent.") }, "\(news)")
+        traffic.stop()
         await stopAll([cluster.server, agent.program, relay.program])
     }
 

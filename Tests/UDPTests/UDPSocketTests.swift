@@ -20,7 +20,10 @@ struct UDPSocketTests {
             self.complete = eventLoop.makePromise()
         }
 
-        func socket(_ socket: UDPSocket, received bytes: ByteBuffer, segmentSize: Int?, from source: SocketAddress) {
+        func socket(
+            _ socket: UDPSocket, received bytes: ByteBuffer, segmentSize: Int?, from source: SocketAddress,
+            at local: SocketAddress?
+        ) {
             self.datagrams += DatagramSegments(bytes, size: segmentSize)
             if self.datagrams.count == self.expected { self.complete.succeed() }
         }

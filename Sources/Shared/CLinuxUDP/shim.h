@@ -1,4 +1,4 @@
-// What Swift's Glibc module lacks for UDP sockets without NIO: epoll(7), and recvmmsg(2), which needs _GNU_SOURCE there.
+// What Swift's Glibc module lacks for UDP sockets: epoll(7), and what needs _GNU_SOURCE there.
 
 #ifndef CLINUXUDP_SHIM_H
 #define CLINUXUDP_SHIM_H

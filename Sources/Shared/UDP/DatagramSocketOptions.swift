@@ -12,6 +12,9 @@ package struct DatagramSocketOptions: Sendable {
     package var messagesPerRead: Int
     /// Whether the owner finds out the path's MTU by itself. Otherwise the kernel does, and fragments where it has to.
     package var findsPathMTU = false
+    /// Whether each datagram tells which of this machine's addresses it was sent to: an answer has to come from there, and
+    /// a socket on all addresses cannot know otherwise.
+    package var tellsLocalAddress = false
 
     /// For the path between peers: bulk data, of which a system call takes what it can get.
     package static let path = DatagramSocketOptions(
@@ -53,6 +56,9 @@ package struct DatagramSocketOptions: Sendable {
                 bootstrap
                 .channelOption(ChannelOptions.socketOption(.so_rcvbuf), value: .init(bytes))
                 .channelOption(ChannelOptions.socketOption(.so_sndbuf), value: .init(bytes))
+        }
+        if self.tellsLocalAddress {
+            bootstrap = bootstrap.channelOption(ChannelOptions.receivePacketInfo, value: true)
         }
         guard self.receivesSegments else { return bootstrap }
         return

@@ -18,23 +18,29 @@ enum UDPDatagram {
     /// Sends `bytes` as one datagram, or with `segmentSize` as several of that size of which the last may be shorter
     /// (UDP generic segmentation offload).
     ///
-    /// - Parameter destination: nil on a connected socket.
+    /// - Parameters:
+    ///   - source: which of this machine's addresses it leaves from, where the socket has several; nil for the kernel's
+    ///     choice. Its port is of no importance.
+    ///   - destination: nil on a connected socket.
     /// - Returns: 0, or the error number of `sendmsg`.
     static func send(
-        _ bytes: UnsafeRawBufferPointer, segmentSize: UInt16?, to destination: SocketAddress?, descriptor: CInt
+        _ bytes: UnsafeRawBufferPointer, segmentSize: UInt16?, from source: SocketAddress? = nil,
+        to destination: SocketAddress?, descriptor: CInt
     ) -> CInt {
         guard let destination else {
-            return self.send(bytes, segmentSize: segmentSize, name: nil, nameLength: 0, descriptor: descriptor)
+            return self.send(
+                bytes, segmentSize: segmentSize, from: source, name: nil, nameLength: 0, descriptor: descriptor)
         }
         return destination.withSockAddr { address, length in
             self.send(
-                bytes, segmentSize: segmentSize, name: address, nameLength: length, descriptor: descriptor)
+                bytes, segmentSize: segmentSize, from: source, name: address, nameLength: length,
+                descriptor: descriptor)
         }
     }
 
     private static func send(
-        _ bytes: UnsafeRawBufferPointer, segmentSize: UInt16?, name: UnsafePointer<sockaddr>?, nameLength: Int,
-        descriptor: CInt
+        _ bytes: UnsafeRawBufferPointer, segmentSize: UInt16?, from source: SocketAddress?,
+        name: UnsafePointer<sockaddr>?, nameLength: Int, descriptor: CInt
     ) -> CInt {
         var vector = iovec(iov_base: UnsafeMutableRawPointer(mutating: bytes.baseAddress), iov_len: bytes.count)
         return withUnsafeMutablePointer(to: &vector) { vector in
@@ -43,24 +49,17 @@ enum UDPDatagram {
             message.msg_namelen = socklen_t(nameLength)
             message.msg_iov = vector
             message.msg_iovlen = 1
-            guard let segmentSize else {
+            guard segmentSize != nil || source != nil else {
                 return self.send(&message, descriptor: descriptor)
             }
-            // One control message: its header, then the size as two bytes, padded to the header's alignment
-            // (cmsg(3)).
-            let headerLength = MemoryLayout<cmsghdr>.stride
-            let space = headerLength + MemoryLayout<Int>.size
-            return withUnsafeTemporaryAllocation(byteCount: space, alignment: MemoryLayout<cmsghdr>.alignment) {
-                control in
-                var header = cmsghdr()
-                header.cmsg_len = .init(headerLength + MemoryLayout<UInt16>.size)
-                header.cmsg_level = NIOBSDSocket.OptionLevel.udp.rawValue
-                header.cmsg_type = NIOBSDSocket.Option.udp_segment.rawValue
-                control.initializeMemory(as: UInt8.self, repeating: 0)
-                control.storeBytes(of: header, as: cmsghdr.self)
-                control.storeBytes(of: segmentSize, toByteOffset: headerLength, as: UInt16.self)
-                message.msg_control = control.baseAddress
-                message.msg_controllen = .init(space)
+            return withUnsafeTemporaryAllocation(
+                byteCount: ControlMessages.capacity, alignment: MemoryLayout<cmsghdr>.alignment
+            ) { memory in
+                var control = ControlMessages(memory)
+                if let segmentSize { control.add(segmentSize: segmentSize) }
+                if let source { control.add(source: source) }
+                message.msg_control = memory.baseAddress
+                message.msg_controllen = .init(control.length)
                 return self.send(&message, descriptor: descriptor)
             }
         }

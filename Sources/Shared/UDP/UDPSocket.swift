@@ -11,7 +11,11 @@ import Glibc
 /// Hears what a socket receives, on its event loop.
 package protocol UDPSocketDelegate: AnyObject {
     /// One datagram, or with `segmentSize` several of that size behind each other, the last perhaps shorter (UDP GRO).
-    func socket(_ socket: UDPSocket, received bytes: ByteBuffer, segmentSize: Int?, from source: SocketAddress)
+    ///
+    /// - Parameter local: which of this machine's addresses it was sent to, port 0, where the options ask for that.
+    func socket(
+        _ socket: UDPSocket, received bytes: ByteBuffer, segmentSize: Int?, from source: SocketAddress,
+        at local: SocketAddress?)
     /// The end of a batch of datagrams.
     func socketReceiveComplete(_ socket: UDPSocket)
     /// `isWritable` has changed. May be called from inside `send`.
@@ -37,6 +41,7 @@ package final class UDPSocket {
     private struct Waiting {
         let bytes: ByteBuffer
         let segmentSize: Int?
+        let source: SocketAddress?
         let destination: SocketAddress
     }
 
@@ -137,15 +142,20 @@ package final class UDPSocket {
     package var isWritable: Bool { self.waiting.isEmpty }
 
     /// Sends one datagram, or with `segmentSize` several of that size, the last perhaps shorter.
-    package func send(_ bytes: ByteBuffer, segmentSize: Int?, to destination: SocketAddress) -> SendResult {
+    ///
+    /// - Parameter source: which of this machine's addresses they leave from; nil for the kernel's choice.
+    package func send(
+        _ bytes: ByteBuffer, segmentSize: Int?, from source: SocketAddress? = nil, to destination: SocketAddress
+    ) -> SendResult {
         guard self.waiting.isEmpty else {
-            return self.enqueue(bytes, segmentSize: segmentSize, to: destination)
+            return self.enqueue(bytes, segmentSize: segmentSize, from: source, to: destination)
         }
         var rest = bytes
-        let error = self.sendNow(&rest, segmentSize: segmentSize, to: destination)
+        let error = self.sendNow(&rest, segmentSize: segmentSize, from: source, to: destination)
         switch error {
         case 0: return .sent
-        case EAGAIN, EWOULDBLOCK, ENOBUFS: return self.enqueue(rest, segmentSize: segmentSize, to: destination)
+        case EAGAIN, EWOULDBLOCK, ENOBUFS:
+            return self.enqueue(rest, segmentSize: segmentSize, from: source, to: destination)
         default: return .refused(error)
         }
     }
@@ -168,7 +178,9 @@ package final class UDPSocket {
     // MARK: Sending
 
     /// Hands `bytes` to the kernel, in as many calls as it takes, and moves its reader index past what has been sent.
-    private func sendNow(_ bytes: inout ByteBuffer, segmentSize: Int?, to destination: SocketAddress) -> CInt {
+    private func sendNow(
+        _ bytes: inout ByteBuffer, segmentSize: Int?, from source: SocketAddress?, to destination: SocketAddress
+    ) -> CInt {
         guard self.descriptor >= 0 else {
             return EBADF
         }
@@ -182,7 +194,7 @@ package final class UDPSocket {
             let error = bytes.withUnsafeReadableBytes {
                 UDPDatagram.send(
                     UnsafeRawBufferPointer(rebasing: $0[..<length]), segmentSize: isBatch ? segment : nil,
-                    to: destination, descriptor: self.descriptor)
+                    from: source, to: destination, descriptor: self.descriptor)
             }
             switch error {
             case EAGAIN, EWOULDBLOCK, ENOBUFS:
@@ -205,14 +217,16 @@ package final class UDPSocket {
         return failure
     }
 
-    private func enqueue(_ bytes: ByteBuffer, segmentSize: Int?, to destination: SocketAddress) -> SendResult {
+    private func enqueue(
+        _ bytes: ByteBuffer, segmentSize: Int?, from source: SocketAddress?, to destination: SocketAddress
+    ) -> SendResult {
         guard self.descriptor >= 0 else {
             return .refused(EBADF)
         }
         guard self.waitingBytes + bytes.readableBytes <= Self.maximumWaitingBytes else {
             return .dropped
         }
-        self.waiting.append(Waiting(bytes: bytes, segmentSize: segmentSize, destination: destination))
+        self.waiting.append(Waiting(bytes: bytes, segmentSize: segmentSize, source: source, destination: destination))
         self.waitingBytes += bytes.readableBytes
         if self.waiting.count == 1 {
             self.armRetry()
@@ -230,11 +244,15 @@ package final class UDPSocket {
     private func sendWaiting() {
         while let first = self.waiting.popFirst() {
             var rest = first.bytes
-            switch self.sendNow(&rest, segmentSize: first.segmentSize, to: first.destination) {
+            switch self.sendNow(
+                &rest, segmentSize: first.segmentSize, from: first.source, to: first.destination)
+            {
             case EAGAIN, EWOULDBLOCK, ENOBUFS:
                 self.waitingBytes -= first.bytes.readableBytes - rest.readableBytes
                 self.waiting.prepend(
-                    Waiting(bytes: rest, segmentSize: first.segmentSize, destination: first.destination))
+                    Waiting(
+                        bytes: rest, segmentSize: first.segmentSize, source: first.source,
+                        destination: first.destination))
                 self.armRetry()
                 return
             default:
@@ -262,7 +280,8 @@ private final class UDPSocketHandler: ChannelInboundHandler {
         }
         let envelope = self.unwrapInboundIn(data)
         delegate.socket(
-            socket, received: envelope.data, segmentSize: envelope.metadata?.segmentSize, from: envelope.remoteAddress)
+            socket, received: envelope.data, segmentSize: envelope.metadata?.segmentSize, from: envelope.remoteAddress,
+            at: envelope.metadata?.packetInfo?.destinationAddress)
     }
 
     func channelReadComplete(context: ChannelHandlerContext) {

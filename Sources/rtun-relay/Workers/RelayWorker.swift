@@ -8,6 +8,13 @@ import Signaling
 import UDP
 import UDPRelay
 
+/// Whoever sends to a rule's port, and the address of this machine that it sends to: answers have to come from there.
+struct LocalSender: Hashable {
+    let address: SocketAddress
+    /// Nil unless the rule listens on all addresses.
+    let askedAt: SocketAddress?
+}
+
 /// One rule at work: a local UDP socket, a channel to an agent, and the flows between them. Belongs to one event loop.
 ///
 /// A first datagram of a local sender opens a flow; answers go back to that sender. With the channel its flows go, too: the
@@ -16,6 +23,8 @@ final class RelayWorker {
     /// A sweep ends so many flows at most, and goes on in the next turn of the loop.
     private static let flowsPerSweep = 4096
 
+    /// Called when there is no point in going on.
+    var failed: ((ProgramError) -> Void)?
     /// The channels to agents; hears of the control connection.
     let channels: ChannelPool<DatagramChannel>
     private let rule: RelayRule
@@ -29,13 +38,13 @@ final class RelayWorker {
     private let drops: DropLog<RelayDropReason>
     /// The channel in use, and whose it is.
     private var current: (channel: DatagramChannel, agent: AgentInfo)?
-    private var flows: ClientFlows<SocketAddress>
+    private var flows: ClientFlows<LocalSender>
     private var waiting = WaitingDatagrams()
     private var waitingTimer: Scheduled<Void>?
     private var statistics = RelayStatistics()
     /// Answers on their way to one local sender.
     private var answers = DatagramRun()
-    private var answersDestination: SocketAddress?
+    private var answersDestination: LocalSender?
     /// The payload limit that was last told of as being less than was asked for.
     private var announcedLimit: Int?
     private var sweep: Scheduled<Void>?
@@ -45,7 +54,10 @@ final class RelayWorker {
         _ rule: RelayRule, options: RelayOptions, agents: AgentOptions, configuration: PeerChannelConfiguration,
         signal: SignalClient, eventLoop: any EventLoop, logger: Logger
     ) -> EventLoopFuture<NIOLoopBound<RelayWorker>> {
-        UDPSocket.bind(to: rule.listenAddress, options: .listener, eventLoop: eventLoop).flatMapThrowing { socket in
+        var socketOptions = DatagramSocketOptions.listener
+        socketOptions.tellsLocalAddress = rule.listenAddress.isWildcard
+        return UDPSocket.bind(to: rule.listenAddress, options: socketOptions, eventLoop: eventLoop).flatMapThrowing {
+            socket in
             let socket = socket.value
             var logger = logger
             logger[metadataKey: "udp"] = "\(socket.localAddress.numeric)"
@@ -126,7 +138,11 @@ extension RelayWorker: Sendable {}
 // MARK: - From local senders
 
 extension RelayWorker: UDPSocketDelegate {
-    func socket(_ socket: UDPSocket, received bytes: ByteBuffer, segmentSize: Int?, from source: SocketAddress) {
+    func socket(
+        _ socket: UDPSocket, received bytes: ByteBuffer, segmentSize: Int?, from source: SocketAddress,
+        at local: SocketAddress?
+    ) {
+        let source = LocalSender(address: source, askedAt: local)
         for payload in DatagramSegments(bytes, size: segmentSize) {
             // A channel that has just ended is still the current one until the end of the turn.
             if let (channel, _) = self.current, channel.isConnected {
@@ -144,11 +160,14 @@ extension RelayWorker: UDPSocketDelegate {
     func socketWritabilityChanged(_ socket: UDPSocket) {}
 
     func socketFailed(_ socket: UDPSocket, error: (any Error)?) {
-        self.logger.error(
-            "the local port is lost", metadata: ["error": "\(error.map { "\($0)" } ?? "closed by the system")"])
+        self.failed?(
+            ProgramError(
+                .unavailable,
+                "the local port \(self.localAddress.numeric) is lost: \(error.map { "\($0)" } ?? "closed by the system")"
+            ))
     }
 
-    private func forward(_ payload: ByteBuffer, from source: SocketAddress, on channel: DatagramChannel) {
+    private func forward(_ payload: ByteBuffer, from source: LocalSender, on channel: DatagramChannel) {
         let limit = self.maximumPayload
         guard payload.readableBytes <= limit else {
             return self.drop(.oversize, ["size": "\(payload.readableBytes)", "limit": "\(limit)"])
@@ -160,7 +179,8 @@ extension RelayWorker: UDPSocketDelegate {
             flow = id
             self.statistics.flowsOpened += 1
             self.logger.debug(
-                "flow opened", metadata: ["event": "flow.opened", "flow": "\(id)", "source": "\(source.numeric)"])
+                "flow opened",
+                metadata: ["event": "flow.opened", "flow": "\(id)", "source": "\(source.address.numeric)"])
         case .limitReached:
             return self.drop(.flowLimit, ["limit": "\(self.maximumFlows)"])
         }
@@ -170,7 +190,7 @@ extension RelayWorker: UDPSocketDelegate {
 
     // MARK: Without a channel
 
-    private func keep(_ payload: ByteBuffer, from source: SocketAddress) {
+    private func keep(_ payload: ByteBuffer, from source: LocalSender) {
         // A copy: the datagram shares its memory with a whole batch.
         let datagram = WaitingDatagrams.Datagram(
             source: source, payload: ByteBuffer(bytes: payload.readableBytesView), arrival: self.eventLoop.now)
@@ -221,7 +241,9 @@ extension RelayWorker: DatagramChannelDelegate {
         guard let destination = self.answersDestination else { return }
         let count = self.answers.count
         self.answers.send { bytes, segmentSize in
-            switch self.socket.send(bytes, segmentSize: segmentSize, to: destination) {
+            switch self.socket.send(
+                bytes, segmentSize: segmentSize, from: destination.askedAt, to: destination.address)
+            {
             case .sent: break
             case .dropped, .refused: self.statistics[.notSent] += UInt64(count)
             }

@@ -3,8 +3,8 @@ import NIOCore
 
 /// Datagrams that wait for a channel: few, and not for long. The oldest go first.
 struct WaitingDatagrams {
-    struct Datagram {
-        let source: SocketAddress
+    struct Datagram: Equatable {
+        let source: LocalSender
         let payload: ByteBuffer
         let arrival: NIODeadline
     }

@@ -2,6 +2,7 @@ import ClientSupport
 import Logging
 import NIOCore
 import SOCKS
+import Signaling
 
 /// One client from its first byte until its connection is glued to the target's; then this leaves the pipeline.
 ///
@@ -218,5 +219,5 @@ extension SOCKSConnectionHandler {
 
 extension ChannelHandlerContext {
     /// The other side's address, for the log.
-    fileprivate var peer: Logger.MetadataValue { "\(self.remoteAddress?.text ?? "unknown")" }
+    fileprivate var peer: Logger.MetadataValue { "\(self.remoteAddress?.authority ?? "unknown")" }
 }

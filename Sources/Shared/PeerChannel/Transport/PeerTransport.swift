@@ -183,7 +183,10 @@ extension PeerTransport: Sendable {}
 // MARK: - What arrives
 
 extension PeerTransport: UDPSocketDelegate {
-    func socket(_ socket: UDPSocket, received bytes: ByteBuffer, segmentSize: Int?, from source: SocketAddress) {
+    func socket(
+        _ socket: UDPSocket, received bytes: ByteBuffer, segmentSize: Int?, from source: SocketAddress,
+        at local: SocketAddress?
+    ) {
         guard let segmentSize else {
             return self.receive(bytes, segmentSize: nil, on: socket, from: source)
         }

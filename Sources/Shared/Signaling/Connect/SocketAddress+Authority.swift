@@ -8,7 +8,7 @@ extension SocketAddress {
     }
 
     /// Whether the address is one of this machine's loopback addresses (127.0.0.0/8, ::1, or the former mapped into IPv6).
-    var isLoopback: Bool {
+    package var isLoopback: Bool {
         switch self {
         case .v4(let address):
             return UInt32(bigEndian: address.address.sin_addr.s_addr) >> 24 == 127

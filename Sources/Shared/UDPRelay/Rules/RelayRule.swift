@@ -48,6 +48,9 @@ extension SocketAddress {
         let address = self.ipAddress ?? "?"
         return address.contains(":") ? "[\(address)]:\(self.port ?? 0)" : "\(address):\(self.port ?? 0)"
     }
+
+    /// Whether it stands for all of this machine's addresses of its family.
+    package var isWildcard: Bool { ["0.0.0.0", "::"].contains(self.ipAddress) }
 }
 
 extension String {

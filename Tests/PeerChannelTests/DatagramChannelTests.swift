@@ -1,0 +1,202 @@
+import NIOCore
+import NIOEmbedded
+import TLS
+import Testing
+import UDPRelay
+
+@testable import PeerChannel
+
+/// Two datagram channels in memory, with a clock of their own and a path that carries what the test lets it.
+@Suite struct DatagramChannelTests {
+    /// One direction of a path.
+    private final class Path: DatagramPath {
+        var maximumDatagramSize = 1452
+        var roundTripTime: TimeAmount? { .milliseconds(20) }
+        var isBroken = false
+        var sent: [ByteBuffer] = []
+        var deliver: (ByteBuffer, Int?) -> Void = { _, _ in }
+        let eventLoop: EmbeddedEventLoop
+
+        init(_ eventLoop: EmbeddedEventLoop) { self.eventLoop = eventLoop }
+
+        func send(_ bytes: ByteBuffer, segmentSize: Int?) -> Bool {
+            self.sent.append(bytes)
+            if !self.isBroken { self.eventLoop.execute { self.deliver(bytes, segmentSize) } }
+            return true
+        }
+    }
+
+    private final class End: DatagramChannelDelegate, PeerCarrierDelegate {
+        var received: [(UInt32, [UInt8])] = []
+        var closedFlows: [FlowID] = []
+        var limits: [Int] = []
+        var suspicions: [Bool] = []
+        var isConnected = false
+        var closed: PeerChannelError?
+
+        func datagramChannel(_ channel: DatagramChannel, received payload: ByteBuffer, of flow: FlowID) {
+            self.received.append((flow.rawValue, Array(payload.readableBytesView)))
+        }
+        func datagramChannelReceiveComplete(_ channel: DatagramChannel) {}
+        func datagramChannel(_ channel: DatagramChannel, closedByPeer flow: FlowID) { self.closedFlows.append(flow) }
+        func datagramChannelLimitChanged(_ channel: DatagramChannel) { self.limits.append(channel.maximumPayload) }
+        func datagramChannelSuspicionChanged(_ channel: DatagramChannel) { self.suspicions.append(channel.isSuspect) }
+        func carrierConnected() { self.isConnected = true }
+        func carrierClosed(_ reason: PeerChannelError) { self.closed = reason }
+    }
+
+    private final class Pair {
+        let eventLoop = EmbeddedEventLoop()
+        let toAgent: Path
+        let toClient: Path
+        let client: DatagramChannel
+        let agent: DatagramChannel
+        let clientEnd = End()
+        let agentEnd = End()
+
+        init() throws {
+            let clientConfiguration = try PeerPair.configuration()
+            let agentConfiguration = try PeerPair.configuration()
+            self.toAgent = Path(self.eventLoop)
+            self.toClient = Path(self.eventLoop)
+            self.agent = try DatagramChannel(
+                PeerCarrierContext(
+                    side: .agent, peerFingerprint: clientConfiguration.identity.leafFingerprint,
+                    configuration: agentConfiguration, eventLoop: self.eventLoop, path: self.toClient))
+            self.client = try DatagramChannel(
+                PeerCarrierContext(
+                    side: .client, peerFingerprint: agentConfiguration.identity.leafFingerprint,
+                    configuration: clientConfiguration, eventLoop: self.eventLoop, path: self.toAgent))
+            let (client, agent) = (self.client, self.agent)
+            self.toAgent.deliver = { [unowned agent] in Self.deliver($0, $1, to: agent) }
+            self.toClient.deliver = { [unowned client] in Self.deliver($0, $1, to: client) }
+            for (channel, end) in [(client, self.clientEnd), (agent, self.agentEnd)] {
+                channel.delegate = end
+                channel.carrierDelegate = end
+            }
+            self.eventLoop.run()
+            try #require(self.clientEnd.isConnected && self.agentEnd.isConnected)
+            self.toAgent.sent = []
+            self.toClient.sent = []
+        }
+
+        private static func deliver(_ bytes: ByteBuffer, _ segmentSize: Int?, to channel: DatagramChannel) {
+            channel.receive(bytes, segmentSize: segmentSize)
+            channel.receiveComplete()
+        }
+    }
+
+    @Test func `what one turn brings shares records, and the records share a call`() throws {
+        let pair = try Pair()
+        #expect(pair.client.maximumPayload == 1409)
+        #expect(pair.clientEnd.limits == [1409])
+        for number in 0..<40 {
+            pair.client.send(ByteBuffer(repeating: UInt8(number), count: 100), on: FlowID(rawValue: UInt32(number + 1)))
+        }
+        pair.client.flush()
+        // 13 frames of 106 bytes fit 1415; the fourth record is the short one.
+        #expect(pair.client.statistics.recordsSent == 4)
+        #expect(pair.toAgent.sent.count == 1)
+        pair.eventLoop.run()
+        #expect(pair.agentEnd.received.map(\.0) == Array(1...40))
+        #expect(pair.agentEnd.received.allSatisfy { $0.1 == [UInt8](repeating: UInt8($0.0 - 1), count: 100) })
+        #expect(pair.agent.statistics.recordsReceived == 4)
+    }
+
+    @Test func `a payload of the limit fills a datagram of the path`() throws {
+        let pair = try Pair()
+        pair.client.send(ByteBuffer(repeating: 1, count: 1409), on: FlowID(rawValue: 7))
+        pair.client.send(ByteBuffer(), on: FlowID(rawValue: 8))
+        pair.client.flush()
+        pair.eventLoop.run()
+        #expect(pair.toAgent.sent.first?.readableBytes == 1452 + 37 + 6)
+        #expect(pair.agentEnd.received.map(\.0) == [7, 8])
+        #expect(pair.agentEnd.received.map(\.1.count) == [1409, 0])
+    }
+
+    @Test func `the limit follows the path`() throws {
+        let pair = try Pair()
+        pair.toAgent.maximumDatagramSize = 1252
+        pair.client.pathChanged()
+        #expect(pair.client.maximumPayload == 1209)
+        pair.toAgent.maximumDatagramSize = 1452
+        pair.client.pathChanged()
+        #expect(pair.clientEnd.limits == [1409, 1209, 1409])
+        #expect(pair.client.fits(1409) && !pair.client.fits(1410))
+    }
+
+    @Test func `a peer that stops answering is suspect after three seconds, and no more once it speaks`() throws {
+        let pair = try Pair()
+        pair.toAgent.isBroken = true
+        pair.client.send(ByteBuffer(string: "anybody?"), on: FlowID(rawValue: 1))
+        pair.client.flush()
+        pair.eventLoop.advanceTime(by: .milliseconds(2_900))
+        #expect(pair.clientEnd.suspicions == [])
+        pair.eventLoop.advanceTime(by: .milliseconds(200))
+        #expect(pair.clientEnd.suspicions == [true])
+        #expect(pair.client.isSuspect)
+        pair.toAgent.isBroken = false
+        // The next question is answered.
+        pair.eventLoop.advanceTime(by: .seconds(2))
+        #expect(pair.clientEnd.suspicions == [true, false])
+        #expect(pair.agentEnd.suspicions == [])
+    }
+
+    @Test func `an idle channel stays calm for as long as questions are answered`() throws {
+        let pair = try Pair()
+        pair.eventLoop.advanceTime(by: .seconds(65))
+        #expect(pair.clientEnd.suspicions == [])
+        // A question and an answer every ten seconds.
+        #expect((6...7).contains(pair.toAgent.sent.count))
+        #expect(pair.toAgent.sent.count == pair.toClient.sent.count)
+    }
+
+    @Test func `the end of a flow and the end of the channel are told`() throws {
+        let pair = try Pair()
+        pair.client.sendClosed(FlowID(rawValue: 9))
+        pair.client.flush()
+        pair.eventLoop.run()
+        #expect(pair.agentEnd.closedFlows == [FlowID(rawValue: 9)])
+        pair.client.close(saying: "enough")
+        pair.eventLoop.run()
+        guard case .closedHere = pair.clientEnd.closed, case .closedByPeer = pair.agentEnd.closed else {
+            Issue.record("\(String(describing: pair.clientEnd.closed)), \(String(describing: pair.agentEnd.closed))")
+            return
+        }
+        #expect(pair.client.isClosed && pair.agent.isClosed)
+    }
+
+    @Test func `what a stranger injects is counted and nothing else`() throws {
+        let pair = try Pair()
+        pair.client.send(ByteBuffer(string: "genuine"), on: FlowID(rawValue: 1))
+        pair.client.flush()
+        let genuine = try #require(pair.toAgent.sent.first)
+        pair.eventLoop.run()
+        var injected: UInt64 = 0
+        let inject = { (datagram: ByteBuffer) in
+            pair.toAgent.deliver(datagram, nil)
+            injected += 1
+        }
+        for index in 0..<genuine.readableBytes {
+            inject(try #require(genuine.getSlice(at: 0, length: index)))
+            var damaged = genuine
+            damaged.setInteger(try #require(genuine.getInteger(at: index, as: UInt8.self)) ^ 0x20, at: index)
+            inject(damaged)
+        }
+        inject(genuine)
+        var random = SystemRandomNumberGenerator()
+        for _ in 0..<500 {
+            inject(
+                ByteBuffer(bytes: (0..<Int.random(in: 1...1500)).map { _ in UInt8.random(in: 0...255, using: &random) })
+            )
+        }
+        pair.eventLoop.run()
+        #expect(pair.agent.statistics.rejectedDatagrams == injected)
+        #expect(pair.agentEnd.received.count == 1)
+        #expect(pair.agentEnd.closed == nil && pair.clientEnd.closed == nil)
+        pair.client.send(ByteBuffer(string: "and on"), on: FlowID(rawValue: 1))
+        pair.client.flush()
+        pair.eventLoop.run()
+        #expect(pair.agentEnd.received.last?.1 == Array("and on".utf8))
+    }
+}
