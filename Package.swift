@@ -168,9 +168,13 @@ let package = Package(
 
         // The real programs, from outside.
         .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: strict),
-        tests("EndToEndTests", ["TestSupport", "TLS"] + programs),
+        tests("EndToEndTests", ["TestSupport", "TLS", "AppProto", "Signaling", .nioPosix, .logging] + programs),
+        tests("NATLabTests", ["TestSupport"] + programs, exclude: ["lab_traffic.py"]),
         tests(
             "InteropTests", ["TestSupport", "PeerChannel", "ICE", "TLS", .nioCore, .nioPosix, .logging] + programs,
-            exclude: ["requirements.txt", "quic_middle.py", "server_hello.py", "ice_peer.py", "relay_injector.py"]),
+            exclude: [
+                "requirements.txt", "quic_middle.py", "server_hello.py", "ice_peer.py", "relay_injector.py",
+                "icmp_target.py",
+            ]),
     ]
 )

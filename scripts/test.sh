@@ -5,5 +5,5 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 swift build --build-tests "$@"
-swift test --skip-build "$@" --skip '^(EndToEndTests|InteropTests)\.'
-swift test --skip-build "$@" --no-parallel --filter '^(EndToEndTests|InteropTests)\.'
+swift test --skip-build "$@" --skip '^(EndToEndTests|InteropTests|NATLabTests)\.'
+swift test --skip-build "$@" --no-parallel --filter '^(EndToEndTests|InteropTests|NATLabTests)\.'

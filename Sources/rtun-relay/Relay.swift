@@ -39,7 +39,14 @@ struct Relay {
             hangup: { self.log.reopen() },
             report: { for worker in workers { worker.eventLoop.execute { worker.value.report() } } },
             drain: { await self.close(workers) },
-            body: { try await self.serve(workers) })
+            body: {
+                do {
+                    try await self.serve(workers)
+                } catch {
+                    await self.close(workers)
+                    throw error
+                }
+            })
         await self.close(workers)
     }
 

@@ -1,4 +1,8 @@
+import AppProto
 import Foundation
+import Logging
+import NIOPosix
+import Signaling
 import TestSupport
 import Testing
 
@@ -285,6 +289,113 @@ struct RelayTests {
         #expect(!news.contains { $0.contains("event=peer.") || $0.contains("event=agent.") }, "\(news)")
         traffic.stop()
         await stopAll([cluster.server, agent.program, relay.program])
+    }
+
+    @Test(.enabled(if: EgressNamespace.isAvailable, "needs root, to send ICMP messages"))
+    func `ICMP errors of every kind leave a flow alone`() async throws {
+        // Inside, since the kernel believes what such messages say of paths.
+        let namespace = try await EgressNamespace()
+        let environment = ["RTUN_SECRET": Cluster.secret]
+        let server = try RunningProgram("rtun-server", ["--addr", "0.0.0.0:0"], environment: environment)
+        let url = "quic://\(namespace.hostAddress):\(try await Cluster.readyPort(of: server))"
+        let agent = try namespace.launch(
+            "rtun-agent", [url, "--agent", "inside", "--quic-insecure"], environment: environment)
+        _ = try await agent.line("the ready line") { $0.hasPrefix("rtun-agent ready ") }
+        let target = try namespace.launch(
+            "/usr/bin/python3", [Interpreter.script("icmp_target.py")], environment: [:])
+        let targetPort = try await target.line("the port", where: { !$0.isEmpty })
+        let relay = try RunningProgram(
+            "rtun-relay", ["-L", "127.0.0.1:0?to=127.0.0.1:\(targetPort)", url, "--quic-insecure"],
+            environment: environment)
+        let ready = try await relay.line("the ready line") { $0.hasPrefix("rtun-relay ready ") }
+        let port = try #require(ready.split(separator: ":").last.flatMap { Int($0) })
+        try await onThread {
+            let socket = try DatagramSocket(connectedTo: port)
+            for number in 0..<50 {
+                try socket.send([UInt8](repeating: UInt8(number), count: 1200))
+                #expect(try socket.receive() == [UInt8](repeating: UInt8(number), count: 1200))
+            }
+        }
+        let statistics = try await Cluster.statistics(of: agent)
+        #expect(statistics["flows_opened"] == "1")
+        #expect((Int(statistics["icmp_errors"] ?? "") ?? 0) >= 40)
+        #expect(agent.isRunning)
+        await stopAll([server, agent, relay, target])
+    }
+
+    @Test(.enabled(if: EgressNamespace.isAvailable, "needs root, to give the agent a network namespace"))
+    func `the limit follows what the path carries, and a larger one that was asked for is warned about`() async throws {
+        let namespace = try await EgressNamespace()
+        try await namespace.setMTU(1300)
+        let environment = ["RTUN_SECRET": Cluster.secret]
+        let server = try RunningProgram("rtun-server", ["--addr", "0.0.0.0:0"], environment: environment)
+        let url = "quic://\(namespace.hostAddress):\(try await Cluster.readyPort(of: server))"
+        let agent = try namespace.launch(
+            "rtun-agent", [url, "--agent", "inside", "--quic-insecure"], environment: environment)
+        _ = try await agent.line("the ready line") { $0.hasPrefix("rtun-agent ready ") }
+        let echo = try UDPEchoService("0.0.0.0")
+        let relay = try RunningProgram(
+            "rtun-relay",
+            [
+                "-L", "127.0.0.1:0?to=\(namespace.hostAddress):\(echo.port)", url, "--quic-insecure",
+                "--udp-max-payload", "1400",
+            ], environment: environment)
+        let ready = try await relay.line("the ready line") { $0.hasPrefix("rtun-relay ready ") }
+        let port = try #require(ready.split(separator: ":").last.flatMap { Int($0) })
+        // 1300 bytes less IPv4 and UDP headers (28), the record (37) and the frame (6).
+        _ = try await relay.logLine("the warning") { $0.contains("asked=1400") && $0.contains("limit=1229") }
+        let socket = try DatagramSocket(connectedTo: port)
+        let passes: @Sendable (Int) throws -> Bool = { length in
+            let payload = [UInt8](repeating: 5, count: length)
+            try socket.send(payload)
+            return try socket.receive(within: .milliseconds(500)) == payload
+        }
+        #expect(try await onThread { try passes(1229) })
+        #expect(try await onThread { try !passes(1230) })
+        // The path gets better, which is noticed with the next check of it.
+        try await namespace.setMTU(1500)
+        try await eventually(within: .seconds(15), "the better path") {
+            try await Cluster.statistics(of: relay)["limit"] == "1409"
+        }
+        #expect(try await onThread { try passes(1400) })
+        #expect(try await onThread { try !passes(1401) })
+        await stopAll([server, agent, relay])
+    }
+
+    @Test(arguments: SignalScheme.allCases)
+    func `the server refuses to bind a client to an instance that is not there`(scheme: SignalScheme) async throws {
+        let cluster = try await Cluster(scheme)
+        let agent = try await cluster.agent("egress")
+        let other = InstanceID.random()
+        var configuration = SignalClientConfiguration(
+            url: try ServerURL(parsing: cluster.url), role: .client,
+            key: try SharedKey(secret: Array(Cluster.secret.utf8)), software: "test/1")
+        configuration.certificateAuthorityFile = cluster.certificates.authority
+        let client = try SignalClient(
+            configuration: configuration, eventLoop: MultiThreadedEventLoopGroup.singleton.next(),
+            logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }))
+        let connection = Task { await client.run() }
+        try await eventually(within: .seconds(10), "the list of agents") {
+            guard case .agentList(let list)? = try? await client.request(.listAgents).get() else { return false }
+            return list.agents.map(\.instanceID.rawValue) == [agent.instance]
+        }
+        let right = try await client.request(
+            .bind(Bind(name: "egress", instanceID: InstanceID(rawValue: agent.instance)))
+        ).get()
+        guard case .bound(let bound) = right else {
+            Issue.record("\(right)")
+            return
+        }
+        #expect(bound.agent.name == "egress")
+        do {
+            let wrong = try await client.request(.bind(Bind(name: "egress", instanceID: other))).get()
+            Issue.record("\(wrong)")
+        } catch SignalError.failure(let failure) {
+            #expect(failure.code == .instanceMismatch)
+        }
+        client.stop()
+        _ = await connection.value
+        await stopAll([cluster.server, agent.program])
     }
 
     @Test func `a wrong command line says what is wrong, where, and what would be right`() async throws {

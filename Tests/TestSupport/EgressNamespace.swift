@@ -5,6 +5,8 @@ import Synchronization
 /// targets that fail in each of the ways a target can fail. Needs root.
 package final class EgressNamespace: Sendable {
     package let name: String
+    /// This machine's end of the link.
+    private let hostLink: String
     /// This machine's address on the link: where the agent finds the server.
     package let hostAddress = "203.0.113.1"
     /// A target without any answer: packets to it vanish.
@@ -30,7 +32,8 @@ package final class EgressNamespace: Sendable {
         }
         let name = "rtun-e2e-\(getpid())-\(number)"
         self.name = name
-        let host = "rt\(getpid())n\(number)"
+        self.hostLink = "rt\(getpid())n\(number)"
+        let host = self.hostLink
         try await ShellCommand.run(
             """
             set -e
@@ -61,12 +64,20 @@ package final class EgressNamespace: Sendable {
         removal.waitUntilExit()
     }
 
-    /// Starts one of our programs inside.
+    /// Sets what the link carries, at both ends.
+    package func setMTU(_ bytes: Int) async throws {
+        try await ShellCommand.run(
+            "ip link set \(self.hostLink) mtu \(bytes) && ip -n \(self.name) link set up0 mtu \(bytes)")
+    }
+
+    /// Starts one of our programs inside, or one of the system's by its path.
     package func launch(_ program: String, _ arguments: [String], environment: [String: String]) throws
         -> RunningProgram
     {
         try RunningProgram(
-            "/usr/sbin/ip", ["netns", "exec", self.name, RunningProgram.folder + "/" + program] + arguments,
+            "/usr/sbin/ip",
+            ["netns", "exec", self.name, program.contains("/") ? program : RunningProgram.folder + "/" + program]
+                + arguments,
             environment: environment)
     }
 }

@@ -47,7 +47,7 @@ struct ConnectedUDPSocketTests {
     @Test func `datagrams of all sizes come back, each whole, singly and in runs`() async throws {
         let echo = try await self.echo()
         let remote = try #require(echo.localAddress)
-        let poller = try UDPPoller(eventLoop: self.eventLoop)
+        let poller = try UDPPoller.shared(by: self.eventLoop)
         let lengths = [0, 1, 1200, 1200, 1200, 400, 2000]
         let state = try await self.eventLoop.submit {
             let socket = try ConnectedUDPSocket(to: remote, poller: poller)
@@ -71,7 +71,6 @@ struct ConnectedUDPSocketTests {
             socket.close()
             #expect(socket.send(ByteBuffer(string: "late"), segmentSize: nil) == 1)
         }.get()
-        poller.close()
         try await echo.close()
     }
 
@@ -79,7 +78,7 @@ struct ConnectedUDPSocketTests {
         let free = try await self.echo()
         let remote = try #require(free.localAddress)
         try await free.close()
-        let poller = try UDPPoller(eventLoop: self.eventLoop)
+        let poller = try UDPPoller.shared(by: self.eventLoop)
         let state = try await self.eventLoop.submit {
             let socket = try ConnectedUDPSocket(to: remote, poller: poller)
             let receiver = Receiver(expected: 1, eventLoop: self.eventLoop)
@@ -99,18 +98,57 @@ struct ConnectedUDPSocketTests {
             #expect(state.value.1.payloads == [ByteBuffer(string: "now?")])
             state.value.0.close()
         }.get()
-        poller.close()
+        try await echo.close()
+    }
+
+    @Test func `a socket that never runs dry does not keep other channels of the event loop waiting`() async throws {
+        let flooder = try await self.echo()
+        let echo = try await self.echo()
+        let (flooded, remote) = (try #require(flooder.localAddress), try #require(echo.localAddress))
+        let poller = try UDPPoller.shared(by: self.eventLoop)
+        /// Sends two datagrams for each that it gets: the more it reads, the more there is to read.
+        final class Multiplier: ConnectedUDPSocketDelegate {
+            var count = 0
+            func socket(_ socket: ConnectedUDPSocket, received payload: ByteBuffer) {
+                self.count += 1
+                for _ in 0..<2 { _ = socket.send(payload, segmentSize: nil) }
+            }
+            func socketReceiveComplete(_ socket: ConnectedUDPSocket) {}
+        }
+        let state = try await self.eventLoop.submit {
+            let socket = try ConnectedUDPSocket(to: flooded, poller: poller)
+            let multiplier = Multiplier()
+            socket.delegate = multiplier
+            for _ in 0..<100 { _ = socket.send(ByteBuffer(repeating: 1, count: 100), segmentSize: nil) }
+            return NIOLoopBound((socket, multiplier), eventLoop: self.eventLoop)
+        }.get()
+        // The echo service below is an ordinary channel of the same event loop.
+        for _ in 0..<20 {
+            let pair = try await self.eventLoop.submit {
+                let socket = try ConnectedUDPSocket(to: remote, poller: poller)
+                let receiver = Receiver(expected: 1, eventLoop: self.eventLoop)
+                socket.delegate = receiver
+                #expect(socket.send(ByteBuffer(string: "anybody?"), segmentSize: nil) == 0)
+                return NIOLoopBound((socket, receiver), eventLoop: self.eventLoop)
+            }.get()
+            try await self.eventLoop.flatSubmit { pair.value.1.complete.futureResult }.get()
+            try await self.eventLoop.submit { pair.value.0.close() }.get()
+        }
+        try await self.eventLoop.submit {
+            #expect(state.value.1.count > 100)
+            state.value.0.close()
+        }.get()
+        try await flooder.close()
         try await echo.close()
     }
 
     @Test func `what cannot be reached at all is an error at once`() async throws {
-        let poller = try UDPPoller(eventLoop: self.eventLoop)
+        let poller = try UDPPoller.shared(by: self.eventLoop)
         try await self.eventLoop.submit {
             // The limited broadcast address needs an option that nobody set: EACCES.
             _ = #expect(throws: IOError.self) {
                 try ConnectedUDPSocket(to: try SocketAddress(ipAddress: "255.255.255.255", port: 9), poller: poller)
             }
         }.get()
-        poller.close()
     }
 }

@@ -1,4 +1,5 @@
 package import NIOCore
+import NIOPosix
 
 #if canImport(Musl)
 import Musl
@@ -49,33 +50,40 @@ package final class ConnectedUDPSocket {
     private let poller: UDPPoller
     private var descriptor: CInt
     private var token: UInt64 = 0
-    private var segmentationOffload = true
+    private var segmentationOffload = System.supportsUDPSegmentationOffload
+    /// It is among those that the poller will have read.
+    var isQueued = false
 
     /// Opens a socket on a port of the kernel's choosing.
     ///
     /// - Throws: `IOError` when there is no route to `remote`, no free port, or no free descriptor.
     package init(to remote: SocketAddress, poller: UDPPoller) throws(IOError) {
         poller.eventLoop.preconditionInEventLoop()
+        self.poller = poller
+        self.descriptor = try Self.connect(to: remote)
+        do {
+            self.token = try poller.add(self, descriptor: self.descriptor)
+        } catch {
+            closeDescriptor(self.descriptor)
+            self.descriptor = -1
+            throw error
+        }
+    }
+
+    private static func connect(to remote: SocketAddress) throws(IOError) -> CInt {
         let flags = CInt(SOCK_DGRAM.rawValue) | CInt(SOCK_CLOEXEC.rawValue) | CInt(SOCK_NONBLOCK.rawValue)
         let descriptor = socket(CInt(remote.protocol.rawValue), flags, 0)
         guard descriptor >= 0 else { throw IOError(errnoCode: errno, reason: "socket") }
-        self.poller = poller
-        self.descriptor = descriptor
         for option in [SO_RCVBUF, SO_SNDBUF] {
             var size = Self.kernelBufferBytes
             _ = setsockopt(descriptor, SOL_SOCKET, option, &size, socklen_t(MemoryLayout<CInt>.size))
         }
-        guard remote.withSockAddr({ connect(descriptor, $0, socklen_t($1)) }) == 0 else {
+        guard remote.withSockAddr({ connectDescriptor(descriptor, $0, socklen_t($1)) }) == 0 else {
             let error = errno
             closeDescriptor(descriptor)
             throw IOError(errnoCode: error, reason: "connect")
         }
-        do {
-            self.token = try poller.add(self, descriptor: descriptor)
-        } catch {
-            closeDescriptor(descriptor)
-            throw error
-        }
+        return descriptor
     }
 
     deinit {
@@ -123,9 +131,11 @@ package final class ConnectedUDPSocket {
         bytes.withUnsafeReadableBytes { bytes in
             let error = UDPDatagram.send(bytes, segmentSize: segmentSize, to: nil, descriptor: self.descriptor)
             guard Self.isReport(error) else { return error }
-            // The kernel tells of an earlier datagram and has not looked at this one.
-            self.report(error)
-            return UDPDatagram.send(bytes, segmentSize: segmentSize, to: nil, descriptor: self.descriptor)
+            // The kernel may tell of an earlier datagram without having looked at this one. If it says so again, that was
+            // its own word.
+            let second = UDPDatagram.send(bytes, segmentSize: segmentSize, to: nil, descriptor: self.descriptor)
+            if second != error { self.report(error) }
+            return second
         }
     }
 
@@ -135,7 +145,7 @@ package final class ConnectedUDPSocket {
     }
 
     /// What Linux makes of the ICMP messages that it reports to a connected socket (`icmp_err_convert`,
-    /// `icmpv6_err_convert`); some may also be the kernel's own word, and are then said again.
+    /// `icmpv6_err_convert`); some may also be the kernel's own word.
     private static func isReport(_ error: CInt) -> Bool {
         switch error {
         case ECONNREFUSED, EHOSTUNREACH, ENETUNREACH, EHOSTDOWN, ENONET, EPROTO, ENOPROTOOPT, EOPNOTSUPP, EACCES,
@@ -168,3 +178,8 @@ package final class ConnectedUDPSocket {
 
 @available(*, unavailable)
 extension ConnectedUDPSocket: Sendable {}
+
+/// connect(2), in a type that has a `connect` of its own.
+private func connectDescriptor(_ descriptor: CInt, _ address: UnsafePointer<sockaddr>, _ length: socklen_t) -> CInt {
+    connect(descriptor, address, length)
+}

@@ -15,7 +15,11 @@ package struct DatagramRun {
     /// A datagram shorter than the others has to be the last one.
     private var isComplete = false
 
-    package init() {}
+    /// Memory beyond this, in bytes, is given back after each call.
+    private let keptCapacity: Int
+
+    /// - Parameter keptCapacity: how many bytes of memory to keep for the next datagrams.
+    package init(keptCapacity: Int = .max) { self.keptCapacity = keptCapacity }
 
     /// Whether a datagram of `length` bytes may follow those that are there.
     package func accepts(_ length: Int) -> Bool {
@@ -53,8 +57,8 @@ package struct DatagramRun {
     package mutating func send(_ body: (ByteBuffer, _ segmentSize: Int?) -> Void) {
         guard self.count > 0 else { return }
         body(self.bytes, self.count > 1 ? self.segmentSize : nil)
-        // Keeps the memory unless somebody else still needs it.
-        self.bytes.clear()
+        // Keeps the memory unless somebody else still needs it, or it is much.
+        if self.bytes.capacity > self.keptCapacity { self.bytes = ByteBuffer() } else { self.bytes.clear() }
         self.count = 0
         self.isComplete = false
     }

@@ -9,17 +9,21 @@ import Musl
 import Glibc
 #endif
 
-/// Waits for ``ConnectedUDPSocket``s on behalf of one event loop: a thread of its own asks epoll(7) and lets the event loop
-/// read.
+/// Waits for ``ConnectedUDPSocket``s on behalf of one event loop: a thread of its own asks epoll(7) and wakes the event
+/// loop, which reads.
 ///
 /// NIO cannot hold these sockets. When the network reports an error (ICMP) to a connected socket, `DatagramChannel` closes
 /// itself over most of them, and traps when the error has been fetched by somebody else in between (`SO_ERROR` is 0 then,
 /// which it takes for fatal). To a flow of a relay such an error means nothing.
+///
+/// The event loop is woken by a descriptor that it watches like any other, and not by a task: tasks come before other
+/// channels, so that one busy socket would keep all of those waiting.
 package final class UDPPoller: Sendable {
     private struct State {
-        /// Tokens of sockets that have become readable and not been told yet.
+        /// Tokens of sockets that have become readable and not been read since.
         var ready: [UInt64] = []
-        var isScheduled = false
+        /// The event loop has been woken and has not looked yet.
+        var isWoken = false
     }
 
     /// The sockets by token. A closed socket's token is not used again.
@@ -29,73 +33,106 @@ package final class UDPPoller: Sendable {
         var buffer = ReceiveBuffer()
     }
 
-    /// The token of the descriptor that ends the thread.
-    private static let stopToken: UInt64 = 0
     /// Readable sockets learnt of by one call.
     private static let eventsPerWait = 256
+    private static let stackSize = 256 << 10
+    /// One for each event loop that has asked, for as long as the process lives.
+    private static let pollers = Mutex<[ObjectIdentifier: UDPPoller]>([:])
 
     package let eventLoop: any EventLoop
     private let epoll: CInt
-    private let stopping: CInt
+    /// An eventfd(2): what is written to it makes the event loop read. Its other end is a channel of the event loop.
+    private let waker: CInt
     private let state = Mutex(State())
     private let sockets: NIOLoopBoundBox<Sockets>
 
-    /// Starts the thread; ``close()`` ends it. Throws `IOError`.
-    package init(eventLoop: any EventLoop) throws {
+    /// The poller of an event loop, which is made when it is asked for the first time. Throws `IOError`.
+    package static func shared(by eventLoop: any EventLoop) throws(IOError) -> UDPPoller {
+        let result = self.pollers.withLock { pollers in
+            Result { () throws(IOError) in
+                if let poller = pollers[ObjectIdentifier(eventLoop)] { return poller }
+                let poller = try UDPPoller(eventLoop: eventLoop)
+                // Holds the event loop, whose identifier is thus nobody else's.
+                pollers[ObjectIdentifier(eventLoop)] = poller
+                return poller
+            }
+        }
+        return try result.get()
+    }
+
+    private init(eventLoop: any EventLoop) throws(IOError) {
         let epoll = epoll_create1(O_CLOEXEC)
         guard epoll >= 0 else { throw IOError(errnoCode: errno, reason: "epoll_create1") }
-        let stopping = eventfd(0, O_CLOEXEC)
-        guard stopping >= 0, CLinuxUDP_epoll_add(epoll, stopping, Self.stopToken) == 0 else {
+        let waker = eventfd(0, O_CLOEXEC | O_NONBLOCK)
+        guard waker >= 0 else {
             let error = errno
-            Self.closeDescriptors(epoll, stopping)
+            closeDescriptor(epoll)
             throw IOError(errnoCode: error, reason: "eventfd")
         }
         self.eventLoop = eventLoop
         self.epoll = epoll
-        self.stopping = stopping
+        self.waker = waker
         self.sockets = .makeBoxSendingValue(Sockets(), eventLoop: eventLoop)
-        let threads = NIOThreadPool(numberOfThreads: 1)
-        threads.start()
-        threads.submit { _ in
-            self.poll()
-            Self.closeDescriptors(epoll, stopping)
-            threads.shutdownGracefully { _ in }
-        }
+        try self.startThread()
+        // What is written before the channel is there stays readable.
+        NIOPipeBootstrap(group: eventLoop)
+            .channelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    try channel.pipeline.syncOperations.addHandler(Wakeup { [weak self] in self?.readReady() })
+                }
+            }
+            .takingOwnershipOfDescriptor(input: waker)
+            .whenFailure { error in
+                // Only an event loop that has been shut down takes no channel.
+                preconditionFailure("the event loop cannot watch a descriptor: \(error)")
+            }
     }
 
-    private static func closeDescriptors(_ descriptors: CInt...) {
-        for descriptor in descriptors where descriptor >= 0 { closeDescriptor(descriptor) }
-    }
-
-    /// Ends the thread. No socket of this poller may be open.
-    package func close() {
-        var one: UInt64 = 1
-        _ = write(self.stopping, &one, MemoryLayout<UInt64>.size)
+    deinit {
+        closeDescriptor(self.epoll)
     }
 
     // MARK: On the thread
 
-    private func poll() {
+    private func startThread() throws(IOError) {
+        var attributes = pthread_attr_t()
+        pthread_attr_init(&attributes)
+        defer { pthread_attr_destroy(&attributes) }
+        pthread_attr_setstacksize(&attributes, Self.stackSize)
+        pthread_attr_setdetachstate(&attributes, CInt(PTHREAD_CREATE_DETACHED))
+        var thread = pthread_t()
+        let poller = Unmanaged.passRetained(self)
+        let error = pthread_create(
+            &thread, &attributes,
+            { argument in
+                guard let argument else { return nil }
+                Unmanaged<UDPPoller>.fromOpaque(argument).takeRetainedValue().poll()
+            }, poller.toOpaque())
+        if error != 0 {
+            poller.release()
+            throw IOError(errnoCode: error, reason: "pthread_create")
+        }
+    }
+
+    private func poll() -> Never {
         var events = [epoll_event](repeating: epoll_event(), count: Self.eventsPerWait)
         while true {
             let count = epoll_wait(self.epoll, &events, CInt(events.count), -1)
-            if count < 0 {
-                // EINTR is all that can happen to a valid descriptor.
-                continue
-            }
-            let tokens = events.prefix(Int(count)).map { event in withUnsafePointer(to: event, CLinuxUDP_epoll_token) }
-            if tokens.contains(Self.stopToken) { return }
-            self.tell(tokens)
+            // EINTR is all that can happen to a valid descriptor.
+            guard count > 0 else { continue }
+            self.tell(events.prefix(Int(count)).map { event in withUnsafePointer(to: event, CLinuxUDP_epoll_token) })
         }
     }
 
     private func tell(_ tokens: [UInt64]) {
         let isFirst = self.state.withLock { state in
             state.ready += tokens
-            defer { state.isScheduled = true }
-            return !state.isScheduled
+            defer { state.isWoken = true }
+            return !state.isWoken
         }
-        if isFirst { self.eventLoop.execute { self.readReady() } }
+        guard isFirst else { return }
+        var one: UInt64 = 1
+        _ = write(self.waker, &one, MemoryLayout<UInt64>.size)
     }
 
     // MARK: On the event loop
@@ -119,22 +156,45 @@ package final class UDPPoller: Sendable {
     private func readReady() {
         let tokens = self.state.withLock { state in
             defer { state.ready = [] }
-            state.isScheduled = false
+            state.isWoken = false
             return state.ready
+        }
+        // Each socket once, however often it was told of.
+        var queue: [(token: UInt64, socket: ConnectedUDPSocket)] = []
+        for token in tokens {
+            guard let socket = self.sockets.value.byToken[token], !socket.isQueued else { continue }
+            socket.isQueued = true
+            queue.append((token, socket))
         }
         var buffer = self.sockets.value.buffer
         // Away from the table, so that the memory is not shared and can be written again.
         self.sockets.value.buffer = ReceiveBuffer(empty: ())
         var unfinished: [UInt64] = []
-        for token in tokens {
-            guard let socket = self.sockets.value.byToken[token] else { continue }
+        for (token, socket) in queue {
+            socket.isQueued = false
             if socket.read(into: &buffer) { unfinished.append(token) }
         }
         self.sockets.value.buffer = buffer
-        // Others get their turn first.
+        // Other channels get their turn first.
         if !unfinished.isEmpty { self.tell(unfinished) }
     }
 }
+
+/// The event loop's end of the descriptor that wakes it.
+private final class Wakeup: ChannelInboundHandler {
+    typealias InboundIn = ByteBuffer
+
+    private let body: () -> Void
+
+    init(_ body: @escaping () -> Void) { self.body = body }
+
+    func channelReadComplete(context: ChannelHandlerContext) {
+        self.body()
+    }
+}
+
+@available(*, unavailable)
+extension Wakeup: Sendable {}
 
 /// close(2), in types that have a `close` of their own.
 func closeDescriptor(_ descriptor: CInt) { _ = close(descriptor) }

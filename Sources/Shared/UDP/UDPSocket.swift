@@ -184,6 +184,7 @@ package final class UDPSocket {
         guard self.descriptor >= 0 else {
             return EBADF
         }
+        var source = source
         let segment = segmentSize.flatMap(UInt16.init(exactly:)).map { max($0, 1) } ?? .max
         var offload = self.segmentationOffload
         // An error of one datagram says nothing about the next; what the caller hears is the last one.
@@ -195,6 +196,11 @@ package final class UDPSocket {
                 UDPDatagram.send(
                     UnsafeRawBufferPointer(rebasing: $0[..<length]), segmentSize: isBatch ? segment : nil,
                     from: source, to: destination, descriptor: self.descriptor)
+            }
+            if source != nil, error == EINVAL || error == EADDRNOTAVAIL {
+                // Not an address to send from: a broadcast or multicast one that was asked, or one that is gone.
+                source = nil
+                continue
             }
             switch error {
             case EAGAIN, EWOULDBLOCK, ENOBUFS:

@@ -1,6 +1,4 @@
-import NIOCore
 import Synchronization
-import UDP
 
 /// What all peers share on their way out: how targets are dialed, and how many connections and UDP flows may be open.
 final class Egress: Sendable {
@@ -8,8 +6,6 @@ final class Egress: Sendable {
         var streams: Quota
         var flows: Quota
         var relays = 0
-        /// One for each event loop that has had a relay.
-        var pollers: [ObjectIdentifier: UDPPoller] = [:]
         var idleWaiters: [AsyncStream<Void>.Continuation] = []
 
         var isIdle: Bool { self.streams.used == 0 && self.relays == 0 }
@@ -59,16 +55,6 @@ final class Egress: Sendable {
     /// A relay has ended.
     func relayClosed() {
         self.giveBack { $0.relays -= 1 }
-    }
-
-    /// What waits for the UDP sockets of an event loop. Throws `IOError`.
-    func poller(of eventLoop: any EventLoop) throws -> UDPPoller {
-        try self.state.withLock { state in
-            if let poller = state.pollers[ObjectIdentifier(eventLoop)] { return poller }
-            let poller = try UDPPoller(eventLoop: eventLoop)
-            state.pollers[ObjectIdentifier(eventLoop)] = poller
-            return poller
-        }
     }
 
     /// Takes one UDP flow out of the limit; false when there is none left.

@@ -20,7 +20,8 @@ final class EgressFlow {
     var needsFlush = false
     private let socket: ConnectedUDPSocket
     private weak var delegate: (any EgressFlowDelegate)?
-    private var run = DatagramRun()
+    /// There may be thousands of flows: what a burst took is not kept.
+    private var run = DatagramRun(keptCapacity: 2048)
 
     /// Opens the socket. Throws `IOError`.
     init(

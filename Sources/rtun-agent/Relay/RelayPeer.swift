@@ -49,7 +49,7 @@ final class RelayPeer: AcceptedPeer {
         self.relay = relay
         self.eventLoop = eventLoop
         self.egress = egress
-        self.poller = try egress.poller(of: eventLoop)
+        self.poller = try UDPPoller.shared(by: eventLoop)
         self.logger = logger
         self.drops = DropLog(eventLoop: eventLoop, logger: logger)
         self.closed = closed

@@ -23,8 +23,11 @@ final class RelayWorker {
     /// A sweep ends so many flows at most, and goes on in the next turn of the loop.
     private static let flowsPerSweep = 4096
 
-    /// Called when there is no point in going on.
-    var failed: ((ProgramError) -> Void)?
+    /// Called when there is no point in going on; at once, if that has happened before.
+    var failed: ((ProgramError) -> Void)? {
+        didSet { if let failure = self.failure { self.failed?(failure) } }
+    }
+    private var failure: ProgramError?
     /// The channels to agents; hears of the control connection.
     let channels: ChannelPool<DatagramChannel>
     private let rule: RelayRule
@@ -160,11 +163,11 @@ extension RelayWorker: UDPSocketDelegate {
     func socketWritabilityChanged(_ socket: UDPSocket) {}
 
     func socketFailed(_ socket: UDPSocket, error: (any Error)?) {
-        self.failed?(
-            ProgramError(
-                .unavailable,
-                "the local port \(self.localAddress.numeric) is lost: \(error.map { "\($0)" } ?? "closed by the system")"
-            ))
+        let failure = ProgramError(
+            .unavailable,
+            "the local port \(self.localAddress.numeric) is lost: \(error.map { "\($0)" } ?? "closed by the system")")
+        self.failure = failure
+        self.failed?(failure)
     }
 
     private func forward(_ payload: ByteBuffer, from source: LocalSender, on channel: DatagramChannel) {
@@ -209,7 +212,8 @@ extension RelayWorker: UDPSocketDelegate {
     }
 
     private func forwardWaiting(on channel: DatagramChannel) {
-        while let datagram = self.waiting.popFirst() {
+        // One that has ended by now leaves them to the next.
+        while channel.isConnected, let datagram = self.waiting.popFirst() {
             self.forward(datagram.payload, from: datagram.source, on: channel)
         }
         channel.flush()

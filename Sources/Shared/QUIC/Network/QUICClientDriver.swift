@@ -2,12 +2,10 @@ import NIOCore
 import UDP
 
 /// Moves datagrams between one session and its connected UDP socket, which it closes when the session is over. Belongs to
-/// the session's event loop; the socket's poller and the session's timer keep it alive.
+/// the session's event loop, and keeps itself alive until then.
 final class QUICClientDriver {
     private let remoteAddress: SocketAddress
     private let eventLoop: any EventLoop
-    /// The socket's own: a control connection is one of few, and lasts.
-    private let poller: UDPPoller
     private let socket: ConnectedUDPSocket
     /// Completed once: with the connection, or with why there is none.
     private var connected: EventLoopPromise<NIOLoopBound<QUICClientConnection>>?
@@ -20,16 +18,9 @@ final class QUICClientDriver {
         context: QUICContext, remoteAddress: SocketAddress, eventLoop: any EventLoop,
         connected: EventLoopPromise<NIOLoopBound<QUICClientConnection>>
     ) throws {
-        let poller = try UDPPoller(eventLoop: eventLoop)
-        do {
-            self.socket = try ConnectedUDPSocket(to: remoteAddress, poller: poller)
-        } catch {
-            poller.close()
-            throw error
-        }
+        self.socket = try ConnectedUDPSocket(to: remoteAddress, poller: try UDPPoller.shared(by: eventLoop))
         self.remoteAddress = remoteAddress
         self.eventLoop = eventLoop
-        self.poller = poller
         self.connected = connected
         do {
             let session = try QUICSession.client(context: context, eventLoop: eventLoop) { [weak self] transmit in
@@ -41,7 +32,7 @@ final class QUICClientDriver {
             session.terminated = { [weak self] in self?.finish() }
             self.session = session
         } catch {
-            self.close()
+            self.socket.close()
             throw error
         }
         self.socket.delegate = self
@@ -61,14 +52,9 @@ final class QUICClientDriver {
     }
 
     private func finish() {
-        self.close()
+        self.socket.close()
         self.session = nil
         self.running = nil
-    }
-
-    private func close() {
-        self.socket.close()
-        self.poller.close()
     }
 }
 
@@ -91,6 +77,7 @@ extension QUICClientDriver: ConnectedUDPSocketDelegate {
         guard self.connected != nil else { return }
         // The session may be in the middle of sending.
         self.eventLoop.assumeIsolated().execute {
+            guard self.connected != nil else { return }
             self.fail(error)
             self.session?.close(code: 0, reason: "")
         }
