@@ -26,10 +26,11 @@ release: setup ## build the programs for shipping, Swift's runtime linked in, st
 test: setup ## run all tests
 	@scripts/test.sh $(SWIFT_FLAGS)
 
-demo: setup ## start all three programs on loopback and download through them
+demo: setup ## start all programs on loopback and send traffic through them
 	@$(SWIFT) build $(SWIFT_FLAGS) --product rtun-server
 	@$(SWIFT) build $(SWIFT_FLAGS) --product rtun-agent
 	@$(SWIFT) build $(SWIFT_FLAGS) --product rtun-socks
+	@$(SWIFT) build $(SWIFT_FLAGS) --product rtun-relay
 	@RTUN_BIN="$(BIN)" scripts/demo.sh
 
 bench-relay: build ## what rtun-relay adds on loopback at 10 000 datagrams a second, beside the same without it

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Starts rtun-server, rtun-agent and rtun-socks on loopback with a fresh certificate and a real web server as the target,
-# downloads through them, says which path the traffic took and how fast it was, and cleans up: `make demo`.
+# Starts rtun-server, rtun-agent, rtun-socks and rtun-relay on loopback with a fresh certificate and a real web server as the
+# target, downloads through them, says which path the traffic took and how fast it was, asks a UDP service, and cleans up:
+# `make demo`.
 #
 # RTUN_BIN: the folder with the programs. RTUN_DEMO_SIZE: how much to download, as head -c takes it (default 300M).
 set -euo pipefail
@@ -137,4 +138,24 @@ awk -v s="$speed" -v t="$seconds" -v f="$first" -v d="$direct" 'BEGIN {
 }'
 echo "The path between the two:"
 grep -m 1 'event=peer.connected' "$folder/socks.log" | sed 's/^/  /'
-echo "All three are stopped and $folder is removed now. See README.md for the same on real machines."
+
+echo "A UDP service seen from the agent, which answers in capitals, and the relay that leads to it:"
+service=$(free_port)
+python3 -c "
+import socket
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.bind(('127.0.0.1', $service))
+while True:
+    data, sender = s.recvfrom(2048)
+    s.sendto(data.upper(), sender)
+" &
+started+=($!)
+for _ in $(seq 50); do [ -z "$( (echo && sleep 0.1) | ncat -u -i 1 127.0.0.1 "$service" 2>/dev/null)" ] || break; done
+relayed=$(free_port)
+start relay rtun-relay -L "127.0.0.1:$relayed?to=127.0.0.1:$service" "quic://localhost:$port" --ca-cert "$folder/cert.pem"
+ready relay
+printf '  $ (echo "hello by relay"; sleep 1) | ncat -u -i 1 127.0.0.1 %s\n' "$relayed"
+answer=$( (echo "hello by relay" && sleep 1) | ncat -u -i 1 127.0.0.1 "$relayed" 2>/dev/null || true)
+[ "$answer" = "HELLO BY RELAY" ] || { echo "no answer through the relay:" >&2; cat "$folder/relay.log" >&2; exit 1; }
+echo "  $answer"
+echo "All four are stopped and $folder is removed now. See README.md for the same on real machines."

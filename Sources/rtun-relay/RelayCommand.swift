@@ -19,16 +19,18 @@ struct RelayCommand: AsyncParsableCommand {
 
             Examples:
               # two name servers, seen from the agent
-              rtun-relay -L 'udp://0.0.0.0:15353?to=8.8.8.8:53' -L '0.0.0.0:15354?to=8.8.4.4:53' \\
-                  quic://203.0.113.7:8888 --secret-file secret --quic-insecure
+              rtun-relay quic://203.0.113.7:8888 --secret-file secret \\
+                --quic-insecure -L 'udp://0.0.0.0:15353?to=8.8.8.8:53' \\
+                -L '0.0.0.0:15354?to=8.8.4.4:53'
               dig @127.0.0.1 -p 15353 example.com
 
               # WireGuard to a host that only the agent can reach
-              rtun-relay -L '127.0.0.1:51820?to=10.1.0.9:51820' https://rtun.example.com:8888 \\
-                  --secret-file secret --agent office
+              rtun-relay https://rtun.example.com:8888 --secret-file secret \\
+                --agent office -L '127.0.0.1:51820?to=10.1.0.9:51820'
 
               # which agents are there?
-              rtun-relay https://rtun.example.com:8888 --secret-file secret --list-agents
+              rtun-relay https://rtun.example.com:8888 --secret-file secret \\
+                --list-agents
 
             Exit codes: 0 stopped, 64 bad usage (a wrong rule, too large a --udp-max-payload), 69 a port is taken, a file \
             cannot be read or --list-agents got no answer, 77 refused (wrong secret), 78 bad configuration file. A server or \
