@@ -82,9 +82,9 @@ package final class UDPPoller: Sendable {
                 }
             }
             .takingOwnershipOfDescriptor(input: waker)
-            .whenFailure { error in
-                // Only an event loop that has been shut down takes no channel.
-                preconditionFailure("the event loop cannot watch a descriptor: \(error)")
+            .whenFailure { _ in
+                // Only an event loop that is shut down takes no channel; nobody reads there any more.
+                Self.pollers.withLock { $0[ObjectIdentifier(eventLoop)] = nil }
             }
     }
 
