@@ -79,7 +79,7 @@ struct Relay {
             } catch let error as IOError {
                 throw ProgramError(
                     .unavailable,
-                    "cannot listen on \(rule.listenAddress.numeric): \(SystemError.text(error.errnoCode))")
+                    "cannot listen on \(rule.listenAddress.authority): \(SystemError.text(error.errnoCode))")
             }
         }
         let listeners = try await self.listeners(of: workers)
@@ -95,9 +95,9 @@ struct Relay {
         }
         for port in ports where !port.isLoopback {
             self.log.logger.notice(
-                "everybody who can reach this address can use the rule", metadata: ["udp": "\(port.numeric)"])
+                "everybody who can reach this address can use the rule", metadata: ["udp": "\(port.authority)"])
         }
-        ReadyLine(program: RelayCommand.name, ports.map { ("udp", $0.numeric) }).announce()
+        ReadyLine(program: RelayCommand.name, ports.map { ("udp", $0.authority) }).announce()
         return workers
     }
 

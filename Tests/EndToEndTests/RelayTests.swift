@@ -291,24 +291,39 @@ struct RelayTests {
         await stopAll([cluster.server, agent.program, relay.program])
     }
 
-    @Test(.enabled(if: EgressNamespace.isAvailable, "needs root, to send ICMP messages"))
-    func `ICMP errors of every kind leave a flow alone`() async throws {
-        // Inside, since the kernel believes what such messages say of paths.
-        let namespace = try await EgressNamespace()
+    /// A server on this machine and an agent in a namespace, and where clients on this machine find the server.
+    private static func start(
+        in namespace: EgressNamespace
+    ) async throws -> (server: RunningProgram, agent: RunningProgram, url: String) {
         let environment = ["RTUN_SECRET": Cluster.secret]
         let server = try RunningProgram("rtun-server", ["--addr", "0.0.0.0:0"], environment: environment)
         let url = "quic://\(namespace.hostAddress):\(try await Cluster.readyPort(of: server))"
         let agent = try namespace.launch(
             "rtun-agent", [url, "--agent", "inside", "--quic-insecure"], environment: environment)
         _ = try await agent.line("the ready line") { $0.hasPrefix("rtun-agent ready ") }
+        return (server, agent, url)
+    }
+
+    /// A relay on this machine with one rule, for such a server.
+    private static func relay(
+        to target: String, _ arguments: [String]
+    ) async throws -> (program: RunningProgram, port: Int) {
+        let program = try RunningProgram(
+            "rtun-relay", ["-L", "127.0.0.1:0?to=\(target)", "--quic-insecure"] + arguments,
+            environment: ["RTUN_SECRET": Cluster.secret])
+        let ready = try await program.line("the ready line") { $0.hasPrefix("rtun-relay ready ") }
+        return (program, try #require(ready.split(separator: ":").last.flatMap { Int($0) }))
+    }
+
+    @Test(.enabled(if: EgressNamespace.isAvailable, "needs root, to send ICMP messages"))
+    func `ICMP errors of every kind leave a flow alone`() async throws {
+        // Inside, since the kernel believes what such messages say of paths.
+        let namespace = try await EgressNamespace()
+        let (server, agent, url) = try await Self.start(in: namespace)
         let target = try namespace.launch(
             "/usr/bin/python3", [Interpreter.script("icmp_target.py")], environment: [:])
         let targetPort = try await target.line("the port", where: { !$0.isEmpty })
-        let relay = try RunningProgram(
-            "rtun-relay", ["-L", "127.0.0.1:0?to=127.0.0.1:\(targetPort)", url, "--quic-insecure"],
-            environment: environment)
-        let ready = try await relay.line("the ready line") { $0.hasPrefix("rtun-relay ready ") }
-        let port = try #require(ready.split(separator: ":").last.flatMap { Int($0) })
+        let (relay, port) = try await Self.relay(to: "127.0.0.1:\(targetPort)", [url])
         try await onThread {
             let socket = try DatagramSocket(connectedTo: port)
             for number in 0..<50 {
@@ -327,21 +342,10 @@ struct RelayTests {
     func `the limit follows what the path carries, and a larger one that was asked for is warned about`() async throws {
         let namespace = try await EgressNamespace()
         try await namespace.setMTU(1300)
-        let environment = ["RTUN_SECRET": Cluster.secret]
-        let server = try RunningProgram("rtun-server", ["--addr", "0.0.0.0:0"], environment: environment)
-        let url = "quic://\(namespace.hostAddress):\(try await Cluster.readyPort(of: server))"
-        let agent = try namespace.launch(
-            "rtun-agent", [url, "--agent", "inside", "--quic-insecure"], environment: environment)
-        _ = try await agent.line("the ready line") { $0.hasPrefix("rtun-agent ready ") }
+        let (server, agent, url) = try await Self.start(in: namespace)
         let echo = try UDPEchoService("0.0.0.0")
-        let relay = try RunningProgram(
-            "rtun-relay",
-            [
-                "-L", "127.0.0.1:0?to=\(namespace.hostAddress):\(echo.port)", url, "--quic-insecure",
-                "--udp-max-payload", "1400",
-            ], environment: environment)
-        let ready = try await relay.line("the ready line") { $0.hasPrefix("rtun-relay ready ") }
-        let port = try #require(ready.split(separator: ":").last.flatMap { Int($0) })
+        let (relay, port) = try await Self.relay(
+            to: "\(namespace.hostAddress):\(echo.port)", [url, "--udp-max-payload", "1400"])
         // 1300 bytes less IPv4 and UDP headers (28), the record (37) and the frame (6).
         _ = try await relay.logLine("the warning") { $0.contains("asked=1400") && $0.contains("limit=1229") }
         let socket = try DatagramSocket(connectedTo: port)

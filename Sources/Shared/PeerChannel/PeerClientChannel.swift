@@ -79,8 +79,6 @@ package final class PeerClientChannel<Carrier: PeerCarrier> {
     package var carrier: Carrier? { self.core.carrier }
     /// Whether the carrier is up.
     package var isConnected: Bool { self.carrier?.isConnected ?? false }
-    /// As measured by the last connectivity check of the path; nil before the first.
-    package var roundTripTime: TimeAmount? { self.core.transport?.roundTripTime }
     /// How the peer is reached; nil before there is a path.
     package var path: PeerPath? { self.core.transport?.path }
 

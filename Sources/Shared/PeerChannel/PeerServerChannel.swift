@@ -79,8 +79,6 @@ package final class PeerServerChannel<Carrier: PeerCarrier> {
 
     /// What runs over the path; nil before the answer.
     package var carrier: Carrier? { self.core.carrier }
-    /// As measured by the last connectivity check of the path; nil before the first.
-    package var roundTripTime: TimeAmount? { self.core.transport?.roundTripTime }
     /// How the peer is reached; nil before there is a path.
     package var path: PeerPath? { self.core.transport?.path }
 

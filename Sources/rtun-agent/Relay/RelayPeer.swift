@@ -4,6 +4,7 @@ import Glibc
 import Logging
 import NIOCore
 import PeerChannel
+import Signaling
 import UDP
 import UDPRelay
 
@@ -41,11 +42,11 @@ final class RelayPeer: AcceptedPeer {
         guard let address = IPAddress(relay.target),
             egress.dialer.policy.permits(address, port: relay.target.packedPort)
         else {
-            throw Failure(code: .refused, reason: "the agent's policy refuses \(relay.target.numeric)")
+            throw Failure(code: .refused, reason: "the agent's policy refuses \(relay.target.authority)")
         }
         var logger = logger
         logger[metadataKey: "peer"] = "\(offer.peerID)"
-        logger[metadataKey: "target"] = "\(relay.target.numeric)"
+        logger[metadataKey: "target"] = "\(relay.target.authority)"
         self.relay = relay
         self.eventLoop = eventLoop
         self.egress = egress

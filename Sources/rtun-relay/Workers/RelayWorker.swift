@@ -63,7 +63,7 @@ final class RelayWorker {
             socket in
             let socket = socket.value
             var logger = logger
-            logger[metadataKey: "udp"] = "\(socket.localAddress.numeric)"
+            logger[metadataKey: "udp"] = "\(socket.localAddress.authority)"
             let channels = ChannelPool<DatagramChannel>(
                 pattern: try agents.pattern(),
                 kind: .udpRelay(
@@ -120,7 +120,7 @@ final class RelayWorker {
             metadata = ["event": "relay.stats", "flows": "0", "path": "none", "waiting": "\(self.waiting.count)"]
             for (key, value) in self.statistics.fields { metadata[key] = "\(value)" }
         }
-        metadata["target"] = "\(self.rule.target.numeric)"
+        metadata["target"] = "\(self.rule.target.authority)"
         self.logger.info("relay statistics", metadata: metadata)
     }
 
@@ -165,7 +165,7 @@ extension RelayWorker: UDPSocketDelegate {
     func socketFailed(_ socket: UDPSocket, error: (any Error)?) {
         let failure = ProgramError(
             .unavailable,
-            "the local port \(self.localAddress.numeric) is lost: \(error.map { "\($0)" } ?? "closed by the system")")
+            "the local port \(self.localAddress.authority) is lost: \(error.map { "\($0)" } ?? "closed by the system")")
         self.failure = failure
         self.failed?(failure)
     }
@@ -183,7 +183,7 @@ extension RelayWorker: UDPSocketDelegate {
             self.statistics.flowsOpened += 1
             self.logger.debug(
                 "flow opened",
-                metadata: ["event": "flow.opened", "flow": "\(id)", "source": "\(source.address.numeric)"])
+                metadata: ["event": "flow.opened", "flow": "\(id)", "source": "\(source.address.authority)"])
         case .limitReached:
             return self.drop(.flowLimit, ["limit": "\(self.maximumFlows)"])
         }

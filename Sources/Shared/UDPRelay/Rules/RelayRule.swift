@@ -44,7 +44,7 @@ extension RelayRule: CustomStringConvertible {
 
 extension SocketAddress {
     /// `192.0.2.1:53` or `[2001:db8::1]:53`.
-    package var numeric: String {
+    var numeric: String {
         let address = self.ipAddress ?? "?"
         return address.contains(":") ? "[\(address)]:\(self.port ?? 0)" : "\(address):\(self.port ?? 0)"
     }
