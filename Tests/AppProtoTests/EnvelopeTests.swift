@@ -65,13 +65,13 @@ import Testing
     }
 
     @Test func `a server passes on fields and kinds that only newer peers know`() throws {
-        // OpenPeer (field 21) with kind 18 and an unknown field in its ICE parameters.
+        // OpenPeer (field 21) with kind 60 and an unknown field in its ICE parameters.
         guard case .openPeer(var offer) = try Sample.bodies()[12] else {
             Issue.record("not an offer")
             return
         }
         offer.kind = nil
-        offer.unknownFields.fields = [.init(number: 18, wireType: 2, data: [3, 1, 2, 3])]
+        offer.unknownFields.fields = [.init(number: 60, wireType: 2, data: [3, 1, 2, 3])]
         offer.ice.unknownFields.fields = [.init(number: 9, wireType: 0, data: [0x2A])]
         let received = try Envelope(decoding: Envelope(id: 1, .openPeer(offer)).encoded())
         let passedOn = try Envelope(decoding: Envelope(id: 2, try #require(received.body)).encoded())

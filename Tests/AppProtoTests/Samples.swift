@@ -59,6 +59,16 @@ enum Sample {
             .peerCandidate(PeerCandidate(peerID: peerID, candidate: candidates[0])),
             .peerCandidate(PeerCandidate(endOfCandidatesOf: peerID)),
             .closePeer(ClosePeer(peerID: peerID, reason: "done")),
+            .bridge(Bridge(peerID: peerID, datagrams: ByteBuffer(repeating: 7, count: 2500), segmentSize: 1200)),
+            .bridge(Bridge(peerID: peerID, datagrams: ByteBuffer(bytes: [0]))),
+            .restartPeer(
+                RestartPeer(
+                    peerID: peerID, name: "büro", instanceID: instanceID, generation: 1, ice: ice,
+                    candidates: candidates, e2eMAC: nonce)),
+            .restartPeerReply(
+                RestartPeerReply(peerID: peerID, generation: .max, ice: ice, candidates: candidates, e2eMAC: nonce)),
+            .restartWanted(RestartWanted(peerID: peerID)),
+            .mappingReport(MappingReport(mapping: .addressDependent)),
         ]
     }
 }

@@ -12,6 +12,10 @@ package enum AppProtoLimits {
     package static let labelValue = 255
     /// Most candidates in one offer or answer.
     package static let candidates = 64
+    /// Most addresses at which a server may answer STUN.
+    package static let stunServers = 8
+    /// Longest `Bridge.datagrams`, in bytes: as much as one UDP datagram of IPv4 carries.
+    package static let bridgeDatagrams = 65_507
     /// Longest resume token, in bytes.
     package static let resumeToken = 1024
     /// Most protocol versions or binding types a server may offer.

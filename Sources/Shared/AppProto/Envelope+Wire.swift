@@ -25,6 +25,16 @@ extension Envelope: RootMessage {
             case RTUN__ENVELOPE__BODY_PEER_CANDIDATE:
                 .peerCandidate(try readMessage(message.peer_candidate, "peer_candidate"))
             case RTUN__ENVELOPE__BODY_CLOSE_PEER: .closePeer(try readMessage(message.close_peer, "close_peer"))
+            case RTUN__ENVELOPE__BODY_BRIDGE:
+                .bridge(try readMessage(message.bridge, "bridge"))
+            case RTUN__ENVELOPE__BODY_RESTART_PEER:
+                .restartPeer(try readMessage(message.restart_peer, "restart_peer"))
+            case RTUN__ENVELOPE__BODY_RESTART_PEER_REPLY:
+                .restartPeerReply(try readMessage(message.restart_peer_reply, "restart_peer_reply"))
+            case RTUN__ENVELOPE__BODY_RESTART_WANTED:
+                .restartWanted(try readMessage(message.restart_wanted, "restart_wanted"))
+            case RTUN__ENVELOPE__BODY_MAPPING_REPORT:
+                .mappingReport(try readMessage(message.mapping_report, "mapping_report"))
             default: nil
             }
     }
@@ -80,6 +90,21 @@ extension Envelope: RootMessage {
         case .closePeer(let body):
             message.body_case = RTUN__ENVELOPE__BODY_CLOSE_PEER
             message.close_peer = arena.message(body)
+        case .bridge(let body):
+            message.body_case = RTUN__ENVELOPE__BODY_BRIDGE
+            message.bridge = arena.message(body)
+        case .restartPeer(let body):
+            message.body_case = RTUN__ENVELOPE__BODY_RESTART_PEER
+            message.restart_peer = arena.message(body)
+        case .restartPeerReply(let body):
+            message.body_case = RTUN__ENVELOPE__BODY_RESTART_PEER_REPLY
+            message.restart_peer_reply = arena.message(body)
+        case .restartWanted(let body):
+            message.body_case = RTUN__ENVELOPE__BODY_RESTART_WANTED
+            message.restart_wanted = arena.message(body)
+        case .mappingReport(let body):
+            message.body_case = RTUN__ENVELOPE__BODY_MAPPING_REPORT
+            message.mapping_report = arena.message(body)
         case nil: break
         }
     }

@@ -29,6 +29,12 @@ package struct Envelope: Hashable, Sendable {
         case openPeerReply(OpenPeerReply)
         case peerCandidate(PeerCandidate)
         case closePeer(ClosePeer)
+        case bridge(Bridge)
+        case restartPeer(RestartPeer)
+        case restartPeerReply(RestartPeerReply)
+        case restartWanted(RestartWanted)
+        /// From an agent, about itself.
+        case mappingReport(MappingReport)
     }
 
     package init(id: UInt64 = 0, _ body: Body) {

@@ -238,6 +238,51 @@ void   rtun__welcome__free_unpacked
   assert(message->base.descriptor == &rtun__welcome__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
+void   rtun__stun_server__init
+                     (Rtun__StunServer         *message)
+{
+  static const Rtun__StunServer init_value = RTUN__STUN_SERVER__INIT;
+  *message = init_value;
+}
+size_t rtun__stun_server__get_packed_size
+                     (const Rtun__StunServer *message)
+{
+  assert(message->base.descriptor == &rtun__stun_server__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t rtun__stun_server__pack
+                     (const Rtun__StunServer *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &rtun__stun_server__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t rtun__stun_server__pack_to_buffer
+                     (const Rtun__StunServer *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &rtun__stun_server__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Rtun__StunServer *
+       rtun__stun_server__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Rtun__StunServer *)
+     protobuf_c_message_unpack (&rtun__stun_server__descriptor,
+                                allocator, len, data);
+}
+void   rtun__stun_server__free_unpacked
+                     (Rtun__StunServer *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &rtun__stun_server__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
 void   rtun__goodbye__init
                      (Rtun__Goodbye         *message)
 {
@@ -461,6 +506,51 @@ void   rtun__list_agents__free_unpacked
   if(!message)
     return;
   assert(message->base.descriptor == &rtun__list_agents__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   rtun__mapping_report__init
+                     (Rtun__MappingReport         *message)
+{
+  static const Rtun__MappingReport init_value = RTUN__MAPPING_REPORT__INIT;
+  *message = init_value;
+}
+size_t rtun__mapping_report__get_packed_size
+                     (const Rtun__MappingReport *message)
+{
+  assert(message->base.descriptor == &rtun__mapping_report__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t rtun__mapping_report__pack
+                     (const Rtun__MappingReport *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &rtun__mapping_report__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t rtun__mapping_report__pack_to_buffer
+                     (const Rtun__MappingReport *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &rtun__mapping_report__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Rtun__MappingReport *
+       rtun__mapping_report__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Rtun__MappingReport *)
+     protobuf_c_message_unpack (&rtun__mapping_report__descriptor,
+                                allocator, len, data);
+}
+void   rtun__mapping_report__free_unpacked
+                     (Rtun__MappingReport *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &rtun__mapping_report__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
 void   rtun__agent_info__labels_entry__init
@@ -1009,6 +1099,186 @@ void   rtun__peer_candidate__free_unpacked
   assert(message->base.descriptor == &rtun__peer_candidate__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
+void   rtun__restart_peer__init
+                     (Rtun__RestartPeer         *message)
+{
+  static const Rtun__RestartPeer init_value = RTUN__RESTART_PEER__INIT;
+  *message = init_value;
+}
+size_t rtun__restart_peer__get_packed_size
+                     (const Rtun__RestartPeer *message)
+{
+  assert(message->base.descriptor == &rtun__restart_peer__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t rtun__restart_peer__pack
+                     (const Rtun__RestartPeer *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &rtun__restart_peer__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t rtun__restart_peer__pack_to_buffer
+                     (const Rtun__RestartPeer *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &rtun__restart_peer__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Rtun__RestartPeer *
+       rtun__restart_peer__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Rtun__RestartPeer *)
+     protobuf_c_message_unpack (&rtun__restart_peer__descriptor,
+                                allocator, len, data);
+}
+void   rtun__restart_peer__free_unpacked
+                     (Rtun__RestartPeer *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &rtun__restart_peer__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   rtun__restart_peer_reply__init
+                     (Rtun__RestartPeerReply         *message)
+{
+  static const Rtun__RestartPeerReply init_value = RTUN__RESTART_PEER_REPLY__INIT;
+  *message = init_value;
+}
+size_t rtun__restart_peer_reply__get_packed_size
+                     (const Rtun__RestartPeerReply *message)
+{
+  assert(message->base.descriptor == &rtun__restart_peer_reply__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t rtun__restart_peer_reply__pack
+                     (const Rtun__RestartPeerReply *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &rtun__restart_peer_reply__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t rtun__restart_peer_reply__pack_to_buffer
+                     (const Rtun__RestartPeerReply *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &rtun__restart_peer_reply__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Rtun__RestartPeerReply *
+       rtun__restart_peer_reply__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Rtun__RestartPeerReply *)
+     protobuf_c_message_unpack (&rtun__restart_peer_reply__descriptor,
+                                allocator, len, data);
+}
+void   rtun__restart_peer_reply__free_unpacked
+                     (Rtun__RestartPeerReply *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &rtun__restart_peer_reply__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   rtun__restart_wanted__init
+                     (Rtun__RestartWanted         *message)
+{
+  static const Rtun__RestartWanted init_value = RTUN__RESTART_WANTED__INIT;
+  *message = init_value;
+}
+size_t rtun__restart_wanted__get_packed_size
+                     (const Rtun__RestartWanted *message)
+{
+  assert(message->base.descriptor == &rtun__restart_wanted__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t rtun__restart_wanted__pack
+                     (const Rtun__RestartWanted *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &rtun__restart_wanted__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t rtun__restart_wanted__pack_to_buffer
+                     (const Rtun__RestartWanted *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &rtun__restart_wanted__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Rtun__RestartWanted *
+       rtun__restart_wanted__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Rtun__RestartWanted *)
+     protobuf_c_message_unpack (&rtun__restart_wanted__descriptor,
+                                allocator, len, data);
+}
+void   rtun__restart_wanted__free_unpacked
+                     (Rtun__RestartWanted *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &rtun__restart_wanted__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   rtun__bridge__init
+                     (Rtun__Bridge         *message)
+{
+  static const Rtun__Bridge init_value = RTUN__BRIDGE__INIT;
+  *message = init_value;
+}
+size_t rtun__bridge__get_packed_size
+                     (const Rtun__Bridge *message)
+{
+  assert(message->base.descriptor == &rtun__bridge__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t rtun__bridge__pack
+                     (const Rtun__Bridge *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &rtun__bridge__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t rtun__bridge__pack_to_buffer
+                     (const Rtun__Bridge *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &rtun__bridge__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Rtun__Bridge *
+       rtun__bridge__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Rtun__Bridge *)
+     protobuf_c_message_unpack (&rtun__bridge__descriptor,
+                                allocator, len, data);
+}
+void   rtun__bridge__free_unpacked
+                     (Rtun__Bridge *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &rtun__bridge__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
 void   rtun__close_peer__init
                      (Rtun__ClosePeer         *message)
 {
@@ -1144,7 +1414,7 @@ void   rtun__open_result__free_unpacked
   assert(message->base.descriptor == &rtun__open_result__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
-static const ProtobufCFieldDescriptor rtun__envelope__field_descriptors[17] =
+static const ProtobufCFieldDescriptor rtun__envelope__field_descriptors[22] =
 {
   {
     "id",
@@ -1350,23 +1620,88 @@ static const ProtobufCFieldDescriptor rtun__envelope__field_descriptors[17] =
     0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "bridge",
+    25,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Rtun__Envelope, body_case),
+    offsetof(Rtun__Envelope, bridge),
+    &rtun__bridge__descriptor,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "restart_peer",
+    26,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Rtun__Envelope, body_case),
+    offsetof(Rtun__Envelope, restart_peer),
+    &rtun__restart_peer__descriptor,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "restart_peer_reply",
+    27,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Rtun__Envelope, body_case),
+    offsetof(Rtun__Envelope, restart_peer_reply),
+    &rtun__restart_peer_reply__descriptor,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "restart_wanted",
+    28,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Rtun__Envelope, body_case),
+    offsetof(Rtun__Envelope, restart_wanted),
+    &rtun__restart_wanted__descriptor,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "mapping_report",
+    29,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Rtun__Envelope, body_case),
+    offsetof(Rtun__Envelope, mapping_report),
+    &rtun__mapping_report__descriptor,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned rtun__envelope__field_indices_by_name[] = {
   12,   /* field[12] = agent_gone */
   9,   /* field[9] = agent_list */
   10,   /* field[10] = bind */
   11,   /* field[11] = bound */
+  17,   /* field[17] = bridge */
   16,   /* field[16] = close_peer */
   7,   /* field[7] = failure */
   4,   /* field[4] = goodbye */
   2,   /* field[2] = hello */
   0,   /* field[0] = id */
   8,   /* field[8] = list_agents */
+  21,   /* field[21] = mapping_report */
   13,   /* field[13] = open_peer */
   14,   /* field[14] = open_peer_reply */
   15,   /* field[15] = peer_candidate */
   5,   /* field[5] = ping */
   6,   /* field[6] = pong */
+  18,   /* field[18] = restart_peer */
+  19,   /* field[19] = restart_peer_reply */
+  20,   /* field[20] = restart_wanted */
   1,   /* field[1] = server_hello */
   3,   /* field[3] = welcome */
 };
@@ -1374,7 +1709,7 @@ static const ProtobufCIntRange rtun__envelope__number_ranges[2 + 1] =
 {
   { 1, 0 },
   { 16, 8 },
-  { 0, 17 }
+  { 0, 22 }
 };
 const ProtobufCMessageDescriptor rtun__envelope__descriptor =
 {
@@ -1384,7 +1719,7 @@ const ProtobufCMessageDescriptor rtun__envelope__descriptor =
   "Rtun__Envelope",
   "rtun",
   sizeof(Rtun__Envelope),
-  17,
+  22,
   rtun__envelope__field_descriptors,
   rtun__envelope__field_indices_by_name,
   2,  rtun__envelope__number_ranges,
@@ -1712,7 +2047,7 @@ const ProtobufCMessageDescriptor rtun__agent_registration__descriptor =
   (ProtobufCMessageInit) rtun__agent_registration__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor rtun__welcome__field_descriptors[7] =
+static const ProtobufCFieldDescriptor rtun__welcome__field_descriptors[9] =
 {
   {
     "instance_id",
@@ -1798,20 +2133,46 @@ static const ProtobufCFieldDescriptor rtun__welcome__field_descriptors[7] =
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "bridge",
+    8,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Rtun__Welcome, bridge),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "stun_servers",
+    9,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Rtun__Welcome, n_stun_servers),
+    offsetof(Rtun__Welcome, stun_servers),
+    &rtun__stun_server__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned rtun__welcome__field_indices_by_name[] = {
   1,   /* field[1] = agent_name */
+  7,   /* field[7] = bridge */
   2,   /* field[2] = expire_at_ms */
   0,   /* field[0] = instance_id */
   6,   /* field[6] = mac */
   4,   /* field[4] = observed_address */
   3,   /* field[3] = resume_token */
   5,   /* field[5] = software */
+  8,   /* field[8] = stun_servers */
 };
 static const ProtobufCIntRange rtun__welcome__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 7 }
+  { 0, 9 }
 };
 const ProtobufCMessageDescriptor rtun__welcome__descriptor =
 {
@@ -1821,11 +2182,62 @@ const ProtobufCMessageDescriptor rtun__welcome__descriptor =
   "Rtun__Welcome",
   "rtun",
   sizeof(Rtun__Welcome),
-  7,
+  9,
   rtun__welcome__field_descriptors,
   rtun__welcome__field_indices_by_name,
   1,  rtun__welcome__number_ranges,
   (ProtobufCMessageInit) rtun__welcome__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor rtun__stun_server__field_descriptors[2] =
+{
+  {
+    "address",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Rtun__StunServer, address),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "port",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT32,
+    0,   /* quantifier_offset */
+    offsetof(Rtun__StunServer, port),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned rtun__stun_server__field_indices_by_name[] = {
+  0,   /* field[0] = address */
+  1,   /* field[1] = port */
+};
+static const ProtobufCIntRange rtun__stun_server__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 2 }
+};
+const ProtobufCMessageDescriptor rtun__stun_server__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "rtun.StunServer",
+  "StunServer",
+  "Rtun__StunServer",
+  "rtun",
+  sizeof(Rtun__StunServer),
+  2,
+  rtun__stun_server__field_descriptors,
+  rtun__stun_server__field_indices_by_name,
+  1,  rtun__stun_server__number_ranges,
+  (ProtobufCMessageInit) rtun__stun_server__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
 static const ProtobufCFieldDescriptor rtun__goodbye__field_descriptors[2] =
@@ -1984,6 +2396,44 @@ const ProtobufCMessageDescriptor rtun__list_agents__descriptor =
   (ProtobufCMessageInit) rtun__list_agents__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
+static const ProtobufCFieldDescriptor rtun__mapping_report__field_descriptors[1] =
+{
+  {
+    "mapping",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_ENUM,
+    0,   /* quantifier_offset */
+    offsetof(Rtun__MappingReport, mapping),
+    &rtun__mapping_behavior__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned rtun__mapping_report__field_indices_by_name[] = {
+  0,   /* field[0] = mapping */
+};
+static const ProtobufCIntRange rtun__mapping_report__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 1 }
+};
+const ProtobufCMessageDescriptor rtun__mapping_report__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "rtun.MappingReport",
+  "MappingReport",
+  "Rtun__MappingReport",
+  "rtun",
+  sizeof(Rtun__MappingReport),
+  1,
+  rtun__mapping_report__field_descriptors,
+  rtun__mapping_report__field_indices_by_name,
+  1,  rtun__mapping_report__number_ranges,
+  (ProtobufCMessageInit) rtun__mapping_report__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
 static const ProtobufCFieldDescriptor rtun__agent_info__labels_entry__field_descriptors[2] =
 {
   {
@@ -2035,7 +2485,7 @@ const ProtobufCMessageDescriptor rtun__agent_info__labels_entry__descriptor =
   (ProtobufCMessageInit) rtun__agent_info__labels_entry__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor rtun__agent_info__field_descriptors[6] =
+static const ProtobufCFieldDescriptor rtun__agent_info__field_descriptors[7] =
 {
   {
     "name",
@@ -2109,19 +2559,32 @@ static const ProtobufCFieldDescriptor rtun__agent_info__field_descriptors[6] =
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "mapping",
+    7,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_ENUM,
+    0,   /* quantifier_offset */
+    offsetof(Rtun__AgentInfo, mapping),
+    &rtun__mapping_behavior__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned rtun__agent_info__field_indices_by_name[] = {
   3,   /* field[3] = address */
   2,   /* field[2] = expire_at_ms */
   1,   /* field[1] = instance_id */
   5,   /* field[5] = labels */
+  6,   /* field[6] = mapping */
   0,   /* field[0] = name */
   4,   /* field[4] = software */
 };
 static const ProtobufCIntRange rtun__agent_info__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 6 }
+  { 0, 7 }
 };
 const ProtobufCMessageDescriptor rtun__agent_info__descriptor =
 {
@@ -2131,7 +2594,7 @@ const ProtobufCMessageDescriptor rtun__agent_info__descriptor =
   "Rtun__AgentInfo",
   "rtun",
   sizeof(Rtun__AgentInfo),
-  6,
+  7,
   rtun__agent_info__field_descriptors,
   rtun__agent_info__field_indices_by_name,
   1,  rtun__agent_info__number_ranges,
@@ -2591,7 +3054,7 @@ const ProtobufCMessageDescriptor rtun__udp_relay__descriptor =
   (ProtobufCMessageInit) rtun__udp_relay__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor rtun__open_peer__field_descriptors[9] =
+static const ProtobufCFieldDescriptor rtun__open_peer__field_descriptors[11] =
 {
   {
     "peer_id",
@@ -2701,14 +3164,40 @@ static const ProtobufCFieldDescriptor rtun__open_peer__field_descriptors[9] =
     0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "bridge",
+    18,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Rtun__OpenPeer, bridge),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "padded_checks",
+    19,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Rtun__OpenPeer, padded_checks),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned rtun__open_peer__field_indices_by_name[] = {
+  9,   /* field[9] = bridge */
   4,   /* field[4] = candidates */
   6,   /* field[6] = e2e_mac */
   5,   /* field[5] = fingerprint */
   3,   /* field[3] = ice */
   2,   /* field[2] = instance_id */
   1,   /* field[1] = name */
+  10,   /* field[10] = padded_checks */
   0,   /* field[0] = peer_id */
   7,   /* field[7] = quic_tunnel */
   8,   /* field[8] = udp_relay */
@@ -2717,7 +3206,7 @@ static const ProtobufCIntRange rtun__open_peer__number_ranges[2 + 1] =
 {
   { 1, 0 },
   { 16, 7 },
-  { 0, 9 }
+  { 0, 11 }
 };
 const ProtobufCMessageDescriptor rtun__open_peer__descriptor =
 {
@@ -2727,14 +3216,14 @@ const ProtobufCMessageDescriptor rtun__open_peer__descriptor =
   "Rtun__OpenPeer",
   "rtun",
   sizeof(Rtun__OpenPeer),
-  9,
+  11,
   rtun__open_peer__field_descriptors,
   rtun__open_peer__field_indices_by_name,
   2,  rtun__open_peer__number_ranges,
   (ProtobufCMessageInit) rtun__open_peer__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor rtun__open_peer_reply__field_descriptors[5] =
+static const ProtobufCFieldDescriptor rtun__open_peer_reply__field_descriptors[7] =
 {
   {
     "peer_id",
@@ -2796,18 +3285,44 @@ static const ProtobufCFieldDescriptor rtun__open_peer_reply__field_descriptors[5
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "bridge",
+    6,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Rtun__OpenPeerReply, bridge),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "padded_checks",
+    7,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Rtun__OpenPeerReply, padded_checks),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned rtun__open_peer_reply__field_indices_by_name[] = {
+  5,   /* field[5] = bridge */
   2,   /* field[2] = candidates */
   4,   /* field[4] = e2e_mac */
   3,   /* field[3] = fingerprint */
   1,   /* field[1] = ice */
+  6,   /* field[6] = padded_checks */
   0,   /* field[0] = peer_id */
 };
 static const ProtobufCIntRange rtun__open_peer_reply__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 5 }
+  { 0, 7 }
 };
 const ProtobufCMessageDescriptor rtun__open_peer_reply__descriptor =
 {
@@ -2817,14 +3332,14 @@ const ProtobufCMessageDescriptor rtun__open_peer_reply__descriptor =
   "Rtun__OpenPeerReply",
   "rtun",
   sizeof(Rtun__OpenPeerReply),
-  5,
+  7,
   rtun__open_peer_reply__field_descriptors,
   rtun__open_peer_reply__field_indices_by_name,
   1,  rtun__open_peer_reply__number_ranges,
   (ProtobufCMessageInit) rtun__open_peer_reply__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor rtun__peer_candidate__field_descriptors[3] =
+static const ProtobufCFieldDescriptor rtun__peer_candidate__field_descriptors[6] =
 {
   {
     "peer_id",
@@ -2862,16 +3377,55 @@ static const ProtobufCFieldDescriptor rtun__peer_candidate__field_descriptors[3]
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "generation",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT32,
+    0,   /* quantifier_offset */
+    offsetof(Rtun__PeerCandidate, generation),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "mapping",
+    5,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_ENUM,
+    0,   /* quantifier_offset */
+    offsetof(Rtun__PeerCandidate, mapping),
+    &rtun__mapping_behavior__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "spread",
+    6,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT32,
+    0,   /* quantifier_offset */
+    offsetof(Rtun__PeerCandidate, spread),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned rtun__peer_candidate__field_indices_by_name[] = {
   1,   /* field[1] = candidate */
   2,   /* field[2] = end_of_candidates */
+  3,   /* field[3] = generation */
+  4,   /* field[4] = mapping */
   0,   /* field[0] = peer_id */
+  5,   /* field[5] = spread */
 };
 static const ProtobufCIntRange rtun__peer_candidate__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 3 }
+  { 0, 6 }
 };
 const ProtobufCMessageDescriptor rtun__peer_candidate__descriptor =
 {
@@ -2881,11 +3435,345 @@ const ProtobufCMessageDescriptor rtun__peer_candidate__descriptor =
   "Rtun__PeerCandidate",
   "rtun",
   sizeof(Rtun__PeerCandidate),
-  3,
+  6,
   rtun__peer_candidate__field_descriptors,
   rtun__peer_candidate__field_indices_by_name,
   1,  rtun__peer_candidate__number_ranges,
   (ProtobufCMessageInit) rtun__peer_candidate__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor rtun__restart_peer__field_descriptors[8] =
+{
+  {
+    "peer_id",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Rtun__RestartPeer, peer_id),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "name",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Rtun__RestartPeer, name),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "instance_id",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Rtun__RestartPeer, instance_id),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "generation",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT32,
+    0,   /* quantifier_offset */
+    offsetof(Rtun__RestartPeer, generation),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "ice",
+    5,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Rtun__RestartPeer, ice),
+    &rtun__ice_parameters__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "candidates",
+    6,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Rtun__RestartPeer, n_candidates),
+    offsetof(Rtun__RestartPeer, candidates),
+    &rtun__candidate__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "e2e_mac",
+    7,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Rtun__RestartPeer, e2e_mac),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "bridge",
+    8,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Rtun__RestartPeer, bridge),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned rtun__restart_peer__field_indices_by_name[] = {
+  7,   /* field[7] = bridge */
+  5,   /* field[5] = candidates */
+  6,   /* field[6] = e2e_mac */
+  3,   /* field[3] = generation */
+  4,   /* field[4] = ice */
+  2,   /* field[2] = instance_id */
+  1,   /* field[1] = name */
+  0,   /* field[0] = peer_id */
+};
+static const ProtobufCIntRange rtun__restart_peer__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 8 }
+};
+const ProtobufCMessageDescriptor rtun__restart_peer__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "rtun.RestartPeer",
+  "RestartPeer",
+  "Rtun__RestartPeer",
+  "rtun",
+  sizeof(Rtun__RestartPeer),
+  8,
+  rtun__restart_peer__field_descriptors,
+  rtun__restart_peer__field_indices_by_name,
+  1,  rtun__restart_peer__number_ranges,
+  (ProtobufCMessageInit) rtun__restart_peer__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor rtun__restart_peer_reply__field_descriptors[6] =
+{
+  {
+    "peer_id",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Rtun__RestartPeerReply, peer_id),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "generation",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT32,
+    0,   /* quantifier_offset */
+    offsetof(Rtun__RestartPeerReply, generation),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "ice",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Rtun__RestartPeerReply, ice),
+    &rtun__ice_parameters__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "candidates",
+    4,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Rtun__RestartPeerReply, n_candidates),
+    offsetof(Rtun__RestartPeerReply, candidates),
+    &rtun__candidate__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "e2e_mac",
+    5,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Rtun__RestartPeerReply, e2e_mac),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "bridge",
+    6,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Rtun__RestartPeerReply, bridge),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned rtun__restart_peer_reply__field_indices_by_name[] = {
+  5,   /* field[5] = bridge */
+  3,   /* field[3] = candidates */
+  4,   /* field[4] = e2e_mac */
+  1,   /* field[1] = generation */
+  2,   /* field[2] = ice */
+  0,   /* field[0] = peer_id */
+};
+static const ProtobufCIntRange rtun__restart_peer_reply__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 6 }
+};
+const ProtobufCMessageDescriptor rtun__restart_peer_reply__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "rtun.RestartPeerReply",
+  "RestartPeerReply",
+  "Rtun__RestartPeerReply",
+  "rtun",
+  sizeof(Rtun__RestartPeerReply),
+  6,
+  rtun__restart_peer_reply__field_descriptors,
+  rtun__restart_peer_reply__field_indices_by_name,
+  1,  rtun__restart_peer_reply__number_ranges,
+  (ProtobufCMessageInit) rtun__restart_peer_reply__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor rtun__restart_wanted__field_descriptors[1] =
+{
+  {
+    "peer_id",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Rtun__RestartWanted, peer_id),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned rtun__restart_wanted__field_indices_by_name[] = {
+  0,   /* field[0] = peer_id */
+};
+static const ProtobufCIntRange rtun__restart_wanted__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 1 }
+};
+const ProtobufCMessageDescriptor rtun__restart_wanted__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "rtun.RestartWanted",
+  "RestartWanted",
+  "Rtun__RestartWanted",
+  "rtun",
+  sizeof(Rtun__RestartWanted),
+  1,
+  rtun__restart_wanted__field_descriptors,
+  rtun__restart_wanted__field_indices_by_name,
+  1,  rtun__restart_wanted__number_ranges,
+  (ProtobufCMessageInit) rtun__restart_wanted__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor rtun__bridge__field_descriptors[3] =
+{
+  {
+    "peer_id",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Rtun__Bridge, peer_id),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "datagrams",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Rtun__Bridge, datagrams),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "segment_size",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT32,
+    0,   /* quantifier_offset */
+    offsetof(Rtun__Bridge, segment_size),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned rtun__bridge__field_indices_by_name[] = {
+  1,   /* field[1] = datagrams */
+  0,   /* field[0] = peer_id */
+  2,   /* field[2] = segment_size */
+};
+static const ProtobufCIntRange rtun__bridge__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 3 }
+};
+const ProtobufCMessageDescriptor rtun__bridge__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "rtun.Bridge",
+  "Bridge",
+  "Rtun__Bridge",
+  "rtun",
+  sizeof(Rtun__Bridge),
+  3,
+  rtun__bridge__field_descriptors,
+  rtun__bridge__field_indices_by_name,
+  1,  rtun__bridge__number_ranges,
+  (ProtobufCMessageInit) rtun__bridge__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
 static const ProtobufCFieldDescriptor rtun__close_peer__field_descriptors[2] =
@@ -3209,6 +4097,44 @@ const ProtobufCEnumDescriptor rtun__failure_code__descriptor =
   rtun__failure_code__enum_values_by_name,
   1,
   rtun__failure_code__value_ranges,
+  NULL,NULL,NULL,NULL   /* reserved[1234] */
+};
+static const ProtobufCEnumValue rtun__mapping_behavior__enum_values_by_number[7] =
+{
+  { "MAPPING_UNKNOWN", "RTUN__MAPPING_BEHAVIOR__MAPPING_UNKNOWN", 0 },
+  { "MAPPING_NONE", "RTUN__MAPPING_BEHAVIOR__MAPPING_NONE", 1 },
+  { "MAPPING_ENDPOINT_INDEPENDENT", "RTUN__MAPPING_BEHAVIOR__MAPPING_ENDPOINT_INDEPENDENT", 2 },
+  { "MAPPING_PORT_INDEPENDENT", "RTUN__MAPPING_BEHAVIOR__MAPPING_PORT_INDEPENDENT", 3 },
+  { "MAPPING_ADDRESS_DEPENDENT", "RTUN__MAPPING_BEHAVIOR__MAPPING_ADDRESS_DEPENDENT", 4 },
+  { "MAPPING_ADDRESS_AND_PORT_DEPENDENT", "RTUN__MAPPING_BEHAVIOR__MAPPING_ADDRESS_AND_PORT_DEPENDENT", 5 },
+  { "MAPPING_UDP_BLOCKED", "RTUN__MAPPING_BEHAVIOR__MAPPING_UDP_BLOCKED", 6 },
+};
+static const ProtobufCIntRange rtun__mapping_behavior__value_ranges[] = {
+{0, 0},{0, 7}
+};
+static const ProtobufCEnumValueIndex rtun__mapping_behavior__enum_values_by_name[7] =
+{
+  { "MAPPING_ADDRESS_AND_PORT_DEPENDENT", 5 },
+  { "MAPPING_ADDRESS_DEPENDENT", 4 },
+  { "MAPPING_ENDPOINT_INDEPENDENT", 2 },
+  { "MAPPING_NONE", 1 },
+  { "MAPPING_PORT_INDEPENDENT", 3 },
+  { "MAPPING_UDP_BLOCKED", 6 },
+  { "MAPPING_UNKNOWN", 0 },
+};
+const ProtobufCEnumDescriptor rtun__mapping_behavior__descriptor =
+{
+  PROTOBUF_C__ENUM_DESCRIPTOR_MAGIC,
+  "rtun.MappingBehavior",
+  "MappingBehavior",
+  "Rtun__MappingBehavior",
+  "rtun",
+  7,
+  rtun__mapping_behavior__enum_values_by_number,
+  7,
+  rtun__mapping_behavior__enum_values_by_name,
+  1,
+  rtun__mapping_behavior__value_ranges,
   NULL,NULL,NULL,NULL   /* reserved[1234] */
 };
 static const ProtobufCEnumValue rtun__gone_reason__enum_values_by_number[5] =

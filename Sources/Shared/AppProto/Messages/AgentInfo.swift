@@ -11,6 +11,8 @@ package struct AgentInfo: Hashable, Sendable {
     /// Name and version of the program, for people.
     package var software: String
     package var labels: [String: String]
+    /// What the agent has found out about the NAT in front of it.
+    package var mapping = MappingBehavior.unknown
 
     package init(
         name: String, instanceID: InstanceID, expireAtMilliseconds: UInt64 = 0, address: String, software: String,
@@ -47,6 +49,7 @@ extension AgentInfo: WireMessage {
                 message.labels, count: message.n_labels, "labels", limit: AppProtoLimits.labels,
                 as: AgentInfoLabel.self
             ).map(\.label))
+        self.mapping = MappingBehavior(message.mapping)
     }
 
     func fill(_ message: inout Rtun__AgentInfo, _ arena: Arena) {
@@ -57,6 +60,7 @@ extension AgentInfo: WireMessage {
         message.software = arena.string(self.software)
         message.n_labels = self.labels.count
         message.labels = arena.messages(Label.sorted(self.labels).map { AgentInfoLabel(label: $0) })
+        message.mapping = self.mapping.wireValue
     }
 }
 

@@ -22,6 +22,10 @@ package struct OpenPeer: Hashable, Sendable {
     package var e2eMAC: [UInt8]
     /// `nil`: a kind that this version does not know.
     package var kind: Kind?
+    /// Whether datagrams of the channel may come by way of the server, as `Bridge`.
+    package var bridge = false
+    /// Whether connectivity checks with PADDING are answered, and with as much of it.
+    package var paddedChecks = false
     package var unknownFields = UnknownFields()
 
     package init(
@@ -56,6 +60,8 @@ extension OpenPeer: WireMessage {
         case RTUN__OPEN_PEER__KIND_UDP_RELAY: self.kind = .udpRelay(try readMessage(message.udp_relay, "udp_relay"))
         default: self.kind = nil
         }
+        self.bridge = message.bridge != 0
+        self.paddedChecks = message.padded_checks != 0
         self.unknownFields = UnknownFields(message.base)
     }
 
@@ -77,6 +83,8 @@ extension OpenPeer: WireMessage {
             message.udp_relay = arena.message(relay)
         case nil: break
         }
+        message.bridge = self.bridge ? 1 : 0
+        message.padded_checks = self.paddedChecks ? 1 : 0
         arena.unknownFields(self.unknownFields, into: &message.base)
     }
 }

@@ -10,6 +10,10 @@ package struct OpenPeerReply: Hashable, Sendable {
     package var fingerprint: [UInt8]
     /// 32 bytes with an end-to-end secret, else empty.
     package var e2eMAC: [UInt8]
+    /// As in `OpenPeer`.
+    package var bridge = false
+    /// As in `OpenPeer`.
+    package var paddedChecks = false
     package var unknownFields = UnknownFields()
 
     package init(
@@ -35,6 +39,8 @@ extension OpenPeerReply: WireMessage {
             message.candidates, count: message.n_candidates, "candidates", limit: AppProtoLimits.candidates)
         self.fingerprint = try readBytes(message.fingerprint, "fingerprint", length: 32...32)
         self.e2eMAC = try readOptionalBytes(message.e2e_mac, "e2e_mac", length: 32)
+        self.bridge = message.bridge != 0
+        self.paddedChecks = message.padded_checks != 0
         self.unknownFields = UnknownFields(message.base)
     }
 
@@ -45,6 +51,8 @@ extension OpenPeerReply: WireMessage {
         message.candidates = arena.messages(self.candidates)
         message.fingerprint = arena.bytes(self.fingerprint)
         message.e2e_mac = arena.bytes(self.e2eMAC)
+        message.bridge = self.bridge ? 1 : 0
+        message.padded_checks = self.paddedChecks ? 1 : 0
         arena.unknownFields(self.unknownFields, into: &message.base)
     }
 }

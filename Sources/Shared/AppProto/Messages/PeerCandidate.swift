@@ -6,6 +6,12 @@ package struct PeerCandidate: Hashable, Sendable {
     /// `nil` with `endOfCandidates`.
     package var candidate: Candidate?
     package var endOfCandidates: Bool
+    /// Of the ICE session: 0 for that of the offer, then as in `RestartPeer`.
+    package var generation: UInt32 = 0
+    /// The sender's, with `endOfCandidates`.
+    package var mapping = MappingBehavior.unknown
+    /// With `endOfCandidates`: how many sockets or probes the sender would spend on a birthday spread; 0 for none.
+    package var spread: UInt32 = 0
     package var unknownFields = UnknownFields()
 
     /// One more candidate.
@@ -35,6 +41,9 @@ extension PeerCandidate: WireMessage {
         guard self.candidate != nil || self.endOfCandidates else {
             throw .invalidField("candidate", expected: "a candidate or end_of_candidates")
         }
+        self.generation = message.generation
+        self.mapping = MappingBehavior(message.mapping)
+        self.spread = message.spread
         self.unknownFields = UnknownFields(message.base)
     }
 
@@ -42,6 +51,9 @@ extension PeerCandidate: WireMessage {
         message.peer_id = arena.bytes(self.peerID.bytes)
         message.candidate = arena.optional(self.candidate)
         message.end_of_candidates = self.endOfCandidates ? 1 : 0
+        message.generation = self.generation
+        message.mapping = self.mapping.wireValue
+        message.spread = self.spread
         arena.unknownFields(self.unknownFields, into: &message.base)
     }
 }

@@ -16,13 +16,18 @@ package struct Welcome: Hashable, Sendable {
     package let observedAddress: String
     /// Name and version of the server, for people.
     package let software: String
+    /// Whether the server carries datagrams between peers that have no direct path.
+    package let bridge: Bool
+    /// Where the server answers STUN besides the UDP port of the control connection's number.
+    package let stunServers: [StunServer]
     /// HMAC-SHA256, 32 bytes; empty until the proof has been made.
     package var mac: [UInt8]
     private let receivedBytes: [UInt8]?
 
     package init(
         instanceID: InstanceID? = nil, agentName: String = "", expireAtMilliseconds: UInt64 = 0,
-        resumeToken: [UInt8] = [], observedAddress: String, software: String, mac: [UInt8] = []
+        resumeToken: [UInt8] = [], observedAddress: String, software: String, bridge: Bool = false,
+        stunServers: [StunServer] = [], mac: [UInt8] = []
     ) {
         self.instanceID = instanceID
         self.agentName = agentName
@@ -30,6 +35,8 @@ package struct Welcome: Hashable, Sendable {
         self.resumeToken = resumeToken
         self.observedAddress = observedAddress
         self.software = software
+        self.bridge = bridge
+        self.stunServers = stunServers
         self.mac = mac
         self.receivedBytes = nil
     }
@@ -55,6 +62,9 @@ extension Welcome: RootMessage {
             message.observed_address, "observed_address", length: 0...AppProtoLimits.name)
         self.software = try readString(message.software, "software", length: 0...AppProtoLimits.name)
         self.mac = try readOptionalBytes(message.mac, "mac", length: 32)
+        self.bridge = message.bridge != 0
+        self.stunServers = try readMessages(
+            message.stun_servers, count: message.n_stun_servers, "stun_servers", limit: AppProtoLimits.stunServers)
         var unsigned = message
         unsigned.mac = ProtobufCBinaryData(len: 0, data: nil)
         self.receivedBytes = Self.serialized(&unsigned)
@@ -68,6 +78,9 @@ extension Welcome: RootMessage {
         message.observed_address = arena.string(self.observedAddress)
         message.software = arena.string(self.software)
         message.mac = arena.bytes(self.mac)
+        message.bridge = self.bridge ? 1 : 0
+        message.n_stun_servers = self.stunServers.count
+        message.stun_servers = arena.messages(self.stunServers)
     }
 
     static func packedSize(_ pointer: UnsafePointer<Rtun__Welcome>) -> Int { rtun__welcome__get_packed_size(pointer) }

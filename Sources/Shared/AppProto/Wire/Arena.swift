@@ -1,4 +1,5 @@
 import CAppProto
+import NIOCore
 
 /// The C memory of one outgoing message. Everything handed out lives exactly as long as the arena.
 final class Arena {
@@ -49,6 +50,14 @@ final class Arena {
 
     func bytes(_ value: [UInt8]) -> ProtobufCBinaryData {
         ProtobufCBinaryData(len: value.count, data: self.array(value))
+    }
+
+    func bytes(_ value: ByteBuffer) -> ProtobufCBinaryData {
+        let pointer = self.allocate(UInt8.self, count: value.readableBytes)
+        value.withUnsafeReadableBytes { bytes in
+            UnsafeMutableRawBufferPointer(start: pointer, count: value.readableBytes).copyMemory(from: bytes)
+        }
+        return ProtobufCBinaryData(len: value.readableBytes, data: pointer)
     }
 
     /// Puts back the fields that this version did not know when the message came in.

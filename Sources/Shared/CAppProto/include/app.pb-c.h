@@ -21,11 +21,13 @@ typedef struct Rtun__Hello Rtun__Hello;
 typedef struct Rtun__AgentRegistration Rtun__AgentRegistration;
 typedef struct Rtun__AgentRegistration__LabelsEntry Rtun__AgentRegistration__LabelsEntry;
 typedef struct Rtun__Welcome Rtun__Welcome;
+typedef struct Rtun__StunServer Rtun__StunServer;
 typedef struct Rtun__Goodbye Rtun__Goodbye;
 typedef struct Rtun__Ping Rtun__Ping;
 typedef struct Rtun__Pong Rtun__Pong;
 typedef struct Rtun__Failure Rtun__Failure;
 typedef struct Rtun__ListAgents Rtun__ListAgents;
+typedef struct Rtun__MappingReport Rtun__MappingReport;
 typedef struct Rtun__AgentInfo Rtun__AgentInfo;
 typedef struct Rtun__AgentInfo__LabelsEntry Rtun__AgentInfo__LabelsEntry;
 typedef struct Rtun__AgentList Rtun__AgentList;
@@ -39,6 +41,10 @@ typedef struct Rtun__UdpRelay Rtun__UdpRelay;
 typedef struct Rtun__OpenPeer Rtun__OpenPeer;
 typedef struct Rtun__OpenPeerReply Rtun__OpenPeerReply;
 typedef struct Rtun__PeerCandidate Rtun__PeerCandidate;
+typedef struct Rtun__RestartPeer Rtun__RestartPeer;
+typedef struct Rtun__RestartPeerReply Rtun__RestartPeerReply;
+typedef struct Rtun__RestartWanted Rtun__RestartWanted;
+typedef struct Rtun__Bridge Rtun__Bridge;
 typedef struct Rtun__ClosePeer Rtun__ClosePeer;
 typedef struct Rtun__OpenTcp Rtun__OpenTcp;
 typedef struct Rtun__OpenResult Rtun__OpenResult;
@@ -127,6 +133,28 @@ typedef enum _Rtun__FailureCode {
   RTUN__FAILURE_CODE__FAILURE_INTERNAL = 9
     PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(RTUN__FAILURE_CODE)
 } Rtun__FailureCode;
+/*
+ * How the NAT in front of a peer maps one socket's datagrams to several destinations (RFC 4787 section 4.1).
+ */
+typedef enum _Rtun__MappingBehavior {
+  RTUN__MAPPING_BEHAVIOR__MAPPING_UNKNOWN = 0,
+  /*
+   * the outside address is one of the machine's own: there is no NAT
+   */
+  RTUN__MAPPING_BEHAVIOR__MAPPING_NONE = 1,
+  RTUN__MAPPING_BEHAVIOR__MAPPING_ENDPOINT_INDEPENDENT = 2,
+  /*
+   * The same for two ports of one address; there was no second address to ask.
+   */
+  RTUN__MAPPING_BEHAVIOR__MAPPING_PORT_INDEPENDENT = 3,
+  RTUN__MAPPING_BEHAVIOR__MAPPING_ADDRESS_DEPENDENT = 4,
+  RTUN__MAPPING_BEHAVIOR__MAPPING_ADDRESS_AND_PORT_DEPENDENT = 5,
+  /*
+   * no STUN server answers
+   */
+  RTUN__MAPPING_BEHAVIOR__MAPPING_UDP_BLOCKED = 6
+    PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(RTUN__MAPPING_BEHAVIOR)
+} Rtun__MappingBehavior;
 typedef enum _Rtun__GoneReason {
   RTUN__GONE_REASON__GONE_UNSPECIFIED = 0,
   /*
@@ -194,7 +222,12 @@ typedef enum {
   RTUN__ENVELOPE__BODY_OPEN_PEER = 21,
   RTUN__ENVELOPE__BODY_OPEN_PEER_REPLY = 22,
   RTUN__ENVELOPE__BODY_PEER_CANDIDATE = 23,
-  RTUN__ENVELOPE__BODY_CLOSE_PEER = 24
+  RTUN__ENVELOPE__BODY_CLOSE_PEER = 24,
+  RTUN__ENVELOPE__BODY_BRIDGE = 25,
+  RTUN__ENVELOPE__BODY_RESTART_PEER = 26,
+  RTUN__ENVELOPE__BODY_RESTART_PEER_REPLY = 27,
+  RTUN__ENVELOPE__BODY_RESTART_WANTED = 28,
+  RTUN__ENVELOPE__BODY_MAPPING_REPORT = 29
     PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(RTUN__ENVELOPE__BODY__CASE)
 } Rtun__Envelope__BodyCase;
 
@@ -226,6 +259,11 @@ struct  Rtun__Envelope
     Rtun__OpenPeerReply *open_peer_reply;
     Rtun__PeerCandidate *peer_candidate;
     Rtun__ClosePeer *close_peer;
+    Rtun__Bridge *bridge;
+    Rtun__RestartPeer *restart_peer;
+    Rtun__RestartPeerReply *restart_peer_reply;
+    Rtun__RestartWanted *restart_wanted;
+    Rtun__MappingReport *mapping_report;
   };
 };
 #define RTUN__ENVELOPE__INIT \
@@ -341,10 +379,36 @@ struct  Rtun__Welcome
    * 32 bytes, HMAC-SHA256
    */
   ProtobufCBinaryData mac;
+  /*
+   * Whether this server carries datagrams between peers that have no direct path.
+   */
+  protobuf_c_boolean bridge;
+  /*
+   * Where it answers STUN besides the UDP port of the control connection's number.
+   */
+  size_t n_stun_servers;
+  Rtun__StunServer **stun_servers;
 };
 #define RTUN__WELCOME__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&rtun__welcome__descriptor) \
-    , (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, 0, {0,NULL}, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, {0,NULL} }
+    , (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, 0, {0,NULL}, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, {0,NULL}, 0, 0,NULL }
+
+
+struct  Rtun__StunServer
+{
+  ProtobufCMessage base;
+  /*
+   * 4 or 16 bytes, network order; empty: the address of the control connection
+   */
+  ProtobufCBinaryData address;
+  /*
+   * 1 to 65535
+   */
+  uint32_t port;
+};
+#define RTUN__STUN_SERVER__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&rtun__stun_server__descriptor) \
+    , {0,NULL}, 0 }
 
 
 struct  Rtun__Goodbye
@@ -396,6 +460,19 @@ struct  Rtun__ListAgents
      }
 
 
+/*
+ * An agent tells the server what it has found out; the list of agents shows it.
+ */
+struct  Rtun__MappingReport
+{
+  ProtobufCMessage base;
+  Rtun__MappingBehavior mapping;
+};
+#define RTUN__MAPPING_REPORT__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&rtun__mapping_report__descriptor) \
+    , RTUN__MAPPING_BEHAVIOR__MAPPING_UNKNOWN }
+
+
 struct  Rtun__AgentInfo__LabelsEntry
 {
   ProtobufCMessage base;
@@ -423,10 +500,11 @@ struct  Rtun__AgentInfo
   char *software;
   size_t n_labels;
   Rtun__AgentInfo__LabelsEntry **labels;
+  Rtun__MappingBehavior mapping;
 };
 #define RTUN__AGENT_INFO__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&rtun__agent_info__descriptor) \
-    , (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, 0, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, 0,NULL }
+    , (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, 0, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, 0,NULL, RTUN__MAPPING_BEHAVIOR__MAPPING_UNKNOWN }
 
 
 struct  Rtun__AgentList
@@ -592,6 +670,14 @@ struct  Rtun__OpenPeer
    * 32 bytes with --e2e-secret, else empty
    */
   ProtobufCBinaryData e2e_mac;
+  /*
+   * Takes datagrams of the channel by way of the server (Bridge).
+   */
+  protobuf_c_boolean bridge;
+  /*
+   * Answers connectivity checks with PADDING (RFC 5780 section 7.6), and pads its answer to the size of the request.
+   */
+  protobuf_c_boolean padded_checks;
   Rtun__OpenPeer__KindCase kind_case;
   union {
     Rtun__QuicTunnel *quic_tunnel;
@@ -600,7 +686,7 @@ struct  Rtun__OpenPeer
 };
 #define RTUN__OPEN_PEER__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&rtun__open_peer__descriptor) \
-    , {0,NULL}, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, NULL, 0,NULL, {0,NULL}, {0,NULL}, RTUN__OPEN_PEER__KIND__NOT_SET, {0} }
+    , {0,NULL}, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, NULL, 0,NULL, {0,NULL}, {0,NULL}, 0, 0, RTUN__OPEN_PEER__KIND__NOT_SET, {0} }
 
 
 struct  Rtun__OpenPeerReply
@@ -612,10 +698,18 @@ struct  Rtun__OpenPeerReply
   Rtun__Candidate **candidates;
   ProtobufCBinaryData fingerprint;
   ProtobufCBinaryData e2e_mac;
+  /*
+   * as in OpenPeer
+   */
+  protobuf_c_boolean bridge;
+  /*
+   * as in OpenPeer
+   */
+  protobuf_c_boolean padded_checks;
 };
 #define RTUN__OPEN_PEER_REPLY__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&rtun__open_peer_reply__descriptor) \
-    , {0,NULL}, NULL, 0,NULL, {0,NULL}, {0,NULL} }
+    , {0,NULL}, NULL, 0,NULL, {0,NULL}, {0,NULL}, 0, 0 }
 
 
 struct  Rtun__PeerCandidate
@@ -627,10 +721,104 @@ struct  Rtun__PeerCandidate
    */
   Rtun__Candidate *candidate;
   protobuf_c_boolean end_of_candidates;
+  /*
+   * of the ICE session: 0 for that of the offer, then as in RestartPeer
+   */
+  uint32_t generation;
+  /*
+   * with end_of_candidates: the sender's
+   */
+  Rtun__MappingBehavior mapping;
+  /*
+   * with end_of_candidates: how many sockets or probes it would spend (--p2p-spread)
+   */
+  uint32_t spread;
 };
 #define RTUN__PEER_CANDIDATE__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&rtun__peer_candidate__descriptor) \
-    , {0,NULL}, NULL, 0 }
+    , {0,NULL}, NULL, 0, 0, RTUN__MAPPING_BEHAVIOR__MAPPING_UNKNOWN, 0 }
+
+
+/*
+ * A request of the client: a new ICE session for a channel that lives (RFC 8445 section 9), and the channel's route
+ * through the server, should that have been lost along with a control connection.
+ */
+struct  Rtun__RestartPeer
+{
+  ProtobufCMessage base;
+  ProtobufCBinaryData peer_id;
+  char *name;
+  char *instance_id;
+  /*
+   * grows with each restart of the channel; the same again: the route alone
+   */
+  uint32_t generation;
+  Rtun__IceParameters *ice;
+  size_t n_candidates;
+  Rtun__Candidate **candidates;
+  ProtobufCBinaryData e2e_mac;
+  /*
+   * as in OpenPeer
+   */
+  protobuf_c_boolean bridge;
+};
+#define RTUN__RESTART_PEER__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&rtun__restart_peer__descriptor) \
+    , {0,NULL}, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, 0, NULL, 0,NULL, {0,NULL}, 0 }
+
+
+struct  Rtun__RestartPeerReply
+{
+  ProtobufCMessage base;
+  ProtobufCBinaryData peer_id;
+  uint32_t generation;
+  Rtun__IceParameters *ice;
+  size_t n_candidates;
+  Rtun__Candidate **candidates;
+  ProtobufCBinaryData e2e_mac;
+  /*
+   * as in OpenPeer
+   */
+  protobuf_c_boolean bridge;
+};
+#define RTUN__RESTART_PEER_REPLY__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&rtun__restart_peer_reply__descriptor) \
+    , {0,NULL}, 0, NULL, 0,NULL, {0,NULL}, 0 }
+
+
+/*
+ * An event of the agent: its addresses have changed or its path is lost, and the client should restart ICE.
+ */
+struct  Rtun__RestartWanted
+{
+  ProtobufCMessage base;
+  ProtobufCBinaryData peer_id;
+};
+#define RTUN__RESTART_WANTED__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&rtun__restart_wanted__descriptor) \
+    , {0,NULL} }
+
+
+/*
+ * Datagrams of a peer channel that go through the server, end-to-end encrypted. Unreliable: the server and both peers
+ * drop what does not get out in time.
+ */
+struct  Rtun__Bridge
+{
+  ProtobufCMessage base;
+  ProtobufCBinaryData peer_id;
+  /*
+   * 1 to 65507 bytes
+   */
+  ProtobufCBinaryData datagrams;
+  /*
+   * 0: one datagram; else several of that size, the last perhaps shorter
+   */
+  uint32_t segment_size;
+};
+#define RTUN__BRIDGE__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&rtun__bridge__descriptor) \
+    , {0,NULL}, {0,NULL}, 0 }
 
 
 struct  Rtun__ClosePeer
@@ -775,6 +963,25 @@ Rtun__Welcome *
 void   rtun__welcome__free_unpacked
                      (Rtun__Welcome *message,
                       ProtobufCAllocator *allocator);
+/* Rtun__StunServer methods */
+void   rtun__stun_server__init
+                     (Rtun__StunServer         *message);
+size_t rtun__stun_server__get_packed_size
+                     (const Rtun__StunServer   *message);
+size_t rtun__stun_server__pack
+                     (const Rtun__StunServer   *message,
+                      uint8_t             *out);
+size_t rtun__stun_server__pack_to_buffer
+                     (const Rtun__StunServer   *message,
+                      ProtobufCBuffer     *buffer);
+Rtun__StunServer *
+       rtun__stun_server__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   rtun__stun_server__free_unpacked
+                     (Rtun__StunServer *message,
+                      ProtobufCAllocator *allocator);
 /* Rtun__Goodbye methods */
 void   rtun__goodbye__init
                      (Rtun__Goodbye         *message);
@@ -869,6 +1076,25 @@ Rtun__ListAgents *
                       const uint8_t       *data);
 void   rtun__list_agents__free_unpacked
                      (Rtun__ListAgents *message,
+                      ProtobufCAllocator *allocator);
+/* Rtun__MappingReport methods */
+void   rtun__mapping_report__init
+                     (Rtun__MappingReport         *message);
+size_t rtun__mapping_report__get_packed_size
+                     (const Rtun__MappingReport   *message);
+size_t rtun__mapping_report__pack
+                     (const Rtun__MappingReport   *message,
+                      uint8_t             *out);
+size_t rtun__mapping_report__pack_to_buffer
+                     (const Rtun__MappingReport   *message,
+                      ProtobufCBuffer     *buffer);
+Rtun__MappingReport *
+       rtun__mapping_report__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   rtun__mapping_report__free_unpacked
+                     (Rtun__MappingReport *message,
                       ProtobufCAllocator *allocator);
 /* Rtun__AgentInfo__LabelsEntry methods */
 void   rtun__agent_info__labels_entry__init
@@ -1101,6 +1327,82 @@ Rtun__PeerCandidate *
 void   rtun__peer_candidate__free_unpacked
                      (Rtun__PeerCandidate *message,
                       ProtobufCAllocator *allocator);
+/* Rtun__RestartPeer methods */
+void   rtun__restart_peer__init
+                     (Rtun__RestartPeer         *message);
+size_t rtun__restart_peer__get_packed_size
+                     (const Rtun__RestartPeer   *message);
+size_t rtun__restart_peer__pack
+                     (const Rtun__RestartPeer   *message,
+                      uint8_t             *out);
+size_t rtun__restart_peer__pack_to_buffer
+                     (const Rtun__RestartPeer   *message,
+                      ProtobufCBuffer     *buffer);
+Rtun__RestartPeer *
+       rtun__restart_peer__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   rtun__restart_peer__free_unpacked
+                     (Rtun__RestartPeer *message,
+                      ProtobufCAllocator *allocator);
+/* Rtun__RestartPeerReply methods */
+void   rtun__restart_peer_reply__init
+                     (Rtun__RestartPeerReply         *message);
+size_t rtun__restart_peer_reply__get_packed_size
+                     (const Rtun__RestartPeerReply   *message);
+size_t rtun__restart_peer_reply__pack
+                     (const Rtun__RestartPeerReply   *message,
+                      uint8_t             *out);
+size_t rtun__restart_peer_reply__pack_to_buffer
+                     (const Rtun__RestartPeerReply   *message,
+                      ProtobufCBuffer     *buffer);
+Rtun__RestartPeerReply *
+       rtun__restart_peer_reply__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   rtun__restart_peer_reply__free_unpacked
+                     (Rtun__RestartPeerReply *message,
+                      ProtobufCAllocator *allocator);
+/* Rtun__RestartWanted methods */
+void   rtun__restart_wanted__init
+                     (Rtun__RestartWanted         *message);
+size_t rtun__restart_wanted__get_packed_size
+                     (const Rtun__RestartWanted   *message);
+size_t rtun__restart_wanted__pack
+                     (const Rtun__RestartWanted   *message,
+                      uint8_t             *out);
+size_t rtun__restart_wanted__pack_to_buffer
+                     (const Rtun__RestartWanted   *message,
+                      ProtobufCBuffer     *buffer);
+Rtun__RestartWanted *
+       rtun__restart_wanted__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   rtun__restart_wanted__free_unpacked
+                     (Rtun__RestartWanted *message,
+                      ProtobufCAllocator *allocator);
+/* Rtun__Bridge methods */
+void   rtun__bridge__init
+                     (Rtun__Bridge         *message);
+size_t rtun__bridge__get_packed_size
+                     (const Rtun__Bridge   *message);
+size_t rtun__bridge__pack
+                     (const Rtun__Bridge   *message,
+                      uint8_t             *out);
+size_t rtun__bridge__pack_to_buffer
+                     (const Rtun__Bridge   *message,
+                      ProtobufCBuffer     *buffer);
+Rtun__Bridge *
+       rtun__bridge__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   rtun__bridge__free_unpacked
+                     (Rtun__Bridge *message,
+                      ProtobufCAllocator *allocator);
 /* Rtun__ClosePeer methods */
 void   rtun__close_peer__init
                      (Rtun__ClosePeer         *message);
@@ -1178,6 +1480,9 @@ typedef void (*Rtun__AgentRegistration_Closure)
 typedef void (*Rtun__Welcome_Closure)
                  (const Rtun__Welcome *message,
                   void *closure_data);
+typedef void (*Rtun__StunServer_Closure)
+                 (const Rtun__StunServer *message,
+                  void *closure_data);
 typedef void (*Rtun__Goodbye_Closure)
                  (const Rtun__Goodbye *message,
                   void *closure_data);
@@ -1192,6 +1497,9 @@ typedef void (*Rtun__Failure_Closure)
                   void *closure_data);
 typedef void (*Rtun__ListAgents_Closure)
                  (const Rtun__ListAgents *message,
+                  void *closure_data);
+typedef void (*Rtun__MappingReport_Closure)
+                 (const Rtun__MappingReport *message,
                   void *closure_data);
 typedef void (*Rtun__AgentInfo__LabelsEntry_Closure)
                  (const Rtun__AgentInfo__LabelsEntry *message,
@@ -1232,6 +1540,18 @@ typedef void (*Rtun__OpenPeerReply_Closure)
 typedef void (*Rtun__PeerCandidate_Closure)
                  (const Rtun__PeerCandidate *message,
                   void *closure_data);
+typedef void (*Rtun__RestartPeer_Closure)
+                 (const Rtun__RestartPeer *message,
+                  void *closure_data);
+typedef void (*Rtun__RestartPeerReply_Closure)
+                 (const Rtun__RestartPeerReply *message,
+                  void *closure_data);
+typedef void (*Rtun__RestartWanted_Closure)
+                 (const Rtun__RestartWanted *message,
+                  void *closure_data);
+typedef void (*Rtun__Bridge_Closure)
+                 (const Rtun__Bridge *message,
+                  void *closure_data);
 typedef void (*Rtun__ClosePeer_Closure)
                  (const Rtun__ClosePeer *message,
                   void *closure_data);
@@ -1251,6 +1571,7 @@ extern const ProtobufCEnumDescriptor    rtun__binding_type__descriptor;
 extern const ProtobufCEnumDescriptor    rtun__role__descriptor;
 extern const ProtobufCEnumDescriptor    rtun__goodbye_code__descriptor;
 extern const ProtobufCEnumDescriptor    rtun__failure_code__descriptor;
+extern const ProtobufCEnumDescriptor    rtun__mapping_behavior__descriptor;
 extern const ProtobufCEnumDescriptor    rtun__gone_reason__descriptor;
 extern const ProtobufCEnumDescriptor    rtun__candidate_type__descriptor;
 extern const ProtobufCEnumDescriptor    rtun__open_code__descriptor;
@@ -1260,11 +1581,13 @@ extern const ProtobufCMessageDescriptor rtun__hello__descriptor;
 extern const ProtobufCMessageDescriptor rtun__agent_registration__descriptor;
 extern const ProtobufCMessageDescriptor rtun__agent_registration__labels_entry__descriptor;
 extern const ProtobufCMessageDescriptor rtun__welcome__descriptor;
+extern const ProtobufCMessageDescriptor rtun__stun_server__descriptor;
 extern const ProtobufCMessageDescriptor rtun__goodbye__descriptor;
 extern const ProtobufCMessageDescriptor rtun__ping__descriptor;
 extern const ProtobufCMessageDescriptor rtun__pong__descriptor;
 extern const ProtobufCMessageDescriptor rtun__failure__descriptor;
 extern const ProtobufCMessageDescriptor rtun__list_agents__descriptor;
+extern const ProtobufCMessageDescriptor rtun__mapping_report__descriptor;
 extern const ProtobufCMessageDescriptor rtun__agent_info__descriptor;
 extern const ProtobufCMessageDescriptor rtun__agent_info__labels_entry__descriptor;
 extern const ProtobufCMessageDescriptor rtun__agent_list__descriptor;
@@ -1278,6 +1601,10 @@ extern const ProtobufCMessageDescriptor rtun__udp_relay__descriptor;
 extern const ProtobufCMessageDescriptor rtun__open_peer__descriptor;
 extern const ProtobufCMessageDescriptor rtun__open_peer_reply__descriptor;
 extern const ProtobufCMessageDescriptor rtun__peer_candidate__descriptor;
+extern const ProtobufCMessageDescriptor rtun__restart_peer__descriptor;
+extern const ProtobufCMessageDescriptor rtun__restart_peer_reply__descriptor;
+extern const ProtobufCMessageDescriptor rtun__restart_wanted__descriptor;
+extern const ProtobufCMessageDescriptor rtun__bridge__descriptor;
 extern const ProtobufCMessageDescriptor rtun__close_peer__descriptor;
 extern const ProtobufCMessageDescriptor rtun__open_tcp__descriptor;
 extern const ProtobufCMessageDescriptor rtun__open_result__descriptor;

@@ -240,9 +240,9 @@ extension Envelope.Body {
     /// Whether this answers a request rather than being one.
     fileprivate var isAnswer: Bool {
         switch self {
-        case .pong, .failure, .agentList, .bound, .openPeerReply: true
+        case .pong, .failure, .agentList, .bound, .openPeerReply, .restartPeerReply: true
         case .serverHello, .hello, .welcome, .goodbye, .ping, .listAgents, .bind, .agentGone, .openPeer, .peerCandidate,
-            .closePeer:
+            .closePeer, .bridge, .restartPeer, .restartWanted, .mappingReport:
             false
         }
     }
