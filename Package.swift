@@ -128,11 +128,11 @@ let package = Package(
 
         tests("AppProtoTests", ["AppProto", .nioCore]),
         tests("TLSTests", ["TLS", .nioCore, .nioEmbedded, .nioPosix, .nioTLS]),
-        tests("STUNTests", ["STUN", .nioCore]),
-        tests("ICETests", ["ICE", "STUN", .nioCore]),
+        tests("STUNTests", ["STUN", "TestSupport", .nioCore]),
+        tests("ICETests", ["ICE", "STUN", "TestSupport", .nioCore]),
         tests("SOCKSTests", ["SOCKS", .nioCore]),
         tests("UDPTests", ["UDP", .nioCore, .nioPosix]),
-        tests("QUICTests", ["QUIC", "TLS", "UDP", .nioCore, .nioEmbedded, .nioPosix]),
+        tests("QUICTests", ["QUIC", "TLS", "UDP", "TestSupport", .nioCore, .nioEmbedded, .nioPosix]),
         tests(
             "SignalingTests",
             [
@@ -171,7 +171,8 @@ let package = Package(
         tests("EndToEndTests", ["TestSupport", "TLS", "AppProto", "Signaling", .nioPosix, .logging] + programs),
         tests("NATLabTests", ["TestSupport"] + programs, exclude: ["lab_traffic.py"]),
         tests(
-            "InteropTests", ["TestSupport", "PeerChannel", "ICE", "TLS", .nioCore, .nioPosix, .logging] + programs,
+            "InteropTests",
+            ["TestSupport", "AppProto", "PeerChannel", "ICE", "TLS", .nioCore, .nioPosix, .logging] + programs,
             exclude: [
                 "requirements.txt", "quic_middle.py", "server_hello.py", "ice_peer.py", "relay_injector.py",
                 "icmp_target.py",

@@ -1,5 +1,6 @@
 import NIOCore
 import STUN
+import TestSupport
 import Testing
 
 @testable import ICE

@@ -1,5 +1,6 @@
 import NIOCore
 import STUN
+import TestSupport
 
 @testable import ICE
 

@@ -1,4 +1,5 @@
 import NIOCore
+import TestSupport
 import STUN
 
 @testable import ICE
@@ -36,7 +37,7 @@ final class Peer {
         switch event {
         case .pairUsable(let pair), .selectedPairChanged(let pair): self.path = pair
         case .consentLost, .failed: self.path = nil
-        case .rttSample, .roleChanged: break
+        case .probeAnswered, .rttSample, .roleChanged: break
         }
     }
 

@@ -1,3 +1,4 @@
+import AppProto
 import ICE
 import Logging
 import NIOCore
@@ -28,17 +29,24 @@ struct ICEInteropTests {
         let logger = Logger(label: "interop") { _ in SwiftLogNoOpLogHandler() }
         let observer = TransportObserver()
         let ours = try await eventLoop.flatSubmit { [configuration] in
-            PeerTransport.open(role: role, configuration: configuration, eventLoop: eventLoop, logger: logger)
-                .flatMapThrowing { bound in
-                    let transport = bound.value
-                    observer.watch(transport)
-                    transport.gather(from: [])
-                    transport.setRemote(credentials: try ICECredentials(ufrag: credentials[0], pwd: credentials[1]))
-                    for candidate in candidates { transport.addRemote(candidate: try ICECandidate(line: candidate)) }
-                    transport.remoteCandidatesEnded()
-                    return "\(transport.localCredentials.ufrag) \(transport.localCredentials.pwd)\n"
-                        + transport.localCandidates.map(\.line).joined() + "end\n"
-                }
+            let transport = PeerTransport(
+                role: role, configuration: configuration, eventLoop: eventLoop, logger: logger
+            ) { _, _ in }
+            observer.watch(transport)
+            let bound = NIOLoopBound(transport, eventLoop: eventLoop)
+            return DirectSession.open(
+                generation: 0, role: role, configuration: configuration, eventLoop: eventLoop, logger: logger,
+                peerAnswersPadding: { false }
+            ).flatMapThrowing { opened in
+                let (transport, session) = (bound.value, opened.value)
+                transport.adopt(session)
+                session.gather(from: [])
+                session.setRemote(credentials: try ICECredentials(ufrag: credentials[0], pwd: credentials[1]))
+                for candidate in candidates { session.addRemote(candidate: try ICECandidate(line: candidate)) }
+                session.remoteCandidatesEnded()
+                return "\(session.localCredentials.ufrag) \(session.localCredentials.pwd)\n"
+                    + session.localCandidates.map(\.line).joined() + "end\n"
+            }
         }.get()
         try peer.write(ours)
 
@@ -69,17 +77,18 @@ private final class TransportObserver: PeerTransportDelegate, @unchecked Sendabl
         self.transport = nil
     }
 
-    func transport(_ transport: PeerTransport, received bytes: ByteBuffer, segmentSize: Int?) {
+    func transport(_ transport: PeerTransport, received bytes: ByteBuffer, segmentSize: Int?, arrival: UInt32) {
         // The first byte is QUIC's as far as RFC 9443 is concerned; the rest is text.
         self.arrived.yield(
             String(buffer: bytes.getSlice(at: bytes.readerIndex + 1, length: bytes.readableBytes - 1) ?? bytes))
         transport.send(ByteBuffer(bytes: [0x80] + Array("greetings from rtun".utf8)), segmentSize: nil)
     }
 
-    func transport(_ transport: PeerTransport, gathered candidate: ICECandidate) {}
-    func transportGatheringEnded(_ transport: PeerTransport) {}
+    func transport(_ transport: PeerTransport, gathered candidate: ICECandidate, generation: UInt32) {}
+    func transport(_ transport: PeerTransport, gatheringEndedWith mapping: MappingBehavior, generation: UInt32) {}
+    func transport(_ transport: PeerTransport, directPathFailed report: ICEReport) {}
     func transportLimitChanged(_ transport: PeerTransport) {}
-    func transport(_ transport: PeerTransport, pathChanged path: PeerPath, roundTripTime: TimeAmount?) {}
+    func transport(_ transport: PeerTransport, pathChangedFrom old: PeerPath?, reason: PathChangeReason) {}
     func transportReceiveComplete(_ transport: PeerTransport) {}
     func transportWritabilityChanged(_ transport: PeerTransport) {}
     func transport(_ transport: PeerTransport, failed failure: PeerTransport.Failure) { self.arrived.finish() }

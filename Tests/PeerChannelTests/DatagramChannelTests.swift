@@ -81,7 +81,7 @@ import UDPRelay
         }
 
         private static func deliver(_ bytes: ByteBuffer, _ segmentSize: Int?, to channel: DatagramChannel) {
-            channel.receive(bytes, segmentSize: segmentSize)
+            channel.receive(bytes, segmentSize: segmentSize, arrival: 0)
             channel.receiveComplete()
         }
     }

@@ -15,6 +15,10 @@ struct MemorySignaling: PeerSignaling {
         var toAgent: ((Envelope.Body) -> Void)?
         var changeOffer: (OpenPeer) -> OpenPeer = { $0 }
         var changeAnswer: (OpenPeerReply) -> OpenPeerReply = { $0 }
+        var restart: ((RestartPeer) -> EventLoopFuture<RestartPeerReply>)?
+        /// Everything that the bridge has carried, for those who want to read it.
+        var bridged: [ByteBuffer] = []
+        var carriesBridge = true
         /// Nothing gets through any more.
         var isDown = false
 
@@ -54,6 +58,28 @@ struct MemorySignaling: PeerSignaling {
         }
     }
 
+    func restartPeer(_ restart: RestartPeer) -> EventLoopFuture<RestartPeerReply> {
+        let hub = self.hub.value
+        guard !hub.isDown, case .restartPeer(let arrived) = try? hub.overWire(.restartPeer(restart)),
+            let answer = hub.restart
+        else {
+            return hub.eventLoop.makeFailedFuture(Lost())
+        }
+        let bound = self.hub
+        return answer(arrived).flatMapThrowing { answer in
+            guard case .restartPeerReply(let arrived) = try bound.value.overWire(.restartPeerReply(answer)) else {
+                throw Lost()
+            }
+            return arrived
+        }
+    }
+
+    func sendRestartWanted(_ wanted: RestartWanted) { self.send(.restartWanted(wanted)) }
+    func sendBridge(_ bridge: Bridge) {
+        guard self.hub.value.carriesBridge else { return }
+        self.hub.value.bridged.append(bridge.datagrams)
+        self.send(.bridge(bridge))
+    }
     func sendCandidate(_ candidate: PeerCandidate) { self.send(.peerCandidate(candidate)) }
     func sendClose(_ close: ClosePeer) { self.send(.closePeer(close)) }
 

@@ -15,6 +15,7 @@ final class PeerPair {
 
     let hub: MemorySignaling.Hub
     let clientLog = LogRecord()
+    let agentLog = LogRecord()
     let client: PeerClientChannel<QUICTunnel>
     var agent: PeerServerChannel<QUICTunnel>?
     /// What the agent does with requests; the default dials.
@@ -59,10 +60,15 @@ final class PeerPair {
             eventLoop: eventLoop, logger: self.clientLog.logger)
         self.client.delegate = self
         self.hub.accept = { [unowned self] offer in try self.accept(offer) }
+        self.hub.restart = { [unowned self] restart in
+            self.agent?.receive(restart) ?? Self.eventLoop.makeFailedFuture(Failure(code: .peerUnknown))
+        }
         self.hub.toClient = { [unowned self] body in
             switch body {
             case .peerCandidate(let candidate): self.client.receive(candidate)
             case .closePeer(let close): self.client.receive(close)
+            case .bridge(let bridge): self.client.receive(bridge)
+            case .restartWanted(let wanted): self.client.receive(wanted)
             default: Issue.record("unexpected \(body)")
             }
         }
@@ -70,22 +76,17 @@ final class PeerPair {
             switch body {
             case .peerCandidate(let candidate): self.agent?.receive(candidate)
             case .closePeer(let close): self.agent?.receive(close)
+            case .bridge(let bridge): self.agent?.receive(bridge)
             default: Issue.record("unexpected \(body)")
             }
         }
-    }
-
-    private static var quiet: Logger {
-        var logger = Logger(label: "test")
-        logger.logLevel = .critical
-        return logger
     }
 
     private func accept(_ offer: OpenPeer) throws -> EventLoopFuture<OpenPeerReply> {
         let agent = try PeerServerChannel<QUICTunnel>(
             offer: offer, configuration: self.agentConfiguration,
             signaling: MemorySignaling(hub: NIOLoopBound(self.hub, eventLoop: Self.eventLoop), side: .agent),
-            eventLoop: Self.eventLoop, logger: Self.quiet)
+            eventLoop: Self.eventLoop, logger: self.agentLog.logger)
         agent.delegate = self.agentDelegate
         self.agent = agent
         return agent.start { [unowned self] context in
@@ -228,6 +229,13 @@ final class PeerPair {
 extension PeerPair: PeerClientChannelDelegate {
     func peerChannelConnected(_ peerID: PeerID) { self.connected.succeed() }
     func peerChannel(_ peerID: PeerID, closed reason: PeerChannelError) { self.clientClosed.succeed(reason) }
+}
+
+extension PeerPath {
+    /// The peer's address; nil on the bridge.
+    var remote: SocketAddress? {
+        if case .direct(_, let remote) = self { remote } else { nil }
+    }
 }
 
 /// Both delegates have the same methods, so the agent's is somebody else.

@@ -1,4 +1,5 @@
 import NIOCore
+import TestSupport
 import Testing
 
 @testable import QUIC
@@ -143,7 +144,7 @@ import Testing
     @Test(.timeLimit(.minutes(1))) func `garbage changes nothing`() throws {
         let network = try VirtualNetwork.connected()
         network.serverEvents.onStream = { _ in Echo() }
-        var random = SeededGenerator(seed: 7)
+        var random = SeededGenerator(7)
         for round in 0..<2000 {
             let length = Int.random(in: 0...1500, using: &random)
             var bytes = (0..<length).map { _ in UInt8.random(in: .min ... .max, using: &random) }
@@ -164,7 +165,7 @@ import Testing
         let network = try VirtualNetwork()
         network.faults.isCut = true
         network.run(for: .milliseconds(1))
-        var random = SeededGenerator(seed: 8)
+        var random = SeededGenerator(8)
         for _ in 0..<1000 {
             var bytes = (0..<1300).map { _ in UInt8.random(in: .min ... .max, using: &random) }
             // Looks like an Initial packet of version 1.

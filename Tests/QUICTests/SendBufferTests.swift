@@ -1,5 +1,6 @@
 internal import CNgtcp2
 import NIOCore
+import TestSupport
 import Testing
 
 @testable import QUIC
@@ -58,7 +59,7 @@ import Testing
     }
 
     @Test func `random use keeps the order`() {
-        var random = SeededGenerator(seed: 3)
+        var random = SeededGenerator(3)
         let vectors = UnsafeMutablePointer<ngtcp2_vec>.allocate(capacity: 4)
         defer { vectors.deallocate() }
         for _ in 0..<20 {

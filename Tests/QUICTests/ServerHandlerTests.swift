@@ -1,6 +1,7 @@
 import NIOCore
 import NIOEmbedded
 import TLS
+import TestSupport
 import Testing
 
 @testable import QUIC
@@ -191,7 +192,7 @@ import Testing
 
     @Test func `garbage of all kinds makes no sessions`() throws {
         let server = try VirtualServer()
-        var random = SeededGenerator(seed: 11)
+        var random = SeededGenerator(11)
         for round in 0..<3000 {
             var bytes = (0..<Int.random(in: 1...1500, using: &random)).map { _ in
                 UInt8.random(in: .min ... .max, using: &random)

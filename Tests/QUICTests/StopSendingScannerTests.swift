@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 
 @testable import QUIC
@@ -54,7 +55,7 @@ import Testing
         #expect(self.scan([0x05, 0x04, 0xc0, 1]) == [])
         #expect(self.scan([0x06, 0x00, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x05, 0, 0]) == [])
         #expect(self.scan([0x02, 0, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x05, 0, 0]) == [])
-        var random = SeededGenerator(seed: 1)
+        var random = SeededGenerator(1)
         for _ in 0..<2000 {
             _ = self.scan(
                 (0..<Int.random(in: 0...100, using: &random)).map { _ in UInt8.random(in: .min ... .max, using: &random)

@@ -14,6 +14,11 @@ import Testing
         func openPeer(_ offer: OpenPeer) -> EventLoopFuture<OpenPeerReply> {
             MultiThreadedEventLoopGroup.singleton.next().makeFailedFuture(Failure(code: .unsupported))
         }
+        func restartPeer(_ restart: RestartPeer) -> EventLoopFuture<RestartPeerReply> {
+            MultiThreadedEventLoopGroup.singleton.next().makeFailedFuture(Failure(code: .unsupported))
+        }
+        func sendRestartWanted(_ wanted: RestartWanted) {}
+        func sendBridge(_ bridge: Bridge) {}
         func sendCandidate(_ candidate: PeerCandidate) {}
         func sendClose(_ close: ClosePeer) {}
     }

@@ -88,7 +88,8 @@ struct CandidatePair: Sendable {
 
     var snapshot: ICECandidatePair {
         ICECandidatePair(
-            local: self.mappedLocal ?? self.local, remote: self.remote, base: self.key.base, priority: self.priority,
+            local: self.mappedLocal ?? self.local, remote: self.remote, base: self.key.base,
+            id: ICEPairID(key: self.key), priority: self.priority,
             roundTripTime: self.roundTripTime)
     }
 

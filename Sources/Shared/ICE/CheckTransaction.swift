@@ -10,6 +10,12 @@ struct CheckTransaction: Sendable {
         case nomination
         /// Consent (RFC 7675 section 5.1) or keepalive: sent once, its loss ends nothing.
         case liveness
+        /// A message of a certain size, to see whether it gets through and its answer back (RFC 8899 section 4). Sent once;
+        /// its loss ends nothing here.
+        case probe
+
+        /// Whether it is about a pair that is valid already, and its failure changes nothing.
+        var isAboutValidPair: Bool { self == .liveness || self == .probe }
     }
 
     let id: TransactionID

@@ -50,7 +50,7 @@ extension ICEAgent {
     /// Sends a new Binding request (RFC 8445 section 7.2.2) and remembers it.
     @discardableResult
     mutating func sendRequest(
-        on index: Int, for purpose: CheckTransaction.Purpose, wait: TimeAmount, at now: NIODeadline
+        on index: Int, for purpose: CheckTransaction.Purpose, wait: TimeAmount, size: Int? = nil, at now: NIODeadline
     ) -> TransactionID {
         let pair = self.checkList[index]
         let id = TransactionID.random(using: &self.random)
@@ -64,12 +64,12 @@ extension ICEAgent {
             attributes.append(.useCandidate)
         }
         let request = STUNMessage(.request, id: id, attributes: attributes)
-            .encoded(integrityKey: self.remoteKey, fingerprint: true)
+            .encoded(integrityKey: self.remoteKey, paddedTo: size)
         self.transactions.append(
             CheckTransaction(
                 id: id, pair: index, purpose: purpose, role: self.role, request: request, sentAt: now, wait: wait,
                 deadline: now + wait))
-        if purpose != .liveness {
+        if !purpose.isAboutValidPair {
             self.checkList[index].requestsSent += 1
         }
         self.transmit(request, on: pair.key.base, to: pair.remote.address)
@@ -86,7 +86,7 @@ extension ICEAgent {
             let transaction = self.transactions[position]
             let pair = self.checkList[transaction.pair]
             guard
-                transaction.isCancelled || transaction.purpose == .liveness
+                transaction.isCancelled || transaction.purpose.isAboutValidPair
                     || transaction.requests >= self.configuration.requestsPerCheck
                     || pair.requestsSent >= self.configuration.requestsPerPair
             else {
@@ -114,7 +114,7 @@ extension ICEAgent {
     private mutating func timedOut(_ transaction: CheckTransaction, at now: NIODeadline) {
         let pair = self.checkList[transaction.pair]
         switch transaction.purpose {
-        case .liveness:
+        case .liveness, .probe:
             break
         case .check where pair.currentCheck == transaction.id && pair.state == .inProgress:
             self.failPair(transaction.pair, .noAnswer(requests: pair.requestsSent), at: now)

@@ -4,7 +4,8 @@ import STUN
 /// The peer's checks: proved, answered, learned from (RFC 8445 section 7.3).
 extension ICEAgent {
     mutating func receiveRequest(
-        _ received: ReceivedSTUNMessage, on key: CandidatePair.Key, from source: SocketAddress, at now: NIODeadline
+        _ received: ReceivedSTUNMessage, length: Int, on key: CandidatePair.Key, from source: SocketAddress,
+        at now: NIODeadline
     ) {
         let message = received.message
         // RFC 8489 section 9.1.3. These answers prove nothing and are no longer than what provoked them, or nearly so.
@@ -25,7 +26,9 @@ extension ICEAgent {
             return self.refuse(message, .roleConflict, on: key, from: source, proved: true)
         }
         let answer = STUNMessage(.success, id: message.id, attributes: [.xorMappedAddress(key.remote)])
-        self.transmit(answer.encoded(integrityKey: self.localKey, fingerprint: true), on: key.base, to: source)
+        // The answer to a padded request is as large as that: it shows that the path carries so much in both directions.
+        let size = message.padding == nil ? nil : length
+        self.transmit(answer.encoded(integrityKey: self.localKey, paddedTo: size), on: key.base, to: source)
 
         // A consent check needs no PRIORITY; then there is nothing to learn from it.
         if let priority = message.priority {

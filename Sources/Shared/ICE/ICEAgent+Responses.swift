@@ -26,7 +26,7 @@ extension ICEAgent {
         self.transactions.remove(at: position)
         guard isSymmetric else {
             // RFC 8445 section 7.2.5.2.1: data would not get there. Of a liveness check: no sign of life from there.
-            if transaction.purpose != .liveness {
+            if !transaction.purpose.isAboutValidPair {
                 self.failPair(index, .answeredFromElsewhere, at: now)
             }
             return
@@ -37,9 +37,10 @@ extension ICEAgent {
         }
         switch self.judge(message) {
         case .success(let mapped):
+            if transaction.purpose == .probe { self.probeAnswered(transaction, by: message, at: now) }
             self.succeed(transaction, mapped: mapped, at: now)
         case .failure(let outcome):
-            if transaction.purpose != .liveness {
+            if !transaction.purpose.isAboutValidPair {
                 self.failPair(index, outcome.reason, at: now)
             }
         }

@@ -142,7 +142,8 @@ package struct ICEAgent: Sendable {
         }
         let key = CandidatePair.Key(base: base, remote: remote)
         switch received.message.messageClass {
-        case .request: self.receiveRequest(received, on: key, from: source, at: now)
+        case .request:
+            self.receiveRequest(received, length: datagram.readableBytes, on: key, from: source, at: now)
         case .success, .failure: self.receiveResponse(received, on: key, at: now)
         case .indication: return  // Keepalives of others; they want no answer (RFC 8445 section 11).
         }

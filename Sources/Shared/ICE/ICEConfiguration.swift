@@ -32,6 +32,8 @@ package struct ICEConfiguration: Hashable, Sendable {
     package var consentInterval: TimeAmount = .seconds(5)
     /// RFC 7675 section 5.1
     package var consentTimeout: TimeAmount = .seconds(30)
+    /// How long the answer to a probe may take to be noticed.
+    package var probeLifetime: TimeAmount = .seconds(5)
     /// Checks on the pairs that are kept for the case that the path fails; keeps NAT mappings open (RFC 8445 section 11).
     package var keepaliveInterval: TimeAmount = .seconds(15)
     /// How long such a pair may stay unanswered.

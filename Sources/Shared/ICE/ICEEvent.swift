@@ -1,4 +1,5 @@
 package import NIOCore
+package import STUN
 
 /// Who decides on the selected pair (RFC 8445 section 6.1.1).
 package enum ICERole: Hashable, Sendable {
@@ -26,6 +27,8 @@ package struct ICECandidatePair: Hashable, Sendable {
     package let base: LocalBaseID
     /// … to here, and take it from here.
     package var remoteAddress: SocketAddress { self.remote.address }
+    /// For `ICEAgent.probe`.
+    package let id: ICEPairID
     /// RFC 8445 section 6.1.2.3
     package let priority: UInt64
     /// Of the last check that was answered at once; nil while every answer followed a retransmission.
@@ -44,6 +47,9 @@ package enum ICEEvent: Hashable, Sendable {
     case consentLost(ICECandidatePair)
     /// The pair in use answered a check.
     case rttSample(ICECandidatePair, TimeAmount)
+    /// The probe with this id got through, and its answer came back: the path carries datagrams of `size` bytes in both
+    /// directions. The size is nil when the peer left out the padding, as those that don't know of it do.
+    case probeAnswered(TransactionID, size: Int?, roundTripTime: TimeAmount)
     /// A role conflict was resolved against us (RFC 8445 section 7.3.1.1).
     case roleChanged(ICERole)
     /// There is no path, or none any more. The last event.

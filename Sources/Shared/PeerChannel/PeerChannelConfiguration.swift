@@ -15,10 +15,27 @@ package struct PeerChannelConfiguration: Sendable {
         }
     }
 
+    /// Which kinds of path a channel may take (`--p2p`).
+    package enum PathChoice: Hashable, Sendable {
+        /// The bridge at once, and the best direct path as soon as there is one.
+        case auto
+        /// Direct paths only.
+        case direct
+        /// The server's bridge only.
+        case bridge
+    }
+
     /// The certificate and key that the peer pins by fingerprint; made once at start.
     package var identity: Identity
     /// Whom to ask for our reflexive addresses: the rtun server's UDP port first, then each `--stun`.
     package var stunServers: [STUNServerAddress] = []
+    /// Which kinds of path a channel may take.
+    package var pathChoice = PathChoice.auto
+    /// Whether the server that the control connection leads to carries datagrams between peers.
+    package var serverBridges = false
+    /// How many sockets may be opened against a NAT whose mapping depends on the destination, 0…1024; 0: none
+    /// (`--p2p-spread`). The peer in front of such a NAT probes a multiple of it in ports.
+    package var spread = 256
     /// Names of the interfaces whose addresses may be used; empty: all but loopback. Ignored with `loopbackOnly`.
     package var interfaces: [String] = []
     /// True when the rtun server itself is reached over loopback: everything is on one machine then, and only
@@ -28,6 +45,10 @@ package struct PeerChannelConfiguration: Sendable {
     package var e2eKey: [UInt8]?
     /// How long to look for a path before giving up.
     package var pathTimeout: TimeAmount = .seconds(10)
+    /// How long a channel that has lost its path waits for another one.
+    package var pathLossTimeout: TimeAmount = .seconds(60)
+    /// How often a direct path is looked for again while the bridge carries the channel.
+    package var directRetryInterval: TimeAmount = .seconds(60)
     /// Timers of ICE; its `timeLimit` is replaced by `pathTimeout`.
     package var ice = ICEConfiguration()
     /// A tunnel that has heard nothing for this long is over.

@@ -14,6 +14,8 @@ protocol PeerChannelCoreDelegate: AnyObject {
 final class PeerChannelCore<Carrier: PeerCarrier> {
     /// How long the carrier's handshake may take once there is a path.
     private static var handshakeTimeout: TimeAmount { .seconds(10) }
+    /// How often the carrier is asked whether it misses answers.
+    private static var watchInterval: TimeAmount { .seconds(1) }
     /// Most candidates kept that arrive before the sockets are open.
     private static var maximumEarlyCandidates: Int { 64 }
 
@@ -27,15 +29,29 @@ final class PeerChannelCore<Carrier: PeerCarrier> {
     private(set) var carrier: Carrier?
     private(set) var transport: PeerTransport?
 
-    private let side: PeerSide
+    let side: PeerSide
+    var logger: Logger
+    /// Set when the end has begun.
+    private(set) var ending: PeerChannelError?
+    private(set) var isConnected = false
+    /// Whether the control connection is there, and its server bridges.
+    private(set) var signalIsUp = true
+    private var serverBridges: Bool
+    private var peerBridges = false
+    /// What the peer has said of its NAT.
+    private(set) var peerMapping = MappingBehavior.unknown
+    var restarts = RestartSchedule()
+    var restartTimer: (deadline: NIODeadline, task: Scheduled<Void>)?
+    /// Whom the client's end asks for restarts.
+    var agent: (name: String, instanceID: InstanceID)?
+    /// Said once at `info`, and at `debug` from then on.
+    var hasSaidNoDirectPath = false
+
     private var makeCarrier: ((PeerCarrierContext) throws -> Carrier)?
-    private var logger: Logger
     private var early: [PeerCandidate] = []
     private var deadline: Scheduled<Void>?
+    private var watch: Scheduled<Void>?
     private var peerFingerprint: CertificateFingerprint?
-    private var isConnected = false
-    /// Set when the end has begun.
-    private var ending: PeerChannelError?
     /// What had been tried by then, when there was no path yet.
     private var unfinishedReport: ICEReport?
     private var isOver = false
@@ -53,6 +69,7 @@ final class PeerChannelCore<Carrier: PeerCarrier> {
         self.eventLoop = eventLoop
         self.logger = logger
         self.logger[metadataKey: "peer"] = "\(peerID)"
+        self.serverBridges = configuration.serverBridges
     }
 
     /// What an offer or answer says about us; nil before `open` has succeeded.
@@ -60,12 +77,11 @@ final class PeerChannelCore<Carrier: PeerCarrier> {
         guard let transport = self.transport else {
             return nil
         }
-        let credentials = transport.localCredentials
-        return (
-            IceParameters(ufrag: credentials.ufrag, pwd: credentials.pwd),
-            transport.localCandidates.prefix(AppProtoLimits.candidates).map { Candidate($0) }
-        )
+        return (IceParameters(transport.localCredentials), transport.localCandidates.forMessage)
     }
+
+    /// Whether this side takes datagrams by way of the server.
+    var bridgesHere: Bool { self.configuration.pathChoice != .direct && self.serverBridges }
 
     // MARK: Course
 
@@ -84,61 +100,120 @@ final class PeerChannelCore<Carrier: PeerCarrier> {
         ) { [weak self] in
             self?.end(.handshakeTimedOut, tellingPeer: true)
         }
-        let role: ICERole = self.side == .client ? .controlling : .controlled
-        PeerTransport.open(
-            role: role, configuration: self.configuration, eventLoop: self.eventLoop, logger: self.logger
-        ).assumeIsolated().whenComplete { result in
+        let peerID = self.peerID
+        let signaling = self.signaling
+        let transport = PeerTransport(
+            role: self.side == .client ? .controlling : .controlled, configuration: self.configuration,
+            eventLoop: self.eventLoop, logger: self.logger
+        ) { bytes, segmentSize in
+            signaling.sendBridge(Bridge(peerID: peerID, datagrams: bytes, segmentSize: segmentSize))
+        }
+        guard self.configuration.pathChoice != .bridge else {
+            return self.opened(transport, nil, then: opened)
+        }
+        self.openSession(0, of: transport) { result in
             switch result {
-            case .success(let bound): self.opened(bound.value, then: opened)
-            case .failure(let error):
-                self.end(error as? PeerChannelError ?? .noSocket("\(error)"), tellingPeer: false)
+            case .success(let session): self.opened(transport, session, then: opened)
+            case .failure(let error) where self.bridgesHere:
+                self.logger.debug("no direct path can be looked for", metadata: ["error": "\(error)"])
+                self.opened(transport, nil, then: opened)
+            case .failure(let error): self.end(error, tellingPeer: false)
             }
         }
     }
 
-    private func opened(_ transport: PeerTransport, then opened: () -> Void) {
+    /// Opens the sockets of a session; `completion` is called once, in a later turn of the loop.
+    func openSession(
+        _ generation: UInt32, of transport: PeerTransport,
+        _ completion: @escaping (Result<DirectSession, PeerChannelError>) -> Void
+    ) {
+        DirectSession.open(
+            generation: generation, role: transport.role, configuration: self.configuration, eventLoop: self.eventLoop,
+            logger: self.logger, peerAnswersPadding: { [weak transport] in transport?.peerAnswersPadding ?? false }
+        ).assumeIsolated().whenComplete { result in
+            switch result {
+            case .success(let bound): completion(.success(bound.value))
+            case .failure(let error): completion(.failure(error as? PeerChannelError ?? .noSocket("\(error)")))
+            }
+        }
+    }
+
+    private func opened(_ transport: PeerTransport, _ session: DirectSession?, then opened: () -> Void) {
         guard self.ending == nil else {
+            session?.close()
             return transport.close()
         }
         self.transport = transport
         transport.delegate = self
+        if let session { transport.adopt(session) }
+        self.restarts.generation = 0
         opened()
-        for candidate in self.early {
-            self.receive(candidate)
-        }
-        self.early = []
+        self.receiveEarlyCandidates()
     }
 
-    /// Looks for reflexive candidates.
-    func gather() {
+    /// Looks for reflexive candidates of a session; without one says that there will be none.
+    func gather(_ session: DirectSession?) {
+        guard let session else {
+            return self.signaling.sendCandidate(PeerCandidate(endOfCandidatesOf: self.peerID))
+        }
         // With everything on one machine there is no NAT to see through.
         let servers = self.configuration.loopbackOnly ? [] : self.configuration.stunServers
         STUNServerLookup.resolve(servers, on: self.eventLoop).assumeIsolated().whenComplete { result in
-            self.transport?.gather(from: (try? result.get()) ?? [])
+            session.gather(from: (try? result.get()) ?? [])
         }
     }
 
+    /// Looks for reflexive candidates of the first session.
+    func gather() { self.gather(self.transport?.current) }
+
     /// The other side's words are known: checks begin, and the carrier follows as soon as there is a path.
     ///
-    /// - Throws: `.badOffer` when they make no sense.
-    func connect(ice: IceParameters, candidates: [Candidate], fingerprint: [UInt8]) throws(PeerChannelError) {
+    /// - Parameters:
+    ///   - bridge: whether the peer takes datagrams by way of the server.
+    ///   - paddedChecks: whether it answers padded checks.
+    /// - Throws: `.badOffer` when they make no sense; `.noBridge` when nothing but the bridge may be used, and that can't.
+    func connect(
+        ice: IceParameters, candidates: [Candidate], fingerprint: [UInt8], bridge: Bool, paddedChecks: Bool
+    ) throws(PeerChannelError) {
         guard let fingerprint = CertificateFingerprint(bytes: fingerprint) else {
             throw .badOffer("a fingerprint of 32 bytes is missing")
         }
-        let credentials: ICECredentials
-        do {
-            credentials = try ICECredentials(ufrag: ice.ufrag, pwd: ice.pwd)
-        } catch {
-            throw .badOffer("\(error)")
+        let credentials = try ICECredentials(ice)
+        self.peerBridges = bridge
+        if self.configuration.pathChoice == .bridge, !self.serverBridges {
+            throw .noBridge("the server does not carry datagrams (--no-bridge)")
+        }
+        if self.configuration.pathChoice == .bridge, !bridge {
+            throw .noBridge("the other side wants direct paths only (--p2p direct)")
         }
         self.peerFingerprint = fingerprint
+        self.transport?.peerAnswersPadding = paddedChecks
         if self.side == .agent {
             self.startCarrier()
         }
-        for candidate in candidates {
-            self.add(candidate)
+        if let session = self.transport?.current {
+            self.start(session, credentials, candidates)
         }
-        self.transport?.setRemote(credentials: credentials)
+        self.updateBridge()
+    }
+
+    /// Tells a session all that is known of the peer.
+    func start(_ session: DirectSession, _ credentials: ICECredentials, _ candidates: [Candidate]) {
+        for candidate in candidates {
+            if let candidate = ICECandidate(candidate) { session.addRemote(candidate: candidate) }
+        }
+        session.setRemote(credentials: credentials)
+    }
+
+    /// The peer has changed its mind, or the answer to a restart confirms it.
+    func setPeerBridges(_ bridges: Bool) {
+        self.peerBridges = bridges
+        self.updateBridge()
+    }
+
+    private func updateBridge() {
+        self.transport?.setBridge(
+            !self.bridgesHere || !self.peerBridges ? .unavailable : self.signalIsUp ? .up : .down)
     }
 
     private func startCarrier() {
@@ -163,28 +238,47 @@ final class PeerChannelCore<Carrier: PeerCarrier> {
     // MARK: Signalling
 
     func receive(_ candidate: PeerCandidate) {
-        guard self.transport != nil else {
-            if self.early.count < Self.maximumEarlyCandidates, self.ending == nil {
-                self.early.append(candidate)
-            }
+        guard self.ending == nil else { return }
+        guard let transport = self.transport, candidate.generation <= self.restarts.generation else {
+            if self.early.count < Self.maximumEarlyCandidates { self.early.append(candidate) }
             return
         }
-        if let candidate = candidate.candidate {
-            self.add(candidate)
+        if candidate.endOfCandidates { self.peerMapping = candidate.mapping }
+        guard let session = transport.session(candidate.generation) else { return }
+        if let candidate = candidate.candidate.flatMap({ ICECandidate($0) }) {
+            session.addRemote(candidate: candidate)
         }
         if candidate.endOfCandidates {
-            self.transport?.remoteCandidatesEnded()
+            session.remoteCandidatesEnded()
         }
+    }
+
+    /// Candidates that came before the session that they are for.
+    func receiveEarlyCandidates() {
+        let early = self.early
+        self.early = []
+        for candidate in early { self.receive(candidate) }
+    }
+
+    /// Datagrams came by way of the server.
+    func receive(_ bridge: Bridge) {
+        self.transport?.receiveFromBridge(bridge.datagrams, segmentSize: bridge.segmentSize)
+    }
+
+    /// The control connection has come up or was lost.
+    ///
+    /// - Parameter bridges: whether its server carries datagrams.
+    func signalChanged(isUp: Bool, bridges: Bool) {
+        let isBack = isUp && !self.signalIsUp
+        self.signalIsUp = isUp
+        if isUp { self.serverBridges = bridges }
+        self.updateBridge()
+        // The server has forgotten the channel along with the connection that it was set up on.
+        if isBack { self.signalCameBack() }
     }
 
     func receive(_ close: ClosePeer) {
         self.end(.closedByPeer(reason: close.reason), tellingPeer: false)
-    }
-
-    private func add(_ candidate: Candidate) {
-        if let candidate = ICECandidate(candidate) {
-            self.transport?.addRemote(candidate: candidate)
-        }
     }
 
     // MARK: The end
@@ -198,6 +292,10 @@ final class PeerChannelCore<Carrier: PeerCarrier> {
         if let transport = self.transport, transport.path == nil { self.unfinishedReport = transport.report }
         self.deadline?.cancel()
         self.deadline = nil
+        self.watch?.cancel()
+        self.watch = nil
+        self.restartTimer?.task.cancel()
+        self.restartTimer = nil
         self.early = []
         if tellingPeer, self.running != nil {
             self.signaling.sendClose(ClosePeer(peerID: self.peerID, reason: reason.wordsForPeer))
@@ -254,31 +352,40 @@ final class PeerChannelCore<Carrier: PeerCarrier> {
 extension PeerChannelCore: Sendable {}
 
 extension PeerChannelCore: PeerTransportDelegate {
-    func transport(_ transport: PeerTransport, gathered candidate: ICECandidate) {
-        self.signaling.sendCandidate(PeerCandidate(peerID: self.peerID, candidate: Candidate(candidate)))
+    func transport(_ transport: PeerTransport, gathered candidate: ICECandidate, generation: UInt32) {
+        var message = PeerCandidate(peerID: self.peerID, candidate: Candidate(candidate))
+        message.generation = generation
+        self.signaling.sendCandidate(message)
     }
 
-    func transportGatheringEnded(_ transport: PeerTransport) {
-        self.signaling.sendCandidate(PeerCandidate(endOfCandidatesOf: self.peerID))
+    func transport(_ transport: PeerTransport, gatheringEndedWith mapping: MappingBehavior, generation: UInt32) {
+        var message = PeerCandidate(endOfCandidatesOf: self.peerID)
+        message.generation = generation
+        message.mapping = mapping
+        self.signaling.sendCandidate(message)
     }
 
-    func transport(_ transport: PeerTransport, pathChanged path: PeerPath, roundTripTime: TimeAmount?) {
-        if self.side == .client {
+    func transport(_ transport: PeerTransport, pathChangedFrom old: PeerPath?, reason: PathChangeReason) {
+        if case .direct = transport.path { self.restarts.foundDirectPath() }
+        if self.side == .client, transport.path != nil {
             self.startCarrier()
         }
         self.carrier?.pathChanged()
-        if self.isConnected {
-            self.logger.info(
-                "path to the peer changed", metadata: self.pathMetadata("peer.path_changed", roundTripTime))
-        }
+        guard self.isConnected else { return }
+        var metadata = self.pathMetadata("peer.path_changed", transport.roundTripTime)
+        metadata["from"] = "\(old?.name ?? "none")"
+        metadata["to"] = "\(transport.path?.name ?? "none")"
+        metadata["reason"] = "\(reason.rawValue)"
+        self.logger.info("path to the peer changed", metadata: metadata)
+        if transport.path == nil { self.wantRestart(.session, after: .zero) }
     }
 
     func transportLimitChanged(_ transport: PeerTransport) {
-        self.carrier?.pathChanged()
+        self.carrier?.pathLimitChanged()
     }
 
-    func transport(_ transport: PeerTransport, received bytes: ByteBuffer, segmentSize: Int?) {
-        self.carrier?.receive(bytes, segmentSize: segmentSize)
+    func transport(_ transport: PeerTransport, received bytes: ByteBuffer, segmentSize: Int?, arrival: UInt32) {
+        self.carrier?.receive(bytes, segmentSize: segmentSize, arrival: arrival)
     }
 
     func transportReceiveComplete(_ transport: PeerTransport) {
@@ -295,6 +402,10 @@ extension PeerChannelCore: PeerTransportDelegate {
         case .pathLost(let report): self.end(.pathLost(report), tellingPeer: true)
         case .sockets(let words): self.end(.noSocket(words), tellingPeer: true)
         }
+    }
+
+    func transport(_ transport: PeerTransport, directPathFailed report: ICEReport) {
+        self.directPathFailed(report)
     }
 
     private func pathMetadata(_ event: String, _ roundTripTime: TimeAmount?) -> Logger.Metadata {
@@ -320,7 +431,16 @@ extension PeerChannelCore: PeerCarrierDelegate {
         self.isConnected = true
         let roundTripTime = self.carrier?.roundTripTime ?? self.transport?.roundTripTime
         self.logger.info("peer connected", metadata: self.pathMetadata("peer.connected", roundTripTime))
+        self.watchCarrier()
         self.delegate?.coreConnected()
+    }
+
+    private func watchCarrier() {
+        self.watch = self.eventLoop.assumeIsolated().scheduleTask(in: Self.watchInterval) { [weak self] in
+            guard let self, self.ending == nil else { return }
+            self.lookAtCarrier()
+            self.watchCarrier()
+        }
     }
 
     func carrierClosed(_ reason: PeerChannelError) {

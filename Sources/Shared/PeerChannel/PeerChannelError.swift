@@ -16,6 +16,10 @@ package enum PeerChannelError: Error, Sendable {
     case badOffer(String)
     /// No pair of candidates works; the report lists what was tried.
     case noPath(ICEReport)
+    /// Neither a direct path nor the bridge can be had; says why.
+    case noBridge(String)
+    /// The other side has forgotten the channel.
+    case unknownToPeer
     /// The path that was in use carries nothing any more, and no other works.
     case pathLost(ICEReport)
     /// The tunnel is closed, by either side or by silence.
@@ -42,6 +46,8 @@ extension PeerChannelError: CustomStringConvertible {
         case .endToEndProof(let detail): "\(detail); is --e2e-secret the same on both sides?"
         case .badOffer(let detail): "the other side's offer cannot be used: \(detail)"
         case .noPath(let report): "no path to the peer found: \(report.summary)"
+        case .noBridge(let reason): "the bridge cannot be used: \(reason)"
+        case .unknownToPeer: "the other side knows nothing of the channel any more"
         case .pathLost(let report): "the path to the peer is lost: \(report.summary)"
         case .tunnel(let reason): "the tunnel is closed: \(reason)"
         case .datagramChannel(let error): "the datagram channel has failed: \(error)"
@@ -76,7 +82,7 @@ extension PeerChannelError {
     /// What the other side is told: no more than it needs, in one line.
     var wordsForPeer: String {
         switch self {
-        case .noSocket, .noLocalAddress, .badOffer, .endToEndProof: "\(self)"
+        case .noSocket, .noLocalAddress, .badOffer, .endToEndProof, .noBridge, .unknownToPeer: "\(self)"
         case .offerFailed: "the offer failed"
         case .noPath(let report): "no path found: \(report.summary)"
         case .pathLost: "the path is lost"

@@ -41,6 +41,7 @@ package final class PeerClientChannel<Carrier: PeerCarrier> {
             peerID: .random(), side: .client, configuration: configuration, signaling: signaling,
             eventLoop: eventLoop, logger: logger)
         self.core.delegate = self
+        self.core.agent = (agentName, instanceID)
     }
 
     deinit {
@@ -75,6 +76,23 @@ package final class PeerClientChannel<Carrier: PeerCarrier> {
         self.core.receive(close)
     }
 
+    /// Datagrams of the agent arrived by way of the server.
+    package func receive(_ bridge: Bridge) {
+        self.core.receive(bridge)
+    }
+
+    /// The agent asks for a new ICE session.
+    package func receive(_ wanted: RestartWanted) {
+        self.core.receive(wanted)
+    }
+
+    /// The control connection has come up or was lost.
+    ///
+    /// - Parameter bridges: whether its server carries datagrams between peers.
+    package func signalChanged(isUp: Bool, bridges: Bool) {
+        self.core.signalChanged(isUp: isUp, bridges: bridges)
+    }
+
     /// What runs over the path; nil before there is one.
     package var carrier: Carrier? { self.core.carrier }
     /// Whether the carrier is up.
@@ -98,6 +116,8 @@ package final class PeerClientChannel<Carrier: PeerCarrier> {
             peerID: self.peerID, name: self.agentName, instanceID: self.instanceID, ice: local.ice,
             candidates: local.candidates, fingerprint: configuration.identity.leafFingerprint.bytes,
             kind: self.kind)
+        offer.bridge = self.core.bridgesHere
+        offer.paddedChecks = true
         if let key = configuration.e2eKey {
             offer.e2eMAC = PeerOffer.mac(of: offer, key: key)
         }
@@ -120,7 +140,9 @@ package final class PeerClientChannel<Carrier: PeerCarrier> {
                 throw .badOffer("the answer names another channel")
             }
             try PeerOffer.verify(answer, offerMAC: offerMAC, key: self.core.configuration.e2eKey)
-            try self.core.connect(ice: answer.ice, candidates: answer.candidates, fingerprint: answer.fingerprint)
+            try self.core.connect(
+                ice: answer.ice, candidates: answer.candidates, fingerprint: answer.fingerprint, bridge: answer.bridge,
+                paddedChecks: answer.paddedChecks)
         } catch {
             self.core.end(error, tellingPeer: true)
         }

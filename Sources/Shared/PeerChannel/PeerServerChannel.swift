@@ -77,6 +77,24 @@ package final class PeerServerChannel<Carrier: PeerCarrier> {
         self.core.receive(close)
     }
 
+    /// Datagrams of the client arrived by way of the server.
+    package func receive(_ bridge: Bridge) {
+        self.core.receive(bridge)
+    }
+
+    /// The client wants a new ICE session, or just its route through the server. The future, on `eventLoop`, brings the
+    /// answer to send to it, or fails with a `PeerChannelError`.
+    package func receive(_ restart: RestartPeer) -> EventLoopFuture<RestartPeerReply> {
+        self.core.accept(restart)
+    }
+
+    /// The control connection has come up or was lost.
+    ///
+    /// - Parameter bridges: whether its server carries datagrams between peers.
+    package func signalChanged(isUp: Bool, bridges: Bool) {
+        self.core.signalChanged(isUp: isUp, bridges: bridges)
+    }
+
     /// What runs over the path; nil before the answer.
     package var carrier: Carrier? { self.core.carrier }
     /// How the peer is reached; nil before there is a path.
@@ -95,7 +113,8 @@ package final class PeerServerChannel<Carrier: PeerCarrier> {
         }
         do throws(PeerChannelError) {
             try self.core.connect(
-                ice: self.offer.ice, candidates: self.offer.candidates, fingerprint: self.offer.fingerprint)
+                ice: self.offer.ice, candidates: self.offer.candidates, fingerprint: self.offer.fingerprint,
+                bridge: self.offer.bridge, paddedChecks: self.offer.paddedChecks)
         } catch {
             return self.core.end(error, tellingPeer: false)
         }
@@ -103,6 +122,8 @@ package final class PeerServerChannel<Carrier: PeerCarrier> {
         var answer = OpenPeerReply(
             peerID: self.peerID, ice: local.ice, candidates: local.candidates,
             fingerprint: configuration.identity.leafFingerprint.bytes)
+        answer.bridge = self.core.bridgesHere
+        answer.paddedChecks = true
         if let key = configuration.e2eKey {
             answer.e2eMAC = PeerOffer.mac(of: answer, offerMAC: self.offer.e2eMAC, key: key)
         }

@@ -25,6 +25,11 @@ package struct QUICConfiguration: Sendable {
     /// Largest UDP payload ever sent, in bytes: 1200...1452 (IPv6 over an MTU of 1500). Path MTU discovery works up
     /// to it.
     package var maxUDPPayload: Int = 1452
+    /// Whether the connection finds out by itself what the path carries (RFC 9000 §14.3). Otherwise packets have 1200 bytes
+    /// at most until the owner says more by `QUICSession.maximumDatagramSize`.
+    package var discoversPathMTU = true
+    /// Whether the connection may move to another path (RFC 9000 §9), at its owner's word: `QUICSession.migrate()`.
+    package var migrates = false
     /// Whether DATAGRAM frames (RFC 9221) are accepted.
     package var datagrams: Bool = false
     /// Key that a server derives stateless reset tokens from (RFC 9000 §10.3.2): with the same key a restarted server
@@ -36,6 +41,9 @@ package struct QUICConfiguration: Sendable {
     package var maxStreamWindow: Int = 8 << 20
     /// Bound of what all streams of one connection may hold unconsumed, in bytes.
     package var maxUnconsumedBytes: Int = 32 << 20
+
+    /// What every path of QUIC carries, in bytes of UDP payload (RFC 9000 §14).
+    package static let leastUDPPayload = 1200
 
     package init(applicationProtocol: String, identity: Identity?, verification: PeerVerification) {
         self.applicationProtocol = applicationProtocol
@@ -49,7 +57,7 @@ extension QUICConfiguration {
         guard 1...255 ~= self.applicationProtocol.utf8.count else {
             throw .configuration("the application protocol must have 1 to 255 bytes")
         }
-        guard 1200...1452 ~= self.maxUDPPayload else {
+        guard Self.leastUDPPayload...1452 ~= self.maxUDPPayload else {
             throw .configuration("the largest UDP payload must be 1200 to 1452 bytes, not \(self.maxUDPPayload)")
         }
         guard 0...Int(UInt32.max) ~= self.maxConcurrentStreams else {

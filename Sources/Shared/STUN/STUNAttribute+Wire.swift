@@ -31,6 +31,8 @@ extension STUNAttribute {
             break
         case .iceControlled(let tieBreaker), .iceControlling(let tieBreaker):
             buffer.writeInteger(tieBreaker)
+        case .padding(let count):
+            buffer.writeRepeatingByte(0, count: max(count, 0))
         case .other(_, let value):
             buffer.writeBytes(value)
         }
@@ -83,6 +85,8 @@ extension STUNAttribute {
             return value.readOnlyInteger(as: UInt64.self).map { .iceControlled($0) }
         case STUNAttributeType.iceControlling:
             return value.readOnlyInteger(as: UInt64.self).map { .iceControlling($0) }
+        case STUNAttributeType.padding:
+            return .padding(value.readableBytes)
         default:
             return .other(type: type, value: Array(value.readableBytesView))
         }

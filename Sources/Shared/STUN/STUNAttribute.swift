@@ -19,6 +19,8 @@ package enum STUNAttribute: Hashable, Sendable {
     case iceControlled(UInt64)
     /// The sender's tie-breaker.
     case iceControlling(UInt64)
+    /// So many bytes of no meaning, to make a message as large as the path is asked to carry (RFC 5780 section 7.6).
+    case padding(Int)
     /// Anything else, as it came.
     case other(type: UInt16, value: [UInt8])
 
@@ -38,6 +40,7 @@ package enum STUNAttribute: Hashable, Sendable {
         case .useCandidate: STUNAttributeType.useCandidate
         case .iceControlled: STUNAttributeType.iceControlled
         case .iceControlling: STUNAttributeType.iceControlling
+        case .padding: STUNAttributeType.padding
         case .other(let type, _): type
         }
     }
@@ -56,6 +59,7 @@ package enum STUNAttributeType {
     package static let xorMappedAddress: UInt16 = 0x0020
     package static let priority: UInt16 = 0x0024
     package static let useCandidate: UInt16 = 0x0025
+    package static let padding: UInt16 = 0x0026
     package static let software: UInt16 = 0x8022
     package static let alternateServer: UInt16 = 0x8023
     package static let fingerprint: UInt16 = 0x8028

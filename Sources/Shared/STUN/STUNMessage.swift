@@ -83,6 +83,11 @@ extension STUNMessage {
         self.first { if case .iceControlled(let value) = $0 { value } else { nil } }
     }
 
+    /// How many bytes of PADDING came along; nil without the attribute.
+    package var padding: Int? {
+        self.first { if case .padding(let count) = $0 { count } else { nil } }
+    }
+
     /// XOR-MAPPED-ADDRESS, or MAPPED-ADDRESS from a server that knows only RFC 3489 (RFC 8489 section 11).
     package var mappedAddress: TransportAddress? {
         self.first { if case .xorMappedAddress(let value) = $0 { value } else { nil } }

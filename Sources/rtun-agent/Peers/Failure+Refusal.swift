@@ -8,6 +8,8 @@ extension Failure {
         case let failure as Failure: self = failure
         case PeerChannelError.badOffer(let detail): self.init(code: .badRequest, reason: detail)
         case PeerChannelError.endToEndProof(let detail): self.init(code: .refused, reason: detail)
+        case PeerChannelError.unknownToPeer: self.init(code: .peerUnknown, reason: "\(error)")
+        case PeerChannelError.noBridge(let reason): self.init(code: .refused, reason: reason)
         default: self.init(code: .internal, reason: "\(error)")
         }
     }

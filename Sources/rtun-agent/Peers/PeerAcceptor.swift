@@ -84,6 +84,29 @@ final class PeerAcceptor: Sendable {
         self.withPeer(close.peerID) { $0.receive(close) }
     }
 
+    /// Passes on datagrams of the client.
+    func receive(_ bridge: Bridge) {
+        self.withPeer(bridge.peerID) { $0.receive(bridge) }
+    }
+
+    /// Answers a client's restart: brings the answer, or fails with the `Failure` to answer with.
+    func restart(_ restart: RestartPeer) -> EventLoopFuture<RestartPeerReply> {
+        let unknown = Failure(code: .peerUnknown, reason: "this agent has no such channel")
+        guard let slot = self.state.withLock({ $0.peers[restart.peerID] }) else {
+            return self.group.next().makeFailedFuture(unknown)
+        }
+        return slot.eventLoop.flatSubmit {
+            slot.value?.receive(restart) ?? slot.eventLoop.makeFailedFuture(unknown)
+        }
+    }
+
+    /// Tells all channels of the control connection.
+    func signalChanged(isUp: Bool, bridges: Bool) {
+        for slot in self.state.withLock({ Array($0.peers.values) }) {
+            slot.eventLoop.execute { slot.value?.signalChanged(isUp: isUp, bridges: bridges) }
+        }
+    }
+
     /// Refuses all offers from now on.
     func stopAccepting() {
         self.state.withLock { $0.isStopping = true }

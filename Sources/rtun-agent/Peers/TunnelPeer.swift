@@ -49,6 +49,11 @@ final class TunnelPeer: AcceptedPeer {
 
     func receive(_ candidate: PeerCandidate) { self.channel.receive(candidate) }
     func receive(_ close: ClosePeer) { self.channel.receive(close) }
+    func receive(_ bridge: Bridge) { self.channel.receive(bridge) }
+    func receive(_ restart: RestartPeer) -> EventLoopFuture<RestartPeerReply> {
+        self.channel.receive(restart).flatMapErrorThrowing { throw Failure(refusing: $0) }
+    }
+    func signalChanged(isUp: Bool, bridges: Bool) { self.channel.signalChanged(isUp: isUp, bridges: bridges) }
     func close(reason: String) { self.channel.close(reason: reason) }
     func report() {}
 }

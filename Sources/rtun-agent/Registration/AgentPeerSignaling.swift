@@ -12,6 +12,19 @@ struct AgentPeerSignaling: PeerSignaling {
         self.client.eventLoop.makeFailedFuture(Failure(code: .unsupported, reason: "agents make no offers"))
     }
 
+    /// Only clients ask for restarts.
+    func restartPeer(_ restart: RestartPeer) -> EventLoopFuture<RestartPeerReply> {
+        self.client.eventLoop.makeFailedFuture(Failure(code: .unsupported, reason: "agents restart nothing"))
+    }
+
+    func sendRestartWanted(_ wanted: RestartWanted) {
+        self.client.sendEvent(.restartWanted(wanted))
+    }
+
+    func sendBridge(_ bridge: Bridge) {
+        self.client.sendEvent(.bridge(bridge))
+    }
+
     func sendCandidate(_ candidate: PeerCandidate) {
         self.client.sendEvent(.peerCandidate(candidate))
     }

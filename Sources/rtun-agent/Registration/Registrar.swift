@@ -35,6 +35,8 @@ final class Registrar: SignalClientDelegate {
         let isFirst = self.welcome == nil
         self.welcome = session.welcome
         self.peerConfiguration.loopbackOnly = session.serverIsLoopback
+        self.peerConfiguration.serverBridges = session.welcome.bridge
+        self.acceptor.signalChanged(isUp: true, bridges: session.welcome.bridge)
         // The server answers STUN on the UDP port of the number that it was reached at.
         let server = session.remoteAddress.flatMap { address in
             address.ipAddress.map {
@@ -46,13 +48,28 @@ final class Registrar: SignalClientDelegate {
     }
 
     /// Peer channels live on without the control connection, and `SignalClient` says in the log that it is gone.
-    func signalLost() {}
+    func signalLost() {
+        self.acceptor.signalChanged(isUp: false, bridges: false)
+    }
 
     func signalReceived(_ request: SignalRequest) {
-        guard case .openPeer(let offer) = request.body else {
-            request.failUnsupported()
-            return
+        switch request.body {
+        case .openPeer(let offer): self.answer(request, offer)
+        case .restartPeer(let restart): self.answer(request, restart)
+        default: request.failUnsupported()
         }
+    }
+
+    private func answer(_ request: SignalRequest, _ restart: RestartPeer) {
+        self.acceptor.restart(restart).hop(to: self.client.eventLoop).assumeIsolated().whenComplete { result in
+            switch result {
+            case .success(let reply): request.respond(.restartPeerReply(reply))
+            case .failure(let error): request.respond(.failure(Failure(refusing: error)))
+            }
+        }
+    }
+
+    private func answer(_ request: SignalRequest, _ offer: OpenPeer) {
         if let refusal = self.refusal(of: offer) {
             request.respond(.failure(refusal))
             return
@@ -77,6 +94,7 @@ final class Registrar: SignalClientDelegate {
         switch event {
         case .peerCandidate(let candidate): self.acceptor.receive(candidate)
         case .closePeer(let close): self.acceptor.receive(close)
+        case .bridge(let bridge): self.acceptor.receive(bridge)
         default: break  // Events of later versions, or meant for clients.
         }
     }

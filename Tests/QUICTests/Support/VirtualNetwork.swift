@@ -1,6 +1,7 @@
 import NIOCore
 import NIOEmbedded
 import TLS
+import TestSupport
 import Testing
 
 @testable import QUIC
@@ -30,7 +31,9 @@ final class VirtualNetwork {
     /// Packets per transmit, the most seen.
     private(set) var largestBatch = 0
     private(set) var datagramCount = 0
-    private var random = SeededGenerator(seed: 42)
+    /// Which path the datagrams come in by.
+    var arrival: UInt32?
+    private var random = SeededGenerator(42)
     private let wires = Wires()
 
     /// The transmit closures exist before the network does.
@@ -89,6 +92,8 @@ final class VirtualNetwork {
         self.loop.advanceTime(by: time)
     }
 
+    func resetLargestDatagram() { self.largestDatagram = 0 }
+
     func carry(_ transmit: QUICTransmit, toServer: Bool) {
         var arriving: [ByteBuffer] = []
         var late: [ByteBuffer] = []
@@ -121,27 +126,12 @@ final class VirtualNetwork {
         guard !datagrams.isEmpty else { return }
         self.loop.assumeIsolated().scheduleTask(in: delay) {
             let session = toServer ? self.server : self.client
-            for datagram in datagrams { session.receive(datagram, segmentSize: nil) }
+            for datagram in datagrams { session.receive(datagram, segmentSize: nil, on: self.arrival) }
             session.receiveComplete()
         }
     }
 
     private func happens(_ chance: Double) -> Bool {
         chance > 0 && Double.random(in: 0..<1, using: &self.random) < chance
-    }
-}
-
-/// SplitMix64: the same faults in each run.
-struct SeededGenerator: RandomNumberGenerator {
-    private var state: UInt64
-
-    init(seed: UInt64) { self.state = seed }
-
-    mutating func next() -> UInt64 {
-        self.state &+= 0x9e37_79b9_7f4a_7c15
-        var value = self.state
-        value = (value ^ (value >> 30)) &* 0xbf58_476d_1ce4_e5b9
-        value = (value ^ (value >> 27)) &* 0x94d0_49bb_1331_11eb
-        return value ^ (value >> 31)
     }
 }

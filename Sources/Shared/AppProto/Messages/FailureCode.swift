@@ -17,4 +17,6 @@ package enum FailureCode: UInt32, Hashable, Sendable {
     /// The agent does not speak this kind of peer channel.
     case kindUnsupported = 8
     case `internal` = 9
+    /// The agent has no channel of that peer id (any more).
+    case peerUnknown = 10
 }

@@ -130,7 +130,11 @@ typedef enum _Rtun__FailureCode {
    * the agent does not speak this kind of peer channel
    */
   RTUN__FAILURE_CODE__FAILURE_KIND_UNSUPPORTED = 8,
-  RTUN__FAILURE_CODE__FAILURE_INTERNAL = 9
+  RTUN__FAILURE_CODE__FAILURE_INTERNAL = 9,
+  /*
+   * the agent has no channel of that peer_id (any more)
+   */
+  RTUN__FAILURE_CODE__FAILURE_PEER_UNKNOWN = 10
     PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(RTUN__FAILURE_CODE)
 } Rtun__FailureCode;
 /*

@@ -242,6 +242,7 @@ extension ChannelPool: PeerClientChannelDelegate {
         var configuration = self.baseConfiguration
         guard let session = self.session else { return configuration }
         configuration.loopbackOnly = session.serverIsLoopback
+        configuration.serverBridges = session.welcome.bridge
         // The server's UDP port has the number of its TCP port.
         if let server = session.remoteAddress, let host = server.ipAddress, let port = server.port {
             configuration.stunServers.insert(.init(host: host, port: UInt16(truncatingIfNeeded: port)), at: 0)
@@ -287,8 +288,8 @@ extension PeerChannelError {
         switch self {
         case .noSocket, .noLocalAddress, .closedHere: false
         case .offerFailed(SignalError.notConnected), .offerFailed(SignalError.connectionLost): false
-        case .offerFailed, .endToEndProof, .badOffer, .noPath, .pathLost, .tunnel, .datagramChannel, .handshakeTimedOut,
-            .closedByPeer:
+        case .offerFailed, .endToEndProof, .badOffer, .noPath, .noBridge, .unknownToPeer, .pathLost, .tunnel,
+            .datagramChannel, .handshakeTimedOut, .closedByPeer:
             true
         }
     }
@@ -299,10 +300,17 @@ extension PeerChannelError {
 extension ChannelPool: SignalListener {
     package func signalConnected(_ session: SignalSession) {
         self.session = session
+        self.tellChannels(isUp: true)
         self.perform(self.selector.signalConnected(at: self.now))
     }
 
+    private func tellChannels(isUp: Bool) {
+        let bridges = self.session?.welcome.bridge ?? false
+        for channel in self.channels.values { channel.channel.signalChanged(isUp: isUp, bridges: bridges) }
+    }
+
     package func signalLost() {
+        self.tellChannels(isUp: false)
         self.perform(self.selector.signalLost(at: self.now))
     }
 
@@ -315,6 +323,10 @@ extension ChannelPool: SignalListener {
             self.channel(candidate.peerID)?.receive(candidate)
         case .closePeer(let close):
             self.channel(close.peerID)?.receive(close)
+        case .bridge(let bridge):
+            self.channel(bridge.peerID)?.receive(bridge)
+        case .restartWanted(let wanted):
+            self.channel(wanted.peerID)?.receive(wanted)
         default:
             break  // An event of a later version, or one that agents get.
         }

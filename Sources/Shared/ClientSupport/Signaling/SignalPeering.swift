@@ -17,6 +17,24 @@ struct SignalPeering: PeerSignaling {
         }
     }
 
+    func restartPeer(_ restart: RestartPeer) -> EventLoopFuture<RestartPeerReply> {
+        self.client.request(.restartPeer(restart), timeout: Self.timeout).flatMapThrowing { answer in
+            guard case .restartPeerReply(let reply) = answer else { throw SignalError.unexpectedAnswer }
+            return reply
+        }.flatMapErrorThrowing { error in
+            // What the other side says of it decides what becomes of the channel.
+            if case SignalError.failure(let failure) = error { throw failure }
+            throw error
+        }
+    }
+
+    /// Agents send those.
+    func sendRestartWanted(_ wanted: RestartWanted) {}
+
+    func sendBridge(_ bridge: Bridge) {
+        self.client.sendEvent(.bridge(bridge))
+    }
+
     func sendCandidate(_ candidate: PeerCandidate) {
         self.client.sendEvent(.peerCandidate(candidate))
     }

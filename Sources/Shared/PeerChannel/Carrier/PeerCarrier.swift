@@ -54,14 +54,17 @@ package protocol PeerCarrier: AnyObject {
     /// As the carrier measures it; nil when it doesn't.
     var roundTripTime: TimeAmount? { get }
 
-    /// Takes one datagram, or with `segmentSize` several; `receiveComplete` ends the batch.
-    func receive(_ bytes: ByteBuffer, segmentSize: Int?)
+    /// Takes one datagram, or with `segmentSize` several; `receiveComplete` ends the batch. Equal `arrival`s came the same
+    /// way.
+    func receive(_ bytes: ByteBuffer, segmentSize: Int?, arrival: UInt32)
     /// The batch is over.
     func receiveComplete()
     /// The path takes datagrams again, or takes none for now.
     func pathWritabilityChanged(_ isWritable: Bool)
-    /// Datagrams go another way from now on, or the same way has been found to carry more or less.
+    /// Datagrams go another way from now on: nothing that was learnt of the old one holds.
     func pathChanged()
+    /// `maximumDatagramSize` of the path has changed.
+    func pathLimitChanged()
     /// Ends the carrier and tells the peer; the delegate hears of it.
     func close(saying words: String)
 }

@@ -169,7 +169,7 @@ package final class DatagramChannel: PeerCarrier {
 
     // MARK: Receiving
 
-    package func receive(_ bytes: ByteBuffer, segmentSize: Int?) {
+    package func receive(_ bytes: ByteBuffer, segmentSize: Int?, arrival: UInt32) {
         let now = self.eventLoop.now
         for datagram in DatagramSegments(bytes, size: segmentSize) {
             self.connection.receive(datagram, at: now)
@@ -223,6 +223,10 @@ package final class DatagramChannel: PeerCarrier {
     package func pathWritabilityChanged(_ isWritable: Bool) {}
 
     package func pathChanged() {
+        self.pathLimitChanged()
+    }
+
+    package func pathLimitChanged() {
         self.connection.maximumDatagramSize = self.path.maximumDatagramSize
         self.updateLimit()
     }

@@ -7,6 +7,10 @@ import TLS
 ///
 ///     offer   "rtun/1 peer offer"  ‖ peer id ‖ kind ‖ agent name ‖ instance id ‖ ufrag ‖ pwd ‖ fingerprint
 ///     answer  "rtun/1 peer answer" ‖ peer id ‖ the offer's MAC ‖ ufrag ‖ pwd ‖ fingerprint
+///     restart "rtun/1 peer restart" ‖ peer id ‖ generation ‖ ufrag ‖ pwd
+///     its answer "rtun/1 peer restarted" ‖ peer id ‖ the restart's MAC ‖ ufrag ‖ pwd
+///
+/// `generation` has 4 bytes, big-endian.
 ///
 /// `kind` is `quic_tunnel`; or `udp_relay` followed by the target's address (4 or 16 bytes), its port (2), the idle timeout
 /// in milliseconds (8) and the payload limit (2, 0 for none), big-endian.
@@ -16,6 +20,8 @@ import TLS
 enum PeerOffer {
     private static let offerContext = "rtun/1 peer offer"
     private static let answerContext = "rtun/1 peer answer"
+    private static let restartContext = "rtun/1 peer restart"
+    private static let restartedContext = "rtun/1 peer restarted"
 
     /// The MAC of an offer, whatever its `e2eMAC` says.
     static func mac(of offer: OpenPeer, key: [UInt8]) -> [UInt8] {
@@ -44,6 +50,40 @@ enum PeerOffer {
         self.mac(
             key: key, context: self.answerContext, answer.peerID.bytes, offerMAC, Array(answer.ice.ufrag.utf8),
             Array(answer.ice.pwd.utf8), answer.fingerprint)
+    }
+
+    /// The MAC of a restart.
+    static func mac(of restart: RestartPeer, key: [UInt8]) -> [UInt8] {
+        self.mac(
+            key: key, context: self.restartContext, restart.peerID.bytes,
+            withUnsafeBytes(of: restart.generation.bigEndian) { Array($0) }, Array(restart.ice.ufrag.utf8),
+            Array(restart.ice.pwd.utf8))
+    }
+
+    /// The MAC of an answer to the restart whose MAC is `restartMAC`.
+    static func mac(of answer: RestartPeerReply, restartMAC: [UInt8], key: [UInt8]) -> [UInt8] {
+        self.mac(
+            key: key, context: self.restartedContext, answer.peerID.bytes, restartMAC, Array(answer.ice.ufrag.utf8),
+            Array(answer.ice.pwd.utf8))
+    }
+
+    /// Throws `.endToEndProof` unless the restart proves `key`. Without a key of ours nothing is asked for.
+    static func verify(_ restart: RestartPeer, key: [UInt8]?) throws(PeerChannelError) {
+        guard let key else {
+            return
+        }
+        try self.verify(restart.e2eMAC, expected: self.mac(of: restart, key: key), of: "client")
+    }
+
+    /// Throws `.endToEndProof` unless the answer proves `key` and belongs to this very restart.
+    static func verify(
+        _ answer: RestartPeerReply, restartMAC: [UInt8], key: [UInt8]?
+    ) throws(PeerChannelError) {
+        guard let key else {
+            return
+        }
+        try self.verify(
+            answer.e2eMAC, expected: self.mac(of: answer, restartMAC: restartMAC, key: key), of: "agent")
     }
 
     /// Throws `.endToEndProof` unless the offer proves `key`. Without a key of ours nothing is asked for.

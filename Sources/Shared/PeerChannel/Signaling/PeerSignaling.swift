@@ -8,6 +8,12 @@ package import NIOCore
 package protocol PeerSignaling: Sendable {
     /// Sends an offer to an agent and brings back its answer. Only client channels call it.
     func openPeer(_ offer: OpenPeer) -> EventLoopFuture<OpenPeerReply>
+    /// Asks an agent for a new ICE session, or for the channel's route through the server. Only client channels call it.
+    func restartPeer(_ restart: RestartPeer) -> EventLoopFuture<RestartPeerReply>
+    /// Asks the client for a restart. Only agents' channels call it. Lost without harm.
+    func sendRestartWanted(_ wanted: RestartWanted)
+    /// Sends datagrams by way of the server, unreliably.
+    func sendBridge(_ bridge: Bridge)
     /// Sends one of our candidates, or the end of them. Lost without harm when the control connection is down.
     func sendCandidate(_ candidate: PeerCandidate)
     /// Tells the other side that the channel is over. Lost without harm when the control connection is down.

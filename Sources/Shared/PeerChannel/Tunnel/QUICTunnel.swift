@@ -22,6 +22,8 @@ package final class QUICTunnel: PeerCarrier {
 
     private let session: QUICSession
     private let eventLoop: any EventLoop
+    private let path: any DatagramPath
+    private let side: PeerSide
     private var hasReceived = false
     /// Openings for which the agent allows no stream yet, in the order of their coming. Callers bound their number:
     /// rtun-socks by `--max-connections`.
@@ -41,7 +43,12 @@ package final class QUICTunnel: PeerCarrier {
             configuration.keepAliveInterval, .nanoseconds(configuration.idleTimeout.nanoseconds / 3))
         quic.maxStreamWindow = configuration.maxStreamWindow
         quic.maxUnconsumedBytes = configuration.maxUnconsumedBytes
+        // What the path carries, and which path that is, is known below.
+        quic.discoversPathMTU = false
+        quic.migrates = true
         self.eventLoop = context.eventLoop
+        self.side = context.side
+        self.path = context.path
         let path = context.path
         // What is lost on this machine, QUIC sends again.
         let transmit = { (transmit: QUICTransmit) -> Void in
@@ -58,14 +65,15 @@ package final class QUICTunnel: PeerCarrier {
                 configuration: quic, eventLoop: context.eventLoop, transmit: transmit)
         }
         self.session.delegate = self
+        self.session.maximumDatagramSize = path.maximumDatagramSize
     }
 
     // MARK: Datagrams
 
     /// Takes one datagram, or with `segmentSize` several. `receiveComplete` ends the batch.
-    package func receive(_ bytes: ByteBuffer, segmentSize: Int?) {
+    package func receive(_ bytes: ByteBuffer, segmentSize: Int?, arrival: UInt32) {
         self.hasReceived = true
-        self.session.receive(bytes, segmentSize: segmentSize)
+        self.session.receive(bytes, segmentSize: segmentSize, on: arrival)
     }
 
     /// The batch is over.
@@ -80,8 +88,15 @@ package final class QUICTunnel: PeerCarrier {
         self.session.isPathWritable = isWritable
     }
 
-    /// QUIC finds out by itself what the path carries.
-    package func pathChanged() {}
+    /// Congestion control starts anew. The agent's side sees from what arrives that the client has moved.
+    package func pathChanged() {
+        self.pathLimitChanged()
+        if self.side == .client { self.session.migrate() }
+    }
+
+    package func pathLimitChanged() {
+        self.session.maximumDatagramSize = self.path.maximumDatagramSize
+    }
 
     // MARK: Streams
 

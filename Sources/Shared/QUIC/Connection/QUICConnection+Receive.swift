@@ -26,6 +26,7 @@ extension QUICConnection {
             self.unansweredSince = nil
         }
         guard code == 0 else { return self.fail(code, at: now) }
+        self.migrateIfPossible(at: now)
         for stop in observation.stops {
             self.recordStreamStopped(id: stop.streamID, code: stop.code)
         }
@@ -38,7 +39,7 @@ extension QUICConnection {
         var left = datagrams.count
         while left > 0, let datagram = start {
             let length = min(step, left)
-            let code = CNgtcp2_conn_read_pkt(self.handle, OpaquePath.path, datagram, length, now.uptimeNanoseconds)
+            let code = CNgtcp2_conn_read_pkt(self.handle, self.path.pointer, datagram, length, now.uptimeNanoseconds)
             guard code == 0 else { return code }
             start = datagram + length
             left -= length

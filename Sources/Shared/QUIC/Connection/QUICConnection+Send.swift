@@ -87,7 +87,7 @@ extension QUICConnection {
     private func fill(_ target: UnsafeMutableBufferPointer<UInt8>, at now: NIODeadline) -> Batch {
         var batch = Batch()
         guard let start = target.baseAddress else { return batch }
-        let packetSize = self.context.configuration.maxUDPPayload
+        let packetSize = self.maximumDatagramSize
         let capacity = min(target.count, Self.maxTransmitBytes)
         while true {
             guard capacity - batch.bytes >= packetSize, batch.segments < Self.maxSegments else {

@@ -76,7 +76,10 @@ extension QUICConnection {
         else { return 0 }
         // Frame type and length (1 + 2), short header with an id of at most 20 and a packet number of 4 bytes, AEAD
         // tag (16).
-        let path = ngtcp2_conn_get_path_max_tx_udp_payload_size(self.handle) - (1 + 2) - (1 + 20 + 4) - 16
+        let packet =
+            self.context.configuration.discoversPathMTU
+            ? Int(clamping: ngtcp2_conn_get_path_max_tx_udp_payload_size(self.handle)) : self.maximumDatagramSize
+        let path = packet - (1 + 2) - (1 + 20 + 4) - 16
         let peer = Int(clamping: parameters.pointee.max_datagram_frame_size) - (1 + 2)
         return max(min(path, peer), 0)
     }

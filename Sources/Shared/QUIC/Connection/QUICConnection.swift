@@ -60,6 +60,16 @@ final class QUICConnection {
     var wasStatelesslyReset = false
     var packetsWhileClosing = 0
 
+    /// Where ngtcp2 believes datagrams to come from and go to.
+    var path = OpaquePath.first
+    var pathNumber: UInt32 = 0
+    /// The owner's name for the path that datagrams came in by last (servers).
+    var arrival: UInt32?
+    /// Set while a migration that was asked for is not possible yet.
+    var wantsMigration = false
+    /// Largest UDP payload to send now, in bytes.
+    var maximumDatagramSize: Int
+
     var lastReceived: NIODeadline
     var unansweredSince: NIODeadline?
 
@@ -74,7 +84,7 @@ final class QUICConnection {
         var setup = QUICConnectionSetup(context: context, at: now)
         return try QUICConnection(context: context, at: now) { handle, target in
             CNgtcp2_conn_client_new(
-                &handle, &destination, &source, OpaquePath.path, CNgtcp2_version_1(), &setup.callbacks,
+                &handle, &destination, &source, OpaquePath.first.pointer, CNgtcp2_version_1(), &setup.callbacks,
                 &setup.settings, &setup.parameters, target)
         }
     }
@@ -94,7 +104,7 @@ final class QUICConnection {
                     base: UnsafeMutablePointer(mutating: token.bindMemory(to: UInt8.self).baseAddress), len: token.count
                 )
                 return CNgtcp2_conn_server_new(
-                    &handle, &destination, &source, OpaquePath.path, initial.version, &setup.callbacks,
+                    &handle, &destination, &source, OpaquePath.first.pointer, initial.version, &setup.callbacks,
                     &setup.settings, &setup.parameters, target)
             }
         }
@@ -111,6 +121,9 @@ final class QUICConnection {
         self.callbackTarget = QUICCallbackTarget()
         self.credit = ReceiveCredit(limit: context.configuration.maxUnconsumedBytes)
         self.lastReceived = now
+        self.maximumDatagramSize =
+            context.configuration.discoversPathMTU
+            ? context.configuration.maxUDPPayload : QUICConfiguration.leastUDPPayload
         var handle: OpaquePointer?
         let code = make(&handle, Unmanaged.passUnretained(self.callbackTarget).toOpaque())
         guard code == 0, let handle else {

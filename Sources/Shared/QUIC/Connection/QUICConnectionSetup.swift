@@ -15,6 +15,11 @@ struct QUICConnectionSetup {
         self.settings.handshake_timeout = UInt64(clamping: configuration.handshakeTimeout.nanoseconds)
         // The upper end of path MTU discovery; packets start at 1200 bytes (RFC 9000 §14).
         self.settings.max_tx_udp_payload_size = configuration.maxUDPPayload
+        if !configuration.discoversPathMTU {
+            // The size of the buffer that a packet is written to is the limit.
+            self.settings.no_pmtud = 1
+            self.settings.no_tx_udp_payload_size_shaping = 1
+        }
         self.settings.max_stream_window = UInt64(clamping: configuration.maxStreamWindow)
         // No auto-tuning for the connection: ReceiveCredit bounds it.
         self.settings.max_window = 0
@@ -27,7 +32,9 @@ struct QUICConnectionSetup {
         self.parameters.initial_max_streams_uni = 0
         self.parameters.max_idle_timeout = UInt64(clamping: configuration.maxIdleTimeout.nanoseconds)
         self.parameters.max_udp_payload_size = UInt64(configuration.maxUDPPayload)
-        self.parameters.disable_active_migration = 1
+        self.parameters.disable_active_migration = configuration.migrates ? 0 : 1
+        // Each migration uses one up; the peer replaces it a round trip later.
+        self.parameters.active_connection_id_limit = configuration.migrates ? 8 : 2
         self.parameters.max_datagram_frame_size = configuration.datagrams ? 65_535 : 0
     }
 

@@ -89,11 +89,34 @@ package final class QUICSession {
             context: QUICContext(role: .server, configuration: configuration), eventLoop: eventLoop, transmit: transmit)
     }
 
+    /// A client: datagrams go another way from now on. Congestion control and round-trip time are learnt anew, on both
+    /// sides. Needs `QUICConfiguration.migrates`.
+    package func migrate() {
+        guard let connection = self.connection else { return }
+        connection.migrate(at: self.eventLoop.now)
+        self.scheduleProcessing()
+    }
+
+    /// Largest UDP payload that the path carries, in bytes, with `QUICConfiguration.discoversPathMTU` off. Kept within
+    /// 1200 and the configuration's `maxUDPPayload`.
+    package var maximumDatagramSize = QUICConfiguration.leastUDPPayload {
+        didSet {
+            guard !self.context.configuration.discoversPathMTU else { return }
+            self.maximumDatagramSize = min(
+                max(self.maximumDatagramSize, QUICConfiguration.leastUDPPayload),
+                self.context.configuration.maxUDPPayload)
+            self.connection?.maximumDatagramSize = self.maximumDatagramSize
+        }
+    }
+
     /// Takes what the network brought: one datagram, or with `segmentSize` several behind each other (UDP GRO).
     /// Call `receiveComplete` at the end of the batch.
-    package func receive(_ datagrams: ByteBuffer, segmentSize: Int?) {
+    ///
+    /// - Parameter arrival: where it came in, when the path may change under a server; equal numbers are the same path.
+    package func receive(_ datagrams: ByteBuffer, segmentSize: Int?, on arrival: UInt32? = nil) {
         self.isReceiving = true
         guard let connection = self.connection ?? self.accept(datagrams, segmentSize: segmentSize) else { return }
+        if let arrival { connection.arrived(on: arrival) }
         connection.receive(datagrams, segmentSize: segmentSize, at: self.eventLoop.now)
     }
 
@@ -173,6 +196,7 @@ package final class QUICSession {
             // Out of memory is the only error left here; the client tries again.
             let connection = try? QUICConnection.server(context: self.context, initial: initial, at: self.eventLoop.now)
         else { return nil }
+        if !self.context.configuration.discoversPathMTU { connection.maximumDatagramSize = self.maximumDatagramSize }
         self.connection = connection
         self.adopt(connection)
         return connection

@@ -1,12 +1,12 @@
 /// SplitMix64: the same numbers on every run.
-struct SeededGenerator: RandomNumberGenerator, Sendable {
-    var state: UInt64
+package struct SeededGenerator: RandomNumberGenerator, Sendable {
+    private var state: UInt64
 
-    init(_ seed: UInt64) {
+    package init(_ seed: UInt64) {
         self.state = seed
     }
 
-    mutating func next() -> UInt64 {
+    package mutating func next() -> UInt64 {
         self.state &+= 0x9E37_79B9_7F4A_7C15
         var z = self.state
         z = (z ^ z >> 30) &* 0xBF58_476D_1CE4_E5B9

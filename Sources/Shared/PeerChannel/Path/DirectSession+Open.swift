@@ -3,7 +3,7 @@ import Logging
 import NIOCore
 import UDP
 
-extension PeerTransport {
+extension DirectSession {
     /// More sockets than this are of no use: `--p2p-interface` opens one per address.
     private static let maximumSockets = 8
     /// A machine with more addresses offers the first of them.
@@ -12,9 +12,12 @@ extension PeerTransport {
     /// Opens the sockets that the configuration and this machine's addresses call for.
     ///
     /// Fails with `PeerChannelError.noLocalAddress` or `.noSocket`. The future is the event loop's.
+    ///
+    /// - Parameter peerAnswersPadding: asked when the peer has answered.
     static func open(
-        role: ICERole, configuration: PeerChannelConfiguration, eventLoop: any EventLoop, logger: Logger
-    ) -> EventLoopFuture<NIOLoopBound<PeerTransport>> {
+        generation: UInt32, role: ICERole, configuration: PeerChannelConfiguration, eventLoop: any EventLoop,
+        logger: Logger, peerAnswersPadding: @escaping () -> Bool
+    ) -> EventLoopFuture<NIOLoopBound<DirectSession>> {
         let addresses: [InterfaceAddress]
         do {
             addresses = InterfaceAddress.usable(
@@ -31,16 +34,18 @@ extension PeerTransport {
         let isBoundToAddresses = configuration.loopbackOnly || !configuration.interfaces.isEmpty
         let plan = self.sockets(for: addresses, boundToAddresses: isBoundToAddresses).prefix(self.maximumSockets)
         let binds = plan.map { UDPSocket.bind(to: $0, eventLoop: eventLoop) }
-        return EventLoopFuture.whenAllComplete(binds, on: eventLoop).flatMapThrowing { results in
+        return EventLoopFuture.whenAllComplete(binds, on: eventLoop).assumeIsolated().flatMapThrowing { results in
             let sockets = results.compactMap { try? $0.get().value }
             guard !sockets.isEmpty else {
                 throw PeerChannelError.noSocket(results.compactMap(\.failureText).joined(separator: ", "))
             }
-            let transport = PeerTransport(
-                sockets: sockets, hosts: self.hostCandidates(of: sockets, addresses: addresses), role: role,
-                configuration: configuration, eventLoop: eventLoop, logger: logger)
-            return NIOLoopBound(transport, eventLoop: eventLoop)
-        }
+            let session = DirectSession(
+                generation: generation, sockets: sockets,
+                hosts: self.hostCandidates(of: sockets, addresses: addresses), role: role,
+                configuration: configuration, eventLoop: eventLoop, logger: logger,
+                peerAnswersPadding: peerAnswersPadding)
+            return NIOLoopBound(session, eventLoop: eventLoop)
+        }.nonisolated()
     }
 
     /// The addresses to bind: one wildcard per family that has an address, or each address by itself.

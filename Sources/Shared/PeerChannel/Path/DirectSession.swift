@@ -1,0 +1,461 @@
+import AppProto
+import ICE
+import Logging
+import NIOCore
+import STUN
+import UDP
+
+/// Hears what a session finds and receives, on its event loop; may be called from inside a call to the session.
+protocol DirectSessionDelegate: AnyObject {
+    /// A candidate beyond those that were there at the start.
+    func session(_ session: DirectSession, gathered candidate: ICECandidate)
+    /// No more candidates will come.
+    func sessionGatheringEnded(_ session: DirectSession)
+    /// `usable` or `tentative` has changed.
+    func session(_ session: DirectSession, pathsChanged reason: PathChangeReason)
+    /// The usable path has been found to carry larger datagrams, or smaller ones only.
+    func sessionLimitChanged(_ session: DirectSession)
+    /// A datagram of the protocol above from a peer that has proved itself; with `segmentSize` several.
+    func session(
+        _ session: DirectSession, received bytes: ByteBuffer, segmentSize: Int?, on socket: UDPSocket,
+        from source: SocketAddress)
+    /// The end of a batch of datagrams.
+    func sessionReceiveComplete(_ session: DirectSession)
+    /// A socket takes datagrams again, or takes none for now. May be called from inside `send`.
+    func session(_ session: DirectSession, writabilityChangedOf socket: UDPSocket)
+    /// There is no direct path, or none any more. The last call.
+    func session(_ session: DirectSession, failed failure: DirectSession.Failure)
+}
+
+/// The search for a direct path, and the watch over what it has found: sockets, gathering, one ICE session, and monitors of
+/// the pairs that are in use or about to be. Belongs to its event loop.
+///
+/// An ICE restart is a new one of these, with sockets of its own, beside the old one.
+final class DirectSession {
+    enum Failure: Error {
+        /// ICE has given up.
+        case noPair(ICEReport)
+        /// All sockets are gone.
+        case sockets(String)
+    }
+
+    /// A pair of candidates, and what is known of it as a path.
+    struct Path {
+        fileprivate(set) var pair: ICECandidatePair
+        let socket: UDPSocket
+        fileprivate(set) var monitor: PathMonitor
+        /// Whether it has been in use and was lost.
+        fileprivate(set) var wasLost = false
+
+        var remote: SocketAddress { self.pair.remoteAddress }
+        var roundTripTime: TimeAmount? { self.monitor.roundTripTime ?? self.pair.roundTripTime }
+        var description: PeerPath { .direct(local: self.pair.local.address, remote: self.pair.remoteAddress) }
+    }
+
+    /// Counts the ICE sessions of a channel, the first is 0.
+    let generation: UInt32
+    /// What the peer must know of us.
+    let localCredentials = ICECredentials.random()
+    let sockets: [UDPSocket]
+    weak var delegate: (any DirectSessionDelegate)?
+    /// Confirmed by full-size datagrams in both directions.
+    private(set) var usable: Path?
+    /// What ICE has selected, while it is not confirmed.
+    private(set) var tentative: Path?
+    /// Datagrams that came from nobody we know.
+    private(set) var strangersDropped = 0
+    /// How our NAT maps; known when gathering has ended.
+    private(set) var mapping = MappingBehavior.unknown
+
+    private let eventLoop: any EventLoop
+    private let logger: Logger
+    private let peerAnswersPadding: () -> Bool
+    private var agent: ICEAgent
+    private var gathering: STUNGathering
+    private var timer: Scheduled<Void>?
+    private var timerDeadline: NIODeadline?
+    private var isAdvancing = false
+    private var isClosed = false
+
+    /// - Parameter peerAnswersPadding: asked when the peer has answered.
+    init(
+        generation: UInt32, sockets: [UDPSocket], hosts: [ICECandidate], role: ICERole,
+        configuration: PeerChannelConfiguration, eventLoop: any EventLoop, logger: Logger,
+        peerAnswersPadding: @escaping () -> Bool
+    ) {
+        self.generation = generation
+        self.sockets = sockets
+        self.eventLoop = eventLoop
+        self.logger = logger
+        self.peerAnswersPadding = peerAnswersPadding
+        var ice = configuration.ice
+        ice.timeLimit = configuration.pathTimeout
+        self.agent = ICEAgent(role: role, local: self.localCredentials, configuration: ice)
+        self.gathering = STUNGathering(hosts: hosts)
+        for host in hosts {
+            self.agent.addLocalCandidate(host, at: eventLoop.now)
+        }
+        for socket in sockets {
+            socket.delegate = self
+        }
+    }
+
+    /// The path to be used, confirmed or not.
+    var best: Path? { self.usable ?? self.tentative }
+    /// Those known so far.
+    var localCandidates: [ICECandidate] { self.agent.localCandidates }
+    /// What was tried so far.
+    var report: ICEReport { self.agent.report }
+
+    // MARK: Looking for a path
+
+    /// Asks STUN servers for reflexive candidates. Names are resolved elsewhere; `servers` are addresses.
+    func gather(from servers: [SocketAddress]) {
+        guard !self.isClosed else { return }
+        self.gathering.start(servers: servers, at: self.eventLoop.now)
+        self.advance()
+    }
+
+    /// The peer's credentials: checks begin.
+    func setRemote(credentials: ICECredentials) {
+        guard !self.isClosed else { return }
+        self.agent.setRemote(credentials: credentials, at: self.eventLoop.now)
+        self.advance()
+    }
+
+    /// One more address of the peer.
+    func addRemote(candidate: ICECandidate) {
+        guard !self.isClosed else { return }
+        self.agent.addRemoteCandidate(candidate, at: self.eventLoop.now)
+        self.advance()
+    }
+
+    /// The peer has no more addresses.
+    func remoteCandidatesEnded() {
+        guard !self.isClosed else { return }
+        self.agent.remoteCandidatesEnded(at: self.eventLoop.now)
+        self.advance()
+    }
+
+    // MARK: Watching the path
+
+    /// Datagrams of the protocol above leave by the usable path.
+    func trafficSeen() {
+        self.usable?.monitor.trafficSeen()
+    }
+
+    /// Somebody has reason to think that the path is dead.
+    func suspect() {
+        guard !self.isClosed, self.usable != nil else { return }
+        self.usable?.monitor.suspect(at: self.eventLoop.now)
+        self.advance()
+    }
+
+    /// Looks up what the kernel knows of the way to the peer.
+    func updateCeiling() {
+        guard !self.isClosed, let path = self.usable, let ceiling = Self.ceiling(of: path.socket, to: path.remote)
+        else {
+            return
+        }
+        self.usable?.monitor.setCeiling(ceiling, at: self.eventLoop.now)
+        self.advance()
+    }
+
+    /// The largest datagram that leaves this machine whole, and that any channel uses.
+    private static func ceiling(of socket: UDPSocket, to remote: SocketAddress) -> Int? {
+        RouteMTU.bytes(to: remote, from: socket.localAddress).map {
+            min($0 - RouteMTU.headerBytes(to: remote), PeerTransport.largestDatagram)
+        }
+    }
+
+    /// Closes the sockets. The delegate hears nothing more.
+    func close() {
+        guard !self.isClosed else { return }
+        self.isClosed = true
+        self.delegate = nil
+        self.timer?.cancel()
+        self.timer = nil
+        self.usable = nil
+        self.tentative = nil
+        for socket in self.sockets {
+            socket.close()
+        }
+    }
+}
+
+@available(*, unavailable)
+extension DirectSession: Sendable {}
+
+// MARK: - What arrives
+
+extension DirectSession: UDPSocketDelegate {
+    func socket(
+        _ socket: UDPSocket, received bytes: ByteBuffer, segmentSize: Int?, from source: SocketAddress,
+        at local: SocketAddress?
+    ) {
+        guard let segmentSize else {
+            return self.receive(bytes, segmentSize: nil, on: socket, from: source)
+        }
+        // The kernel coalesces whatever comes from one sender: messages and packets may follow each other.
+        var rest = bytes
+        while let isSTUN = Self.isSTUN(rest, at: 0) {
+            var length = min(segmentSize, rest.readableBytes)
+            while !isSTUN, Self.isSTUN(rest, at: length) == false {
+                length = min(length + segmentSize, rest.readableBytes)
+            }
+            guard let run = rest.readSlice(length: length) else { return }
+            self.receive(
+                run, segmentSize: isSTUN || length <= segmentSize ? nil : segmentSize, on: socket, from: source)
+        }
+    }
+
+    /// Whether the datagram at an offset is STUN (RFC 9443 section 3); nil at the end.
+    static func isSTUN(_ bytes: ByteBuffer, at offset: Int) -> Bool? {
+        bytes.getInteger(at: bytes.readerIndex + offset, as: UInt8.self).map { $0 <= 3 }
+    }
+
+    /// Takes one datagram, or several of the protocol above.
+    private func receive(_ bytes: ByteBuffer, segmentSize: Int?, on socket: UDPSocket, from source: SocketAddress) {
+        guard !self.isClosed, let isSTUN = Self.isSTUN(bytes, at: 0) else {
+            return
+        }
+        if isSTUN {
+            self.receiveSTUN(bytes, on: socket, from: source)
+            return
+        }
+        guard self.isPeer(source, on: socket) else {
+            self.strangersDropped += 1
+            return
+        }
+        self.delegate?.session(self, received: bytes, segmentSize: segmentSize, on: socket, from: source)
+    }
+
+    func socketReceiveComplete(_ socket: UDPSocket) {
+        self.delegate?.sessionReceiveComplete(self)
+    }
+
+    func socketWritabilityChanged(_ socket: UDPSocket) {
+        self.delegate?.session(self, writabilityChangedOf: socket)
+    }
+
+    func socketFailed(_ socket: UDPSocket, error: (any Error)?) {
+        guard !self.isClosed else { return }
+        self.logger.warning("a UDP socket closed by itself", metadata: ["error": "\(error.map { "\($0)" } ?? "none")"])
+        if !self.sockets.contains(where: { $0.channel.isActive }) {
+            self.fail(.sockets(error.map { "\($0)" } ?? "closed"))
+        }
+    }
+
+    /// Only who proved to be the peer by STUN gets the attention of the cryptography above.
+    private func isPeer(_ source: SocketAddress, on socket: UDPSocket) -> Bool {
+        if let path = self.usable, path.socket === socket, path.remote == source {
+            return true
+        }
+        guard let base = self.base(of: socket) else {
+            return false
+        }
+        return self.agent.hasHeardPeer(at: source, on: base)
+    }
+
+    private func receiveSTUN(_ message: ByteBuffer, on socket: UDPSocket, from source: SocketAddress) {
+        guard let base = self.base(of: socket) else {
+            return
+        }
+        let now = self.eventLoop.now
+        if !self.gathering.receive(message, on: base, from: source, at: now) {
+            self.agent.receive(message, on: base, from: source, at: now)
+        }
+        self.advance()
+    }
+
+    private func base(of socket: UDPSocket) -> LocalBaseID? {
+        self.sockets.firstIndex { $0 === socket }.map { LocalBaseID($0) }
+    }
+}
+
+// MARK: - What follows
+
+extension DirectSession {
+    /// Performs everything that the last change asks for, and sets the timer anew.
+    private func advance() {
+        // The delegate may call back while it is told something: the loop below takes that up as well.
+        guard !self.isAdvancing else { return }
+        self.isAdvancing = true
+        self.drainGathering()
+        var isBusy = true
+        while isBusy, !self.isClosed {
+            isBusy = false
+            while let transmit = self.agent.nextTransmit() { self.perform(transmit) }
+            while !self.isClosed, let event = self.agent.nextEvent() {
+                self.handle(event)
+                isBusy = true
+            }
+            isBusy = self.drainMonitors() || isBusy
+        }
+        self.isAdvancing = false
+        self.armTimer()
+    }
+
+    private func drainGathering() {
+        while !self.isClosed, let output = self.gathering.next() {
+            switch output {
+            case .send(let request, let base, let server):
+                _ = self.sockets[base.rawValue].send(request, segmentSize: nil, to: server)
+            case .candidate(let candidate):
+                if self.agent.addLocalCandidate(candidate, at: self.eventLoop.now) {
+                    self.delegate?.session(self, gathered: candidate)
+                }
+            case .failed(let server, let error):
+                self.logger.debug(
+                    "a STUN server does not help",
+                    metadata: ["server": "\(server)", "error": "\(error.map { "\($0)" } ?? "no answer in time")"])
+            case .ended:
+                self.agent.localCandidatesEnded(at: self.eventLoop.now)
+                self.delegate?.sessionGatheringEnded(self)
+            }
+        }
+    }
+
+    private func perform(_ transmit: ICETransmit) {
+        let socket = self.sockets[transmit.base.rawValue]
+        if case .refused(let error) = socket.send(transmit.payload, segmentSize: nil, to: transmit.destination) {
+            self.agent.sendFailed(
+                on: transmit.base, to: transmit.destination, error: UDPSendError(errorNumber: error),
+                at: self.eventLoop.now)
+        }
+    }
+
+    private func handle(_ event: ICEEvent) {
+        switch event {
+        case .pairUsable(let pair), .selectedPairChanged(let pair):
+            self.select(pair)
+        case .consentLost(let pair):
+            self.logger.debug("the peer stopped answering on a path", metadata: ["remote": "\(pair.remote)"])
+            self.drop(pair)
+        case .probeAnswered(let id, let size, let roundTripTime):
+            let now = self.eventLoop.now
+            self.usable?.monitor.answered(id, hasPadding: size != nil, roundTripTime: roundTripTime, at: now)
+            self.tentative?.monitor.answered(id, hasPadding: size != nil, roundTripTime: roundTripTime, at: now)
+        case .rttSample:
+            // A good moment: some seconds have passed, and the path works.
+            if let path = self.usable, let ceiling = Self.ceiling(of: path.socket, to: path.remote) {
+                self.usable?.monitor.setCeiling(ceiling, at: self.eventLoop.now)
+            }
+        case .roleChanged:
+            break
+        case .failed(let report):
+            self.fail(.noPair(report))
+        }
+    }
+
+    /// ICE wants the pair to be used: it is, once it has been confirmed.
+    private func select(_ pair: ICECandidatePair) {
+        if self.usable?.pair.id == pair.id {
+            self.usable?.pair = pair
+            self.tentative = nil
+        } else if self.tentative?.pair.id == pair.id {
+            self.tentative?.pair = pair
+        } else {
+            let socket = self.sockets[pair.base.rawValue]
+            self.tentative = Path(
+                pair: pair, socket: socket,
+                monitor: PathMonitor(
+                    ceiling: Self.ceiling(of: socket, to: pair.remoteAddress) ?? PeerTransport.largestDatagram,
+                    usesPadding: self.peerAnswersPadding(), roundTripTime: pair.roundTripTime, at: self.eventLoop.now))
+            self.delegate?.session(self, pathsChanged: .found)
+        }
+    }
+
+    private func drop(_ pair: ICECandidatePair) {
+        if self.tentative?.pair.id == pair.id { self.tentative = nil }
+        if self.usable?.pair.id == pair.id {
+            self.usable = nil
+            self.delegate?.session(self, pathsChanged: .consentLost)
+        }
+    }
+
+    /// Sends the probes that are due and takes what the monitors have to say. False when that was nothing.
+    private func drainMonitors() -> Bool {
+        var isBusy = false
+        while let size = self.tentative?.monitor.nextProbe(), let pair = self.tentative?.pair {
+            isBusy = true
+            if let id = self.probe(pair, size) { self.tentative?.monitor.sent(id, size: size) }
+        }
+        while let size = self.usable?.monitor.nextProbe(), let pair = self.usable?.pair {
+            isBusy = true
+            if let id = self.probe(pair, size) { self.usable?.monitor.sent(id, size: size) }
+        }
+        while let event = self.usable?.monitor.nextEvent() {
+            isBusy = true
+            switch event {
+            case .confirmed: break
+            case .limitChanged: self.delegate?.sessionLimitChanged(self)
+            case .lost(let loss): self.usableLost(loss)
+            }
+        }
+        while let event = self.tentative?.monitor.nextEvent() {
+            isBusy = true
+            if case .confirmed = event { self.tentativeConfirmed() }
+        }
+        return isBusy
+    }
+
+    private func probe(_ pair: ICECandidatePair, _ size: Int) -> TransactionID? {
+        self.agent.probe(pair.id, size: size == 0 ? nil : size, at: self.eventLoop.now)
+    }
+
+    private func tentativeConfirmed() {
+        let isFirst = self.usable == nil
+        self.usable = self.tentative
+        self.usable?.wasLost = false
+        self.tentative = nil
+        self.delegate?.session(self, pathsChanged: isFirst ? .confirmed : .betterPair)
+    }
+
+    /// The monitor goes on: the path may come back while ICE has consent to use it.
+    private func usableLost(_ loss: PathMonitor.Loss) {
+        if self.tentative == nil {
+            self.tentative = self.usable
+            self.tentative?.wasLost = true
+        }
+        self.usable = nil
+        self.delegate?.session(self, pathsChanged: loss == .silent ? .silent : .carriesOnlySmallDatagrams)
+    }
+
+    private func fail(_ failure: Failure) {
+        guard !self.isClosed else { return }
+        let delegate = self.delegate
+        self.close()
+        delegate?.session(self, failed: failure)
+    }
+
+    private func armTimer() {
+        let deadlines = [
+            self.agent.nextDeadline, self.gathering.nextDeadline, self.usable?.monitor.nextDeadline,
+            self.tentative?.monitor.nextDeadline,
+        ]
+        let deadline = self.isClosed ? nil : deadlines.compactMap { $0 }.min()
+        guard deadline != self.timerDeadline else {
+            return
+        }
+        self.timer?.cancel()
+        self.timerDeadline = deadline
+        self.timer = deadline.map { deadline in
+            self.eventLoop.assumeIsolated().scheduleTask(deadline: deadline) { [weak self] in
+                self?.timerFired()
+            }
+        }
+    }
+
+    private func timerFired() {
+        self.timer = nil
+        self.timerDeadline = nil
+        guard !self.isClosed else { return }
+        let now = self.eventLoop.now
+        self.gathering.handleTimeout(at: now)
+        self.agent.handleTimeout(at: now)
+        self.usable?.monitor.handleTimeout(at: now)
+        self.tentative?.monitor.handleTimeout(at: now)
+        self.advance()
+    }
+}

@@ -1,0 +1,102 @@
+import NIOCore
+
+/// When a client asks for a new ICE session or for its route through the server. A value without clock or timer.
+struct RestartSchedule {
+    /// What is asked for; the greater includes the lesser.
+    enum Kind: Int, Comparable {
+        /// That the server knows the channel again: candidates and the bridge need it.
+        case route
+        /// A new ICE session, and the route.
+        case session
+
+        static func < (a: Kind, b: Kind) -> Bool { a.rawValue < b.rawValue }
+    }
+
+    /// Requests are at least this far apart: several events often tell of one cause.
+    private static let spacing = TimeAmount.milliseconds(500)
+    /// After failures, doubling from the first to the last.
+    private static let delays = (first: TimeAmount.seconds(1), last: TimeAmount.seconds(8))
+    /// Looks at a carrier on the bridge that misses answers, before its route is doubted; then twice as many each time.
+    private static let firstSuspicion = 2
+
+    /// Of the newest session that both sides know.
+    var generation: UInt32 = 0
+    /// Whether the newest session has found a direct path at any time.
+    private(set) var hasFoundDirectPath = false
+    /// No request before this.
+    private(set) var earliest = NIODeadline.uptimeNanoseconds(0)
+    private var wanted: Kind?
+    private var underway: Kind?
+    private var failures = 0
+    private var suspicions = 0
+    private var suspicionsNeeded = Self.firstSuspicion
+
+    // MARK: Requests
+
+    /// Whether something is to be asked for that has not been yet.
+    var isWanted: Bool { self.wanted != nil }
+
+    mutating func want(_ kind: Kind) {
+        self.wanted = max(kind, self.wanted ?? kind)
+    }
+
+    /// What to ask for now; nil when nothing is wanted, or a request is under way.
+    mutating func begin(at now: NIODeadline) -> Kind? {
+        guard self.underway == nil, let kind = self.wanted else { return nil }
+        self.wanted = nil
+        self.underway = kind
+        self.earliest = now + Self.spacing
+        return kind
+    }
+
+    mutating func succeeded() {
+        if self.underway == .session { self.sessionBegan() }
+        self.underway = nil
+        self.failures = 0
+    }
+
+    /// A session is new: it has found nothing yet.
+    mutating func sessionBegan() {
+        self.hasFoundDirectPath = false
+    }
+
+    /// - Returns: what is still to be asked for.
+    mutating func failed() -> Kind {
+        let kind = self.underway ?? .route
+        self.underway = nil
+        return kind
+    }
+
+    /// How long to wait before the next try.
+    mutating func delayAfterFailure() -> TimeAmount {
+        let delay = min(Self.delays.first * Int64(1 << min(self.failures, 8)), Self.delays.last)
+        self.failures += 1
+        return delay
+    }
+
+    // MARK: What happens meanwhile
+
+    mutating func foundDirectPath() {
+        self.hasFoundDirectPath = true
+        self.failures = 0
+    }
+
+    /// The loss has been taken care of: the next one counts for the session that follows.
+    mutating func lostDirectPath() {
+        self.hasFoundDirectPath = false
+    }
+
+    mutating func carrierIsWell() {
+        self.suspicions = 0
+        self.suspicionsNeeded = Self.firstSuspicion
+    }
+
+    /// A carrier on the bridge misses answers. Returns whether to ask for the route again.
+    mutating func carrierIsSuspect() -> Bool {
+        self.suspicions += 1
+        guard self.suspicions >= self.suspicionsNeeded else { return false }
+        self.suspicions = 0
+        self.suspicionsNeeded = min(self.suspicionsNeeded * 2, 10)
+        return true
+    }
+}

@@ -1,0 +1,259 @@
+import AppProto
+import ICE
+import NIOCore
+
+/// Keeping a channel that lives on a path: new ICE sessions (RFC 8445 section 9), and the route through the server.
+///
+/// The client asks, as the controlling side; an agent that has reason to asks the client to.
+extension PeerChannelCore {
+    /// Whether new sessions make sense: nothing but the bridge is wanted otherwise.
+    private var looksForDirectPaths: Bool { self.configuration.pathChoice != .bridge }
+
+    // MARK: Reasons
+
+    /// The search for a direct path has failed, or the path that was found did.
+    func directPathFailed(_ report: ICEReport) {
+        guard self.ending == nil, let transport = self.transport else { return }
+        let wasFound = self.restarts.hasFoundDirectPath
+        if !wasFound { self.sayNoDirectPath(report) }
+        // A peer that names no address wants none.
+        guard self.side == .client, wasFound || !report.remoteCandidates.isEmpty else { return }
+        if wasFound {
+            self.restarts.lostDirectPath()
+            self.wantRestart(.session, after: .zero)
+        } else if transport.path == nil {
+            self.wantRestart(.session, after: self.restarts.delayAfterFailure())
+        } else {
+            self.wantRestart(.session, after: self.configuration.directRetryInterval)
+        }
+    }
+
+    private func sayNoDirectPath(_ report: ICEReport) {
+        let isNews = !self.hasSaidNoDirectPath
+        self.hasSaidNoDirectPath = true
+        let mappings =
+            [self.transport?.current?.mapping ?? .unknown, self.peerMapping].allSatisfy(\.dependsOnDestination)
+            ? ": both NATs give each destination another port" : ""
+        self.logger.log(
+            level: isNews ? .info : .debug, "no direct path to the peer\(mappings)",
+            metadata: ["event": "peer.paths", "report": "\(report)"])
+    }
+
+    /// The control connection is back.
+    func signalCameBack() {
+        guard self.side == .client, self.isConnected else { return }
+        if case .direct = self.transport?.path {
+            self.wantRestart(.route, after: .zero)
+        } else {
+            self.wantRestart(.session, after: .zero)
+        }
+    }
+
+    /// This machine's addresses have changed.
+    func addressesChanged() {
+        guard self.isConnected, self.ending == nil else { return }
+        switch self.side {
+        case .client: self.wantRestart(.session, after: .zero)
+        case .agent: self.signaling.sendRestartWanted(RestartWanted(peerID: self.peerID))
+        }
+    }
+
+    /// The agent asks for a restart.
+    func receive(_ wanted: RestartWanted) {
+        guard self.side == .client, self.isConnected else { return }
+        self.wantRestart(.session, after: .zero)
+    }
+
+    /// Called now and then: a carrier that misses answers is a reason to look at the path.
+    func lookAtCarrier() {
+        guard self.ending == nil, let carrier = self.carrier, let transport = self.transport else { return }
+        guard carrier.isSuspect else { return self.restarts.carrierIsWell() }
+        transport.suspect()
+        // On the bridge it may be that the agent has come back by another connection.
+        if self.side == .client, case .bridge = transport.path, self.restarts.carrierIsSuspect() {
+            self.wantRestart(.route, after: .zero)
+        }
+    }
+
+    // MARK: The client's side
+
+    /// Has a restart made after `delay` at the latest; one that is due earlier stands.
+    func wantRestart(_ kind: RestartSchedule.Kind, after delay: TimeAmount) {
+        guard self.side == .client, self.ending == nil, self.agent != nil else { return }
+        self.restarts.want(self.looksForDirectPaths ? kind : .route)
+        self.armRestart(at: max(self.eventLoop.now + delay, self.restarts.earliest))
+    }
+
+    private func armRestart(at deadline: NIODeadline) {
+        if let timer = self.restartTimer {
+            guard deadline < timer.deadline else { return }
+            timer.task.cancel()
+        }
+        let task = self.eventLoop.assumeIsolated().scheduleTask(deadline: deadline) { [weak self] in
+            self?.restartTimer = nil
+            self?.restart()
+        }
+        self.restartTimer = (deadline, task)
+    }
+
+    private func restart() {
+        guard self.ending == nil, let transport = self.transport else { return }
+        // Without a control connection there is nobody to ask; it brings us back here when it is up.
+        guard self.signalIsUp, let kind = self.restarts.begin(at: self.eventLoop.now) else { return }
+        switch kind {
+        case .route:
+            self.request(transport, nil)
+        case .session:
+            self.openSession(self.restarts.generation &+ 1, of: transport) { result in
+                switch result {
+                case .success(let session): self.request(transport, session)
+                case .failure(let error):
+                    self.logger.debug("no new session", metadata: ["error": "\(error)"])
+                    self.request(transport, nil)
+                }
+            }
+        }
+    }
+
+    /// Asks the agent; without a session for the route alone.
+    private func request(_ transport: PeerTransport, _ session: DirectSession?) {
+        guard self.ending == nil, let agent = self.agent else {
+            session?.close()
+            return
+        }
+        var restart = RestartPeer(
+            peerID: self.peerID, name: agent.name, instanceID: agent.instanceID,
+            generation: session?.generation ?? self.restarts.generation,
+            ice: IceParameters(session?.localCredentials ?? transport.localCredentials),
+            candidates: session?.localCandidates.forMessage ?? [])
+        restart.bridge = self.bridgesHere
+        if let key = self.configuration.e2eKey { restart.e2eMAC = PeerOffer.mac(of: restart, key: key) }
+        let mac = restart.e2eMAC
+        self.signaling.restartPeer(restart).hop(to: self.eventLoop).assumeIsolated().whenComplete { result in
+            self.answered(result, session, mac)
+        }
+    }
+
+    private func answered(
+        _ result: Result<RestartPeerReply, any Error>, _ session: DirectSession?, _ mac: [UInt8]
+    ) {
+        guard self.ending == nil, let transport = self.transport else {
+            session?.close()
+            return
+        }
+        do {
+            let answer = try result.get()
+            guard answer.peerID == self.peerID else {
+                throw PeerChannelError.badOffer("the answer names another channel")
+            }
+            try PeerOffer.verify(answer, restartMAC: mac, key: self.configuration.e2eKey)
+            let credentials = try ICECredentials(answer.ice)
+            self.restarts.succeeded()
+            self.setPeerBridges(answer.bridge)
+            if self.restarts.isWanted { self.armRestart(at: self.restarts.earliest) }
+            guard let session, answer.generation == session.generation else {
+                session?.close()
+                return
+            }
+            self.restarts.generation = session.generation
+            transport.adopt(session)
+            self.start(session, credentials, answer.candidates)
+            self.gather(session)
+            self.receiveEarlyCandidates()
+        } catch {
+            session?.close()
+            self.restartFailed(error)
+        }
+    }
+
+    private func restartFailed(_ error: any Error) {
+        self.logger.debug("restart failed", metadata: ["error": "\(error)"])
+        switch (error as? Failure)?.code {
+        case .peerUnknown, .instanceMismatch: return self.end(.unknownToPeer, tellingPeer: false)
+        default: break
+        }
+        // A control connection that is lost brings us back by itself.
+        let kind = self.restarts.failed()
+        self.wantRestart(kind, after: self.restarts.delayAfterFailure())
+    }
+
+    // MARK: The agent's side
+
+    /// Answers a client's restart; fails with a `PeerChannelError`.
+    func accept(_ restart: RestartPeer) -> EventLoopFuture<RestartPeerReply> {
+        let promise = self.eventLoop.makePromise(of: RestartPeerReply.self)
+        do {
+            try PeerOffer.verify(restart, key: self.configuration.e2eKey)
+            guard let transport = self.transport, self.ending == nil else { throw PeerChannelError.unknownToPeer }
+            let credentials = try ICECredentials(restart.ice)
+            self.setPeerBridges(restart.bridge)
+            guard restart.generation > self.restarts.generation, self.looksForDirectPaths else {
+                promise.succeed(self.answer(to: restart, transport.current))
+                return promise.futureResult
+            }
+            self.restarts.generation = restart.generation
+            self.openSession(restart.generation, of: transport) { result in
+                self.opened(result, for: restart, credentials, promise)
+            }
+        } catch {
+            promise.fail(error)
+        }
+        return promise.futureResult
+    }
+
+    private func opened(
+        _ result: Result<DirectSession, PeerChannelError>, for restart: RestartPeer, _ credentials: ICECredentials,
+        _ promise: EventLoopPromise<RestartPeerReply>
+    ) {
+        guard let session = try? result.get() else {
+            return promise.succeed(self.answer(to: restart, nil))
+        }
+        guard let transport = self.transport, self.ending == nil,
+            restart.generation == self.restarts.generation
+        else {
+            session.close()
+            return promise.fail(PeerChannelError.unknownToPeer)
+        }
+        self.restarts.sessionBegan()
+        transport.adopt(session)
+        self.start(session, credentials, restart.candidates)
+        promise.succeed(self.answer(to: restart, session))
+        self.gather(session)
+        self.receiveEarlyCandidates()
+    }
+
+    /// Without a session of the generation that was asked for, the answer names the one that there is.
+    private func answer(to restart: RestartPeer, _ session: DirectSession?) -> RestartPeerReply {
+        let credentials = session?.localCredentials ?? self.transport?.localCredentials ?? .random()
+        var answer = RestartPeerReply(
+            peerID: self.peerID, generation: session?.generation ?? 0, ice: IceParameters(credentials),
+            candidates: session?.localCandidates.forMessage ?? [])
+        answer.bridge = self.bridgesHere
+        if let key = self.configuration.e2eKey {
+            answer.e2eMAC = PeerOffer.mac(of: answer, restartMAC: restart.e2eMAC, key: key)
+        }
+        return answer
+    }
+}
+
+extension ICECredentials {
+    /// What a peer has sent. Throws `.badOffer`.
+    init(_ parameters: IceParameters) throws(PeerChannelError) {
+        do {
+            try self.init(ufrag: parameters.ufrag, pwd: parameters.pwd)
+        } catch {
+            throw .badOffer("\(error)")
+        }
+    }
+}
+
+extension IceParameters {
+    init(_ credentials: ICECredentials) {
+        self.init(ufrag: credentials.ufrag, pwd: credentials.pwd)
+    }
+}
+
+extension [ICECandidate] {
+    /// As many as a message takes.
+    var forMessage: [Candidate] { self.prefix(AppProtoLimits.candidates).map { Candidate($0) } }
+}

@@ -1,0 +1,41 @@
+internal import CNgtcp2
+import NIOCore
+
+/// Migration (RFC 9000 section 9) as the owner of the path needs it: congestion control and round-trip time start anew.
+extension QUICConnection {
+    /// A client: datagrams go another way from now on. Takes effect as soon as the handshake is confirmed and the peer has
+    /// given out a connection id for it.
+    func migrate(at now: NIODeadline) {
+        self.wantsMigration = true
+        self.migrateIfPossible(at: now)
+    }
+
+    /// Called where something may have come in that makes it possible.
+    func migrateIfPossible(at now: NIODeadline) {
+        guard self.wantsMigration, self.context.role == .client, case .active = self.state else { return }
+        let next = OpaquePath(number: self.pathNumber &+ 1)
+        let code = ngtcp2_conn_initiate_immediate_migration(self.handle, next.pointer, now.uptimeNanoseconds)
+        switch code {
+        case 0:
+            self.wantsMigration = false
+            self.pathNumber &+= 1
+            self.path = next
+        case NGTCP2_ERR_INVALID_STATE, NGTCP2_ERR_CONN_ID_BLOCKED:
+            break  // Not yet.
+        default:
+            self.wantsMigration = false
+            if ngtcp2_err_is_fatal(code) != 0 { self.fail(code, at: now) }
+        }
+    }
+
+    /// A server: where the datagrams that follow have come in; equal numbers are the same path. What came during the
+    /// handshake counts as one path.
+    func arrived(on arrival: UInt32) {
+        guard self.context.role == .server, arrival != self.arrival else { return }
+        let isFirst = self.arrival == nil || !self.isHandshakeComplete
+        self.arrival = arrival
+        guard !isFirst else { return }
+        self.pathNumber &+= 1
+        self.path = OpaquePath(number: self.pathNumber)
+    }
+}

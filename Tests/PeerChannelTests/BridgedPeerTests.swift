@@ -1,0 +1,271 @@
+import AppProto
+import NIOCore
+import TLS
+import TestSupport
+import Testing
+
+@testable import PeerChannel
+
+/// Channels that begin on the bridge, leave it, and come back.
+@Suite(.timeLimit(.minutes(2)), .serialized)
+struct BridgedPeerTests {
+    private static func configuration(_ choice: PeerChannelConfiguration.PathChoice = .auto) throws
+        -> PeerChannelConfiguration
+    {
+        var configuration = try PeerPair.configuration()
+        configuration.serverBridges = true
+        configuration.pathChoice = choice
+        return configuration
+    }
+
+    private func connect(
+        client: PeerChannelConfiguration.PathChoice = .auto, agent: PeerChannelConfiguration.PathChoice = .auto,
+        prepare: @escaping @Sendable (PeerPair) -> Void = { _ in }
+    ) async throws -> NIOLoopBound<PeerPair> {
+        try await PeerPair.connect(
+            client: Self.configuration(client), agent: Self.configuration(agent), prepare: prepare)
+    }
+
+    private func eventuallyPath(_ name: String?, _ pair: NIOLoopBound<PeerPair>, within limit: Duration) async throws {
+        try await eventually(within: limit, "the path \(name ?? "none") on both sides") {
+            try await PeerPair.on(pair) { $0.client.path?.name == name && $0.agent?.path?.name == name }
+        }
+    }
+
+    /// A line through the tunnel; what one side writes the other reads.
+    private func line(_ pair: NIOLoopBound<PeerPair>) async throws -> (client: BlockingSocket, target: BlockingSocket) {
+        let (targets, arrived) = AsyncStream.makeStream(of: BlockingSocket.self)
+        let service = try TCPService { arrived.yield($0) }
+        let port = try await PeerPair.wait(pair) { $0.listen(forwardingTo: service.port) }
+        let client = try await onThread { try BlockingSocket(connectingTo: "127.0.0.1", port: port) }
+        for await target in targets { return (client, target) }
+        throw CancellationError()
+    }
+
+    private func exchange(_ line: (client: BlockingSocket, target: BlockingSocket), _ count: Int) async throws {
+        let block = SecureRandom.bytes(count)
+        async let sent: Void = onThread { try line.target.send(block) }
+        let received = try await onThread { try line.client.receive(exactly: count) }
+        try await sent
+        #expect(received == block)
+    }
+
+    /// Makes one side deaf to what comes straight from the other, or lets it hear again.
+    private static func setDirect(_ isOpen: Bool, at transport: PeerTransport?) {
+        for session in [transport?.current, transport?.previous].compactMap({ $0 }) {
+            for socket in session.sockets { socket.delegate = isOpen ? session : nil }
+        }
+    }
+
+    @Test func `the tunnel is up on the bridge before a check has been answered, and moves`() async throws {
+        let pair = try await PeerPair.start(
+            client: try Self.configuration(), agent: try Self.configuration()
+        ) { pair in
+            // No check of the client gets an answer before the candidates have come, late.
+            pair.hub.changeAnswer = { answer in
+                var answer = answer
+                answer.candidates = []
+                return answer
+            }
+            pair.hub.changeOffer = { offer in
+                var offer = offer
+                offer.candidates = []
+                return offer
+            }
+        }
+        try await PeerPair.wait(pair) { $0.connected.futureResult }
+        try await PeerPair.wait(pair) { $0.agentConnected.futureResult }
+        try await self.eventuallyPath("bridge", pair, within: .seconds(1))
+        let line = try await self.line(pair)
+        try await self.exchange(line, 200_000)
+        try await PeerPair.on(pair) { pair in
+            let transports = [pair.client.core.transport, pair.agent?.core.transport].compactMap { $0?.current }
+            for (from, to) in zip(transports, transports.reversed()) {
+                for candidate in from.localCandidates { to.addRemote(candidate: candidate) }
+            }
+        }
+        try await self.eventuallyPath("direct", pair, within: .seconds(5))
+        let bridged = try await PeerPair.on(pair) { $0.hub.bridged.count }
+        try await self.exchange(line, 3_000_000)
+        try await PeerPair.on(pair) { #expect($0.hub.bridged.count <= bridged + 20) }
+        let change = try await PeerPair.on(pair) { pair in
+            pair.clientLog.lines.first { $0.event == "peer.path_changed" }?.metadata.mapValues { "\($0)" }
+        }
+        #expect(change?["from"] == "bridge")
+        #expect(change?["to"] == "direct")
+        #expect(change?["reason"] == "confirmed")
+        try await PeerPair.finish(pair)
+    }
+
+    @Test(arguments: [MemorySignaling.Side.client, .agent])
+    func `with the bridge alone nothing else is offered, and what it carries tells nothing`(
+        side: MemorySignaling.Side
+    ) async throws {
+        let pair = try await self.connect(
+            client: side == .client ? .bridge : .auto, agent: side == .agent ? .bridge : .auto)
+        let line = try await self.line(pair)
+        let marker = Array("the quick brown fox jumps over the lazy dog".utf8)
+        try await onThread {
+            for _ in 0..<200 { try line.target.send(marker) }
+            _ = try line.client.receive(exactly: 200 * marker.count)
+        }
+        try await Task.sleep(for: .seconds(3))
+        try await self.eventuallyPath("bridge", pair, within: .seconds(1))
+        try await PeerPair.on(pair) { pair in
+            #expect(pair.hub.bridged.reduce(0) { $0 + $1.readableBytes } > 200 * marker.count)
+            for datagrams in pair.hub.bridged {
+                #expect(String(decoding: datagrams.readableBytesView, as: UTF8.self).contains("fox") == false)
+            }
+        }
+        try await PeerPair.finish(pair)
+    }
+
+    @Test func `damage on the bridge costs time, not data`() async throws {
+        let pair = try await self.connect(client: .bridge) { pair in
+            let deliver = pair.hub.toClient
+            pair.hub.toClient = { body in
+                guard case .bridge(var bridge) = body, Int.random(in: 0..<10) == 0 else { return deliver?(body) ?? () }
+                let index = bridge.datagrams.readerIndex + Int.random(in: 0..<bridge.datagrams.readableBytes)
+                let byte = bridge.datagrams.getInteger(at: index, as: UInt8.self) ?? 0
+                bridge.datagrams.setInteger(byte ^ 1 << UInt8.random(in: 0..<8), at: index)
+                deliver?(.bridge(bridge))
+            }
+        }
+        try await self.exchange(try await self.line(pair), 300_000)
+        try await PeerPair.finish(pair)
+    }
+
+    @Test func `a direct path that dies gives way to the bridge, and a new session finds another`() async throws {
+        let pair = try await self.connect()
+        try await self.eventuallyPath("direct", pair, within: .seconds(5))
+        let line = try await self.line(pair)
+        try await self.exchange(line, 1_000_000)
+        try await PeerPair.on(pair) { pair in
+            Self.setDirect(false, at: pair.agent?.core.transport)
+            // No way around it for now.
+            pair.hub.restart = nil
+        }
+        try await self.eventuallyPath("bridge", pair, within: .seconds(10))
+        try await self.exchange(line, 500_000)
+        try await PeerPair.on(pair) { pair in
+            pair.hub.restart = { [unowned pair] restart in
+                pair.agent?.receive(restart) ?? PeerPair.eventLoop.makeFailedFuture(Failure(code: .peerUnknown))
+            }
+        }
+        try await self.eventuallyPath("direct", pair, within: .seconds(12))
+        try await PeerPair.on(pair) { pair in
+            #expect(pair.client.core.transport?.current?.generation ?? 0 >= 1)
+            #expect(pair.client.core.transport?.current?.generation == pair.agent?.core.transport?.current?.generation)
+            let reasons = pair.clientLog.lines.filter { $0.event == "peer.path_changed" }.map {
+                "\($0.metadata["from"] ?? "") \($0.metadata["to"] ?? "") \($0.metadata["reason"] ?? "")"
+            }
+            #expect(reasons.contains("direct bridge silent"))
+        }
+        try await self.exchange(line, 1_000_000)
+        try await PeerPair.finish(pair)
+    }
+
+    @Test func `a direct path that comes back is taken again without a new session`() async throws {
+        let pair = try await self.connect { $0.hub.restart = nil }
+        try await self.eventuallyPath("direct", pair, within: .seconds(5))
+        let line = try await self.line(pair)
+        try await self.exchange(line, 1000)
+        try await PeerPair.on(pair) { Self.setDirect(false, at: $0.client.core.transport) }
+        try await self.eventuallyPath("bridge", pair, within: .seconds(10))
+        try await self.exchange(line, 10_000)
+        try await PeerPair.on(pair) { Self.setDirect(true, at: $0.client.core.transport) }
+        try await self.eventuallyPath("direct", pair, within: .seconds(10))
+        try await self.exchange(line, 1_000_000)
+        try await PeerPair.finish(pair)
+    }
+
+    @Test func `direct alone: a path that dies is replaced by a new session, and connections live on`() async throws {
+        let pair = try await self.connect(client: .direct)
+        let line = try await self.line(pair)
+        try await self.exchange(line, 100_000)
+        try await PeerPair.on(pair) { pair in
+            #expect(pair.client.path?.name == "direct")
+            Self.setDirect(false, at: pair.client.core.transport)
+        }
+        try await self.exchange(line, 1_000_000)
+        try await PeerPair.on(pair) { pair in
+            #expect(pair.client.core.transport?.current?.generation == 1)
+            #expect(pair.hub.bridged.isEmpty)
+        }
+        try await PeerPair.finish(pair)
+    }
+
+    @Test func `an agent that has forgotten the channel says so, and the channel ends`() async throws {
+        let pair = try await self.connect { pair in
+            pair.hub.restart = { _ in PeerPair.eventLoop.makeFailedFuture(Failure(code: .peerUnknown)) }
+        }
+        try await self.eventuallyPath("direct", pair, within: .seconds(5))
+        try await PeerPair.on(pair) { pair in
+            pair.client.signalChanged(isUp: false, bridges: false)
+            pair.client.signalChanged(isUp: true, bridges: true)
+        }
+        guard case .unknownToPeer = try await PeerPair.wait(pair, { $0.clientClosed.futureResult }) else {
+            Issue.record("closed for another reason")
+            return
+        }
+        try await PeerPair.finish(pair)
+    }
+
+    @Test func `a control connection that is lost takes the bridge along, and brings it back`() async throws {
+        let pair = try await self.connect(client: .bridge)
+        let line = try await self.line(pair)
+        try await self.exchange(line, 10_000)
+        try await PeerPair.on(pair) { pair in
+            pair.hub.carriesBridge = false
+            pair.client.signalChanged(isUp: false, bridges: false)
+            #expect(pair.client.path == nil)
+        }
+        try await Task.sleep(for: .seconds(2))
+        try await PeerPair.on(pair) { pair in
+            pair.hub.carriesBridge = true
+            pair.client.signalChanged(isUp: true, bridges: true)
+        }
+        try await self.exchange(line, 100_000)
+        try await PeerPair.finish(pair)
+    }
+
+    @Test func `restarts are proved with the end-to-end secret`() async throws {
+        var client = try Self.configuration()
+        client.e2eKey = [UInt8](repeating: 5, count: 32)
+        var agent = try Self.configuration()
+        agent.e2eKey = client.e2eKey
+        let pair = try await PeerPair.connect(client: client, agent: agent)
+        try await self.eventuallyPath("direct", pair, within: .seconds(5))
+        try await PeerPair.on(pair) { $0.client.receive(RestartWanted(peerID: $0.client.peerID)) }
+        try await eventually(within: .seconds(5), "a new session") {
+            try await PeerPair.on(pair) { $0.client.core.transport?.current?.generation == 1 }
+        }
+        // A server that puts its own credentials in is refused, and the path stays as it is.
+        try await PeerPair.on(pair) { pair in
+            let restart = pair.hub.restart
+            pair.hub.restart = { message in
+                var message = message
+                message.ice = IceParameters(ufrag: "evil", pwd: "evilevilevilevilevilevil")
+                return restart?(message) ?? PeerPair.eventLoop.makeFailedFuture(Failure(code: .internal))
+            }
+            pair.client.receive(RestartWanted(peerID: pair.client.peerID))
+        }
+        try await Task.sleep(for: .seconds(1))
+        try await PeerPair.on(pair) { pair in
+            #expect(pair.client.core.transport?.current?.generation == 1)
+            #expect(pair.agent?.core.transport?.current?.generation == 1)
+            #expect(pair.client.isConnected)
+        }
+        try await PeerPair.finish(pair)
+    }
+
+    @Test func `sides that exclude each other's ways say so`() async throws {
+        let pair = try await PeerPair.start(
+            client: try Self.configuration(.bridge), agent: try Self.configuration(.direct))
+        guard case .noBridge = try await PeerPair.wait(pair, { $0.clientClosed.futureResult }) else {
+            Issue.record("closed for another reason")
+            return
+        }
+        try await PeerPair.finish(pair)
+    }
+}
