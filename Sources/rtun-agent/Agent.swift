@@ -39,6 +39,8 @@ struct Agent {
         self.log = log
 
         var peerConfiguration = PeerChannelConfiguration(identity: try Identity.selfSigned(commonName: "rtun agent"))
+        peerConfiguration.pathChoice = command.peers.pathChoice.configurationValue
+        peerConfiguration.spread = command.peers.spread
         peerConfiguration.interfaces = command.peers.interfaces
         peerConfiguration.stunServers = command.peers.stunServers.map { .init(host: $0.host, port: $0.port) }
         peerConfiguration.e2eKey = try endToEndSecret.map { try EndToEndKey.derive(from: $0.bytes) }
@@ -127,5 +129,15 @@ struct Agent {
             group.cancelAll()
         }
         await self.acceptor.closeAll(reason: "the agent is stopping")
+    }
+}
+
+extension PeerOptions.PathChoice {
+    fileprivate var configurationValue: PeerChannelConfiguration.PathChoice {
+        switch self {
+        case .auto: .auto
+        case .direct: .direct
+        case .bridge: .bridge
+        }
     }
 }

@@ -15,10 +15,25 @@ package struct PeerChannelConfiguration: Sendable {
         }
     }
 
+    /// Which kinds of path a channel may take (`--p2p`).
+    package enum PathChoice: Hashable, Sendable {
+        /// The bridge at once, and the best direct path as soon as there is one.
+        case auto
+        /// Direct paths only.
+        case direct
+        /// The server's bridge only.
+        case bridge
+    }
+
     /// The certificate and key that the peer pins by fingerprint; made once at start.
     package var identity: Identity
     /// Whom to ask for our reflexive addresses: the rtun server's UDP port first, then each `--stun`.
     package var stunServers: [STUNServerAddress] = []
+    /// Which kinds of path a channel may take.
+    package var pathChoice = PathChoice.auto
+    /// How many sockets may be opened against a NAT whose mapping depends on the destination, 0…1024; 0: none
+    /// (`--p2p-spread`). The peer in front of such a NAT probes a multiple of it in ports.
+    package var spread = 256
     /// Names of the interfaces whose addresses may be used; empty: all but loopback. Ignored with `loopbackOnly`.
     package var interfaces: [String] = []
     /// True when the rtun server itself is reached over loopback: everything is on one machine then, and only
