@@ -1,5 +1,6 @@
 import AppProto
 import CommandSupport
+import HostNetwork
 import Logging
 import NIOCore
 import NIOPosix
@@ -65,7 +66,9 @@ struct Agent {
         configuration.httpsInsecure = command.server.httpsInsecure
         configuration.quicInsecure = command.server.quicInsecure
         do {
-            self.client = try SignalClient(configuration: configuration, eventLoop: group.next(), logger: log.logger)
+            self.client = try SignalClient(
+                configuration: configuration, eventLoop: group.next(), addressMonitor: AddressMonitor.shared,
+                logger: log.logger)
         } catch {
             // With the system's authorities there is no file that could be at fault.
             let place = command.server.caCertificate.map { _ in "--ca-cert: " } ?? ""
