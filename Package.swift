@@ -70,6 +70,7 @@ let package = Package(
             providers: [.apt(["libngtcp2-dev", "libngtcp2-crypto-gnutls-dev", "libgnutls28-dev"])]),
 
         .systemLibrary(name: "CLinuxUDP", path: "Sources/Shared/CLinuxUDP"),
+        .systemLibrary(name: "CLinuxNetlink", path: "Sources/Shared/CLinuxNetlink"),
 
         // Cores: no sockets, no clock, no tasks.
         shared("AppProto", ["CAppProto", .nioCore]),
@@ -81,23 +82,27 @@ let package = Package(
 
         // Networking: channels, handlers, drivers.
         shared("UDP", ["CLinuxUDP", .nioCore, .nioPosix, .dequeModule]),
+        shared("HostNetwork", ["CLinuxNetlink", "UDP", .nioCore]),
         shared("QUIC", ["CNgtcp2", "TLS", "UDP", .nioCore, .nioPosix, .dequeModule]),
         shared(
             "Signaling",
-            ["AppProto", "TLS", "QUIC", .nioCore, .nioPosix, .nioHTTP1, .nioWebSocket, .nioTLS, .logging]),
+            [
+                "AppProto", "TLS", "HostNetwork", "QUIC", .nioCore, .nioPosix, .nioHTTP1, .nioWebSocket, .nioTLS,
+                .logging,
+            ]),
         shared(
             "PeerChannel",
             [
-                "AppProto", "TLS", "STUN", "ICE", "UDP", "QUIC", "UDPRelay", .nioCore, .nioPosix, .dequeModule,
-                .logging,
+                "AppProto", "TLS", "STUN", "ICE", "HostNetwork", "UDP", "QUIC", "UDPRelay", .nioCore, .nioPosix,
+                .dequeModule, .logging,
             ]),
         shared("CommandSupport", [.argumentParser, .logging, .unixSignals, .nioCore]),
 
         shared(
             "ClientSupport",
             [
-                "AppProto", "TLS", "Signaling", "PeerChannel", "CommandSupport", .nioCore, .nioPosix, .dequeModule,
-                .argumentParser, .logging,
+                "AppProto", "TLS", "HostNetwork", "Signaling", "PeerChannel", "CommandSupport", .nioCore, .nioPosix,
+                .dequeModule, .argumentParser, .logging,
             ]),
 
         program(
@@ -109,7 +114,7 @@ let package = Package(
         program(
             "rtun-agent",
             [
-                "AppProto", "TLS", "Signaling", "PeerChannel", "UDP", "UDPRelay", "CommandSupport",
+                "AppProto", "TLS", "HostNetwork", "Signaling", "PeerChannel", "UDP", "UDPRelay", "CommandSupport",
                 .nioCore, .nioPosix, .argumentParser, .logging,
             ]),
         program(
@@ -132,18 +137,19 @@ let package = Package(
         tests("ICETests", ["ICE", "STUN", "TestSupport", .nioCore]),
         tests("SOCKSTests", ["SOCKS", .nioCore]),
         tests("UDPTests", ["UDP", .nioCore, .nioPosix]),
+        tests("HostNetworkTests", ["HostNetwork", "TestSupport", .nioCore, .nioPosix]),
         tests("QUICTests", ["QUIC", "TLS", "UDP", "TestSupport", .nioCore, .nioEmbedded, .nioPosix]),
         tests(
             "SignalingTests",
             [
-                "Signaling", "AppProto", "QUIC", "TLS", .nioCore, .nioEmbedded, .nioHTTP1, .nioPosix, .nioWebSocket,
-                .logging,
+                "Signaling", "AppProto", "HostNetwork", "QUIC", "TLS", .nioCore, .nioEmbedded, .nioHTTP1, .nioPosix,
+                .nioWebSocket, .logging,
             ]),
         tests(
             "PeerChannelTests",
             [
-                "PeerChannel", "TestSupport", "AppProto", "ICE", "QUIC", "STUN", "TLS", "UDP", "UDPRelay", .nioCore,
-                .nioEmbedded, .nioPosix, .logging,
+                "PeerChannel", "TestSupport", "AppProto", "HostNetwork", "ICE", "QUIC", "STUN", "TLS", "UDP",
+                "UDPRelay", .nioCore, .nioEmbedded, .nioPosix, .logging,
             ]),
         tests("UDPRelayTests", ["UDPRelay", .nioCore]),
         tests("ClientSupportTests", ["ClientSupport", "AppProto", "PeerChannel", .nioCore]),

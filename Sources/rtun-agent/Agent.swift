@@ -1,5 +1,6 @@
 import AppProto
 import CommandSupport
+import HostNetwork
 import Logging
 import NIOCore
 import NIOPosix
@@ -39,6 +40,8 @@ struct Agent {
         self.log = log
 
         var peerConfiguration = PeerChannelConfiguration(identity: try Identity.selfSigned(commonName: "rtun agent"))
+        peerConfiguration.pathChoice = command.peers.pathChoice.configurationValue
+        peerConfiguration.spread = command.peers.spread
         peerConfiguration.interfaces = command.peers.interfaces
         peerConfiguration.stunServers = command.peers.stunServers.map { .init(host: $0.host, port: $0.port) }
         peerConfiguration.e2eKey = try endToEndSecret.map { try EndToEndKey.derive(from: $0.bytes) }
@@ -63,7 +66,9 @@ struct Agent {
         configuration.httpsInsecure = command.server.httpsInsecure
         configuration.quicInsecure = command.server.quicInsecure
         do {
-            self.client = try SignalClient(configuration: configuration, eventLoop: group.next(), logger: log.logger)
+            self.client = try SignalClient(
+                configuration: configuration, eventLoop: group.next(), addressMonitor: AddressMonitor.shared,
+                logger: log.logger)
         } catch {
             // With the system's authorities there is no file that could be at fault.
             let place = command.server.caCertificate.map { _ in "--ca-cert: " } ?? ""
@@ -127,5 +132,15 @@ struct Agent {
             group.cancelAll()
         }
         await self.acceptor.closeAll(reason: "the agent is stopping")
+    }
+}
+
+extension PeerOptions.PathChoice {
+    fileprivate var configurationValue: PeerChannelConfiguration.PathChoice {
+        switch self {
+        case .auto: .auto
+        case .direct: .direct
+        case .bridge: .bridge
+        }
     }
 }

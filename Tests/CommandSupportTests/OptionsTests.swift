@@ -12,11 +12,23 @@ import Testing
             options.stunServers == [HostPort(host: "stun.example.org", port: 3478), HostPort(host: "::1", port: 3479)])
         #expect(options.interfaces == ["eth0", "wg0"])
         #expect(options.pathChoice == .auto)
+        #expect(options.spread == 256)
+    }
+
+    @Test(arguments: [("auto", PeerOptions.PathChoice.auto), ("direct", .direct), ("bridge", .bridge)])
+    func `the kinds of path are chosen by name`(text: String, choice: PeerOptions.PathChoice) throws {
+        #expect(try PeerOptions.parse(["--p2p", text]).pathChoice == choice)
+    }
+
+    @Test(arguments: [0, 1, 1024]) func `the spread is a number of sockets`(count: Int) throws {
+        #expect(try PeerOptions.parse(["--p2p-spread", "\(count)"]).spread == count)
     }
 
     @Test(arguments: [
-        (["--p2p", "bridge"], "this version has no bridge; use auto or direct"),
-        (["--p2p", "x"], "expected auto or direct"),
+        (["--p2p", "x"], "expected auto, direct or bridge"),
+        (["--p2p-spread", "1025"], "expected a number of sockets from 0 (off) to 1024"),
+        (["--p2p-spread=-1"], "expected a number of sockets from 0 (off) to 1024"),
+        (["--p2p-spread", "many"], "expected a number of sockets from 0 (off) to 1024"),
         (["--stun", "::1"], "write the IPv6 address"),
     ])
     func `a refused value is explained`(arguments: [String], words: String) {

@@ -183,6 +183,36 @@ struct FailoverTests {
     }
 
     /// One connection through the proxy, and one exchange on it.
+    @Test(
+        .enabled(if: EgressNamespace.isAvailable, "needs root, to give the agent a network namespace"),
+        arguments: SignalScheme.allCases)
+    func `an agent whose address changes is back at the server at once`(scheme: SignalScheme) async throws {
+        let namespace = try await EgressNamespace()
+        let environment = ["RTUN_SECRET": Cluster.secret]
+        let server = try RunningProgram("rtun-server", ["--addr", "0.0.0.0:0"], environment: environment)
+        let port = try await Cluster.readyPort(of: server)
+        // A plain listener: http:// for the one scheme; over quic:// the server has made its own certificate.
+        let url = "\(scheme == .https ? "http" : "quic")://\(namespace.hostAddress):\(port)"
+        let agent = try namespace.launch(
+            "rtun-agent", [url, "--agent", "roaming", "--quic-insecure"], environment: environment)
+        let ready = try await agent.line("the ready line") { $0.hasPrefix("rtun-agent ready ") }
+        let instance = try #require(ready.split(separator: "=").last)
+        let known = agent.errors.lines.count
+        let clock = ContinuousClock()
+        let began = clock.now
+        try await namespace.changeAddress(to: "203.0.113.3")
+        _ = try await agent.logLine("the connection is given up", from: known) {
+            $0.contains("event=signal.lost") && $0.contains("203.0.113.2 is gone") && $0.contains("retry_in_ms=0")
+        }
+        let line = try await agent.logLine("the agent connected again", from: known) {
+            $0.contains("event=signal.connected")
+        }
+        // The silence of the old connection would be noticed after 15 s.
+        #expect(clock.now - began < .seconds(5))
+        #expect(line.contains(instance))
+        await stopAll([server, agent])
+    }
+
     private static func exchange(proxy: Int, echo: TCPService) async throws -> BlockingSocket {
         let connection = try await SOCKSTestClient.connect5(proxy: proxy, port: echo.port)
         try await onThread {

@@ -1,4 +1,5 @@
 import AppProto
+import HostNetwork
 import Logging
 import NIOCore
 import NIOEmbedded
@@ -25,6 +26,14 @@ import Testing
         var hellos: [Hello] = []
         var connections: [SignalConnection] = []
         var links: [MemoryLink] = []
+        /// The clients' ends of them.
+        var nearLinks: [MemoryLink] = []
+        var localAddress: SocketAddress?
+        var remoteAddress: SocketAddress?
+        var route: NetworkRoute?
+        /// Attempts stay without an answer while this is set.
+        var isStuck = false
+        var stuck: [(Result<any SignalLink, SignalConnectError>) -> Void] = []
         let connectionDelegate = RecordingConnectionDelegate()
         private var acceptors: [SignalAcceptor] = []
 
@@ -40,7 +49,14 @@ import Testing
                 self.loop.assumeIsolated().execute { completion(.failure(failure)) }
                 return
             }
+            if self.isStuck {
+                self.stuck.append(completion)
+                return
+            }
             let (near, far) = MemoryLink.pair(on: self.loop, binding: [UInt8](repeating: 4, count: 32))
+            near.localAddress = self.localAddress
+            near.remoteAddress = self.remoteAddress
+            self.nearLinks.append(near)
             self.links.append(far)
             self.accept(far)
             self.loop.assumeIsolated().execute { completion(.success(near)) }
@@ -93,7 +109,7 @@ import Testing
             configuration.quicInsecure = quicInsecure
             self.core = SignalClientCore(
                 configuration: configuration, connector: self.world, eventLoop: self.world.loop,
-                logger: self.world.log.logger)
+                logger: self.world.log.logger, route: { [world] _ in world.route })
             self.core.delegate = self.delegate
             self.promise = self.world.loop.makePromise(of: SignalTerminal.self)
             let outcome = self.outcome
@@ -353,6 +369,137 @@ import Testing
         #expect(fixture.delegate.sessions.count == 2)
         fixture.stop()
         fixture.world.loop.advanceTime(by: .seconds(20))
+    }
+
+    // MARK: Changes of the network
+
+    private static func address(_ ip: String, port: Int = 0) throws -> SocketAddress {
+        try SocketAddress(ipAddress: ip, port: port)
+    }
+
+    private static func state(_ addresses: String...) throws -> NetworkState {
+        NetworkState(
+            addresses: Set(try addresses.map { .init(interface: "eth0", address: try Self.address($0)) }))
+    }
+
+    /// A connection from 192.0.2.7, by way of 192.0.2.1.
+    private func connectedFixture() throws -> Fixture {
+        let fixture = try Fixture { world in
+            world.localAddress = try? Self.address("192.0.2.7", port: 50_000)
+            world.remoteAddress = try? Self.address("203.0.113.1", port: 443)
+            world.route = NetworkRoute(interfaceIndex: 2, gateway: [192, 0, 2, 1])
+        }
+        #expect(fixture.delegate.sessions.count == 1)
+        fixture.world.loop.advanceTime(by: .milliseconds(1))
+        return fixture
+    }
+
+    @Test func `a connection whose address is gone is replaced at once`() throws {
+        let fixture = try self.connectedFixture()
+        fixture.core.networkChanged(
+            AddressChange(before: try Self.state("192.0.2.7"), after: try Self.state("198.51.100.7")))
+        #expect(fixture.delegate.losses == 1)
+        #expect(fixture.world.nearLinks[0].isClosed)
+        fixture.world.loop.run()
+        #expect(fixture.delegate.sessions.count == 2)
+        let lost = try #require(fixture.world.warnings("signal.lost").first)
+        #expect(lost.metadata["reason"] == "the network has changed: the connection's address 192.0.2.7 is gone")
+        #expect(lost.metadata["retry_in_ms"] == "0")
+        fixture.stop()
+    }
+
+    @Test func `a connection to which the way has changed is replaced at once`() throws {
+        let fixture = try self.connectedFixture()
+        fixture.world.localAddress = try Self.address("198.51.100.7", port: 50_000)
+        fixture.world.route = NetworkRoute(interfaceIndex: 3, gateway: [198, 51, 100, 1])
+        let both = try Self.state("192.0.2.7", "198.51.100.7")
+        fixture.core.networkChanged(AddressChange(before: try Self.state("192.0.2.7"), after: both))
+        fixture.world.loop.run()
+        #expect(fixture.delegate.sessions.count == 2)
+        // That one goes the new way.
+        fixture.world.loop.advanceTime(by: .seconds(1))
+        fixture.core.networkChanged(AddressChange(before: both, after: try Self.state("198.51.100.7")))
+        fixture.world.loop.advanceTime(by: .seconds(10))
+        #expect(fixture.delegate.losses == 1)
+        fixture.stop()
+    }
+
+    @Test(arguments: [false, true])
+    func `a connection that the change does not concern is asked, and stays when it answers`(
+        isWithoutRoute: Bool
+    ) throws {
+        let fixture = try self.connectedFixture()
+        if isWithoutRoute { fixture.world.route = nil }
+        fixture.core.networkChanged(
+            AddressChange(before: try Self.state("192.0.2.7"), after: try Self.state("192.0.2.7", "198.51.100.7")))
+        fixture.world.loop.advanceTime(by: .seconds(60))
+        #expect(fixture.delegate.losses == 0)
+        #expect(fixture.world.attempts.count == 1)
+        fixture.stop()
+    }
+
+    @Test(arguments: [false, true])
+    func `a connection that does not answer after a change or a standstill is replaced after 3 s`(
+        isAfterStandstill: Bool
+    ) throws {
+        let fixture = try self.connectedFixture()
+        fixture.world.links[0].isSilent = true
+        let state = try Self.state("192.0.2.7")
+        let after = try isAfterStandstill ? state : Self.state("192.0.2.7", "198.51.100.7")
+        fixture.core.networkChanged(
+            AddressChange(before: state, after: after, isAfterStandstill: isAfterStandstill))
+        fixture.world.loop.advanceTime(by: .milliseconds(2999))
+        #expect(fixture.delegate.losses == 0)
+        fixture.world.loop.advanceTime(by: .milliseconds(1))
+        #expect(fixture.delegate.losses == 1)
+        fixture.world.loop.run()
+        #expect(fixture.delegate.sessions.count == 2)
+        fixture.stop()
+        fixture.world.loop.advanceTime(by: .seconds(20))
+    }
+
+    @Test func `a change ends the wait for the next attempt`() throws {
+        let fixture = try Fixture { $0.failure = .timedOut(.connection) }
+        fixture.world.loop.advanceTime(by: .minutes(10))
+        let attempts = fixture.world.attempts.count
+        fixture.world.failure = nil
+        fixture.core.networkChanged(AddressChange(before: try Self.state(), after: try Self.state("192.0.2.7")))
+        fixture.world.loop.run()
+        #expect(fixture.world.attempts.count == attempts + 1)
+        #expect(fixture.delegate.sessions.count == 1)
+        // The old timer is gone.
+        fixture.world.loop.advanceTime(by: .minutes(1))
+        #expect(fixture.world.attempts.count == attempts + 1)
+        fixture.stop()
+    }
+
+    @Test func `an attempt that began before the change is made anew, and what comes of it is closed`() throws {
+        let fixture = try Fixture { $0.isStuck = true }
+        fixture.world.isStuck = false
+        fixture.core.networkChanged(AddressChange(before: try Self.state(), after: try Self.state("192.0.2.7")))
+        fixture.world.loop.run()
+        #expect(fixture.delegate.sessions.count == 1)
+        let (late, _) = MemoryLink.pair(on: fixture.world.loop)
+        fixture.world.stuck[0](.success(late))
+        #expect(late.isClosed)
+        #expect(fixture.delegate.sessions.count == 1)
+        fixture.stop()
+    }
+
+    @Test func `a handshake that began before the change is made anew`() throws {
+        let fixture = try Fixture { $0.welcome = nil }
+        fixture.core.networkChanged(AddressChange(before: try Self.state(), after: try Self.state("192.0.2.7")))
+        #expect(fixture.world.nearLinks[0].isClosed)
+        #expect(fixture.world.attempts.count == 2)
+        fixture.stop()
+    }
+
+    @Test func `a change after the end is no trouble`() throws {
+        let change = AddressChange(before: try Self.state(), after: try Self.state("192.0.2.7"))
+        let fixture = try Fixture()
+        fixture.stop()
+        fixture.core.networkChanged(change)
+        #expect(fixture.world.attempts.count == 1)
     }
 
     @Test func `stopping before the start is no trouble`() throws {

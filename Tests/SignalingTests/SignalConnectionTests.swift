@@ -155,6 +155,37 @@ import Testing
         }
     }
 
+    @Test func `a connection that is asked for a sign of life and gives none is over`() {
+        let fixture = Fixture()
+        fixture.loop.advanceTime(by: .milliseconds(1))
+        fixture.connection.check(within: .seconds(3))
+        fixture.loop.advanceTime(by: .seconds(2))
+        // Being asked again gives no more time.
+        fixture.connection.check(within: .seconds(3))
+        fixture.loop.advanceTime(by: .milliseconds(999))
+        #expect(!fixture.connection.isClosed)
+        fixture.loop.advanceTime(by: .milliseconds(1))
+        #expect(fixture.connection.isClosed)
+        guard case .unanswered(.seconds(3)) = fixture.delegate.closed.first else {
+            Issue.record("\(fixture.delegate.closed)")
+            return
+        }
+    }
+
+    @Test func `any byte is a sign of life, and the next check asks for another`() throws {
+        let fixture = Fixture()
+        fixture.loop.advanceTime(by: .milliseconds(1))
+        fixture.connection.check(within: .seconds(3))
+        #expect(try fixture.sent().map(\.body) == [.ping])
+        fixture.loop.advanceTime(by: .seconds(1))
+        fixture.farSends(Envelope(.pong))
+        fixture.loop.advanceTime(by: .seconds(5))
+        #expect(!fixture.connection.isClosed)
+        fixture.connection.check(within: .seconds(3))
+        fixture.loop.advanceTime(by: .seconds(3))
+        #expect(fixture.connection.isClosed)
+    }
+
     @Test func `a goodbye is surfaced`() {
         let fixture = Fixture()
         fixture.farSends(Envelope(.goodbye(Goodbye(code: .replaced, reason: "newer"))))

@@ -55,19 +55,27 @@ package final class EgressNamespace: Sendable {
     }
 
     deinit {
-        // The links go with the namespace.
-        let name = self.name
-        let removal = Process()
-        removal.executableURL = URL(fileURLWithPath: "/usr/sbin/ip")
-        removal.arguments = ["netns", "del", name]
-        try? removal.run()
-        removal.waitUntilExit()
+        // The links go with the namespace, but that stays for as long as a TCP connection in it waits for an answer to its
+        // last segment; the next namespace has the same addresses.
+        for arguments in [["link", "del", self.hostLink], ["netns", "del", self.name]] {
+            let removal = Process()
+            removal.executableURL = URL(fileURLWithPath: "/usr/sbin/ip")
+            removal.arguments = arguments
+            try? removal.run()
+            removal.waitUntilExit()
+        }
     }
 
     /// Sets what the link carries, at both ends.
     package func setMTU(_ bytes: Int) async throws {
         try await ShellCommand.run(
             "ip link set \(self.hostLink) mtu \(bytes) && ip -n \(self.name) link set up0 mtu \(bytes)")
+    }
+
+    /// Gives the namespace another address on the link, in place of the one that it has.
+    package func changeAddress(to address: String) async throws {
+        try await ShellCommand.run(
+            "ip -n \(self.name) -4 addr flush dev up0 && ip -n \(self.name) addr add \(address)/24 dev up0")
     }
 
     /// Starts one of our programs inside, or one of the system's by its path.

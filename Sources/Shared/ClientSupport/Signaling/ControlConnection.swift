@@ -1,4 +1,5 @@
 package import CommandSupport
+import HostNetwork
 package import NIOCore
 package import Signaling
 
@@ -23,7 +24,9 @@ package struct ControlConnection: Sendable {
         configuration.httpsInsecure = options.httpsInsecure
         configuration.quicInsecure = options.quicInsecure
         do {
-            self.client = try SignalClient(configuration: configuration, eventLoop: eventLoop, logger: log.logger)
+            self.client = try SignalClient(
+                configuration: configuration, eventLoop: eventLoop, addressMonitor: AddressMonitor.shared,
+                logger: log.logger)
         } catch {
             throw ProgramError(.unavailable, "\(error)")
         }

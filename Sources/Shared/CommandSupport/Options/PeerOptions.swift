@@ -4,17 +4,33 @@ package import ArgumentParser
 package struct PeerOptions: ParsableArguments {
     /// Which kinds of path a peer channel may take.
     package enum PathChoice: String, Sendable, CaseIterable {
-        /// Whatever works. In this version: direct paths.
+        /// The bridge at once, and the best direct path as soon as there is one.
         case auto
         /// Direct paths only.
         case direct
+        /// The server's bridge only.
+        case bridge
     }
+
+    /// The most that `--p2p-spread` takes: more sockets than that are more than many a NAT keeps for one customer.
+    package static let maximumSpread = 1024
 
     @Option(
         name: .customLong("p2p"),
-        help: ArgumentHelp("Which paths to peers to use: auto or direct.", valueName: "choice"),
+        help: ArgumentHelp(
+            "Which paths to peers to use: auto (the server's bridge until there is a direct one), direct, or bridge.",
+            valueName: "choice"),
         transform: { try Self.pathChoice($0) })
     package var pathChoice: PathChoice = .auto
+
+    @Option(
+        name: .customLong("p2p-spread"),
+        help: ArgumentHelp(
+            "How many sockets to open at most to get past a NAT that gives each destination another port; the side in "
+                + "front of it probes four times as many ports. 0 turns this off, 1024 is the most.",
+            valueName: "count"),
+        transform: { try Self.spread($0) })
+    package var spread = 256
 
     @Option(
         name: .customLong("p2p-interface"),
@@ -33,10 +49,16 @@ package struct PeerOptions: ParsableArguments {
     package init() {}
 
     private static func pathChoice(_ text: String) throws -> PathChoice {
-        if text == "bridge" {
-            throw ValidationError("this version has no bridge; use auto or direct")
+        guard let choice = PathChoice(rawValue: text) else {
+            throw ValidationError("expected auto, direct or bridge")
         }
-        guard let choice = PathChoice(rawValue: text) else { throw ValidationError("expected auto or direct") }
         return choice
+    }
+
+    private static func spread(_ text: String) throws -> Int {
+        guard let count = Int(text), (0...Self.maximumSpread).contains(count) else {
+            throw ValidationError("expected a number of sockets from 0 (off) to \(Self.maximumSpread)")
+        }
+        return count
     }
 }

@@ -1,3 +1,4 @@
+import HostNetwork
 import ICE
 import Logging
 import NIOCore

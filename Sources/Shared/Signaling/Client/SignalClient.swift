@@ -1,4 +1,5 @@
 package import AppProto
+package import HostNetwork
 package import Logging
 package import NIOCore
 package import TLS
@@ -12,8 +13,12 @@ package final class SignalClient: Sendable {
     private let core: NIOLoopBoundBox<SignalClientCore>
 
     /// Checks what can be checked before the first attempt: throws a `TLSError` when the file of authorities is unusable.
+    ///
+    /// - Parameter addressMonitor: who tells of changes of this machine's addresses, after which a connection that cannot
+    ///   work any more is given up at once; nil: nobody does.
     package convenience init(
-        configuration: SignalClientConfiguration, eventLoop: any EventLoop, logger: Logger
+        configuration: SignalClientConfiguration, eventLoop: any EventLoop, addressMonitor: AddressMonitor? = nil,
+        logger: Logger
     ) throws(TLSError) {
         // The context also shows, for QUIC, that the file of authorities can be used.
         let verification: PeerVerification =
@@ -30,17 +35,20 @@ package final class SignalClient: Sendable {
                     url: configuration.url, path: configuration.webSocketPath, software: configuration.software,
                     tlsContext: tlsContext)
             }
-        self.init(configuration: configuration, connector: connector, eventLoop: eventLoop, logger: logger)
+        self.init(
+            configuration: configuration, connector: connector, eventLoop: eventLoop, addressMonitor: addressMonitor,
+            logger: logger)
     }
 
     init(
         configuration: SignalClientConfiguration, connector: any SignalConnector & Sendable, eventLoop: any EventLoop,
-        logger: Logger
+        addressMonitor: AddressMonitor? = nil, logger: Logger
     ) {
         self.eventLoop = eventLoop
         self.core = .makeBoxSendingValue(
             SignalClientCore(
-                configuration: configuration, connector: connector, eventLoop: eventLoop, logger: logger),
+                configuration: configuration, connector: connector, eventLoop: eventLoop, logger: logger,
+                addressMonitor: addressMonitor),
             eventLoop: eventLoop)
     }
 

@@ -1,4 +1,5 @@
 import AppProto
+import HostNetwork
 import Logging
 import NIOCore
 
@@ -9,9 +10,17 @@ final class SignalClientCore {
         /// `attempt` tells a link that comes after all from the one that is waited for.
         case connecting(attempt: Int)
         case proving(SignalInitiator)
-        case connected(SignalConnection, SignalSession, since: NIODeadline)
+        case connected(Connected)
         case waiting(Scheduled<Void>)
         case ended
+    }
+
+    private struct Connected {
+        let connection: SignalConnection
+        let session: SignalSession
+        let since: NIODeadline
+        /// How the kernel sent packets to the server then; nil when it did not say.
+        let route: NetworkRoute?
     }
 
     /// A connection that lived this long ends the backoff.
@@ -19,6 +28,9 @@ final class SignalClientCore {
     /// How long the server's own `Goodbye EXPIRED` is waited for.
     private static let expiryGrace = TimeAmount.seconds(2)
 
+    /// How long the server may take to give a sign of life after the network has changed. TCP has sent a lost segment again
+    /// by then.
+    private static let checkTime = TimeAmount.seconds(3)
     /// How long a goodbye gets to leave the process: some turns of the event loop.
     private static let farewellTime = TimeAmount.milliseconds(50)
 
@@ -29,6 +41,9 @@ final class SignalClientCore {
     private let eventLoop: any EventLoop
     private let logger: Logger
     private let timing: SignalConnection.Timing
+    private let addressMonitor: AddressMonitor?
+    private let route: (SocketAddress) -> NetworkRoute?
+    private var addressSubscription: AddressSubscription?
     private var state = State.idle
     private var attempts = 0
     private var backoff = ReconnectBackoff()
@@ -43,15 +58,21 @@ final class SignalClientCore {
     private var expiry: NIODeadline?
     private var expiryTimer: Scheduled<Void>?
 
+    /// - Parameters:
+    ///   - addressMonitor: who tells of changes of the network; nil: nobody does.
+    ///   - route: how the kernel sends packets to an address.
     init(
         configuration: SignalClientConfiguration, connector: any SignalConnector, eventLoop: any EventLoop,
-        logger: Logger, timing: SignalConnection.Timing = SignalConnection.Timing()
+        logger: Logger, timing: SignalConnection.Timing = SignalConnection.Timing(),
+        addressMonitor: AddressMonitor? = nil, route: @escaping (SocketAddress) -> NetworkRoute? = NetworkRoute.lookup
     ) {
         self.configuration = configuration
         self.connector = connector
         self.eventLoop = eventLoop
         self.logger = logger
         self.timing = timing
+        self.addressMonitor = addressMonitor
+        self.route = route
     }
 
     /// Begins. `completion` is told how it ended.
@@ -64,16 +85,20 @@ final class SignalClientCore {
         for warning in self.configuration.warnings {
             self.logger.warning("\(warning)", metadata: ["server": "\(self.configuration.url)"])
         }
+        self.addressSubscription = self.addressMonitor?.subscribe(on: self.eventLoop) { [weak self] change in
+            self?.networkChanged(change)
+        }
         self.connect()
     }
 
     /// Ends; the future succeeds once a goodbye, if there is somebody to say it to, has left.
     @discardableResult
     func stop() -> EventLoopFuture<Void> {
-        guard case .connected(let connection, _, _) = self.state else {
+        guard case .connected(let connected) = self.state else {
             self.end(.stopped)
             return self.eventLoop.makeSucceededVoidFuture()
         }
+        let connection = connected.connection
         connection.delegate = nil
         connection.close(Goodbye(code: .shutdown, reason: "\(self.configuration.software) stops"))
         // The program ends with `run()`; the goodbye must have left by then.
@@ -82,20 +107,20 @@ final class SignalClientCore {
     }
 
     var session: SignalSession? {
-        guard case .connected(_, let session, _) = self.state else { return nil }
-        return session
+        guard case .connected(let connected) = self.state else { return nil }
+        return connected.session
     }
 
     func request(_ body: Envelope.Body, timeout: TimeAmount) -> EventLoopFuture<Envelope.Body> {
-        guard case .connected(let connection, _, _) = self.state else {
+        guard case .connected(let connected) = self.state else {
             return self.eventLoop.makeFailedFuture(SignalError.notConnected)
         }
-        return connection.request(body, timeout: timeout)
+        return connected.connection.request(body, timeout: timeout)
     }
 
     func sendEvent(_ body: Envelope.Body) {
-        guard case .connected(let connection, _, _) = self.state else { return }
-        connection.sendEvent(body)
+        guard case .connected(let connected) = self.state else { return }
+        connected.connection.sendEvent(body)
     }
 
     // MARK: One attempt
@@ -152,7 +177,10 @@ final class SignalClientCore {
         let link = connection.link
         let session = SignalSession(
             welcome: welcome, localAddress: link.localAddress, remoteAddress: link.remoteAddress)
-        self.state = .connected(connection, session, since: self.eventLoop.now)
+        self.state = .connected(
+            Connected(
+                connection: connection, session: session, since: self.eventLoop.now,
+                route: link.remoteAddress.flatMap(self.route)))
         self.warnedCauses = []
         self.hasConnected = true
         self.resumeToken = welcome.resumeToken
@@ -267,10 +295,53 @@ final class SignalClientCore {
         self.logger.warning("no connection to the server, going on trying", metadata: metadata)
     }
 
+    /// Ends the backoff: what stood in the way may be gone.
+    private func retryNow() {
+        if case .waiting(let retry) = self.state { retry.cancel() }
+        self.backoff.reset()
+        self.connect()
+    }
+
     private func retryLater() -> TimeAmount {
         let wait = self.backoff.next(using: &self.generator)
         self.state = .waiting(self.eventLoop.assumeIsolated().scheduleTask(in: wait) { self.connect() })
         return wait
+    }
+
+    // MARK: The network
+
+    /// This machine's addresses have changed, or the process has stood still: gives up a connection that cannot work any
+    /// more, looks whether one that may work does, and waits no longer for one that did not come.
+    func networkChanged(_ change: AddressChange) {
+        switch self.state {
+        case .idle, .ended:
+            break
+        case .waiting, .connecting:
+            // What is being tried began in a network that is not there any more, as a lookup of the name that waits for a
+            // name server out of reach. A link that comes of it is closed.
+            self.retryNow()
+        case .proving(let initiator):
+            initiator.cancel()
+            self.retryNow()
+        case .connected(let connected):
+            let session = connected.session
+            if let local = session.localAddress, change.hasLost(local) {
+                connected.connection.abandon("the connection's address \(local.ipAddress ?? "") is gone")
+            } else if self.isRerouted(connected) {
+                connected.connection.abandon("the way to the server is another one")
+            } else {
+                connected.connection.check(within: Self.checkTime)
+            }
+        }
+    }
+
+    /// Whether the kernel sends packets to the server otherwise than when the connection was made. Where it has no way at
+    /// all, the old one may come back.
+    private func isRerouted(_ connected: Connected) -> Bool {
+        guard let before = connected.route, let now = connected.session.remoteAddress.flatMap(self.route) else {
+            return false
+        }
+        return before != now
     }
 
     // MARK: Expiry
@@ -303,13 +374,14 @@ final class SignalClientCore {
             break
         case .proving(let initiator):
             initiator.cancel()
-        case .connected(let connection, _, _):
-            connection.delegate = nil
-            connection.close()
+        case .connected(let connected):
+            connected.connection.delegate = nil
+            connected.connection.close()
         case .waiting(let retry):
             retry.cancel()
         }
         self.state = .ended
+        self.addressSubscription = nil
         self.expiryTimer?.cancel()
         self.expiryTimer = nil
         self.delegate = nil
@@ -340,17 +412,22 @@ extension SignalClientCore: SignalConnectionDelegate {
     }
 
     func connectionClosed(_ connection: SignalConnection, reason: SignalCloseReason) {
-        guard case .connected(_, _, let since) = self.state else { return }
+        guard case .connected(let connected) = self.state else { return }
         if case .goodbye(let goodbye) = reason, let terminal = self.terminal(for: goodbye) {
             return self.end(terminal)
         }
-        if self.eventLoop.now - since >= Self.livedAfter {
-            self.backoff.reset()
-        }
-        let wait = self.retryLater()
         var metadata = self.eventMetadata("signal.lost")
         metadata["reason"] = "\(reason)"
-        metadata["retry_in_ms"] = "\(wait.milliseconds)"
+        switch reason {
+        case .networkChanged, .unanswered:
+            self.retryNow()
+            metadata["retry_in_ms"] = "0"
+        case .goodbye, .silent, .linkClosed, .protocolViolation, .closedHere:
+            if self.eventLoop.now - connected.since >= Self.livedAfter {
+                self.backoff.reset()
+            }
+            metadata["retry_in_ms"] = "\(self.retryLater().milliseconds)"
+        }
         self.logger.warning("lost the connection to the server", metadata: metadata)
         self.delegate?.signalLost()
     }

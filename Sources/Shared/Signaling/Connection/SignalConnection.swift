@@ -29,6 +29,13 @@ package final class SignalConnection {
         let timeout: Scheduled<Void>
     }
 
+    private struct LivenessCheck {
+        let asked: NIODeadline
+        let timeout: TimeAmount
+
+        var deadline: NIODeadline { self.asked + self.timeout }
+    }
+
     /// How many requests may wait for their answers at a time.
     package static let maximumPendingRequests = 1024
 
@@ -44,6 +51,8 @@ package final class SignalConnection {
     private var nextID: UInt64
     private var pending: [UInt64: PendingRequest] = [:]
     private var nextPing: NIODeadline
+    /// The sign of life that is waited for, if one is.
+    private var check: LivenessCheck?
     private var timer: Scheduled<Void>?
 
     /// Takes over a link whose handshake is complete.
@@ -101,6 +110,29 @@ package final class SignalConnection {
     package func sendEvent(_ body: Envelope.Body) {
         guard !self.isClosed else { return }
         self.link.send(Envelope(body).encoded())
+    }
+
+    /// Asks the other side for a sign of life. When not a byte comes within `timeout`, the connection ends as
+    /// `.unanswered`. Without effect before `start()`.
+    package func check(within timeout: TimeAmount) {
+        guard !self.isClosed, self.timer != nil else { return }
+        let now = self.link.eventLoop.now
+        self.sendEvent(.ping)
+        // Asking again is no reason to wait longer.
+        if self.check.map({ self.link.lastReceived >= $0.asked }) ?? true {
+            self.check = LivenessCheck(asked: now, timeout: timeout)
+        }
+        // Sending may have found that the peer does not read, which ends the connection.
+        guard !self.isClosed else { return }
+        self.timer?.cancel()
+        self.armTimer()
+    }
+
+    /// Gives the connection up because of what has become of the network. The delegate hears `.networkChanged`.
+    ///
+    /// - Parameter detail: what that is, for people.
+    package func abandon(_ detail: String) {
+        self.end(.networkChanged(detail), saying: nil)
     }
 
     /// Closes the connection, after a `Goodbye` if there is something to say. The delegate hears `.closedHere`.
@@ -214,7 +246,8 @@ extension SignalConnection {
     }
 
     private func armTimer() {
-        self.timer = self.link.eventLoop.assumeIsolated().scheduleTask(deadline: min(self.nextPing, self.deadAt)) {
+        let deadline = min(self.nextPing, self.deadAt, self.check?.deadline ?? .distantFuture)
+        self.timer = self.link.eventLoop.assumeIsolated().scheduleTask(deadline: deadline) {
             self.timerFired()
         }
     }
@@ -224,6 +257,12 @@ extension SignalConnection {
         let now = self.link.eventLoop.now
         if now >= self.deadAt {
             return self.end(.silent(self.timing.deadAfter), saying: nil)
+        }
+        if let check = self.check, now >= check.deadline {
+            guard self.link.lastReceived >= check.asked else {
+                return self.end(.unanswered(check.timeout), saying: nil)
+            }
+            self.check = nil
         }
         if now >= self.nextPing {
             self.nextPing = now + self.timing.pingInterval

@@ -44,6 +44,10 @@ package enum SignalCloseReason: Sendable, CustomStringConvertible {
     case goodbye(Goodbye)
     /// Not a byte came for that long.
     case silent(TimeAmount)
+    /// It was asked for a sign of life after a change of the network, and gave none for that long.
+    case unanswered(TimeAmount)
+    /// This side gave it up, for what has become of the network.
+    case networkChanged(String)
     /// The connection broke; nil when the peer closed it in order, without a `Goodbye`.
     case linkClosed((any Error)?)
     /// The other side broke the protocol.
@@ -57,6 +61,10 @@ package enum SignalCloseReason: Sendable, CustomStringConvertible {
             goodbye.reason.isEmpty ? "goodbye \(goodbye.code)" : "goodbye \(goodbye.code): \(goodbye.reason)"
         case .silent(let time):
             "nothing heard for \(time.inSeconds) s"
+        case .unanswered(let time):
+            "no answer within \(time.inSeconds) s, after the network has changed"
+        case .networkChanged(let detail):
+            "the network has changed: \(detail)"
         case .linkClosed(let error as IOError):
             error.words
         case .linkClosed(let error?):

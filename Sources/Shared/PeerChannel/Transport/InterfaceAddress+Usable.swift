@@ -1,48 +1,7 @@
-import NIOCore
+import HostNetwork
 import STUN
-import UDP
-
-#if canImport(Musl)
-import Musl
-#else
-import Glibc
-#endif
-
-/// One address of one network interface of this machine.
-struct InterfaceAddress: Hashable {
-    let interface: String
-    /// Port 0.
-    let address: SocketAddress
-    let isUp: Bool
-    let isLoopback: Bool
-}
 
 extension InterfaceAddress {
-    /// What the machine has now, in the kernel's order of interfaces. Throws `IOError`.
-    ///
-    /// Not NIO's `System.enumerateDevices`, which does not tell whether a device is up.
-    static func all() throws -> [InterfaceAddress] {
-        var list: UnsafeMutablePointer<ifaddrs>?
-        guard getifaddrs(&list) == 0 else {
-            throw IOError(errnoCode: errno, reason: "getifaddrs")
-        }
-        defer { freeifaddrs(list) }
-        var result: [InterfaceAddress] = []
-        var next = list
-        while let entry = next?.pointee {
-            next = entry.ifa_next
-            guard let name = entry.ifa_name, let address = SocketAddress(raw: entry.ifa_addr) else {
-                continue
-            }
-            result.append(
-                InterfaceAddress(
-                    interface: String(cString: name), address: address,
-                    isUp: entry.ifa_flags & UInt32(IFF_UP) != 0,
-                    isLoopback: entry.ifa_flags & UInt32(IFF_LOOPBACK) != 0))
-        }
-        return result
-    }
-
     /// Those that become host candidates (RFC 8445 section 5.1.1.1), IPv6 first on each interface.
     ///
     /// - Loopback is for the case that everything is on one machine, and for that alone.
