@@ -84,7 +84,10 @@ let package = Package(
         shared("QUIC", ["CNgtcp2", "TLS", "UDP", .nioCore, .nioPosix, .dequeModule]),
         shared(
             "Signaling",
-            ["AppProto", "TLS", "QUIC", .nioCore, .nioPosix, .nioHTTP1, .nioWebSocket, .nioTLS, .logging]),
+            [
+                "AppProto", "TLS", "QUIC", .nioCore, .nioPosix, .nioHTTP1, .nioWebSocket, .nioTLS, .dequeModule,
+                .logging,
+            ]),
         shared(
             "PeerChannel",
             [
@@ -104,7 +107,7 @@ let package = Package(
             "rtun-server",
             [
                 "AppProto", "TLS", "STUN", "QUIC", "Signaling", "CommandSupport",
-                .nioCore, .nioPosix, .nioHTTP1, .nioWebSocket, .dequeModule, .argumentParser, .logging,
+                .nioCore, .nioPosix, .nioHTTP1, .nioWebSocket, .dequeModule, .heapModule, .argumentParser, .logging,
             ]),
         program(
             "rtun-agent",
@@ -152,8 +155,7 @@ let package = Package(
             "rtun-serverTests",
             [
                 "rtun-server", "AppProto", "TLS", "Signaling", "CommandSupport", .nioCore, .nioEmbedded, .nioHTTP1,
-                .nioPosix,
-                .logging,
+                .nioPosix, .argumentParser, .logging,
             ]),
         tests(
             "rtun-agentTests",

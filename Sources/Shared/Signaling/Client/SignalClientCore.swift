@@ -42,6 +42,7 @@ final class SignalClientCore {
     /// When the registration ends; nil before the server has taken it for the first time, and without an end.
     private var expiry: NIODeadline?
     private var expiryTimer: Scheduled<Void>?
+    private let bridge: BridgeSender
 
     init(
         configuration: SignalClientConfiguration, connector: any SignalConnector, eventLoop: any EventLoop,
@@ -52,6 +53,7 @@ final class SignalClientCore {
         self.eventLoop = eventLoop
         self.logger = logger
         self.timing = timing
+        self.bridge = BridgeSender(eventLoop: eventLoop)
     }
 
     /// Begins. `completion` is told how it ended.
@@ -74,6 +76,7 @@ final class SignalClientCore {
             self.end(.stopped)
             return self.eventLoop.makeSucceededVoidFuture()
         }
+        self.bridge.use(nil)
         connection.delegate = nil
         connection.close(Goodbye(code: .shutdown, reason: "\(self.configuration.software) stops"))
         // The program ends with `run()`; the goodbye must have left by then.
@@ -96,6 +99,20 @@ final class SignalClientCore {
     func sendEvent(_ body: Envelope.Body) {
         guard case .connected(let connection, _, _) = self.state else { return }
         connection.sendEvent(body)
+    }
+
+    func sendBridge(_ bridge: Bridge) {
+        self.bridge.send(bridge)
+    }
+
+    var bridgeStatistics: BridgeStatistics {
+        let drops = self.bridge.drops
+        var statistics = BridgeStatistics()
+        statistics.sent = self.bridge.sent
+        statistics.droppedFull = drops.full
+        statistics.droppedTooOld = drops.tooOld
+        statistics.droppedWithoutConnection = self.bridge.withoutConnection + drops.ended
+        return statistics
     }
 
     // MARK: One attempt
@@ -153,6 +170,7 @@ final class SignalClientCore {
         let session = SignalSession(
             welcome: welcome, localAddress: link.localAddress, remoteAddress: link.remoteAddress)
         self.state = .connected(connection, session, since: self.eventLoop.now)
+        if welcome.bridge { self.bridge.use(connection) }
         self.warnedCauses = []
         self.hasConnected = true
         self.resumeToken = welcome.resumeToken
@@ -310,6 +328,7 @@ final class SignalClientCore {
             retry.cancel()
         }
         self.state = .ended
+        self.bridge.use(nil)
         self.expiryTimer?.cancel()
         self.expiryTimer = nil
         self.delegate = nil
@@ -339,8 +358,13 @@ extension SignalClientCore: SignalConnectionDelegate {
         self.delegate?.signalReceived(event: event)
     }
 
+    func connectionBecameWritable(_ connection: SignalConnection) {
+        self.bridge.drain()
+    }
+
     func connectionClosed(_ connection: SignalConnection, reason: SignalCloseReason) {
         guard case .connected(_, _, let since) = self.state else { return }
+        self.bridge.use(nil)
         if case .goodbye(let goodbye) = reason, let terminal = self.terminal(for: goodbye) {
             return self.end(terminal)
         }
