@@ -88,6 +88,7 @@ let package = Package(
             "Signaling",
             [
                 "AppProto", "TLS", "HostNetwork", "QUIC", .nioCore, .nioPosix, .nioHTTP1, .nioWebSocket, .nioTLS,
+                .dequeModule,
                 .logging,
             ]),
         shared(
@@ -109,7 +110,7 @@ let package = Package(
             "rtun-server",
             [
                 "AppProto", "TLS", "STUN", "QUIC", "Signaling", "CommandSupport",
-                .nioCore, .nioPosix, .nioHTTP1, .nioWebSocket, .dequeModule, .argumentParser, .logging,
+                .nioCore, .nioPosix, .nioHTTP1, .nioWebSocket, .dequeModule, .heapModule, .argumentParser, .logging,
             ]),
         program(
             "rtun-agent",
@@ -158,8 +159,7 @@ let package = Package(
             "rtun-serverTests",
             [
                 "rtun-server", "AppProto", "TLS", "Signaling", "CommandSupport", .nioCore, .nioEmbedded, .nioHTTP1,
-                .nioPosix,
-                .logging,
+                .nioPosix, .argumentParser, .logging,
             ]),
         tests(
             "rtun-agentTests",

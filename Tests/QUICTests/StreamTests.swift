@@ -226,6 +226,45 @@ import Testing
         #expect(network.serverEvents.datagrams[0] == ByteBuffer(string: "one"))
     }
 
+    @Test func `datagrams without end keep neither a request nor a transfer waiting`() throws {
+        var client = QUICConfiguration.pinnedClient
+        client.datagrams = true
+        var server = QUICConfiguration.pinnedServer
+        server.datagrams = true
+        let network = try VirtualNetwork.connected(client: client, server: server)
+        // Congestion control keeps the backlog of datagrams, and the queue is never empty.
+        let payload = ByteBuffer(repeating: 1, count: 1100)
+        let refill = { while network.client.hasDatagramRoom, network.client.sendDatagram(payload) {} }
+        network.clientEvents.onDatagramsWritable = refill
+        refill()
+        try network.run { network.serverEvents.datagrams.count > 100 }
+        let (transfer, _) = try self.open(network)
+        transfer.write(ByteBuffer(repeating: 2, count: 200_000))
+        try network.run(for: .seconds(2)) { network.serverEvents.recorders.first?.receivedBytes == 200_000 }
+        let (request, _) = try self.open(network)
+        request.write(ByteBuffer(string: "please"))
+        try network.run(for: .milliseconds(100)) { network.serverEvents.recorders.last?.receivedBytes == 6 }
+        #expect(network.clientEvents.datagramsBecameWritable > 3)
+    }
+
+    @Test func `datagrams that wait are few, and it is told when there is room`() throws {
+        var client = QUICConfiguration.pinnedClient
+        client.datagrams = true
+        var server = QUICConfiguration.pinnedServer
+        server.datagrams = true
+        let network = try VirtualNetwork.connected(client: client, server: server)
+        var count = 0
+        while network.client.hasDatagramRoom {
+            #expect(network.client.sendDatagram(ByteBuffer(repeating: 1, count: 1000)))
+            count += 1
+        }
+        #expect(count == 33)
+        #expect(network.clientEvents.datagramsBecameWritable == 0)
+        try network.run { network.serverEvents.datagrams.count == count }
+        #expect(network.client.hasDatagramRoom)
+        #expect(network.clientEvents.datagramsBecameWritable == 1)
+    }
+
     @Test func `datagrams are refused by a peer that accepts none`() throws {
         let network = try VirtualNetwork.connected()
         #expect(!network.client.sendDatagram(ByteBuffer(string: "one")))

@@ -40,10 +40,10 @@ import Testing
         }
     }
 
-    private func pair(_ scheme: ServerURL.Scheme) async throws -> Pair {
+    private func pair(_ scheme: ServerURL.Scheme, datagrams: Bool = true) async throws -> Pair {
         let (links, continuation) = AsyncStream.makeStream(of: LinkProbe.self)
         let server = try await LoopbackServer.start(
-            scheme, identity: scheme == .http ? nil : .selfSigned(commonName: "localhost")
+            scheme, identity: scheme == .http ? nil : .selfSigned(commonName: "localhost"), datagrams: datagrams
         ) { link in
             continuation.yield(LinkProbe(link))
         }
@@ -93,6 +93,97 @@ import Testing
         #expect(await pair.near.next() == .message(ByteBuffer(string: "farewell")))
         #expect(await pair.near.next() == .closed(nil))
         try await pair.server.stop()
+    }
+
+    @Test(arguments: schemes) func `what may be lost arrives, too, also when it is large`(
+        scheme: ServerURL.Scheme
+    ) async throws {
+        let pair = try await self.pair(scheme)
+        for size in [1, 100, 1000, 9000, 60_000] {
+            let message = ByteBuffer(repeating: UInt8(size & 0xff), count: size)
+            for (from, to) in [(pair.near, pair.far), (pair.far, pair.near)] {
+                try await from.read { link in
+                    #expect(link.hasRoom)
+                    link.sendUnreliably(message)
+                    link.flush()
+                }
+                switch await to.next() {
+                case .message(message): #expect(scheme != .quic || size > 1000, "over the stream: \(size)")
+                case .unreliable(message): #expect(scheme == .quic)
+                case let other: Issue.record("\(size): \(String(describing: other))")
+                }
+            }
+        }
+        try await pair.server.stop()
+    }
+
+    @Test func `a QUIC peer that takes no datagrams gets them over the stream`() async throws {
+        let pair = try await self.pair(.quic, datagrams: false)
+        let message = ByteBuffer(repeating: 1, count: 100)
+        try await pair.near.read { link in
+            #expect(link.preferredUnreliableSize == SignalLinkLimits.roomMarks.high)
+            link.sendUnreliably(message)
+            link.flush()
+        }
+        #expect(await pair.far.next() == .message(message))
+        try await pair.server.stop()
+    }
+
+    @Test(arguments: schemes) func `a link without room says so, keeps what must arrive, and tells when there is room`(
+        scheme: ServerURL.Scheme
+    ) async throws {
+        let pair = try await self.pair(scheme)
+        let message = ByteBuffer(repeating: 1, count: 1000)
+        // In one turn of the loop nothing leaves over QUIC; over TCP the kernel takes some.
+        let sent = try await pair.near.read { link in
+            var count = 0
+            while link.hasRoom, count < 100_000 {
+                link.sendUnreliably(message)
+                count += 1
+            }
+            link.send(ByteBuffer(string: "last"))
+            return count
+        }
+        #expect(sent < 20_000)
+        while true {
+            guard let event = await pair.far.next() else { return }
+            if event == .message(ByteBuffer(string: "last")) { break }
+            guard event == .message(message) || event == .unreliable(message) else {
+                Issue.record("\(event)")
+                return
+            }
+        }
+        while try await pair.near.link.eventLoop.submit({ pair.near.becameWritable.value }).get() == 0 {
+            try await Task.sleep(for: .milliseconds(2))
+        }
+        #expect(try await pair.near.read { $0.hasRoom })
+        try await pair.server.stop()
+    }
+
+    @Test(arguments: schemes) func `a peer that does not read costs no link because of what may be lost`(
+        scheme: ServerURL.Scheme
+    ) async throws {
+        let server = try await LoopbackServer.start(
+            scheme, identity: scheme == .http ? nil : .selfSigned(commonName: "localhost"), neverReads: true
+        ) { _ in }
+        let near = try await Self.connect(Self.connector(server.url)).get()
+        let message = ByteBuffer(repeating: 0, count: 60_000)
+        for _ in 0..<100 {
+            for _ in 0..<20 {
+                try await near.read { link in
+                    link.sendUnreliably(message)
+                    link.flush()
+                }
+            }
+            try await Task.sleep(for: .milliseconds(2))
+        }
+        // A closed link has nothing pending.
+        let pending = try await near.read { link in
+            link.send(ByteBuffer(string: "still there"))
+            return link.pendingBytes
+        }
+        #expect(0 < pending && pending < 200_000)
+        try await server.stop()
     }
 
     @Test(arguments: schemes) func `a server that dies is noticed`(scheme: ServerURL.Scheme) async throws {

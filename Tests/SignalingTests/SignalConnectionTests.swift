@@ -72,6 +72,32 @@ import Testing
         #expect(error.map { "\($0)".contains("no such agent") } == true)
     }
 
+    @Test func `apart from the messages only datagrams for the bridge are taken, and nothing else does harm`() throws {
+        let fixture = Fixture()
+        let bridge = Bridge(peerID: .random(), datagrams: ByteBuffer(string: "x"), segmentSize: 1)
+        // The same message in another order of its fields, which only the long way understands.
+        var other = ByteBuffer(bytes: [0xCA, 0x01, 23, 0x18, 1, 0x12, 1, UInt8(ascii: "x"), 0x0A, 16])
+        other.writeBytes(bridge.peerID.bytes)
+        for message in [
+            Envelope(.goodbye(Goodbye(code: .expired))).encoded(), Envelope(id: 4, .bridge(bridge)).encoded(),
+            Envelope(.agentGone(AgentGone(name: "x", instanceID: .random(), reason: .expired))).encoded(),
+            ByteBuffer(string: "nonsense"), ByteBuffer(), bridge.envelope(), other,
+        ] {
+            fixture.far.sendUnreliably(message)
+        }
+        fixture.loop.run()
+        #expect(fixture.delegate.events == [.bridge(bridge), .bridge(bridge)])
+        #expect(fixture.delegate.closed.isEmpty && fixture.delegate.requests.isEmpty)
+        #expect(try fixture.sent().isEmpty)
+    }
+
+    @Test func `datagrams for the bridge are taken in order with the messages, too`() {
+        let fixture = Fixture()
+        let bridge = Bridge(peerID: .random(), datagrams: ByteBuffer(string: "x"))
+        fixture.farSends(Envelope(.bridge(bridge)))
+        #expect(fixture.delegate.events == [.bridge(bridge)])
+    }
+
     @Test func `a late response is ignored`() throws {
         let fixture = Fixture()
         let future = fixture.connection.request(.listAgents, timeout: .seconds(1))

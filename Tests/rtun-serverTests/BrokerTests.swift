@@ -1,4 +1,5 @@
 import AppProto
+import NIOCore
 import Signaling
 import Testing
 
@@ -355,5 +356,12 @@ import Testing
         let size = Envelope(id: .max, .agentList(fitting)).encoded().readableBytes
         #expect((AppProtoLimits.envelope - 256...AppProtoLimits.envelope).contains(size))
         #expect(AgentList(agents: Array(agents.prefix(10))).fitting().agents.count == 10)
+    }
+}
+
+extension Broker {
+    /// At a time when nothing has happened yet.
+    fileprivate mutating func received(request: Envelope.Body, id: UInt64, from session: SessionID) -> [Action] {
+        self.received(request: request, id: id, from: session, at: .uptimeNanoseconds(1))
     }
 }

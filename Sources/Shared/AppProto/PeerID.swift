@@ -1,7 +1,8 @@
 /// Names one peer channel in every message about it: 16 random bytes made by the client.
 package struct PeerID: Hashable, Sendable, CustomStringConvertible {
-    private let high: UInt64
-    private let low: UInt64
+    /// The first eight bytes, and the other eight, each big-endian.
+    let high: UInt64
+    let low: UInt64
 
     /// `nil` unless `bytes` has exactly 16 bytes.
     package init?(bytes: [UInt8]) {
@@ -10,7 +11,7 @@ package struct PeerID: Hashable, Sendable, CustomStringConvertible {
         self.low = bytes.suffix(8).reduce(0) { $0 << 8 | UInt64($1) }
     }
 
-    private init(high: UInt64, low: UInt64) {
+    init(high: UInt64, low: UInt64) {
         self.high = high
         self.low = low
     }

@@ -1,4 +1,5 @@
 import AppProto
+import HostNetwork
 import ICE
 import NIOCore
 
@@ -49,9 +50,12 @@ extension PeerChannelCore {
         }
     }
 
-    /// This machine's addresses have changed.
-    func addressesChanged() {
-        guard self.isConnected, self.ending == nil else { return }
+    /// This machine's addresses or routes have changed, or it has slept.
+    func networkChanged(_ change: AddressChange) {
+        guard self.isConnected, self.ending == nil, let transport = self.transport else { return }
+        transport.suspect()
+        // A direct path that nothing of this concerns is left alone.
+        guard !transport.usesDirectPath || change.isRerouted || transport.hasLost(change.hasLost) else { return }
         switch self.side {
         case .client: self.wantRestart(.session, after: .zero)
         case .agent: self.signaling.sendRestartWanted(RestartWanted(peerID: self.peerID))

@@ -1,4 +1,5 @@
 import AppProto
+import HostNetwork
 import ICE
 import Logging
 import NIOCore
@@ -51,6 +52,7 @@ final class PeerChannelCore<Carrier: PeerCarrier> {
     private var early: [PeerCandidate] = []
     private var deadline: Scheduled<Void>?
     private var watch: Scheduled<Void>?
+    private var addresses: AddressSubscription?
     private var peerFingerprint: CertificateFingerprint?
     /// What had been tried by then, when there was no path yet.
     private var unfinishedReport: ICEReport?
@@ -294,6 +296,7 @@ final class PeerChannelCore<Carrier: PeerCarrier> {
         self.deadline = nil
         self.watch?.cancel()
         self.watch = nil
+        self.addresses = nil
         self.restartTimer?.task.cancel()
         self.restartTimer = nil
         self.early = []
@@ -432,6 +435,7 @@ extension PeerChannelCore: PeerCarrierDelegate {
         let roundTripTime = self.carrier?.roundTripTime ?? self.transport?.roundTripTime
         self.logger.info("peer connected", metadata: self.pathMetadata("peer.connected", roundTripTime))
         self.watchCarrier()
+        self.addresses = AddressMonitor.shared.subscribe(on: self.eventLoop) { [weak self] in self?.networkChanged($0) }
         self.delegate?.coreConnected()
     }
 

@@ -22,7 +22,7 @@ struct AgentPeerSignaling: PeerSignaling {
     }
 
     func sendBridge(_ bridge: Bridge) {
-        self.client.sendEvent(.bridge(bridge))
+        self.client.sendBridge(bridge)
     }
 
     func sendCandidate(_ candidate: PeerCandidate) {

@@ -1,4 +1,5 @@
 import AppProto
+import NIOCore
 import Signaling
 
 /// The decisions of the server: who is registered, who hears what, who may talk to whom.
@@ -13,6 +14,8 @@ struct Broker {
         case respond(SessionID, id: UInt64, Envelope.Body)
         /// Ask the agent, and hand its answer to `openPeerAnswered` together with the ticket.
         case forward(SessionID, OpenPeer, OpenPeerTicket)
+        /// The same for a channel that lives; with `restartPeerAnswered`.
+        case forwardRestart(SessionID, RestartPeer, RestartPeerTicket)
         /// End the session, after a goodbye if there is one to say. The session is forgotten already.
         case close(SessionID, Goodbye?)
         /// An agent has left the registry; for the log.
@@ -21,10 +24,26 @@ struct Broker {
 
     /// What has to be remembered while an agent considers an offer.
     struct OpenPeerTicket: Equatable, Sendable {
-        fileprivate let client: SessionID
-        fileprivate let requestID: UInt64
-        fileprivate let agent: SessionID
-        fileprivate let peerID: PeerID
+        let client: SessionID
+        let requestID: UInt64
+        let agent: SessionID
+        let peerID: PeerID
+    }
+
+    /// What has to be remembered while an agent considers a restart.
+    struct RestartPeerTicket: Equatable, Sendable {
+        let client: SessionID
+        let requestID: UInt64
+        let agent: SessionID
+        let peerID: PeerID
+        /// What the request has made of the channel's route, to be undone when the agent refuses.
+        let route: RouteChange
+
+        enum RouteChange: Equatable, Sendable {
+            case none
+            case added
+            case moved(from: PeerRoutes.Former)
+        }
     }
 
     /// How an agent's registration ended.
@@ -40,12 +59,17 @@ struct Broker {
         var routesPerClient = 1024
     }
 
-    private var registry: Registry
-    private var routes: PeerRoutes
+    // Not private for the sake of Broker+Peers.
+    var registry: Registry
+    var routes: PeerRoutes
+    var roles: [SessionID: Role] = [:]
+    /// Whether datagrams between peers are carried.
+    let bridges: Bool
     private var watchers = Watchers()
-    private var roles: [SessionID: Role] = [:]
 
-    init(limits: Limits = Limits()) {
+    /// `bridges`: whether datagrams between peers are carried.
+    init(limits: Limits = Limits(), bridges: Bool = true) {
+        self.bridges = bridges
         self.registry = Registry(capacity: limits.agents)
         self.routes = PeerRoutes(limitPerClient: limits.routesPerClient)
     }
@@ -129,7 +153,9 @@ struct Broker {
     // MARK: Requests and events
 
     /// A request arrived; its answer is among the actions, or comes with `openPeerAnswered`.
-    mutating func received(request: Envelope.Body, id: UInt64, from session: SessionID) -> [Action] {
+    mutating func received(
+        request: Envelope.Body, id: UInt64, from session: SessionID, at now: NIODeadline
+    ) -> [Action] {
         guard self.roles[session] == .client else {
             return [.fail(session, id: id, .badRequest, "only clients may ask this")]
         }
@@ -139,7 +165,9 @@ struct Broker {
         case .bind(let bind):
             return [self.bind(bind, id: id, from: session)]
         case .openPeer(let offer):
-            return [self.open(offer, id: id, from: session)]
+            return [self.open(offer, id: id, from: session, at: now)]
+        case .restartPeer(let restart):
+            return [self.restart(restart, id: id, from: session, at: now)]
         default:
             return [.fail(session, id: id, .unsupported, "not a request that this server answers")]
         }
@@ -155,20 +183,7 @@ struct Broker {
         }
     }
 
-    private mutating func open(_ offer: OpenPeer, id: UInt64, from session: SessionID) -> Action {
-        switch self.find(offer.name, offer.instanceID) {
-        case .success(let entry):
-            guard self.routes.add(offer.peerID, client: session, agent: entry.session) else {
-                return .fail(session, id: id, .badRequest, "the peer id is in use")
-            }
-            let ticket = OpenPeerTicket(client: session, requestID: id, agent: entry.session, peerID: offer.peerID)
-            return .forward(entry.session, offer, ticket)
-        case .failure(let failure):
-            return .respond(session, id: id, .failure(failure))
-        }
-    }
-
-    private func find(_ name: String, _ instance: InstanceID?) -> Result<Registry.Entry, Failure> {
+    func find(_ name: String, _ instance: InstanceID?) -> Result<Registry.Entry, Failure> {
         guard let entry = self.registry.entry(named: name) else {
             return .failure(Failure(code: .notFound, reason: "no agent is registered as \(name)"))
         }
@@ -178,46 +193,33 @@ struct Broker {
         return .success(entry)
     }
 
-    /// What came of a forwarded offer: the agent's answer, or why there is none.
-    mutating func openPeerAnswered(_ ticket: OpenPeerTicket, _ answer: Result<OpenPeerReply, Failure>) -> [Action] {
-        switch answer {
-        case .success(let reply) where reply.peerID == ticket.peerID:
-            guard self.roles[ticket.client] != nil else {
-                // The answer has nobody to go to, so the channel will never be used.
-                return [.send(ticket.agent, .closePeer(ClosePeer(peerID: ticket.peerID, reason: "the client is gone")))]
-            }
-            return [.respond(ticket.client, id: ticket.requestID, .openPeerReply(reply))]
-        case .success:
-            self.routes.remove(ticket.peerID)
-            return [.fail(ticket.client, id: ticket.requestID, .internal, "the agent answered for another peer")]
-        case .failure(let failure):
-            self.routes.remove(ticket.peerID)
-            let answer = Action.respond(ticket.client, id: ticket.requestID, .failure(failure))
-            guard failure.code == .timedOut else { return [answer] }
-            // A late answer will be ignored; the agent need not wait for a client that has given up.
-            let close = ClosePeer(peerID: ticket.peerID, reason: "answered too late")
-            return [answer, .send(ticket.agent, .closePeer(close))]
-        }
-    }
-
     /// An event arrived. Events about a peer channel go to its other end; all else is ignored, since a later version
     /// may have events that this one does not know.
     mutating func received(event: Envelope.Body, from session: SessionID) -> [Action] {
         switch event {
         case .peerCandidate(let candidate):
-            return self.routes.counterpart(of: session, on: candidate.peerID).map { [.send($0, event)] } ?? []
+            return self.passOn(event, about: candidate.peerID, from: session)
+        case .restartWanted(let wanted):
+            return self.passOn(event, about: wanted.peerID, from: session)
         case .closePeer(let close):
             guard let counterpart = self.routes.counterpart(of: session, on: close.peerID) else { return [] }
             self.routes.remove(close.peerID)
             return [.send(counterpart, event)]
+        case .mappingReport(let report):
+            self.registry.setMapping(report.mapping, session: session)
+            return []
         default:
             return []
         }
     }
+
+    private func passOn(_ event: Envelope.Body, about peer: PeerID, from session: SessionID) -> [Action] {
+        self.routes.counterpart(of: session, on: peer).map { [.send($0, event)] } ?? []
+    }
 }
 
 extension Broker.Action {
-    fileprivate static func fail(_ session: SessionID, id: UInt64, _ code: FailureCode, _ reason: String) -> Self {
+    static func fail(_ session: SessionID, id: UInt64, _ code: FailureCode, _ reason: String) -> Self {
         .respond(session, id: id, .failure(Failure(code: code, reason: reason)))
     }
 }

@@ -1,17 +1,70 @@
 import AppProto
+import NIOCore
 
 /// Which client and which agent a peer channel lies between, for as long as both control connections live.
 ///
 /// Only what the two of them say about the channel is passed on, and only to each other.
 struct PeerRoutes {
-    private struct Route {
+    /// The two ends of a channel.
+    struct Ends: Equatable {
         let client: SessionID
         let agent: SessionID
-        /// Grows with each route: tells which is the oldest.
-        let age: UInt64
     }
 
-    /// Routes that one client may have; the oldest gives way. A route only serves to set a channel up.
+    /// What came of a wish for a route.
+    enum Addition: Equatable {
+        case added
+        /// The id is in use.
+        case taken
+        /// The client has as many as it may, and all of them carry datagrams.
+        case full
+    }
+
+    /// What came of a wish for a route that may be there already.
+    enum Restart: Equatable {
+        /// There was none.
+        case added
+        /// It is there, with these ends.
+        case kept
+        /// It was there, with another session of the client, which may be on its way out.
+        case moved(from: Former)
+        /// It leads to another agent.
+        case taken
+        /// As in `Addition`.
+        case full
+    }
+
+    /// A route as it was before it moved to another session of the client.
+    struct Former: Equatable, Sendable {
+        fileprivate let route: Route
+
+        var client: SessionID { self.route.client }
+    }
+
+    fileprivate struct Route: Equatable {
+        var client: SessionID
+        let agent: SessionID
+        let instance: InstanceID
+        /// Grows with each route: tells which is the oldest.
+        let age: UInt64
+        /// Whether each end takes datagrams through the server.
+        var clientBridges: Bool
+        var agentBridges = false
+        /// When it carried a datagram last.
+        var lastCarried: NIODeadline?
+
+        var ends: Ends { Ends(client: self.client, agent: self.agent) }
+
+        func hasCarried(within time: TimeAmount, of now: NIODeadline) -> Bool {
+            self.lastCarried.map { now - $0 <= time } ?? false
+        }
+    }
+
+    /// A route that has carried nothing for this long is not missed: who wants it again asks for it (`RestartPeer`).
+    static let quietTime = TimeAmount.seconds(60)
+
+    /// Routes that one client may have. The oldest one that is quiet gives way: it has only served to set a channel up. One
+    /// that carries datagrams is the channel's life, and stays.
     private let limitPerClient: Int
     private var routes: [PeerID: Route] = [:]
     private var channels: [SessionID: Set<PeerID>] = [:]
@@ -21,25 +74,104 @@ struct PeerRoutes {
         self.limitPerClient = limitPerClient
     }
 
+    /// Ends of routes that are no more, or have moved: what waits for them will not get there. Only of those that have
+    /// carried something; the owner takes them out.
+    private(set) var ended: [(peer: PeerID, ends: Ends)] = []
+
     var count: Int { self.routes.count }
 
-    /// Adds a route. False when the id is in use.
-    mutating func add(_ peer: PeerID, client: SessionID, agent: SessionID) -> Bool {
-        guard self.routes[peer] == nil else { return false }
-        if let own = self.channels[client], own.count >= self.limitPerClient,
-            let oldest = own.min(by: { self.age(of: $0) < self.age(of: $1) })
-        {
-            self.remove(oldest)
-        }
-        self.routes[peer] = Route(client: client, agent: agent, age: self.nextAge)
+    /// Adds a route to the agent that is `instance`.
+    mutating func add(
+        _ peer: PeerID, client: SessionID, agent: SessionID, instance: InstanceID, bridges: Bool, at now: NIODeadline
+    ) -> Addition {
+        guard self.routes[peer] == nil else { return .taken }
+        guard self.makeRoom(for: client, at: now) else { return .full }
+        self.routes[peer] = Route(
+            client: client, agent: agent, instance: instance, age: self.nextAge, clientBridges: bridges)
         self.nextAge += 1
         self.channels[client, default: []].insert(peer)
         self.channels[agent, default: []].insert(peer)
+        return .added
+    }
+
+    /// Adds a route, or makes one that is there lead to `client`: one who knows the id and the agent is an end of the
+    /// channel, and may have come back on another connection before the loss of the old one was noticed.
+    mutating func restart(
+        _ peer: PeerID, client: SessionID, agent: SessionID, instance: InstanceID, bridges: Bool, at now: NIODeadline
+    ) -> Restart {
+        guard let route = self.routes[peer] else {
+            let addition = self.add(
+                peer, client: client, agent: agent, instance: instance, bridges: bridges, at: now)
+            return addition == .added ? .added : .full
+        }
+        guard route.instance == instance, route.agent == agent else { return .taken }
+        self.routes[peer]?.clientBridges = bridges
+        guard route.client != client else { return .kept }
+        guard self.makeRoom(for: client, at: now) else {
+            self.routes[peer]?.clientBridges = route.clientBridges
+            return .full
+        }
+        self.move(peer, to: client)
+        return .moved(from: Former(route: route))
+    }
+
+    /// Takes a move back: the agent was against it.
+    mutating func restore(_ peer: PeerID, _ former: Former) {
+        guard self.routes[peer]?.agent == former.route.agent else { return }
+        self.move(peer, to: former.route.client)
+        self.routes[peer]?.clientBridges = former.route.clientBridges
+    }
+
+    private mutating func move(_ peer: PeerID, to client: SessionID) {
+        guard let route = self.routes[peer] else { return }
+        self.noteEnd(of: peer, route)
+        self.routes[peer]?.client = client
+        self.forget(peer, of: route.client)
+        self.channels[client, default: []].insert(peer)
+    }
+
+    /// False when the client has as many routes as it may, and needs all of them.
+    private mutating func makeRoom(for client: SessionID, at now: NIODeadline) -> Bool {
+        guard let own = self.channels[client], own.count >= self.limitPerClient else { return true }
+        let quiet = own.filter { !(self.routes[$0]?.hasCarried(within: Self.quietTime, of: now) ?? false) }
+        guard let oldest = quiet.min(by: { self.age(of: $0) < self.age(of: $1) }) else { return false }
+        self.remove(oldest)
         return true
     }
 
     private func age(of peer: PeerID) -> UInt64 {
         self.routes[peer]?.age ?? 0
+    }
+
+    /// The agent has said whether it takes datagrams through the server.
+    mutating func setAgentBridges(_ peer: PeerID, _ bridges: Bool, agent: SessionID) {
+        guard self.routes[peer]?.agent == agent else { return }
+        self.routes[peer]?.agentBridges = bridges
+    }
+
+    /// Where datagrams of the channel go that `session` has sent, if both ends want that.
+    mutating func carry(_ peer: PeerID, from session: SessionID, at now: NIODeadline) -> Bridging {
+        guard let index = self.routes.index(forKey: peer) else { return .noRoute }
+        let route = self.routes.values[index]
+        guard session == route.client || session == route.agent else { return .noRoute }
+        guard route.clientBridges, route.agentBridges else { return .notAllowed }
+        self.routes.values[index].lastCarried = now
+        return .carry(to: session == route.client ? route.agent : route.client)
+    }
+
+    /// How many channels have had datagrams carried within `time`.
+    func bridgedCount(within time: TimeAmount, of now: NIODeadline) -> Int {
+        self.routes.values.count { $0.hasCarried(within: time, of: now) }
+    }
+
+    /// Forgets what `ended` tells.
+    mutating func takeEnded() -> [(peer: PeerID, ends: Ends)] {
+        defer { self.ended = [] }
+        return self.ended
+    }
+
+    private mutating func noteEnd(of peer: PeerID, _ route: Route) {
+        if route.lastCarried != nil { self.ended.append((peer, route.ends)) }
     }
 
     /// The other end of the channel, when `session` is one of its ends.
@@ -51,10 +183,14 @@ struct PeerRoutes {
 
     mutating func remove(_ peer: PeerID) {
         guard let route = self.routes.removeValue(forKey: peer) else { return }
-        for session in [route.client, route.agent] {
-            self.channels[session]?.remove(peer)
-            if self.channels[session]?.isEmpty == true { self.channels[session] = nil }
-        }
+        self.noteEnd(of: peer, route)
+        self.forget(peer, of: route.client)
+        self.forget(peer, of: route.agent)
+    }
+
+    private mutating func forget(_ peer: PeerID, of session: SessionID) {
+        self.channels[session]?.remove(peer)
+        if self.channels[session]?.isEmpty == true { self.channels[session] = nil }
     }
 
     /// Forgets the routes of a session that has ended.

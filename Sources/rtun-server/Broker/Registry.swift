@@ -8,7 +8,7 @@ struct Registry {
         let session: SessionID
         /// Of two instances with the same name, the one created later holds it. Unix time in milliseconds.
         let createdAtMilliseconds: UInt64
-        let info: AgentInfo
+        var info: AgentInfo
     }
 
     /// How a registration ended.
@@ -60,13 +60,17 @@ struct Registry {
         guard holder != nil || self.entries.count < self.capacity else { return .full }
 
         let expireAt = token?.expireAtMilliseconds ?? Self.expiry(agent.expireInMilliseconds, from: now)
-        let entry = Entry(
+        var entry = Entry(
             session: session,
             createdAtMilliseconds: token?.createdAtMilliseconds ?? self.creationTime(now: now, after: holder),
             info: AgentInfo(
                 name: agent.name, instanceID: token?.instanceID ?? newID, expireAtMilliseconds: expireAt,
                 address: address, software: software, labels: agent.labels))
-        if let holder { self.names[holder.session] = nil }
+        if let holder {
+            self.names[holder.session] = nil
+            // The process is the same, and behind the same NAT until it says otherwise.
+            if holder.info.instanceID == entry.info.instanceID { entry.info.mapping = holder.info.mapping }
+        }
         self.entries[agent.name] = entry
         self.names[session] = agent.name
         return .registered(entry, displaced: holder)
@@ -76,6 +80,12 @@ struct Registry {
     mutating func remove(session: SessionID) -> Entry? {
         guard let name = self.names.removeValue(forKey: session) else { return nil }
         return self.entries.removeValue(forKey: name)
+    }
+
+    /// What the session's agent has found out about its NAT.
+    mutating func setMapping(_ mapping: MappingBehavior, session: SessionID) {
+        guard let name = self.names[session] else { return }
+        self.entries[name]?.info.mapping = mapping
     }
 
     /// Takes out all agents whose end has come.

@@ -30,6 +30,8 @@ final class UDPListener {
             verification: .notRequested)
         // One stream carries everything, in messages of at most 256 KiB.
         self.configuration.maxConcurrentStreams = 1
+        // What goes from peer to peer through the server is not worth sending again.
+        self.configuration.datagrams = true
         self.configuration.initialStreamWindow = SignalLinkLimits.maximumMessageSize
         self.configuration.maxStreamWindow = 2 * SignalLinkLimits.maximumMessageSize
         self.configuration.maxUnconsumedBytes = SignalLinkLimits.maximumPendingBytes

@@ -10,16 +10,18 @@ import TLS
 final class Server: Sendable {
     /// The parts, all of which live on the event loop.
     private final class Parts {
+        let eventLoop: any EventLoop
         let service: SignalService
         let tcp: TCPListener
         let udp: UDPListener
         let reloader: CertificateReloader?
+        private(set) var reports: RepeatedTask?
 
         init(_ configuration: ServerConfiguration, identity: Identity, eventLoop: any EventLoop) throws {
             let tlsContext = try configuration.certificate.map { _ in try TLSContext.server(identity: identity) }
             let service = SignalService(
                 eventLoop: eventLoop, key: configuration.key, software: Software.identifier("rtun-server"),
-                limits: configuration.limits, logger: configuration.logger)
+                limits: configuration.limits, bridge: configuration.bridge, logger: configuration.logger)
             let strangers = Strangers(limit: configuration.limits.strangers)
             let tcp = TCPListener(
                 eventLoop: eventLoop, service: service, limits: configuration.limits, strangers: strangers,
@@ -27,6 +29,7 @@ final class Server: Sendable {
             let udp = UDPListener(
                 eventLoop: eventLoop, service: service, limits: configuration.limits, strangers: strangers,
                 identity: identity, statelessResetKey: configuration.key.statelessResetKey)
+            self.eventLoop = eventLoop
             self.service = service
             self.tcp = tcp
             self.udp = udp
@@ -35,6 +38,14 @@ final class Server: Sendable {
                     tcp.tlsContext = try TLSContext.server(identity: identity)
                     try udp.replaceIdentity(identity)
                 }
+            }
+        }
+
+        /// Has statistics written to the log again and again.
+        func startReports(every interval: TimeAmount) {
+            let service = NIOLoopBound(self.service, eventLoop: self.eventLoop)
+            self.reports = self.eventLoop.scheduleRepeatedTask(initialDelay: interval, delay: interval) { _ in
+                service.value.report()
             }
         }
     }
@@ -72,7 +83,10 @@ final class Server: Sendable {
             NIOLoopBound(try Parts(configuration, identity: identity, eventLoop: eventLoop), eventLoop: eventLoop)
         }.get()
         let listening = try await Self.listen(addresses, parts: parts, attempts: Self.portAttempts)
-        try await eventLoop.submit { parts.value.reloader?.start() }.get()
+        try await eventLoop.submit {
+            parts.value.reloader?.start()
+            if let interval = configuration.statisticsInterval { parts.value.startReports(every: interval) }
+        }.get()
         return Server(
             eventLoop: eventLoop, configuration: configuration, parts: parts, listening: listening,
             address: listening.first?.localAddress ?? addresses.addresses[0])
@@ -129,11 +143,17 @@ final class Server: Sendable {
         try? await self.eventLoop.submit { [parts] in parts.value.reloader?.reload() }.get()
     }
 
+    /// Writes statistics to the log.
+    func report() async {
+        try? await self.eventLoop.submit { [parts] in parts.value.service.report() }.get()
+    }
+
     /// Stops accepting, says goodbye to all sessions and returns when their connections have closed.
     func stop() async {
         try? await self.eventLoop.flatSubmit { [parts] in
             let parts = parts.value
             parts.reloader?.stop()
+            parts.reports?.cancel()
             parts.tcp.stopAccepting()
             parts.service.stop()
             return parts.tcp.drained().and(parts.udp.drained(within: 2 * SignalLinkLimits.closeTimeout)).map { _ in }

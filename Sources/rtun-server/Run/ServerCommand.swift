@@ -8,7 +8,8 @@ import Signaling
 struct ServerCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "rtun-server",
-        abstract: "The broker of rtun: introduces clients to agents, and answers STUN.",
+        abstract:
+            "The broker of rtun: introduces clients to agents, answers STUN, and carries what finds no direct path.",
         discussion: """
             Agents and clients connect over https:// (http:// without a certificate) and quic://, on one port number for \
             TCP and UDP. The UDP port also answers STUN.
@@ -57,6 +58,8 @@ struct ServerCommand: AsyncParsableCommand {
             valueName: "duration"))
     var printSessionsToken: String?
 
+    @OptionGroup var bridge: BridgeOptions
+    @OptionGroup var statistics: StatisticsOptions
     @OptionGroup var secret: SecretOptions
     @OptionGroup var logging: LoggingOptions
     @OptionGroup var configurationFile: ConfigurationOptions
@@ -65,6 +68,7 @@ struct ServerCommand: AsyncParsableCommand {
         _ = try self.listenAddress()
         _ = try self.certificateFiles()
         _ = try self.tokenLifetime()
+        _ = try self.bridge.limits()
     }
 
     private func listenAddress() throws -> HostPort {
@@ -104,9 +108,11 @@ struct ServerCommand: AsyncParsableCommand {
             return
         }
         let configuration = ServerConfiguration(
-            address: try self.listenAddress(), certificate: try self.certificateFiles(), key: key, logger: log.logger)
+            address: try self.listenAddress(), certificate: try self.certificateFiles(), key: key,
+            bridge: try self.bridge.limits(), statisticsInterval: self.statistics.interval, logger: log.logger)
 
-        // One event loop is enough: what the server does for a peer channel is over when the channel is up.
+        // One event loop: what the server does for most peer channels is over when the channel is up, and what it carries
+        // for the others takes the network's time rather than the processor's.
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         let server = try await Server.start(configuration, on: group.next())
         try await ProgramLifecycle.run(
@@ -115,6 +121,7 @@ struct ServerCommand: AsyncParsableCommand {
                 log.reopen()
                 await server.reloadCertificate()
             },
+            report: { await server.report() },
             drain: { await server.stop() },
             body: {
                 server.readyLine.announce()

@@ -1,5 +1,6 @@
 import CommandSupport
 import Logging
+import NIOCore
 import Signaling
 
 /// All that a server is started with.
@@ -9,5 +10,9 @@ struct ServerConfiguration: Sendable {
     var certificate: CertificateFiles?
     var key: SharedKey
     var limits = ServerLimits()
+    /// What is carried between peers that find no direct path; nil: nothing.
+    var bridge: BridgeScheduler.Limits? = BridgeScheduler.Limits()
+    /// How often statistics are written to the log; nil: only when asked for.
+    var statisticsInterval: TimeAmount?
     var logger: Logger
 }

@@ -35,7 +35,15 @@ extension Session: SignalConnectionDelegate {
     }
 
     func connection(_ connection: SignalConnection, receivedEvent event: Envelope.Body) {
-        self.service?.received(event: event, from: self)
+        if case .bridge(let bridge) = event {
+            self.service?.received(bridge, from: self)
+        } else {
+            self.service?.received(event: event, from: self)
+        }
+    }
+
+    func connectionBecameWritable(_ connection: SignalConnection) {
+        self.service?.hasBridgeRoom(self)
     }
 
     func connectionClosed(_ connection: SignalConnection, reason: SignalCloseReason) {

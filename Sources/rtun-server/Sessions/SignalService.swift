@@ -13,7 +13,9 @@ final class SignalService {
     private let software: String
     private let limits: ServerLimits
     private let logger: Logger
-    private var broker = Broker()
+    private var broker: Broker
+    /// nil when nothing is carried between peers.
+    private var bridge: BridgeForwarder?
     private var throttle = FailureThrottle()
     /// For links without TLS of their own: all peers behind a proxy come from its address.
     private var proxyThrottle = FailureThrottle(.proxy)
@@ -23,12 +25,20 @@ final class SignalService {
     private var expiryTimer: (at: UInt64, timer: Scheduled<Void>)?
     private var isStopping = false
 
-    init(eventLoop: any EventLoop, key: SharedKey, software: String, limits: ServerLimits, logger: Logger) {
+    /// `bridge`: what is carried between peers; nil: nothing.
+    init(
+        eventLoop: any EventLoop, key: SharedKey, software: String, limits: ServerLimits,
+        bridge: BridgeScheduler.Limits?, logger: Logger
+    ) {
+        self.broker = Broker(bridges: bridge != nil)
         self.eventLoop = eventLoop
         self.key = key
         self.software = software
         self.limits = limits
         self.logger = logger
+        self.bridge = bridge.map { limits in
+            BridgeForwarder(eventLoop: eventLoop, limits: limits) { [unowned self] in self.sessions[$0]?.connection }
+        }
     }
 
     /// The registered agents, those that clients prefer first.
@@ -141,7 +151,8 @@ final class SignalService {
         if let agent = hello.agent {
             self.register(agent, hello, acceptor, id, address)
         } else {
-            let welcome = Welcome(observedAddress: address, software: self.software)
+            let welcome = Welcome(
+                observedAddress: address, software: self.software, bridge: self.broker.bridges)
             guard let connection = acceptor.welcome(welcome) else { return }
             self.broker.addClient(id)
             self.begin(id, connection)
@@ -168,7 +179,7 @@ final class SignalService {
             let welcome = Welcome(
                 instanceID: info.instanceID, agentName: info.name, expireAtMilliseconds: info.expireAtMilliseconds,
                 resumeToken: token.sealed(name: info.name, with: self.key), observedAddress: address,
-                software: self.software)
+                software: self.software, bridge: self.broker.bridges)
             self.perform(actions)
             guard let connection = acceptor.welcome(welcome) else {
                 return self.perform(self.broker.sessionClosed(id))
@@ -193,7 +204,8 @@ final class SignalService {
         guard let resuming else { return acceptor.refuse(goodbye) }
         let welcome = Welcome(
             instanceID: resuming.instanceID, agentName: agent.name, expireAtMilliseconds: resuming.expireAtMilliseconds,
-            resumeToken: agent.resumeToken, observedAddress: address, software: self.software)
+            resumeToken: agent.resumeToken, observedAddress: address, software: self.software,
+            bridge: self.broker.bridges)
         acceptor.welcome(welcome)?.close(goodbye)
     }
 
@@ -207,7 +219,17 @@ final class SignalService {
     // MARK: What sessions tell
 
     func received(request: Envelope.Body, id: UInt64, from session: Session) {
-        self.perform(self.broker.received(request: request, id: id, from: session.id))
+        self.perform(self.broker.received(request: request, id: id, from: session.id, at: self.eventLoop.now))
+    }
+
+    func received(_ bridge: Bridge, from session: Session) {
+        // A session that is closed for its end is in the table no more, and what it still says is of no account.
+        let bridging = self.broker.bridge(bridge.peerID, from: session.id, at: self.eventLoop.now)
+        self.bridge?.received(bridge, bridging)
+    }
+
+    func hasBridgeRoom(_ session: Session) {
+        self.bridge?.linkHasRoom(session.id)
     }
 
     func received(event: Envelope.Body, from session: Session) {
@@ -215,6 +237,7 @@ final class SignalService {
     }
 
     func ended(_ session: Session, _ reason: SignalCloseReason) {
+        self.bridge?.sessionEnded(session.id)
         guard self.sessions.removeValue(forKey: session.id) != nil else { return }
         self.logger.info(
             "control connection closed",
@@ -225,6 +248,7 @@ final class SignalService {
     // MARK: What the broker wants
 
     private func perform(_ actions: [Broker.Action]) {
+        self.bridge?.ended(self.broker.takeEndedRoutes())
         for action in actions {
             switch action {
             case .send(let id, let body):
@@ -232,7 +256,13 @@ final class SignalService {
             case .respond(let id, let requestID, let body):
                 self.sessions[id]?.respond(to: requestID, body)
             case .forward(let id, let offer, let ticket):
-                self.forward(offer, to: id, ticket)
+                self.forward(.openPeer(offer), to: id) { answer in
+                    self.broker.openPeerAnswered(ticket, answer.flatMap { $0.openPeerReply })
+                }
+            case .forwardRestart(let id, let restart, let ticket):
+                self.forward(.restartPeer(restart), to: id) { answer in
+                    self.broker.restartPeerAnswered(ticket, answer.flatMap { $0.restartPeerReply })
+                }
             case .close(let id, let goodbye):
                 // Out of the table first: the session's own report of its end is then no news.
                 self.sessions.removeValue(forKey: id)?.connection.close(goodbye)
@@ -247,35 +277,44 @@ final class SignalService {
         }
     }
 
-    private func forward(_ offer: OpenPeer, to agent: SessionID, _ ticket: Broker.OpenPeerTicket) {
+    /// Asks an agent on behalf of a client, and performs what `answered` makes of the answer.
+    private func forward(
+        _ request: Envelope.Body, to agent: SessionID,
+        answered: @escaping (Result<Envelope.Body, Failure>) -> [Broker.Action]
+    ) {
         guard let connection = self.sessions[agent]?.connection else {
-            let failure = Failure(code: .agentGone, reason: "the agent is gone")
-            return self.perform(self.broker.openPeerAnswered(ticket, .failure(failure)))
+            return self.perform(answered(.failure(Failure(code: .agentGone, reason: "the agent is gone"))))
         }
-        connection.request(.openPeer(offer), timeout: self.limits.openPeerTime).assumeIsolated().whenComplete {
-            answer in
-            self.perform(self.broker.openPeerAnswered(ticket, Self.reply(answer)))
+        connection.request(request, timeout: self.limits.openPeerTime).assumeIsolated().whenComplete { answer in
+            self.perform(answered(answer.mapError(Self.failure)))
         }
     }
 
-    /// What the client is told of an agent's answer.
-    private static func reply(_ answer: Result<Envelope.Body, any Error>) -> Result<OpenPeerReply, Failure> {
-        switch answer {
-        case .success(.openPeerReply(let reply)):
-            return .success(reply)
-        case .failure(SignalError.failure(let failure)):
-            return .failure(failure)
-        case .failure(SignalError.timedOut):
-            return .failure(Failure(code: .timedOut, reason: "the agent did not answer in time"))
-        case .failure(SignalError.connectionLost), .failure(SignalError.notConnected):
-            return .failure(Failure(code: .agentGone, reason: "the agent left before it answered"))
-        case .failure(SignalError.tooManyRequests):
-            return .failure(Failure(code: .refused, reason: "the agent has too many offers to consider"))
-        case .failure(SignalError.tooLong):
-            return .failure(Failure(code: .badRequest, reason: "the offer is longer than a message may be"))
-        case .success, .failure:
-            return .failure(Failure(code: .internal, reason: "the agent's answer does not fit the offer"))
+    /// What the client is told when an agent has not answered.
+    private static func failure(_ error: any Error) -> Failure {
+        switch error {
+        case SignalError.failure(let failure):
+            failure
+        case SignalError.timedOut:
+            Failure(code: .timedOut, reason: "the agent did not answer in time")
+        case SignalError.connectionLost, SignalError.notConnected:
+            Failure(code: .agentGone, reason: "the agent left before it answered")
+        case SignalError.tooManyRequests:
+            Failure(code: .refused, reason: "the agent has too many offers to consider")
+        case SignalError.tooLong:
+            Failure(code: .badRequest, reason: "the offer is longer than a message may be")
+        default:
+            .unfitAnswer
         }
+    }
+
+    // MARK: Statistics
+
+    /// Writes down what the bridge has done, if there is one.
+    func report() {
+        guard let bridge = self.bridge else { return }
+        let channels = self.broker.bridgedCount(within: .seconds(10), of: self.eventLoop.now)
+        self.logger.info("bridge statistics", metadata: bridge.metadata(channels: channels))
     }
 
     // MARK: Time
@@ -301,6 +340,7 @@ final class SignalService {
     func stop() {
         self.isStopping = true
         self.expiryTimer?.timer.cancel()
+        self.bridge?.stop()
         let sessions = self.sessions
         self.sessions = [:]
         for session in sessions.values {
@@ -316,5 +356,19 @@ extension SignalCloseReason {
     /// Whether the other side said that it stops.
     fileprivate var isShutdown: Bool {
         if case .goodbye(let goodbye) = self { goodbye.code == .shutdown } else { false }
+    }
+}
+
+extension Failure {
+    fileprivate static let unfitAnswer = Failure(code: .internal, reason: "the agent's answer does not fit the offer")
+}
+
+extension Envelope.Body {
+    fileprivate var openPeerReply: Result<OpenPeerReply, Failure> {
+        if case .openPeerReply(let reply) = self { .success(reply) } else { .failure(.unfitAnswer) }
+    }
+
+    fileprivate var restartPeerReply: Result<RestartPeerReply, Failure> {
+        if case .restartPeerReply(let reply) = self { .success(reply) } else { .failure(.unfitAnswer) }
     }
 }

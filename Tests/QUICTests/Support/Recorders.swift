@@ -10,6 +10,8 @@ final class SessionRecorder: QUICSessionDelegate {
     private(set) var datagrams: [ByteBuffer] = []
     private(set) var closeReason: QUICCloseReason?
     private(set) var streamsBecameAvailable = 0
+    private(set) var datagramsBecameWritable = 0
+    var onDatagramsWritable: (() -> Void)?
     /// What to do with a new stream besides recording; streams are not kept when it is set.
     var onStream: ((QUICStream) -> (any QUICStreamDelegate)?)?
 
@@ -27,6 +29,11 @@ final class SessionRecorder: QUICSessionDelegate {
     }
 
     func sessionStreamsAvailable(_ session: QUICSession) { self.streamsBecameAvailable += 1 }
+
+    func sessionDatagramsWritable(_ session: QUICSession) {
+        self.datagramsBecameWritable += 1
+        self.onDatagramsWritable?()
+    }
 
     func session(_ session: QUICSession, datagramReceived datagram: ByteBuffer) { self.datagrams.append(datagram) }
 

@@ -6,11 +6,14 @@ import NIOCore
 struct LinkProbe: Sendable {
     enum Event: Sendable, Equatable {
         case message(ByteBuffer)
+        case unreliable(ByteBuffer)
         /// nil: in order.
         case closed(String?)
     }
 
     let link: NIOLoopBound<any SignalLink>
+    /// How often the link told of room.
+    let becameWritable: NIOLoopBoundBox<Int>
     private let events: AsyncStream<Event>
 
     /// On the link's event loop.
@@ -18,18 +21,30 @@ struct LinkProbe: Sendable {
         self.link = NIOLoopBound(link, eventLoop: link.eventLoop)
         let (events, continuation) = AsyncStream.makeStream(of: Event.self)
         self.events = events
-        link.delegate = Recorder(continuation: continuation)
+        let becameWritable = NIOLoopBoundBox(0, eventLoop: link.eventLoop)
+        self.becameWritable = becameWritable
+        link.delegate = Recorder(continuation: continuation) { becameWritable.value += 1 }
     }
 
     private final class Recorder: SignalLinkDelegate {
         let continuation: AsyncStream<Event>.Continuation
+        let writable: () -> Void
 
-        init(continuation: AsyncStream<Event>.Continuation) {
+        init(continuation: AsyncStream<Event>.Continuation, writable: @escaping () -> Void) {
             self.continuation = continuation
+            self.writable = writable
         }
 
         func link(_ link: any SignalLink, received message: ByteBuffer) {
             self.continuation.yield(.message(message))
+        }
+
+        func link(_ link: any SignalLink, receivedUnreliable message: ByteBuffer) {
+            self.continuation.yield(.unreliable(message))
+        }
+
+        func linkBecameWritable(_ link: any SignalLink) {
+            self.writable()
         }
 
         func linkClosed(_ link: any SignalLink, error: (any Error)?) {

@@ -24,9 +24,10 @@ final class LoopbackServer: Sendable {
     }
 
     /// `identity` is needed for all but `.http`. `port` 0 takes a free one. With `neverReads` the server leaves what comes
-    /// after the upgrade where it is.
+    /// after the upgrade where it is. Without `datagrams` it takes none over QUIC.
     static func start(
         _ scheme: ServerURL.Scheme, identity: Identity? = nil, port: Int = 0, neverReads: Bool = false,
+        datagrams: Bool = true,
         accept: @escaping @Sendable (any SignalLink) -> Void
     ) async throws -> LoopbackServer {
         let eventLoop = MultiThreadedEventLoopGroup.singleton.next()
@@ -36,7 +37,7 @@ final class LoopbackServer: Sendable {
             case .http, .https:
                 try await Self.startTCP(eventLoop, identity, port, neverReads, children, accept)
             case .quic:
-                try await Self.startQUIC(eventLoop, identity, port, neverReads, accept)
+                try await Self.startQUIC(eventLoop, identity, port, neverReads, datagrams, accept)
             }
         let bound = UInt16(channel.localAddress?.port ?? 0)
         let url = ServerURL(scheme: scheme, host: "127.0.0.1", port: bound, prefix: scheme == .quic ? "" : "/prefix")
@@ -84,13 +85,14 @@ final class LoopbackServer: Sendable {
     }
 
     private static func startQUIC(
-        _ eventLoop: any EventLoop, _ identity: Identity?, _ port: Int, _ neverReads: Bool,
+        _ eventLoop: any EventLoop, _ identity: Identity?, _ port: Int, _ neverReads: Bool, _ datagrams: Bool,
         _ accept: @escaping @Sendable (any SignalLink) -> Void
     ) async throws -> any Channel {
         var configuration = QUICConfiguration(
             applicationProtocol: SignalLinkLimits.quicApplicationProtocol, identity: identity,
             verification: .notRequested)
         configuration.maxConcurrentStreams = 1
+        configuration.datagrams = datagrams
         let final = configuration
         return try await DatagramBootstrap(group: eventLoop)
             .channelInitializer { channel in

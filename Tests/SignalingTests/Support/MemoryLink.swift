@@ -8,6 +8,10 @@ final class MemoryLink: SignalLink {
     var remoteAddress: SocketAddress?
     var channelBinding: [UInt8]?
     var pendingBytes = 0
+    /// How many more messages there is room for among those that may be lost.
+    private(set) var room = Int.max
+    var preferredUnreliableSize = 16 * 1024
+    private(set) var flushes = 0
     private(set) var lastReceived: NIODeadline
     private(set) var isClosed = false
     var delegate: (any SignalLinkDelegate)? {
@@ -37,6 +41,29 @@ final class MemoryLink: SignalLink {
     func send(_ message: ByteBuffer) {
         guard !self.isClosed, !self.isSilent, let other = self.other else { return }
         self.eventLoop.assumeIsolated().execute { other.receive(message) }
+    }
+
+    var hasRoom: Bool { self.room > 0 }
+
+    func limitRoom(to messages: Int) {
+        self.room = messages
+        if self.hasRoom { self.delegate?.linkBecameWritable(self) }
+    }
+
+    func sendUnreliably(_ message: ByteBuffer) {
+        guard self.hasRoom, !self.isClosed, !self.isSilent, let other = self.other else { return }
+        self.room -= 1
+        self.eventLoop.assumeIsolated().execute { other.receiveUnreliable(message) }
+    }
+
+    func flush() {
+        self.flushes += 1
+    }
+
+    func receiveUnreliable(_ message: ByteBuffer) {
+        guard !self.isClosed else { return }
+        self.lastReceived = self.eventLoop.now
+        self.delegate?.link(self, receivedUnreliable: message)
     }
 
     func receive(_ message: ByteBuffer) {

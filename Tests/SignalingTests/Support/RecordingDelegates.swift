@@ -29,6 +29,12 @@ final class RecordingLinkDelegate: SignalLinkDelegate {
     var messages: [ByteBuffer] = []
     var ends: [(any Error)?] = []
     var becameWritable = 0
+    /// What came apart from the messages.
+    var unreliable: [ByteBuffer] = []
+
+    func link(_ link: any SignalLink, receivedUnreliable message: ByteBuffer) {
+        self.unreliable.append(message)
+    }
 
     func link(_ link: any SignalLink, received message: ByteBuffer) {
         self.messages.append(message)

@@ -32,7 +32,7 @@ struct SignalPeering: PeerSignaling {
     func sendRestartWanted(_ wanted: RestartWanted) {}
 
     func sendBridge(_ bridge: Bridge) {
-        self.client.sendEvent(.bridge(bridge))
+        self.client.sendBridge(bridge)
     }
 
     func sendCandidate(_ candidate: PeerCandidate) {

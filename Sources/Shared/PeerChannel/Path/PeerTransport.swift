@@ -166,6 +166,17 @@ final class PeerTransport: DatagramPath {
         if case .direct(_, let socket, _, _) = self.route { socket.isWritable } else { true }
     }
 
+    /// Whether a direct path is in use.
+    var usesDirectPath: Bool { if case .direct = self.route { true } else { false } }
+
+    /// Whether the direct path in use leaves from an address of which `hasLost` is true.
+    func hasLost(_ hasLost: (SocketAddress) -> Bool) -> Bool {
+        guard case .direct(let session, _, _, _) = self.route, let pair = session.best?.pair else { return false }
+        // Seen from the peer, `local` may be the outside of a NAT: what counts is the address inside.
+        let inside = pair.local.kind == .host ? pair.local.address : pair.local.relatedAddress
+        return inside.map(hasLost) ?? false
+    }
+
     // MARK: Sessions
 
     /// Takes over a session, which becomes the one that new candidates are for. The one before stays as long as it is the only

@@ -136,7 +136,23 @@ extension QUICConnection {
     /// Writes one packet with frames of as many streams as fit. Returns its size, 0 when none can be sent now, or an
     /// error.
     private func writePacket(_ target: UnsafeMutablePointer<UInt8>, capacity: Int, at now: NIODeadline) -> Int {
-        if let result = self.writeDatagrams(target, capacity: capacity, at: now) { return result }
+        // Who has little to say goes first; of those with a backlog, datagrams and streams take turns.
+        let streamsGoFirst = self.streamsGoFirst || self.sendQueue.hasPrompt
+        self.streamsGoFirst.toggle()
+        if streamsGoFirst {
+            if let result = self.writeStreams(target, capacity: capacity, at: now) { return result }
+            if let result = self.writeDatagrams(target, capacity: capacity, at: now) { return result }
+        } else {
+            if let result = self.writeDatagrams(target, capacity: capacity, at: now) { return result }
+            if let result = self.writeStreams(target, capacity: capacity, at: now) { return result }
+        }
+        return CNgtcp2_conn_writev_stream(
+            self.handle, target, capacity, nil, UInt32(NGTCP2_WRITE_STREAM_FLAG_NONE), -1, nil, 0,
+            now.uptimeNanoseconds)
+    }
+
+    /// Puts STREAM frames into the packet. Nil: there are no more to put.
+    private func writeStreams(_ target: UnsafeMutablePointer<UInt8>, capacity: Int, at now: NIODeadline) -> Int? {
         // Streams with data have to wait while the connection's credit is used up; ngtcp2 does not say so.
         var left = ngtcp2_conn_get_max_data_left(self.handle)
         while let stream = self.sendQueue.next, left > 0 || stream.sendBuffer.unsentBytes == 0 {
@@ -164,12 +180,10 @@ extension QUICConnection {
                 return result
             }
         }
-        return CNgtcp2_conn_writev_stream(
-            self.handle, target, capacity, nil, UInt32(NGTCP2_WRITE_STREAM_FLAG_NONE), -1, nil, 0,
-            now.uptimeNanoseconds)
+        return nil
     }
 
-    /// Puts queued DATAGRAM frames into the packet. Nil: go on with streams.
+    /// Puts queued DATAGRAM frames into the packet. Nil: there are no more to put.
     private func writeDatagrams(_ target: UnsafeMutablePointer<UInt8>, capacity: Int, at now: NIODeadline) -> Int? {
         while let datagram = self.datagramQueue.first {
             var accepted: Int32 = 0
@@ -181,13 +195,13 @@ extension QUICConnection {
                     self.handle, target, capacity, &accepted, UInt32(NGTCP2_WRITE_DATAGRAM_FLAG_MORE), 0, &vector, 1,
                     now.uptimeNanoseconds)
             }
-            if accepted != 0 { self.datagramQueue.removeFirst() }
+            if accepted != 0 { self.removeFirstDatagram() }
             switch Int32(clamping: result) {
             case NGTCP2_ERR_WRITE_MORE:
                 continue
             case NGTCP2_ERR_INVALID_ARGUMENT:
                 // Larger than the peer accepts.
-                self.datagramQueue.removeFirst()
+                self.removeFirstDatagram()
             default:
                 return result
             }
@@ -195,10 +209,14 @@ extension QUICConnection {
         return nil
     }
 
+    private func removeFirstDatagram() {
+        if self.datagramQueue.removeFirst() { self.pendingEvents.append(.datagramsWritable) }
+    }
+
     private func streamSent(_ stream: QUICStream, _ count: Int, isLast: Bool) {
         stream.sendBuffer.markSent(count)
         if isLast { stream.sendState = .finished }
-        if stream.isThrottled, stream.sendBuffer.unsentBytes < QUICStream.writableMarks.low {
+        if stream.isThrottled, stream.sendBuffer.unsentBytes < stream.writableMarks.low {
             stream.isThrottled = false
             if stream.sendState == .open { self.note(.writable, on: stream) }
         }

@@ -60,11 +60,7 @@ extension QUICConnection {
 
     /// Queues a DATAGRAM frame; false when the peer takes none or none as large, or too many wait.
     func sendDatagram(_ payload: ByteBuffer) -> Bool {
-        guard payload.readableBytes <= self.maxDatagramPayload, self.datagramQueue.count < Self.maxQueuedDatagrams
-        else {
-            return false
-        }
-        self.datagramQueue.append(payload)
+        guard payload.readableBytes <= self.maxDatagramPayload, self.datagramQueue.append(payload) else { return false }
         self.onWork?()
         return true
     }
@@ -83,6 +79,4 @@ extension QUICConnection {
         let peer = Int(clamping: parameters.pointee.max_datagram_frame_size) - (1 + 2)
         return max(min(path, peer), 0)
     }
-
-    private static let maxQueuedDatagrams = 256
 }

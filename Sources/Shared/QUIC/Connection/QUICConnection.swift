@@ -43,7 +43,9 @@ final class QUICConnection {
     var credit: ReceiveCredit
 
     var sendQueue = SendQueue()
-    var datagramQueue: Deque<ByteBuffer> = []
+    var datagramQueue = DatagramQueue()
+    /// Whose frames go into the next packet first, when both datagrams and streams with a backlog wait.
+    var streamsGoFirst = false
     var sendBuffer = ByteBuffer()
     var heldTransmit: QUICTransmit?
     /// Bytes of the flush in progress.

@@ -12,6 +12,8 @@ enum QUICEvent {
     /// `reason` is nil when both directions came to their end.
     case streamClosed(QUICStream, reason: QUICCloseReason?)
     case datagram(ByteBuffer)
+    /// There is room for DATAGRAM frames again.
+    case datagramsWritable
     /// The peer lets us open more streams than before (MAX_STREAMS, RFC 9000 §19.11).
     case streamsAvailable
     /// The last event.

@@ -34,6 +34,9 @@ struct SendQueue {
         }
     }
 
+    /// Whether a stream waits that was idle and has little to say.
+    var hasPrompt: Bool { !self.prompt.isEmpty }
+
     /// Whose turn it is.
     var next: QUICStream? {
         self.prompt.first ?? (self.holdsBulk ? nil : self.bulk.first)

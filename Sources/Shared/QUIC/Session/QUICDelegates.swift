@@ -11,6 +11,8 @@ package protocol QUICSessionDelegate: AnyObject {
     func sessionStreamsAvailable(_ session: QUICSession)
     /// A DATAGRAM frame arrived (RFC 9221).
     func session(_ session: QUICSession, datagramReceived datagram: ByteBuffer)
+    /// `hasDatagramRoom` has become true again.
+    func sessionDatagramsWritable(_ session: QUICSession)
     /// The connection is over. Its streams have been told before. The last call.
     func session(_ session: QUICSession, closed reason: QUICCloseReason)
 }
@@ -18,6 +20,7 @@ package protocol QUICSessionDelegate: AnyObject {
 extension QUICSessionDelegate {
     package func sessionStreamsAvailable(_ session: QUICSession) {}
     package func session(_ session: QUICSession, datagramReceived datagram: ByteBuffer) {}
+    package func sessionDatagramsWritable(_ session: QUICSession) {}
 }
 
 /// Hears what happens on a stream. All calls come on the session's event loop, never from inside a call to the stream.

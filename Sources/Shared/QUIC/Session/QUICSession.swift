@@ -140,6 +140,9 @@ package final class QUICSession {
     /// `maxDatagramPayload` or too many wait.
     package func sendDatagram(_ payload: ByteBuffer) -> Bool { self.connection?.sendDatagram(payload) ?? false }
 
+    /// False while more than 32 KiB of DATAGRAM frames wait to be sent; true again below 8 KiB, which the delegate is told.
+    package var hasDatagramRoom: Bool { self.connection.map { !$0.datagramQueue.isThrottled } ?? false }
+
     /// Largest payload of a DATAGRAM frame now, in bytes; grows with path MTU discovery. 0: the peer accepts none.
     package var maxDatagramPayload: Int { self.connection?.maxDatagramPayload ?? 0 }
 
@@ -271,6 +274,7 @@ package final class QUICSession {
             stream.delegate?.streamClosed(stream, reason: reason)
             stream.delegate = nil
         case .datagram(let payload): self.delegate?.session(self, datagramReceived: payload)
+        case .datagramsWritable: self.delegate?.sessionDatagramsWritable(self)
         case .streamsAvailable: self.delegate?.sessionStreamsAvailable(self)
         case .closed(let reason):
             self.closed?(reason)

@@ -2,13 +2,12 @@ package import NIOCore
 
 /// One bidirectional stream of a connection. Belongs to its session's event loop: use and release it there only.
 package final class QUICStream {
-    /// Unsent bytes above which `isWritable` turns false, and below which it turns true again.
-    static let writableMarks = (high: 256 << 10, low: 64 << 10)
-
     /// The stream's number (RFC 9000 §2.1).
     package let id: Int64
     /// Told what happens; held strongly until the stream is closed.
     package var delegate: (any QUICStreamDelegate)?
+    /// Unsent bytes above which `isWritable` turns false, and below which it turns true again.
+    package var writableMarks = (high: 256 << 10, low: 64 << 10)
 
     /// What has happened since the delegate was told last.
     struct News: OptionSet {
@@ -73,7 +72,7 @@ package final class QUICStream {
     package func write(_ bytes: ByteBuffer) {
         guard self.sendState == .open, bytes.readableBytes > 0 else { return }
         self.sendBuffer.append(bytes)
-        if self.sendBuffer.unsentBytes > Self.writableMarks.high { self.isThrottled = true }
+        if self.sendBuffer.unsentBytes > self.writableMarks.high { self.isThrottled = true }
         self.connection.enqueue(self)
     }
 
@@ -103,7 +102,8 @@ package final class QUICStream {
         self.consume(self.unconsumed)
     }
 
-    /// False while more than 256 KiB wait to be sent; true again below 64 KiB, which the delegate is told.
+    /// False while more than `writableMarks.high` bytes wait to be sent (256 KiB unless set); true again below the low
+    /// mark, which the delegate is told.
     package var isWritable: Bool { !self.isThrottled }
 
     /// Bytes written and not yet put into a packet.

@@ -11,6 +11,7 @@ package final class SignalClient: Sendable {
     /// Where everything happens. An event loop of NIOPosix.
     package let eventLoop: any EventLoop
     private let core: NIOLoopBoundBox<SignalClientCore>
+    private let inbox = BridgeInbox()
 
     /// Checks what can be checked before the first attempt: throws a `TLSError` when the file of authorities is unusable.
     ///
@@ -106,6 +107,28 @@ package final class SignalClient: Sendable {
                 self.core.value.sendEvent(body)
             }
         }
+    }
+
+    /// Sends datagrams of a peer channel by way of the server, from any event loop. They may get lost: nothing waits long
+    /// for room on the connection, and without one, or when the server does not bridge (`Welcome.bridge`), all are dropped.
+    /// What comes from the other peer is told to the delegate as an event.
+    ///
+    /// Keep nothing alive in `bridge.datagrams` that is used again.
+    package func sendBridge(_ bridge: Bridge) {
+        if self.eventLoop.inEventLoop {
+            self.core.value.sendBridge(bridge)
+        } else if self.inbox.add(bridge) {
+            self.eventLoop.execute {
+                for bridge in self.inbox.takeAll() { self.core.value.sendBridge(bridge) }
+            }
+        }
+    }
+
+    /// What has become of it so far. On the event loop.
+    package var bridgeStatistics: BridgeStatistics {
+        var statistics = self.core.value.bridgeStatistics
+        statistics.droppedFull += self.inbox.dropped
+        return statistics
     }
 
     /// What is known of the connection; nil while there is none. On the event loop.

@@ -57,6 +57,7 @@ final class SignalClientCore {
     /// When the registration ends; nil before the server has taken it for the first time, and without an end.
     private var expiry: NIODeadline?
     private var expiryTimer: Scheduled<Void>?
+    private let bridge: BridgeSender
 
     /// - Parameters:
     ///   - addressMonitor: who tells of changes of the network; nil: nobody does.
@@ -73,6 +74,7 @@ final class SignalClientCore {
         self.timing = timing
         self.addressMonitor = addressMonitor
         self.route = route
+        self.bridge = BridgeSender(eventLoop: eventLoop)
     }
 
     /// Begins. `completion` is told how it ended.
@@ -99,6 +101,7 @@ final class SignalClientCore {
             return self.eventLoop.makeSucceededVoidFuture()
         }
         let connection = connected.connection
+        self.bridge.use(nil)
         connection.delegate = nil
         connection.close(Goodbye(code: .shutdown, reason: "\(self.configuration.software) stops"))
         // The program ends with `run()`; the goodbye must have left by then.
@@ -121,6 +124,20 @@ final class SignalClientCore {
     func sendEvent(_ body: Envelope.Body) {
         guard case .connected(let connected) = self.state else { return }
         connected.connection.sendEvent(body)
+    }
+
+    func sendBridge(_ bridge: Bridge) {
+        self.bridge.send(bridge)
+    }
+
+    var bridgeStatistics: BridgeStatistics {
+        let drops = self.bridge.drops
+        var statistics = BridgeStatistics()
+        statistics.sent = self.bridge.sent
+        statistics.droppedFull = drops.full
+        statistics.droppedTooOld = drops.tooOld
+        statistics.droppedWithoutConnection = self.bridge.withoutConnection + drops.ended
+        return statistics
     }
 
     // MARK: One attempt
@@ -181,6 +198,7 @@ final class SignalClientCore {
             Connected(
                 connection: connection, session: session, since: self.eventLoop.now,
                 route: link.remoteAddress.flatMap(self.route)))
+        if welcome.bridge { self.bridge.use(connection) }
         self.warnedCauses = []
         self.hasConnected = true
         self.resumeToken = welcome.resumeToken
@@ -382,6 +400,7 @@ final class SignalClientCore {
         }
         self.state = .ended
         self.addressSubscription = nil
+        self.bridge.use(nil)
         self.expiryTimer?.cancel()
         self.expiryTimer = nil
         self.delegate = nil
@@ -411,8 +430,13 @@ extension SignalClientCore: SignalConnectionDelegate {
         self.delegate?.signalReceived(event: event)
     }
 
+    func connectionBecameWritable(_ connection: SignalConnection) {
+        self.bridge.drain()
+    }
+
     func connectionClosed(_ connection: SignalConnection, reason: SignalCloseReason) {
         guard case .connected(let connected) = self.state else { return }
+        self.bridge.use(nil)
         if case .goodbye(let goodbye) = reason, let terminal = self.terminal(for: goodbye) {
             return self.end(terminal)
         }

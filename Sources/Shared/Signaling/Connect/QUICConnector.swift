@@ -16,6 +16,8 @@ struct QUICConnector: SignalConnector {
         configuration.keepAliveInterval = .seconds(2)
         configuration.handshakeTimeout = SignalConnectError.stepTimeout
         configuration.maxConcurrentStreams = 0
+        // For what goes through the server between peers.
+        configuration.datagrams = true
         self.configuration = configuration
     }
 

@@ -135,6 +135,28 @@ package final class SignalConnection {
         self.end(.networkChanged(detail), saying: nil)
     }
 
+    /// Whether there is room for datagrams of peer channels; the delegate is told when there is again.
+    package var hasBridgeRoom: Bool {
+        !self.isClosed && self.link.hasRoom
+    }
+
+    /// Sends datagrams of a peer channel, which may get lost: look at `hasBridgeRoom` first, and call `flushBridge` after
+    /// the last of several. They go in as many messages as the link carries well.
+    package func sendBridge(_ bridge: Bridge) {
+        guard !self.isClosed else { return }
+        let size = self.link.preferredUnreliableSize - Bridge.envelopeOverhead
+        var rest = bridge
+        while let part = rest.popFirst(atMost: size) {
+            self.link.sendUnreliably(part.envelope())
+        }
+    }
+
+    /// Lets go what `sendBridge` has been given.
+    package func flushBridge() {
+        guard !self.isClosed else { return }
+        self.link.flush()
+    }
+
     /// Closes the connection, after a `Goodbye` if there is something to say. The delegate hears `.closedHere`.
     package func close(_ goodbye: Goodbye? = nil) {
         self.end(.closedHere, saying: goodbye)
@@ -150,8 +172,14 @@ package protocol SignalConnectionDelegate: AnyObject {
     func connection(_ connection: SignalConnection, received request: SignalRequest)
     /// An event.
     func connection(_ connection: SignalConnection, receivedEvent event: Envelope.Body)
+    /// `hasBridgeRoom` has become true again.
+    func connectionBecameWritable(_ connection: SignalConnection)
     /// The connection is over; said once.
     func connectionClosed(_ connection: SignalConnection, reason: SignalCloseReason)
+}
+
+extension SignalConnectionDelegate {
+    package func connectionBecameWritable(_ connection: SignalConnection) {}
 }
 
 // MARK: - What arrives
@@ -159,6 +187,10 @@ package protocol SignalConnectionDelegate: AnyObject {
 extension SignalConnection: SignalLinkDelegate {
     package func link(_ link: any SignalLink, received message: ByteBuffer) {
         guard !self.isClosed else { return }
+        if let bridge = Bridge(envelope: message) {
+            self.delegate?.connection(self, receivedEvent: .bridge(bridge))
+            return
+        }
         let envelope: Envelope
         do {
             envelope = try Envelope(decoding: message)
@@ -195,6 +227,24 @@ extension SignalConnection: SignalLinkDelegate {
                 self.delegate?.connection(self, received: SignalRequest(body: body, id: id, connection: self))
             }
         }
+    }
+
+    /// Only datagrams of peer channels come apart from the rest. Anything else, or anything wrong, is of no account:
+    /// whatever matters comes in order.
+    package func link(_ link: any SignalLink, receivedUnreliable message: ByteBuffer) {
+        guard !self.isClosed else { return }
+        if let bridge = Bridge(envelope: message) {
+            self.delegate?.connection(self, receivedEvent: .bridge(bridge))
+        } else if let envelope = try? Envelope(decoding: message), envelope.id == 0, case .bridge? = envelope.body,
+            let body = envelope.body
+        {
+            self.delegate?.connection(self, receivedEvent: body)
+        }
+    }
+
+    package func linkBecameWritable(_ link: any SignalLink) {
+        guard !self.isClosed else { return }
+        self.delegate?.connectionBecameWritable(self)
     }
 
     package func linkClosed(_ link: any SignalLink, error: (any Error)?) {

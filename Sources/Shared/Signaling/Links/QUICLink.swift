@@ -34,6 +34,7 @@ package final class QUICLink: SignalLink {
         self.stream = stream
         self.localAddress = localAddress
         self.remoteAddress = remoteAddress
+        stream.writableMarks = SignalLinkLimits.roomMarks
         stream.delegate = self
         session.delegate = self
     }
@@ -58,6 +59,32 @@ package final class QUICLink: SignalLink {
             return
         }
         self.stream.write(SignalRecordDecoder.record(message))
+    }
+
+    package var hasRoom: Bool {
+        guard case .open = self.state else { return false }
+        return self.stream.isWritable && self.session.hasDatagramRoom
+    }
+
+    /// What fits into a DATAGRAM frame (RFC 9221). For a peer that takes none, as much as may wait in the stream.
+    package var preferredUnreliableSize: Int {
+        let size = self.session.maxDatagramPayload
+        return size > 0 ? size : SignalLinkLimits.roomMarks.high
+    }
+
+    /// What does not fit into a DATAGRAM frame goes over the stream, where nothing gets lost: so only while there is room.
+    package func sendUnreliably(_ message: ByteBuffer) {
+        guard case .open = self.state else { return }
+        guard message.readableBytes > self.session.maxDatagramPayload else {
+            _ = self.session.sendDatagram(message)
+            return
+        }
+        guard self.stream.isWritable else { return }
+        self.stream.write(SignalRecordDecoder.record(message))
+    }
+
+    package func flush() {
+        // The session gathers what one turn of the loop brings.
     }
 
     package func close() {
@@ -119,7 +146,11 @@ extension QUICLink: QUICStreamDelegate {
     }
 
     package func streamBecameWritable(_ stream: QUICStream) {
-        self.delegate?.linkBecameWritable(self)
+        self.roomMayHaveCome()
+    }
+
+    private func roomMayHaveCome() {
+        if self.hasRoom { self.delegate?.linkBecameWritable(self) }
     }
 
     package func streamClosed(_ stream: QUICStream, reason: QUICCloseReason?) {
@@ -142,6 +173,16 @@ extension QUICLink: QUICSessionDelegate {
         // One stream is all there is.
         stream.reset(code: 0)
         stream.stopSending(code: 0)
+    }
+
+    package func session(_ session: QUICSession, datagramReceived datagram: ByteBuffer) {
+        guard case .open = self.state else { return }
+        // What comes before there is somebody for it is lost.
+        self.delegate?.link(self, receivedUnreliable: datagram)
+    }
+
+    package func sessionDatagramsWritable(_ session: QUICSession) {
+        self.roomMayHaveCome()
     }
 
     package func session(_ session: QUICSession, closed reason: QUICCloseReason) {

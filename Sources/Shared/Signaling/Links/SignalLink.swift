@@ -1,6 +1,7 @@
 package import NIOCore
 
-/// One control connection below the messages: carries them whole and in order, whatever the transport.
+/// One control connection below the messages: carries them whole and in order, whatever the transport. Beside that it
+/// carries messages that may be lost, as long as there is room for them, and without keeping the others waiting.
 ///
 /// A link belongs to its event loop; every member is used there only. What arrives before a delegate is set is kept
 /// for it. After `close()` the delegate hears nothing more.
@@ -22,6 +23,17 @@ package protocol SignalLink: AnyObject {
     /// Sends one message of 1…`SignalLinkLimits.maximumMessageSize` bytes. A peer that leaves more than
     /// `SignalLinkLimits.maximumPendingBytes` unread loses the link. Without effect once closed.
     func send(_ message: ByteBuffer)
+    /// Whether there is room for messages that may be lost: little of what was sent has not left yet. When this has been
+    /// false, `linkBecameWritable` tells that it is true again.
+    var hasRoom: Bool { get }
+    /// The largest message that suits `sendUnreliably`, in bytes; larger ones are carried too, but not as well. Changes
+    /// with the path.
+    var preferredUnreliableSize: Int { get }
+    /// Sends one message that may be lost or overtake others, of 1…`SignalLinkLimits.maximumMessageSize` bytes. Ask `hasRoom`
+    /// before: without room it may be dropped, and never costs the link. It leaves with the next `flush`, at the latest.
+    func sendUnreliably(_ message: ByteBuffer)
+    /// Lets go what `sendUnreliably` has been given: call it after the last of several.
+    func flush()
     /// Sends what is pending, as far as the peer takes it within `SignalLinkLimits.closeTimeout`, and closes.
     func close()
 }
@@ -32,11 +44,15 @@ package protocol SignalLinkDelegate: AnyObject {
     func link(_ link: any SignalLink, received message: ByteBuffer)
     /// The link is gone, for a reason other than a call of `close()`. `error` is nil when the peer closed it in order.
     func linkClosed(_ link: any SignalLink, error: (any Error)?)
-    /// What was pending has gone out far enough for more to be sent.
+    /// One whole message arrived apart from the others: it may have overtaken them, and whatever is wrong with it, the
+    /// link is not to blame.
+    func link(_ link: any SignalLink, receivedUnreliable message: ByteBuffer)
+    /// The link has room again.
     func linkBecameWritable(_ link: any SignalLink)
 }
 
 extension SignalLinkDelegate {
+    package func link(_ link: any SignalLink, receivedUnreliable message: ByteBuffer) {}
     package func linkBecameWritable(_ link: any SignalLink) {}
 }
 
@@ -46,6 +62,11 @@ package enum SignalLinkLimits {
     package static let maximumMessageSize = 256 * 1024
     /// How much a peer may leave unread before the link is closed, in bytes.
     package static let maximumPendingBytes = 1024 * 1024
+    /// A link has no room for what may be lost while more than the high mark waits in the process, until it is less than
+    /// the low mark, in bytes. Little, since what waits delays everything behind it: at 1 Mbit/s 16 KiB take 0.13 s.
+    package static let roomMarks = (high: 16 * 1024, low: 8 * 1024)
+    /// What a TCP socket may hold unsent in the kernel, in bytes (`TCP_NOTSENT_LOWAT`): the same, one layer below.
+    package static let maximumUnsentInKernel = 16 * 1024
     /// How long a closing link waits for the peer to take what is pending.
     package static let closeTimeout = TimeAmount.seconds(1)
     /// The ALPN of signalling over QUIC.

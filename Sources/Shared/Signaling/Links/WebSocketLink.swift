@@ -42,6 +42,8 @@ package final class WebSocketLink: ChannelInboundHandler, SignalLink {
     private let outlet = SignalLinkOutlet()
     private var assembler: WebSocketMessageAssembler
     private var state = State.new
+    /// Bytes of messages that wait for `flush`.
+    private var unflushedBytes = 0
 
     package init(side: Side, eventLoop: any EventLoop) {
         self.side = side
@@ -58,6 +60,28 @@ package final class WebSocketLink: ChannelInboundHandler, SignalLink {
     package func send(_ message: ByteBuffer) {
         guard case .open(let context) = self.state else { return }
         self.write(.binary, message, context)
+    }
+
+    package var hasRoom: Bool {
+        guard case .open(let context) = self.state else { return false }
+        return context.channel.isWritable
+    }
+
+    package var preferredUnreliableSize: Int { SignalLinkLimits.roomMarks.high }
+
+    /// TCP loses nothing: what has no room when it comes is dropped.
+    package func sendUnreliably(_ message: ByteBuffer) {
+        guard case .open(let context) = self.state, context.channel.isWritable else { return }
+        context.write(self.wrapOutboundOut(self.frame(.binary, message)), promise: nil)
+        self.unflushedBytes += message.readableBytes
+        // TLS keeps what is not flushed to itself, so that the channel would not know of it.
+        if self.unflushedBytes >= SignalLinkLimits.roomMarks.high { self.flush() }
+    }
+
+    package func flush() {
+        guard self.unflushedBytes > 0, case .open(let context) = self.state else { return }
+        self.unflushedBytes = 0
+        context.flush()
     }
 
     package func close() {
@@ -125,6 +149,17 @@ extension WebSocketLink {
         self.localAddress = context.localAddress
         self.remoteAddress = context.remoteAddress
         self.channelBinding = try? context.pipeline.syncOperations.handler(type: TLSHandler.self).exporterChannelBinding
+        self.limitWaiting(in: context.channel)
+    }
+
+    /// Sees to it that little waits between `send` and the network, and that the channel tells when it has become less.
+    private func limitWaiting(in channel: any Channel) {
+        guard let options = channel.syncOptions else { return }
+        let marks = SignalLinkLimits.roomMarks
+        // Refused by what is no TCP socket, which then keeps its own buffer.
+        try? options.setOption(
+            .writeBufferWaterMark, value: ChannelOptions.Types.WriteBufferWaterMark(low: marks.low, high: marks.high))
+        try? options.setOption(.unsentLowWaterMark, value: SignalLinkLimits.maximumUnsentInKernel)
     }
 
     package func handlerRemoved(context: ChannelHandlerContext) {
@@ -217,4 +252,10 @@ extension WebSocketLink {
             break
         }
     }
+}
+
+extension ChannelOption where Self == ChannelOptions.Types.SocketOption {
+    /// `TCP_NOTSENT_LOWAT` of Linux (tcp(7)): a socket with as much unsent data takes no more for the moment. Else the send
+    /// buffer grows to megabytes, which a slow path takes seconds to carry.
+    fileprivate static var unsentLowWaterMark: Self { .tcpOption(NIOBSDSocket.Option(rawValue: 25)) }
 }

@@ -1,0 +1,13 @@
+/// What has become of the datagrams that a client or an agent wanted to send over the bridge; counts of datagrams.
+package struct BridgeStatistics: Hashable, Sendable {
+    /// Handed to the control connection.
+    package var sent: UInt64 = 0
+    /// Too many waited.
+    package var droppedFull: UInt64 = 0
+    /// They had waited for too long.
+    package var droppedTooOld: UInt64 = 0
+    /// There was no control connection, or its server carries nothing.
+    package var droppedWithoutConnection: UInt64 = 0
+
+    package init() {}
+}

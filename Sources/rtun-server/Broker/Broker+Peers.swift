@@ -1,0 +1,132 @@
+import AppProto
+import NIOCore
+
+/// Peer channels: how they come about, and what passes between their ends.
+extension Broker {
+    private static let tooManyRoutes = "too many channels of this client go through the server"
+
+    // MARK: Opening
+
+    /// A client offers a channel.
+    mutating func open(_ offer: OpenPeer, id: UInt64, from session: SessionID, at now: NIODeadline) -> Action {
+        switch self.find(offer.name, offer.instanceID) {
+        case .success(let entry):
+            let addition = self.routes.add(
+                offer.peerID, client: session, agent: entry.session, instance: entry.info.instanceID,
+                bridges: offer.bridge, at: now)
+            switch addition {
+            case .added:
+                let ticket = OpenPeerTicket(client: session, requestID: id, agent: entry.session, peerID: offer.peerID)
+                return .forward(entry.session, offer, ticket)
+            case .taken:
+                return .fail(session, id: id, .badRequest, "the peer id is in use")
+            case .full:
+                return .fail(session, id: id, .refused, Self.tooManyRoutes)
+            }
+        case .failure(let failure):
+            return .respond(session, id: id, .failure(failure))
+        }
+    }
+
+    /// What came of a forwarded offer: the agent's answer, or why there is none.
+    mutating func openPeerAnswered(_ ticket: OpenPeerTicket, _ answer: Result<OpenPeerReply, Failure>) -> [Action] {
+        switch answer {
+        case .success(let reply) where reply.peerID == ticket.peerID:
+            guard self.roles[ticket.client] != nil else {
+                // The answer has nobody to go to, so the channel will never be used.
+                return [.send(ticket.agent, .closePeer(ClosePeer(peerID: ticket.peerID, reason: "the client is gone")))]
+            }
+            self.routes.setAgentBridges(ticket.peerID, reply.bridge, agent: ticket.agent)
+            return [.respond(ticket.client, id: ticket.requestID, .openPeerReply(reply))]
+        case .success:
+            self.routes.remove(ticket.peerID)
+            return [.fail(ticket.client, id: ticket.requestID, .internal, "the agent answered for another peer")]
+        case .failure(let failure):
+            self.routes.remove(ticket.peerID)
+            let answer = Action.respond(ticket.client, id: ticket.requestID, .failure(failure))
+            guard failure.code == .timedOut else { return [answer] }
+            // A late answer will be ignored; the agent need not wait for a client that has given up.
+            let close = ClosePeer(peerID: ticket.peerID, reason: "answered too late")
+            return [answer, .send(ticket.agent, .closePeer(close))]
+        }
+    }
+
+    // MARK: Restarting
+
+    /// A client wants a new ICE session for a channel, or the route of one back.
+    mutating func restart(
+        _ restart: RestartPeer, id: UInt64, from session: SessionID, at now: NIODeadline
+    ) -> Action {
+        switch self.find(restart.name, restart.instanceID) {
+        case .success(let entry):
+            let change: RestartPeerTicket.RouteChange
+            switch self.routes.restart(
+                restart.peerID, client: session, agent: entry.session, instance: entry.info.instanceID,
+                bridges: restart.bridge, at: now)
+            {
+            case .added: change = .added
+            case .kept: change = .none
+            case .moved(let former): change = .moved(from: former)
+            case .taken: return .fail(session, id: id, .badRequest, "the peer id belongs to another channel")
+            case .full: return .fail(session, id: id, .refused, Self.tooManyRoutes)
+            }
+            let ticket = RestartPeerTicket(
+                client: session, requestID: id, agent: entry.session, peerID: restart.peerID, route: change)
+            return .forwardRestart(entry.session, restart, ticket)
+        case .failure(let failure):
+            return .respond(session, id: id, .failure(failure))
+        }
+    }
+
+    /// What came of a forwarded restart. The channel may well live on without it, so neither a failure nor the loss of the
+    /// client ends it at the agent.
+    mutating func restartPeerAnswered(
+        _ ticket: RestartPeerTicket, _ answer: Result<RestartPeerReply, Failure>
+    ) -> [Action] {
+        switch answer {
+        case .success(let reply) where reply.peerID == ticket.peerID:
+            self.routes.setAgentBridges(ticket.peerID, reply.bridge, agent: ticket.agent)
+            return [.respond(ticket.client, id: ticket.requestID, .restartPeerReply(reply))]
+        case .success:
+            self.undo(ticket)
+            return [.fail(ticket.client, id: ticket.requestID, .internal, "the agent answered for another peer")]
+        case .failure(let failure):
+            self.undo(ticket)
+            return [.respond(ticket.client, id: ticket.requestID, .failure(failure))]
+        }
+    }
+
+    /// A route that is there because of the request goes with it; one that was there before is as it was.
+    private mutating func undo(_ ticket: RestartPeerTicket) {
+        // Somebody else may have moved it since.
+        guard self.routes.counterpart(of: ticket.client, on: ticket.peerID) == ticket.agent else { return }
+        switch ticket.route {
+        case .none: break
+        case .added: self.routes.remove(ticket.peerID)
+        case .moved(let former):
+            if self.roles[former.client] != nil {
+                self.routes.restore(ticket.peerID, former)
+            } else {
+                self.routes.remove(ticket.peerID)
+            }
+        }
+    }
+
+    // MARK: The bridge
+
+    /// Where datagrams of a channel go that `session` has sent.
+    mutating func bridge(_ peer: PeerID, from session: SessionID, at now: NIODeadline) -> Bridging {
+        guard self.bridges else { return .notAllowed }
+        return self.routes.carry(peer, from: session, at: now)
+    }
+
+    /// What has ended or moved since the last time, of the routes that have carried something.
+    mutating func takeEndedRoutes() -> [(peer: PeerID, ends: PeerRoutes.Ends)] {
+        self.routes.takeEnded()
+    }
+
+    /// How many channels have had datagrams carried within `time`.
+    func bridgedCount(within time: TimeAmount, of now: NIODeadline) -> Int {
+        self.routes.bridgedCount(within: time, of: now)
+    }
+}

@@ -1,0 +1,149 @@
+import NIOCore
+import NIOPosix
+
+/// A way to a server on loopback that carries so many bytes a second in each direction, for TCP and UDP on one port.
+final class SlowRoad: Sendable {
+    private static let tick = TimeAmount.milliseconds(5)
+    /// What waits at most in front of the narrow place, for each direction: for UDP more is dropped, for TCP it stays
+    /// with the sender.
+    private static let queueBytes = 16 * 1024
+
+    let port: Int
+    private let channels: [any Channel]
+
+    private init(port: Int, channels: [any Channel]) {
+        self.port = port
+        self.channels = channels
+    }
+
+    static func start(to server: Int, bytesPerSecond: Int) async throws -> SlowRoad {
+        let loop = MultiThreadedEventLoopGroup.singleton.next()
+        let perTick = bytesPerSecond / Int(TimeAmount.seconds(1).nanoseconds / Self.tick.nanoseconds)
+        let tcp = try await ServerBootstrap(group: loop)
+            .serverChannelOption(.socketOption(.so_rcvbuf), value: Self.queueBytes)
+            .childChannelOption(.autoRead, value: false)
+            .childChannelOption(.maxMessagesPerRead, value: 1)
+            .childChannelOption(.recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: perTick))
+            .childChannelInitializer { near in
+                ClientBootstrap(group: loop)
+                    .channelOption(.socketOption(.so_rcvbuf), value: Self.queueBytes)
+                    .channelOption(.autoRead, value: false)
+                    .channelOption(.maxMessagesPerRead, value: 1)
+                    .channelOption(.recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: perTick))
+                    .connect(host: "127.0.0.1", port: server)
+                    .flatMapThrowing { far in
+                        try near.pipeline.syncOperations.addHandler(Carrier(to: far))
+                        try far.pipeline.syncOperations.addHandler(Carrier(to: near))
+                    }
+            }
+            .bind(host: "127.0.0.1", port: 0).get()
+        let port = tcp.localAddress?.port ?? 0
+        let udp = try await DatagramBootstrap(group: loop)
+            .channelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    try channel.pipeline.syncOperations.addHandler(
+                        Shaper(server: try SocketAddress(ipAddress: "127.0.0.1", port: server), perTick: perTick))
+                }
+            }
+            .bind(host: "127.0.0.1", port: port).get()
+        return SlowRoad(port: port, channels: [tcp, udp])
+    }
+
+    func stop() {
+        for channel in self.channels { channel.close(promise: nil) }
+    }
+
+    /// Reads as much as may pass, again and again.
+    private final class Carrier: ChannelInboundHandler {
+        typealias InboundIn = ByteBuffer
+        private let other: any Channel
+        private var timer: RepeatedTask?
+
+        init(to other: any Channel) {
+            self.other = other
+        }
+
+        func handlerAdded(context: ChannelHandlerContext) {
+            let channel = context.channel
+            self.timer = context.eventLoop.scheduleRepeatedTask(initialDelay: .zero, delay: SlowRoad.tick) { _ in
+                channel.read()
+            }
+        }
+
+        func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+            self.other.writeAndFlush(self.unwrapInboundIn(data), promise: nil)
+        }
+
+        func channelInactive(context: ChannelHandlerContext) {
+            self.timer?.cancel()
+            self.other.close(promise: nil)
+        }
+
+        func errorCaught(context: ChannelHandlerContext, error: any Error) {
+            context.close(promise: nil)
+        }
+    }
+
+    /// Two queues that are emptied at the rate; one client only.
+    private final class Shaper: ChannelInboundHandler {
+        typealias InboundIn = AddressedEnvelope<ByteBuffer>
+        typealias OutboundOut = AddressedEnvelope<ByteBuffer>
+        private struct Line {
+            var datagrams = CircularBuffer<ByteBuffer>()
+            var bytes = 0
+            var allowance = 0
+        }
+
+        private let server: SocketAddress
+        private let perTick: Int
+        private var client: SocketAddress?
+        private var toServer = Line()
+        private var toClient = Line()
+        private var timer: RepeatedTask?
+
+        init(server: SocketAddress, perTick: Int) {
+            self.server = server
+            self.perTick = perTick
+        }
+
+        func channelActive(context: ChannelHandlerContext) {
+            let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
+            self.timer = context.eventLoop.scheduleRepeatedTask(initialDelay: .zero, delay: SlowRoad.tick) { _ in
+                let (shaper, context) = bound.value
+                shaper.send(&shaper.toServer, shaper.server, context)
+                if let client = shaper.client { shaper.send(&shaper.toClient, client, context) }
+                context.flush()
+            }
+        }
+
+        func channelInactive(context: ChannelHandlerContext) {
+            self.timer?.cancel()
+        }
+
+        func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+            let envelope = self.unwrapInboundIn(data)
+            if envelope.remoteAddress == self.server {
+                Self.append(envelope.data, to: &self.toClient)
+            } else {
+                self.client = envelope.remoteAddress
+                Self.append(envelope.data, to: &self.toServer)
+            }
+        }
+
+        private static func append(_ datagram: ByteBuffer, to line: inout Line) {
+            guard line.bytes + datagram.readableBytes <= SlowRoad.queueBytes else { return }
+            line.datagrams.append(datagram)
+            line.bytes += datagram.readableBytes
+        }
+
+        private func send(_ line: inout Line, _ address: SocketAddress, _ context: ChannelHandlerContext) {
+            line.allowance = min(line.allowance + self.perTick, 2 * self.perTick)
+            while line.allowance > 0, let datagram = line.datagrams.popFirst() {
+                line.bytes -= datagram.readableBytes
+                line.allowance -= datagram.readableBytes
+                context.write(
+                    self.wrapOutboundOut(AddressedEnvelope(remoteAddress: address, data: datagram)), promise: nil)
+            }
+        }
+    }
+}
