@@ -45,7 +45,7 @@ import Testing
         #expect(
             response.body == """
                 {"sessions":[{"name":"a\\"\\u000a","instance_id":"\(instance)","expire_at_ms":5,"address":"[::1]:1",\
-                "software":"s","labels":{"k":"v"}}]}
+                "software":"s","labels":{"k":"v"},"mapping":"unknown"}]}
 
                 """)
     }

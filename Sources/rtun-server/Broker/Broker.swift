@@ -210,6 +210,9 @@ struct Broker {
             guard let counterpart = self.routes.counterpart(of: session, on: close.peerID) else { return [] }
             self.routes.remove(close.peerID)
             return [.send(counterpart, event)]
+        case .mappingReport(let report):
+            self.registry.setMapping(report.mapping, session: session)
+            return []
         default:
             return []
         }

@@ -8,7 +8,7 @@ struct Registry {
         let session: SessionID
         /// Of two instances with the same name, the one created later holds it. Unix time in milliseconds.
         let createdAtMilliseconds: UInt64
-        let info: AgentInfo
+        var info: AgentInfo
     }
 
     /// How a registration ended.
@@ -70,6 +70,12 @@ struct Registry {
         self.entries[agent.name] = entry
         self.names[session] = agent.name
         return .registered(entry, displaced: holder)
+    }
+
+    /// Keeps what the session's agent says of its NAT; without effect when it holds no name (any more).
+    mutating func setMapping(_ mapping: MappingBehavior, session: SessionID) {
+        guard let name = self.names[session] else { return }
+        self.entries[name]?.info.mapping = mapping
     }
 
     /// Takes the session's agent out of the registry; `nil` when it holds no name (any more).
