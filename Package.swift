@@ -103,7 +103,7 @@ let package = Package(
         program(
             "rtun-server",
             [
-                "AppProto", "TLS", "STUN", "QUIC", "Signaling", "CommandSupport",
+                "AppProto", "TLS", "STUN", "UDP", "QUIC", "Signaling", "CommandSupport",
                 .nioCore, .nioPosix, .nioHTTP1, .nioWebSocket, .dequeModule, .argumentParser, .logging,
             ]),
         program(
@@ -151,9 +151,8 @@ let package = Package(
         tests(
             "rtun-serverTests",
             [
-                "rtun-server", "AppProto", "TLS", "Signaling", "CommandSupport", .nioCore, .nioEmbedded, .nioHTTP1,
-                .nioPosix,
-                .logging,
+                "rtun-server", "AppProto", "TLS", "STUN", "Signaling", "CommandSupport", .nioCore, .nioEmbedded,
+                .nioHTTP1, .nioPosix, .logging, .argumentParser,
             ]),
         tests(
             "rtun-agentTests",

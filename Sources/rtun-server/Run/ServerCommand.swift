@@ -11,7 +11,7 @@ struct ServerCommand: AsyncParsableCommand {
         abstract: "The broker of rtun: introduces clients to agents, and answers STUN.",
         discussion: """
             Agents and clients connect over https:// (http:// without a certificate) and quic://, on one port number for \
-            TCP and UDP. The UDP port also answers STUN.
+            TCP and UDP. The UDP port also answers STUN, as does a second one (--stun-port).
 
             EXAMPLES
 
@@ -57,12 +57,16 @@ struct ServerCommand: AsyncParsableCommand {
             valueName: "duration"))
     var printSessionsToken: String?
 
+    @OptionGroup var stun: STUNOptions
     @OptionGroup var secret: SecretOptions
     @OptionGroup var logging: LoggingOptions
     @OptionGroup var configurationFile: ConfigurationOptions
 
     func validate() throws {
-        _ = try self.listenAddress()
+        let address = try self.listenAddress()
+        if case .given(let port) = self.stun.settings.port, port != 0, port == address.port {
+            throw ValidationError("--stun-port must be another port than that of --addr, which answers STUN anyway")
+        }
         _ = try self.certificateFiles()
         _ = try self.tokenLifetime()
     }
@@ -104,7 +108,8 @@ struct ServerCommand: AsyncParsableCommand {
             return
         }
         let configuration = ServerConfiguration(
-            address: try self.listenAddress(), certificate: try self.certificateFiles(), key: key, logger: log.logger)
+            address: try self.listenAddress(), certificate: try self.certificateFiles(), key: key,
+            stun: self.stun.settings, logger: log.logger)
 
         // One event loop is enough: what the server does for a peer channel is over when the channel is up.
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)

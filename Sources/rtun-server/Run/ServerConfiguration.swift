@@ -8,6 +8,8 @@ struct ServerConfiguration: Sendable {
     /// `nil`: plain HTTP, and QUIC with a certificate made at the start.
     var certificate: CertificateFiles?
     var key: SharedKey
+    /// Where STUN is answered besides `address`.
+    var stun = STUNSettings()
     var limits = ServerLimits()
     var logger: Logger
 }

@@ -13,6 +13,9 @@ final class SignalService {
     private let software: String
     private let limits: ServerLimits
     private let logger: Logger
+    /// Where peers are told to ask for their outside address, besides the UDP port of the control connection's number.
+    /// Set when the server listens there, which is long before the first handshake can be over.
+    var stunServers: [StunServer] = []
     private var broker = Broker()
     private var throttle = FailureThrottle()
     /// For links without TLS of their own: all peers behind a proxy come from its address.
@@ -141,7 +144,9 @@ final class SignalService {
         if let agent = hello.agent {
             self.register(agent, hello, acceptor, id, address)
         } else {
-            let welcome = Welcome(observedAddress: address, software: self.software)
+            let welcome = Welcome(
+                observedAddress: address, software: self.software, stunServers: self.stunServers,
+                timeMilliseconds: UnixTime.milliseconds)
             guard let connection = acceptor.welcome(welcome) else { return }
             self.broker.addClient(id)
             self.begin(id, connection)
@@ -168,7 +173,7 @@ final class SignalService {
             let welcome = Welcome(
                 instanceID: info.instanceID, agentName: info.name, expireAtMilliseconds: info.expireAtMilliseconds,
                 resumeToken: token.sealed(name: info.name, with: self.key), observedAddress: address,
-                software: self.software)
+                software: self.software, stunServers: self.stunServers, timeMilliseconds: UnixTime.milliseconds)
             self.perform(actions)
             guard let connection = acceptor.welcome(welcome) else {
                 return self.perform(self.broker.sessionClosed(id))
