@@ -17,7 +17,8 @@ package struct PeerChannelConfiguration: Sendable {
 
     /// The certificate and key that the peer pins by fingerprint; made once at start.
     package var identity: Identity
-    /// Whom to ask for our reflexive addresses: the rtun server's UDP port first, then each `--stun`.
+    /// Whom to ask for our reflexive addresses: the rtun server's UDP port first, then where else it
+    /// answers, then each `--stun`.
     package var stunServers: [STUNServerAddress] = []
     /// Names of the interfaces whose addresses may be used; empty: all but loopback. Ignored with `loopbackOnly`.
     package var interfaces: [String] = []
