@@ -100,6 +100,13 @@ let package = Package(
                 .argumentParser, .logging,
             ]),
 
+        shared(
+            "Diagnosis",
+            [
+                "AppProto", "TLS", "Signaling", "PeerChannel", "CommandSupport", .nioCore, .nioPosix, .argumentParser,
+                .logging,
+            ]),
+
         program(
             "rtun-server",
             [
@@ -109,21 +116,21 @@ let package = Package(
         program(
             "rtun-agent",
             [
-                "AppProto", "TLS", "Signaling", "PeerChannel", "UDP", "UDPRelay", "CommandSupport",
+                "AppProto", "TLS", "Signaling", "PeerChannel", "UDP", "UDPRelay", "Diagnosis", "CommandSupport",
                 .nioCore, .nioPosix, .argumentParser, .logging,
             ]),
         program(
             "rtun-socks",
             [
-                "AppProto", "TLS", "Signaling", "PeerChannel", "SOCKS", "ClientSupport", "CommandSupport",
+                "AppProto", "TLS", "Signaling", "PeerChannel", "SOCKS", "ClientSupport", "Diagnosis", "CommandSupport",
                 .nioCore, .nioPosix, .dequeModule, .argumentParser, .logging,
             ]),
 
         program(
             "rtun-relay",
             [
-                "AppProto", "TLS", "Signaling", "PeerChannel", "UDP", "UDPRelay", "ClientSupport", "CommandSupport",
-                .nioCore, .nioPosix, .dequeModule, .argumentParser, .logging,
+                "AppProto", "TLS", "Signaling", "PeerChannel", "UDP", "UDPRelay", "ClientSupport", "Diagnosis",
+                "CommandSupport", .nioCore, .nioPosix, .dequeModule, .argumentParser, .logging,
             ]),
 
         tests("AppProtoTests", ["AppProto", .nioCore]),
@@ -147,6 +154,7 @@ let package = Package(
             ]),
         tests("UDPRelayTests", ["UDPRelay", .nioCore]),
         tests("ClientSupportTests", ["ClientSupport", "AppProto", "PeerChannel", .nioCore]),
+        tests("DiagnosisTests", ["Diagnosis", "AppProto", "CommandSupport", "PeerChannel", "Signaling", .nioCore]),
         tests("CommandSupportTests", ["CommandSupport", .nioCore, .nioEmbedded, .argumentParser, .logging]),
         tests(
             "rtun-serverTests",
