@@ -106,30 +106,38 @@ let package = Package(
                 .dequeModule, .argumentParser, .logging,
             ]),
 
+        shared(
+            "Diagnosis",
+            [
+                "AppProto", "TLS", "Signaling", "PeerChannel", "CommandSupport", .nioCore, .nioPosix, .argumentParser,
+                .logging,
+            ]),
+
         program(
             "rtun-server",
             [
-                "AppProto", "TLS", "STUN", "QUIC", "Signaling", "CommandSupport",
+                "AppProto", "TLS", "STUN", "UDP", "QUIC", "Signaling", "CommandSupport",
                 .nioCore, .nioPosix, .nioHTTP1, .nioWebSocket, .dequeModule, .heapModule, .argumentParser, .logging,
             ]),
         program(
             "rtun-agent",
             [
-                "AppProto", "TLS", "HostNetwork", "Signaling", "PeerChannel", "UDP", "UDPRelay", "CommandSupport",
+                "AppProto", "TLS", "HostNetwork", "Signaling", "PeerChannel", "UDP", "UDPRelay", "Diagnosis",
+                "CommandSupport",
                 .nioCore, .nioPosix, .argumentParser, .logging,
             ]),
         program(
             "rtun-socks",
             [
-                "AppProto", "TLS", "Signaling", "PeerChannel", "SOCKS", "ClientSupport", "CommandSupport",
+                "AppProto", "TLS", "Signaling", "PeerChannel", "SOCKS", "ClientSupport", "Diagnosis", "CommandSupport",
                 .nioCore, .nioPosix, .dequeModule, .argumentParser, .logging,
             ]),
 
         program(
             "rtun-relay",
             [
-                "AppProto", "TLS", "Signaling", "PeerChannel", "UDP", "UDPRelay", "ClientSupport", "CommandSupport",
-                .nioCore, .nioPosix, .dequeModule, .argumentParser, .logging,
+                "AppProto", "TLS", "Signaling", "PeerChannel", "UDP", "UDPRelay", "ClientSupport", "Diagnosis",
+                "CommandSupport", .nioCore, .nioPosix, .dequeModule, .argumentParser, .logging,
             ]),
 
         tests("AppProtoTests", ["AppProto", .nioCore]),
@@ -154,11 +162,12 @@ let package = Package(
             ]),
         tests("UDPRelayTests", ["UDPRelay", .nioCore]),
         tests("ClientSupportTests", ["ClientSupport", "AppProto", "PeerChannel", .nioCore]),
+        tests("DiagnosisTests", ["Diagnosis", "AppProto", "CommandSupport", "PeerChannel", "Signaling", .nioCore]),
         tests("CommandSupportTests", ["CommandSupport", .nioCore, .nioEmbedded, .argumentParser, .logging]),
         tests(
             "rtun-serverTests",
             [
-                "rtun-server", "AppProto", "TLS", "Signaling", "CommandSupport", .nioCore, .nioEmbedded, .nioHTTP1,
+                "rtun-server", "AppProto", "TLS", "STUN", "Signaling", "CommandSupport", .nioCore, .nioEmbedded, .nioHTTP1,
                 .nioPosix, .argumentParser, .logging,
             ]),
         tests(

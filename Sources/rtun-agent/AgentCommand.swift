@@ -1,5 +1,7 @@
 import ArgumentParser
 import CommandSupport
+import Diagnosis
+import NIOPosix
 import Signaling
 
 /// `rtun-agent`: the egress.
@@ -26,9 +28,12 @@ struct AgentCommand: AsyncParsableCommand {
               rtun-agent https://rtun.example.com --secret-file secret \\
                 --allow 10.1.0.0/16:80,443 --deny '*'
 
-            Exit codes: 0 stopped or expired, 64 bad usage, 69 a file cannot be read, 75 replaced by a newer agent of \
-            the same name, 77 refused (wrong secret), 78 bad configuration file. A server that is away is tried again \
-            for ever.
+              # will it work from here? An agent of that name that runs is left alone.
+              rtun-agent https://rtun.example.com:8888 --secret-file secret --check
+
+            Exit codes: 0 stopped or expired, 64 bad usage, 69 a file cannot be read or --check expects nothing to work, \
+            75 replaced by a newer agent of the same name, 77 refused (wrong secret), 78 bad configuration file. A server \
+            that is away is tried again for ever.
             """,
         version: Software.version)
 
@@ -44,6 +49,8 @@ struct AgentCommand: AsyncParsableCommand {
     var egress: EgressOptions
     @OptionGroup(title: "Peers")
     var peers: PeerOptions
+    @OptionGroup(title: "Trouble")
+    var check: CheckOptions
     @OptionGroup(title: "Logging")
     var statistics: StatisticsOptions
     @OptionGroup(title: "Logging")
@@ -63,6 +70,13 @@ struct AgentCommand: AsyncParsableCommand {
         let secret = try self.secret.load()
         let endToEndSecret = try self.endToEndSecret.load()
         let log = try self.logging.open(program: Self.name)
+        if self.check.isWanted {
+            return try await ConnectionCheck(
+                program: Self.name, role: .agent(name: try self.registration.name()), server: self.server,
+                secret: secret, peers: self.peers,
+                eventLoop: MultiThreadedEventLoopGroup(numberOfThreads: 1).next(), log: log
+            ).run()
+        }
         try await Agent(self, secret: secret, endToEndSecret: endToEndSecret, log: log).run()
     }
 }

@@ -1,6 +1,7 @@
 import ArgumentParser
 import ClientSupport
 import CommandSupport
+import Diagnosis
 import NIOCore
 import NIOPosix
 import Signaling
@@ -32,8 +33,11 @@ struct RelayCommand: AsyncParsableCommand {
               rtun-relay https://rtun.example.com:8888 --secret-file secret \\
                 --list-agents
 
+              # will it work from here?
+              rtun-relay https://rtun.example.com:8888 --secret-file secret --check
+
             Exit codes: 0 stopped, 64 bad usage (a wrong rule, too large a --udp-max-payload), 69 a port is taken, a file \
-            cannot be read or --list-agents got no answer, 77 refused (wrong secret), 78 bad configuration file. A server or \
+            cannot be read, --list-agents got no answer or --check expects nothing to work, 77 refused (wrong secret), 78 bad configuration file. A server or \
             an agent that is away is tried again for ever.
             """,
         version: Software.version)
@@ -50,6 +54,8 @@ struct RelayCommand: AsyncParsableCommand {
     var agents: AgentOptions
     @OptionGroup(title: "Peers")
     var peers: PeerOptions
+    @OptionGroup(title: "Trouble")
+    var check: CheckOptions
     @OptionGroup(title: "Logging")
     var statistics: StatisticsOptions
     @OptionGroup(title: "Logging")
@@ -63,7 +69,7 @@ struct RelayCommand: AsyncParsableCommand {
         } catch {
             throw ValidationError("\(error)")
         }
-        guard self.agents.list || !self.relay.rules.isEmpty else {
+        guard self.agents.list || self.check.isWanted || !self.relay.rules.isEmpty else {
             throw ValidationError(
                 "no rule given; write at least one -L LISTEN?to=TARGET, as in -L 127.0.0.1:15353?to=192.0.2.53:53")
         }
@@ -76,6 +82,14 @@ struct RelayCommand: AsyncParsableCommand {
         // Workers are spread over the loops; more loops than workers are of no use.
         let threads = max(1, min(System.coreCount, self.relay.rules.count))
         let group = MultiThreadedEventLoopGroup(numberOfThreads: threads)
+        if self.check.isWanted {
+            let pattern = try self.agents.pattern()
+            return try await ConnectionCheck(
+                program: Self.name,
+                role: .client(pattern: self.agents.expression, matches: { pattern.matches($0) }),
+                server: self.server, secret: secret, peers: self.peers, eventLoop: group.next(), log: log
+            ).run()
+        }
         let control = try ControlConnection(
             self.server, secret: secret, program: Self.name, eventLoop: group.next(), log: log)
         if self.agents.list {

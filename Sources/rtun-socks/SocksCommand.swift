@@ -1,6 +1,7 @@
 import ArgumentParser
 import ClientSupport
 import CommandSupport
+import Diagnosis
 import NIOPosix
 import Signaling
 
@@ -31,8 +32,11 @@ struct SocksCommand: AsyncParsableCommand {
               rtun-socks https://rtun.example.com:8888 --secret-file secret \\
                   --list-agents
 
-            Exit codes: 0 stopped, 64 bad usage, 69 the port is taken, a file cannot be read or --list-agents got no \
-            answer, 77 refused (wrong secret), 78 bad configuration file. A server or an agent that is away is tried again \
+              # will it work from here?
+              rtun-socks https://rtun.example.com:8888 --secret-file secret --check
+
+            Exit codes: 0 stopped, 64 bad usage, 69 the port is taken, a file cannot be read, --list-agents got no answer \
+            or --check expects nothing to work, 77 refused (wrong secret), 78 bad configuration file. A server or an agent that is away is tried again \
             for ever.
             """,
         version: Software.version)
@@ -49,6 +53,8 @@ struct SocksCommand: AsyncParsableCommand {
     var agents: AgentOptions
     @OptionGroup(title: "Peers")
     var peers: PeerOptions
+    @OptionGroup(title: "Trouble")
+    var check: CheckOptions
     @OptionGroup(title: "Logging")
     var logging: LoggingOptions
     @OptionGroup
@@ -67,9 +73,17 @@ struct SocksCommand: AsyncParsableCommand {
         let endToEndSecret = try self.endToEndSecret.load()
         let log = try self.logging.open(program: Self.name)
         // Tunnels and the sockets that they serve share a loop, so one is all that can be used.
+        let eventLoop = MultiThreadedEventLoopGroup(numberOfThreads: 1).next()
+        if self.check.isWanted {
+            let pattern = try self.agents.pattern()
+            return try await ConnectionCheck(
+                program: Self.name,
+                role: .client(pattern: self.agents.expression, matches: { pattern.matches($0) }),
+                server: self.server, secret: secret, peers: self.peers, eventLoop: eventLoop, log: log
+            ).run()
+        }
         let control = try ControlConnection(
-            self.server, secret: secret, program: Self.name,
-            eventLoop: MultiThreadedEventLoopGroup(numberOfThreads: 1).next(), log: log)
+            self.server, secret: secret, program: Self.name, eventLoop: eventLoop, log: log)
         if self.agents.list {
             try await AgentListing(control: control, pattern: self.agents.pattern()).run()
         } else {

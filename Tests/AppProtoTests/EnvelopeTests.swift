@@ -32,13 +32,18 @@ import Testing
 
         let welcome = Welcome(
             instanceID: Sample.instanceID, agentName: "büro", expireAtMilliseconds: 5, resumeToken: [9],
-            observedAddress: "192.0.2.1:4", software: "rtun-server/1", mac: Sample.nonce)
+            observedAddress: "192.0.2.1:4", software: "rtun-server/1", bridge: true,
+            stunServers: [StunServer(port: 3478), StunServer(address: [192, 0, 2, 2], port: 1)],
+            timeMilliseconds: 1_700_000_000_000, mac: Sample.nonce)
         guard case .welcome(let back) = try Envelope(decoding: Envelope(.welcome(welcome)).encoded()).body else {
             Issue.record("not a welcome")
             return
         }
         #expect(back.instanceID == Sample.instanceID)
         #expect(back.resumeToken == [9])
+        #expect(back.bridge)
+        #expect(back.stunServers == welcome.stunServers)
+        #expect(back.timeMilliseconds == 1_700_000_000_000)
         #expect(back.authenticatedBytes == welcome.authenticatedBytes)
     }
 

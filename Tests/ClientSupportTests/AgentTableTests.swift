@@ -6,23 +6,25 @@ import Testing
 @Suite struct `agent table` {
     @Test func `has a line for each agent, by name, in columns`() throws {
         let ids = try ["a", "b"].map { try #require(InstanceID(rawValue: String(repeating: $0, count: 32))) }
+        var office = AgentInfo(
+            name: "office", instanceID: ids[0], expireAtMilliseconds: 1_795_471_052_999, address: "192.0.2.1:5",
+            software: "rtun-agent/0.1.0", labels: ["site": "b", "os": "linux"])
+        office.mapping = .portIndependent
         let table = AgentTable(agents: [
-            AgentInfo(
-                name: "office", instanceID: ids[0], expireAtMilliseconds: 1_795_471_052_999, address: "192.0.2.1:5",
-                software: "rtun-agent/0.1.0", labels: ["site": "b", "os": "linux"]),
+            office,
             AgentInfo(name: "home", instanceID: ids[1], address: "[2001:db8::1]:5", software: ""),
         ])
         #expect(
             table.text == """
-                NAME    INSTANCE                          EXPIRES               ADDRESS          SOFTWARE          LABELS
-                home    bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb  never                 [2001:db8::1]:5  -                 -
-                office  aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa  2026-11-23T21:57:32Z  192.0.2.1:5      rtun-agent/0.1.0  os=linux,site=b
+                NAME    INSTANCE                          EXPIRES               ADDRESS          NAT               SOFTWARE          LABELS
+                home    bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb  never                 [2001:db8::1]:5  unknown           -                 -
+                office  aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa  2026-11-23T21:57:32Z  192.0.2.1:5      port-independent  rtun-agent/0.1.0  os=linux,site=b
 
                 """)
     }
 
     @Test func `has its headings when there is nobody`() {
-        #expect(AgentTable(agents: []).text == "NAME  INSTANCE  EXPIRES  ADDRESS  SOFTWARE  LABELS\n")
+        #expect(AgentTable(agents: []).text == "NAME  INSTANCE  EXPIRES  ADDRESS  NAT  SOFTWARE  LABELS\n")
     }
 
     @Test func `an expiry beyond the calendar does no harm`() throws {

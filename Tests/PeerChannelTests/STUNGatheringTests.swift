@@ -1,3 +1,4 @@
+import AppProto
 import ICE
 import NIOCore
 import STUN
@@ -66,7 +67,7 @@ struct STUNGatheringTests {
         #expect(candidate.kind == .serverReflexive)
         #expect(candidate.address == self.mapped)
         #expect(candidate.base == LocalBaseID(0))
-        #expect(outputs[1] == .ended)
+        #expect(outputs[1] == .ended(.unknown))
         #expect(gathering.nextDeadline == nil)
     }
 
@@ -100,13 +101,13 @@ struct STUNGatheringTests {
         }
         #expect(now == self.start + STUNGathering.timeLimit)
         #expect(sent == 4)  // At 0, 0.5, 1.5 and 3.5 s.
-        #expect(outputs == [.failed(server: self.server, nil), .ended])
+        #expect(outputs == [.failed(server: self.server, nil), .ended(.udpBlocked)])
     }
 
     @Test func `without servers gathering ends at once`() {
         var gathering = STUNGathering(hosts: self.hosts)
         gathering.start(servers: [], at: self.start)
-        #expect(self.drain(&gathering) == [.ended])
+        #expect(self.drain(&gathering) == [.ended(.unknown)])
     }
 
     @Test func `many servers are not a flood`() throws {
@@ -114,5 +115,63 @@ struct STUNGatheringTests {
         let servers = try (1...100).map { try SocketAddress(ipAddress: "198.51.100.\($0)", port: 3478) }
         gathering.start(servers: servers, at: self.start)
         #expect(self.drain(&gathering).count == STUNGathering.maximumQuestions)
+    }
+
+    @Test func `a NAT that maps every destination anew gives a candidate for each, and is known for it`() throws {
+        var gathering = STUNGathering(hosts: self.hosts)
+        let other = try SocketAddress(ipAddress: "198.51.100.1", port: 3479)
+        gathering.start(servers: [self.server, other], at: self.start)
+        var agent = ICEAgent(role: .controlling, local: .random())
+        for host in self.hosts { agent.addLocalCandidate(host, at: self.start) }
+        var signalled: [SocketAddress] = []
+        var ends: [MappingBehavior] = []
+        var port = 4711
+        var outputs = self.drain(&gathering)
+        while !outputs.isEmpty {
+            switch outputs.removeFirst() {
+            case .send(let request, let base, let server):
+                let mapped = try SocketAddress(ipAddress: "203.0.113.7", port: port)
+                port += 1
+                let isOurs = gathering.receive(
+                    try self.answer(to: request, mapped: mapped), on: base, from: server, at: self.start)
+                #expect(isOurs)
+                outputs += self.drain(&gathering)
+            case .candidate(let candidate):
+                if agent.addLocalCandidate(candidate, at: self.start) { signalled.append(candidate.address) }
+            case .ended(let mapping): ends.append(mapping)
+            case .failed: Issue.record("nothing fails here")
+            }
+        }
+        #expect(signalled.map(\.port) == [4711, 4712])
+        #expect(ends == [.addressAndPortDependent])
+    }
+
+    @Test func `once a server has answered the others get two more seconds`() throws {
+        var gathering = STUNGathering(hosts: self.hosts)
+        let silent = try SocketAddress(ipAddress: "198.51.100.1", port: 3479)
+        gathering.start(servers: [self.server, silent], at: self.start)
+        guard case .send(let request, let base, _) = self.drain(&gathering).first else { throw UnexpectedOutput() }
+        let now = self.start + .milliseconds(30)
+        _ = gathering.receive(try self.answer(to: request, mapped: self.mapped), on: base, from: self.server, at: now)
+        _ = self.drain(&gathering)
+        gathering.handleTimeout(at: now + STUNGathering.graceTime - .milliseconds(1))
+        #expect(!self.drain(&gathering).contains(.ended(.unknown)))
+        gathering.handleTimeout(at: now + STUNGathering.graceTime)
+        #expect(self.drain(&gathering).contains(.ended(.unknown)))
+        #expect(gathering.nextDeadline == nil)
+        #expect(
+            gathering.results == [
+                .init(base: base, server: self.server, outcome: .mapped(self.mapped)),
+                .init(base: base, server: silent, outcome: .failed(nil)),
+            ])
+    }
+
+    @Test func `a question that cannot be sent is not waited for`() throws {
+        var gathering = STUNGathering(hosts: self.hosts)
+        gathering.start(servers: [self.server], at: self.start)
+        _ = try self.onlyRequest(of: &gathering)
+        gathering.sendFailed(on: LocalBaseID(0), to: self.server)
+        #expect(self.drain(&gathering) == [.failed(server: self.server, nil), .ended(.udpBlocked)])
+        #expect(gathering.results == [.init(base: LocalBaseID(0), server: self.server, outcome: .refused)])
     }
 }

@@ -78,6 +78,20 @@ import Testing
                 == [.respond(self.client, id: 2, .bound(Bound(agent: agent)))])
     }
 
+    @Test func `the list says what an agent reports of its NAT, and nobody reports for another`() throws {
+        var broker = Broker()
+        try self.register(&broker, self.first)
+        broker.addClient(self.client)
+        let reports: [(SessionID, MappingBehavior, listed: MappingBehavior)] = [
+            (self.client, .udpBlocked, listed: .unknown), (self.second, .udpBlocked, listed: .unknown),
+            (self.first, .endpointIndependent, listed: .endpointIndependent), (self.first, .none, listed: .none),
+        ]
+        for (session, mapping, listed) in reports {
+            #expect(broker.received(event: .mappingReport(MappingReport(mapping: mapping)), from: session) == [])
+            #expect(broker.agents.map(\.mapping) == [listed])
+        }
+    }
+
     @Test func `an agent that leaves is announced to those who bound it, once`() throws {
         var broker = Broker()
         let agent = try self.register(&broker, self.first).0

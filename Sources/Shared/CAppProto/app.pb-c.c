@@ -2047,7 +2047,7 @@ const ProtobufCMessageDescriptor rtun__agent_registration__descriptor =
   (ProtobufCMessageInit) rtun__agent_registration__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor rtun__welcome__field_descriptors[9] =
+static const ProtobufCFieldDescriptor rtun__welcome__field_descriptors[10] =
 {
   {
     "instance_id",
@@ -2157,6 +2157,18 @@ static const ProtobufCFieldDescriptor rtun__welcome__field_descriptors[9] =
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "time_ms",
+    10,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Rtun__Welcome, time_ms),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned rtun__welcome__field_indices_by_name[] = {
   1,   /* field[1] = agent_name */
@@ -2168,11 +2180,12 @@ static const unsigned rtun__welcome__field_indices_by_name[] = {
   3,   /* field[3] = resume_token */
   5,   /* field[5] = software */
   8,   /* field[8] = stun_servers */
+  9,   /* field[9] = time_ms */
 };
 static const ProtobufCIntRange rtun__welcome__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 9 }
+  { 0, 10 }
 };
 const ProtobufCMessageDescriptor rtun__welcome__descriptor =
 {
@@ -2182,7 +2195,7 @@ const ProtobufCMessageDescriptor rtun__welcome__descriptor =
   "Rtun__Welcome",
   "rtun",
   sizeof(Rtun__Welcome),
-  9,
+  10,
   rtun__welcome__field_descriptors,
   rtun__welcome__field_indices_by_name,
   1,  rtun__welcome__number_ranges,

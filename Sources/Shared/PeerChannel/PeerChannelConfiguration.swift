@@ -27,7 +27,8 @@ package struct PeerChannelConfiguration: Sendable {
 
     /// The certificate and key that the peer pins by fingerprint; made once at start.
     package var identity: Identity
-    /// Whom to ask for our reflexive addresses: the rtun server's UDP port first, then each `--stun`.
+    /// Whom to ask for our reflexive addresses: the rtun server's UDP port first, then where else it
+    /// answers, then each `--stun`.
     package var stunServers: [STUNServerAddress] = []
     /// Which kinds of path a channel may take.
     package var pathChoice = PathChoice.auto

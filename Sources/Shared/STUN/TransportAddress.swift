@@ -79,6 +79,13 @@ package struct TransportAddress: Hashable, Sendable {
         try? SocketAddress(packedIPAddress: ByteBuffer(bytes: self.octets), port: Int(self.port))
     }
 
+    /// The same host with another port.
+    package func with(port: UInt16) -> TransportAddress {
+        self.family == .ipv4
+            ? TransportAddress(ipv4: UInt32(truncatingIfNeeded: self.low), port: port)
+            : TransportAddress(ipv6: self.high, self.low, port: port)
+    }
+
     /// 127.0.0.0/8 or ::1
     package var isLoopback: Bool {
         self.family == .ipv4 ? self.low >> 24 == 127 : self.high == 0 && self.low == 1

@@ -1,4 +1,4 @@
-import NIOCore
+package import NIOCore
 
 #if canImport(Musl)
 import Musl
@@ -11,7 +11,7 @@ import Glibc
 /// A `DatagramChannel` closes itself when a write fails with most errors (`PendingDatagramWritesManager` knows only
 /// EMSGSIZE and EHOSTUNREACH as passing). Looking for a path means to send to addresses that may have no route
 /// (ENETUNREACH), be forbidden (EPERM) or be nonsense (EINVAL): none of them may cost the socket.
-enum UDPDatagram {
+package enum UDPDatagram {
     /// Linux takes at most this many segments in one call (`UDP_MAX_SEGMENTS` of older kernels).
     static let maximumSegments = 64
 
@@ -23,7 +23,7 @@ enum UDPDatagram {
     ///     choice. Its port is of no importance.
     ///   - destination: nil on a connected socket.
     /// - Returns: 0, or the error number of `sendmsg`.
-    static func send(
+    package static func send(
         _ bytes: UnsafeRawBufferPointer, segmentSize: UInt16?, from source: SocketAddress? = nil,
         to destination: SocketAddress?, descriptor: CInt
     ) -> CInt {

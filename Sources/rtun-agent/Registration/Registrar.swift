@@ -17,6 +17,10 @@ final class Registrar: SignalClientDelegate {
     private var peerConfiguration: PeerChannelConfiguration
     private let extraSTUNServers: [PeerChannelConfiguration.STUNServerAddress]
     private var welcome: Welcome?
+    /// How many there have been.
+    private var connections: UInt64 = 0
+    /// What was found last.
+    private var mapping: MappingBehavior?
 
     /// `announceReady` is called once, after the first registration.
     init(
@@ -37,14 +41,35 @@ final class Registrar: SignalClientDelegate {
         self.peerConfiguration.loopbackOnly = session.serverIsLoopback
         self.peerConfiguration.serverBridges = session.welcome.bridge
         self.acceptor.signalChanged(isUp: true, bridges: session.welcome.bridge)
-        // The server answers STUN on the UDP port of the number that it was reached at.
-        let server = session.remoteAddress.flatMap { address in
-            address.ipAddress.map {
-                PeerChannelConfiguration.STUNServerAddress(host: $0, port: address.packedPort)
-            }
-        }
-        self.peerConfiguration.stunServers = [server].compactMap { $0 } + self.extraSTUNServers
+        self.peerConfiguration.stunServers =
+            PeerChannelConfiguration.STUNServerAddress.servers(
+                reachedAt: session.remoteAddress, announced: session.welcome.stunServers) + self.extraSTUNServers
         if isFirst { self.announceReady(session.welcome) }
+        self.reportMapping()
+    }
+
+    /// Finds out how the NAT behaves now, and tells the server: a new connection may mean a new network, or a server that
+    /// has forgotten.
+    private func reportMapping() {
+        self.connections += 1
+        let connection = self.connections
+        MappingProbe.run(MappingProbe.Configuration(self.peerConfiguration), eventLoop: self.client.eventLoop)
+            .assumeIsolated().whenComplete { result in
+                // The probe of a later connection knows better.
+                guard connection == self.connections else { return }
+                switch result {
+                case .success(let report): self.found(report.mapping)
+                case .failure(let error):
+                    self.logger.debug("cannot find out how the NAT behaves", metadata: ["error": "\(error)"])
+                }
+            }
+    }
+
+    private func found(_ mapping: MappingBehavior) {
+        self.client.sendEvent(.mappingReport(MappingReport(mapping: mapping)))
+        let level: Logger.Level = mapping == self.mapping ? .debug : .info
+        self.mapping = mapping
+        self.logger.log(level: level, "looked at the NAT", metadata: ["event": "nat.mapping", "mapping": "\(mapping)"])
     }
 
     /// Peer channels live on without the control connection, and `SignalClient` says in the log that it is gone.

@@ -76,16 +76,16 @@ struct Registry {
         return .registered(entry, displaced: holder)
     }
 
+    /// Keeps what the session's agent says of its NAT; without effect when it holds no name (any more).
+    mutating func setMapping(_ mapping: MappingBehavior, session: SessionID) {
+        guard let name = self.names[session] else { return }
+        self.entries[name]?.info.mapping = mapping
+    }
+
     /// Takes the session's agent out of the registry; `nil` when it holds no name (any more).
     mutating func remove(session: SessionID) -> Entry? {
         guard let name = self.names.removeValue(forKey: session) else { return nil }
         return self.entries.removeValue(forKey: name)
-    }
-
-    /// What the session's agent has found out about its NAT.
-    mutating func setMapping(_ mapping: MappingBehavior, session: SessionID) {
-        guard let name = self.names[session] else { return }
-        self.entries[name]?.info.mapping = mapping
     }
 
     /// Takes out all agents whose end has come.

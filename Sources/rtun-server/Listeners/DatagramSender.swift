@@ -1,6 +1,6 @@
-import Glibc
 import NIOCore
 import NIOPosix
+import UDP
 
 /// Sends the datagrams of a UDP channel by system call; the first handler of its pipeline.
 ///
@@ -51,31 +51,24 @@ final class DatagramSender: ChannelDuplexHandler {
         // Each datagram has left with its write.
     }
 
-    /// Sends `envelope`, as several datagrams when it has a segment size. Returns the last error number, or 0.
+    /// Sends `envelope`, as several datagrams when it has a segment size, from the address that its metadata names.
+    /// Returns the last error number, or 0.
     private static func send(_ envelope: AddressedEnvelope<ByteBuffer>, descriptor: CInt) -> CInt {
         var rest = envelope.data
         let segmentSize = max(1, envelope.metadata?.segmentSize ?? rest.readableBytes)
+        let source = envelope.metadata?.packetInfo?.destinationAddress
         var failure: CInt = 0
         repeat {
             let length = min(segmentSize, rest.readableBytes)
             let error = rest.withUnsafeReadableBytes {
-                Self.send(UnsafeRawBufferPointer(rebasing: $0[..<length]), to: envelope.remoteAddress, descriptor)
+                UDPDatagram.send(
+                    UnsafeRawBufferPointer(rebasing: $0[..<length]), segmentSize: nil, from: source,
+                    to: envelope.remoteAddress, descriptor: descriptor)
             }
             if error != 0 { failure = error }
             rest.moveReaderIndex(forwardBy: length)
         } while rest.readableBytes > 0
         return failure
-    }
-
-    private static func send(_ bytes: UnsafeRawBufferPointer, to address: SocketAddress, _ descriptor: CInt) -> CInt {
-        address.withSockAddr { address, size in
-            while true {
-                let sent = sendto(
-                    descriptor, bytes.baseAddress, bytes.count, Int32(MSG_NOSIGNAL), address, socklen_t(size))
-                if sent >= 0 { return 0 }
-                if errno != EINTR { return errno }
-            }
-        }
     }
 }
 

@@ -1,7 +1,7 @@
 import NIOCore
 import STUN
 
-/// Answers STUN Binding requests on the server's UDP port; the last handler, behind QUIC's.
+/// Answers STUN Binding requests on a UDP socket of the server; the last handler, on the main port behind QUIC's.
 final class STUNResponder: ChannelInboundHandler {
     typealias InboundIn = AddressedEnvelope<ByteBuffer>
     typealias OutboundOut = AddressedEnvelope<ByteBuffer>
@@ -14,8 +14,14 @@ final class STUNResponder: ChannelInboundHandler {
         guard context.channel.isWritable,
             let answer = STUNServer.respond(to: datagram.data, from: datagram.remoteAddress)
         else { return }
+        // The answer leaves from the address that was asked, where the socket has several.
+        let metadata = datagram.metadata?.packetInfo.map {
+            AddressedEnvelope<ByteBuffer>.Metadata(ecnState: .transportNotCapable, packetInfo: $0)
+        }
         context.write(
-            self.wrapOutboundOut(AddressedEnvelope(remoteAddress: datagram.remoteAddress, data: answer)), promise: nil)
+            self.wrapOutboundOut(
+                AddressedEnvelope(remoteAddress: datagram.remoteAddress, data: answer, metadata: metadata)),
+            promise: nil)
         self.needsFlush = true
     }
 

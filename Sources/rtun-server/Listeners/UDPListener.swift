@@ -45,7 +45,7 @@ final class UDPListener {
     /// Listens on one more address.
     func bind(to address: SocketAddress) -> EventLoopFuture<any Channel> {
         let listener = NIOLoopBound(self, eventLoop: self.eventLoop)
-        var bootstrap = DatagramBootstrap(group: self.eventLoop)
+        let bootstrap = DatagramBootstrap(group: self.eventLoop)
             .channelOption(.datagramVectorReadMessageCount, value: 16)
             .channelOption(.recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: 16 * 2048))
             .channelOption(.socketOption(.so_rcvbuf), value: 2 << 20)
@@ -53,10 +53,7 @@ final class UDPListener {
             .channelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture { try listener.value.configure(channel) }
             }
-        if case .v6 = address {
-            bootstrap = bootstrap.channelOption(.ipv6Only, value: 1)
-        }
-        return bootstrap.bind(to: address).assumeIsolated().map { channel in
+        return bootstrap.answeringFromAskedAddress(address).bind(to: address).assumeIsolated().map { channel in
             self.channels.append(channel)
             return channel
         }.nonisolated()

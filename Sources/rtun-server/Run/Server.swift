@@ -1,3 +1,4 @@
+import AppProto
 import CommandSupport
 import Glibc
 import Logging
@@ -9,11 +10,12 @@ import TLS
 /// A running server: start it, reload its certificate, stop it. Its work is done on one event loop.
 final class Server: Sendable {
     /// The parts, all of which live on the event loop.
-    private final class Parts {
+    final class Parts {
         let eventLoop: any EventLoop
         let service: SignalService
         let tcp: TCPListener
         let udp: UDPListener
+        let stun: STUNListener
         let reloader: CertificateReloader?
         private(set) var reports: RepeatedTask?
 
@@ -33,6 +35,7 @@ final class Server: Sendable {
             self.service = service
             self.tcp = tcp
             self.udp = udp
+            self.stun = STUNListener(eventLoop: eventLoop)
             self.reloader = configuration.certificate.map { files in
                 CertificateReloader(files: files, eventLoop: eventLoop, logger: configuration.logger) { identity in
                     tcp.tlsContext = try TLSContext.server(identity: identity)
@@ -51,7 +54,7 @@ final class Server: Sendable {
     }
 
     /// How often another port is tried when the system's choice for TCP is taken for UDP.
-    private static let portAttempts = 16
+    static let portAttempts = 16
 
     private let eventLoop: any EventLoop
     private let parts: NIOLoopBound<Parts>
@@ -83,13 +86,25 @@ final class Server: Sendable {
             NIOLoopBound(try Parts(configuration, identity: identity, eventLoop: eventLoop), eventLoop: eventLoop)
         }.get()
         let listening = try await Self.listen(addresses, parts: parts, attempts: Self.portAttempts)
-        try await eventLoop.submit {
-            parts.value.reloader?.start()
-            if let interval = configuration.statisticsInterval { parts.value.startReports(every: interval) }
-        }.get()
+        let address = listening.first?.localAddress ?? addresses.addresses[0]
+        let answering: [any Channel]
+        do {
+            let stun = try await Self.listenForSTUN(
+                configuration.stun, beside: addresses, port: address.port ?? 0, parts: parts,
+                logger: configuration.logger)
+            answering = stun.channels
+            try await eventLoop.submit {
+                parts.value.service.stunServers = stun.announced
+                parts.value.reloader?.start()
+                if let interval = configuration.statisticsInterval { parts.value.startReports(every: interval) }
+            }.get()
+        } catch {
+            for channel in listening { try? await channel.close() }
+            throw error
+        }
         return Server(
-            eventLoop: eventLoop, configuration: configuration, parts: parts, listening: listening,
-            address: listening.first?.localAddress ?? addresses.addresses[0])
+            eventLoop: eventLoop, configuration: configuration, parts: parts, listening: listening + answering,
+            address: address)
     }
 
     /// Listens on every address for TCP and UDP, with the same port number. The first address's TCP channel comes first.
@@ -118,14 +133,14 @@ final class Server: Sendable {
         return channels
     }
 
-    private static func bind(
+    static func bind(
         _ address: SocketAddress, _ parts: NIOLoopBound<Parts>,
         _ bind: @escaping @Sendable (Parts, SocketAddress) -> EventLoopFuture<any Channel>
     ) async throws -> any Channel {
         try await parts.eventLoop.flatSubmit { bind(parts.value, address) }.get()
     }
 
-    private static func bindError(_ error: any Error, on address: SocketAddress) -> ProgramError {
+    static func bindError(_ error: any Error, on address: SocketAddress) -> ProgramError {
         let reason = (error as? IOError).map { SystemError.text($0.errnoCode) } ?? "\(error)"
         return ProgramError(.unavailable, "cannot listen on \(address.text): \(reason)")
     }
@@ -158,6 +173,9 @@ final class Server: Sendable {
             parts.service.stop()
             return parts.tcp.drained().and(parts.udp.drained(within: 2 * SignalLinkLimits.closeTimeout)).map { _ in }
         }.get()
-        try? await self.eventLoop.submit { [parts] in parts.value.udp.close() }.get()
+        try? await self.eventLoop.submit { [parts] in
+            parts.value.udp.close()
+            parts.value.stun.close()
+        }.get()
     }
 }

@@ -12,7 +12,7 @@ struct ServerCommand: AsyncParsableCommand {
             "The broker of rtun: introduces clients to agents, answers STUN, and carries what finds no direct path.",
         discussion: """
             Agents and clients connect over https:// (http:// without a certificate) and quic://, on one port number for \
-            TCP and UDP. The UDP port also answers STUN.
+            TCP and UDP. The UDP port also answers STUN, as does a second one (--stun-port).
 
             EXAMPLES
 
@@ -60,12 +60,16 @@ struct ServerCommand: AsyncParsableCommand {
 
     @OptionGroup var bridge: BridgeOptions
     @OptionGroup var statistics: StatisticsOptions
+    @OptionGroup var stun: STUNOptions
     @OptionGroup var secret: SecretOptions
     @OptionGroup var logging: LoggingOptions
     @OptionGroup var configurationFile: ConfigurationOptions
 
     func validate() throws {
-        _ = try self.listenAddress()
+        let address = try self.listenAddress()
+        if case .given(let port) = self.stun.settings.port, port != 0, port == address.port {
+            throw ValidationError("--stun-port must be another port than that of --addr, which answers STUN anyway")
+        }
         _ = try self.certificateFiles()
         _ = try self.tokenLifetime()
         _ = try self.bridge.limits()
@@ -109,7 +113,8 @@ struct ServerCommand: AsyncParsableCommand {
         }
         let configuration = ServerConfiguration(
             address: try self.listenAddress(), certificate: try self.certificateFiles(), key: key,
-            bridge: try self.bridge.limits(), statisticsInterval: self.statistics.interval, logger: log.logger)
+            bridge: try self.bridge.limits(), stun: self.stun.settings, statisticsInterval: self.statistics.interval,
+            logger: log.logger)
 
         // One event loop: what the server does for most peer channels is over when the channel is up, and what it carries
         // for the others takes the network's time rather than the processor's.

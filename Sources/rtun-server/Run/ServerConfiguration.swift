@@ -9,6 +9,8 @@ struct ServerConfiguration: Sendable {
     /// `nil`: plain HTTP, and QUIC with a certificate made at the start.
     var certificate: CertificateFiles?
     var key: SharedKey
+    /// Where STUN is answered besides `address`.
+    var stun = STUNSettings()
     var limits = ServerLimits()
     /// What is carried between peers that find no direct path; nil: nothing.
     var bridge: BridgeScheduler.Limits? = BridgeScheduler.Limits()

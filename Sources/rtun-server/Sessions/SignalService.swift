@@ -16,6 +16,9 @@ final class SignalService {
     private var broker: Broker
     /// nil when nothing is carried between peers.
     private var bridge: BridgeForwarder?
+    /// Where peers are told to ask for their outside address, besides the UDP port of the control connection's number.
+    /// Set when the server listens there, which is long before the first handshake can be over.
+    var stunServers: [StunServer] = []
     private var throttle = FailureThrottle()
     /// For links without TLS of their own: all peers behind a proxy come from its address.
     private var proxyThrottle = FailureThrottle(.proxy)
@@ -152,7 +155,8 @@ final class SignalService {
             self.register(agent, hello, acceptor, id, address)
         } else {
             let welcome = Welcome(
-                observedAddress: address, software: self.software, bridge: self.broker.bridges)
+                observedAddress: address, software: self.software, bridge: self.broker.bridges,
+                stunServers: self.stunServers, timeMilliseconds: UnixTime.milliseconds)
             guard let connection = acceptor.welcome(welcome) else { return }
             self.broker.addClient(id)
             self.begin(id, connection)
@@ -179,7 +183,8 @@ final class SignalService {
             let welcome = Welcome(
                 instanceID: info.instanceID, agentName: info.name, expireAtMilliseconds: info.expireAtMilliseconds,
                 resumeToken: token.sealed(name: info.name, with: self.key), observedAddress: address,
-                software: self.software, bridge: self.broker.bridges)
+                software: self.software, bridge: self.broker.bridges, stunServers: self.stunServers,
+                timeMilliseconds: UnixTime.milliseconds)
             self.perform(actions)
             guard let connection = acceptor.welcome(welcome) else {
                 return self.perform(self.broker.sessionClosed(id))

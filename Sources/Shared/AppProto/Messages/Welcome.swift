@@ -20,6 +20,8 @@ package struct Welcome: Hashable, Sendable {
     package let bridge: Bool
     /// Where the server answers STUN besides the UDP port of the control connection's number.
     package let stunServers: [StunServer]
+    /// The server's clock when it sent this, Unix time in milliseconds; 0 when it does not say.
+    package let timeMilliseconds: UInt64
     /// HMAC-SHA256, 32 bytes; empty until the proof has been made.
     package var mac: [UInt8]
     private let receivedBytes: [UInt8]?
@@ -27,7 +29,7 @@ package struct Welcome: Hashable, Sendable {
     package init(
         instanceID: InstanceID? = nil, agentName: String = "", expireAtMilliseconds: UInt64 = 0,
         resumeToken: [UInt8] = [], observedAddress: String, software: String, bridge: Bool = false,
-        stunServers: [StunServer] = [], mac: [UInt8] = []
+        stunServers: [StunServer] = [], timeMilliseconds: UInt64 = 0, mac: [UInt8] = []
     ) {
         self.instanceID = instanceID
         self.agentName = agentName
@@ -37,6 +39,7 @@ package struct Welcome: Hashable, Sendable {
         self.software = software
         self.bridge = bridge
         self.stunServers = stunServers
+        self.timeMilliseconds = timeMilliseconds
         self.mac = mac
         self.receivedBytes = nil
     }
@@ -65,6 +68,7 @@ extension Welcome: RootMessage {
         self.bridge = message.bridge != 0
         self.stunServers = try readMessages(
             message.stun_servers, count: message.n_stun_servers, "stun_servers", limit: AppProtoLimits.stunServers)
+        self.timeMilliseconds = message.time_ms
         var unsigned = message
         unsigned.mac = ProtobufCBinaryData(len: 0, data: nil)
         self.receivedBytes = Self.serialized(&unsigned)
@@ -81,6 +85,7 @@ extension Welcome: RootMessage {
         message.bridge = self.bridge ? 1 : 0
         message.n_stun_servers = self.stunServers.count
         message.stun_servers = arena.messages(self.stunServers)
+        message.time_ms = self.timeMilliseconds
     }
 
     static func packedSize(_ pointer: UnsafePointer<Rtun__Welcome>) -> Int { rtun__welcome__get_packed_size(pointer) }

@@ -392,10 +392,14 @@ struct  Rtun__Welcome
    */
   size_t n_stun_servers;
   Rtun__StunServer **stun_servers;
+  /*
+   * The server's clock at this moment, Unix time; 0: it does not say. For people who look for trouble.
+   */
+  uint64_t time_ms;
 };
 #define RTUN__WELCOME__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&rtun__welcome__descriptor) \
-    , (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, 0, {0,NULL}, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, {0,NULL}, 0, 0,NULL }
+    , (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, 0, {0,NULL}, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, {0,NULL}, 0, 0,NULL, 0 }
 
 
 struct  Rtun__StunServer

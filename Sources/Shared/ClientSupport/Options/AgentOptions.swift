@@ -9,7 +9,7 @@ package struct AgentOptions: ParsableArguments {
                 + "first, then the one that expires last.",
             valueName: "regex"),
         transform: { try Self.checked($0) })
-    private var expression = ".*"
+    package private(set) var expression = ".*"
 
     @Flag(name: .customLong("list-agents"), help: "Print the agents that match, and exit.")
     package var list = false

@@ -68,7 +68,7 @@ package final class ChannelPool<Carrier: PeerCarrier> {
     /// - Parameters:
     ///   - kind: of the channels.
     ///   - usage: what the channels are used for.
-    ///   - configuration: lacks what is only known once the server is reached: its STUN address, and whether that is
+    ///   - configuration: lacks what is only known once the server is reached: where it answers STUN, and whether that is
     ///     loopback.
     package init(
         pattern: AgentNamePattern, kind: OpenPeer.Kind, usage: ChannelSelector.Usage,
@@ -243,10 +243,9 @@ extension ChannelPool: PeerClientChannelDelegate {
         guard let session = self.session else { return configuration }
         configuration.loopbackOnly = session.serverIsLoopback
         configuration.serverBridges = session.welcome.bridge
-        // The server's UDP port has the number of its TCP port.
-        if let server = session.remoteAddress, let host = server.ipAddress, let port = server.port {
-            configuration.stunServers.insert(.init(host: host, port: UInt16(truncatingIfNeeded: port)), at: 0)
-        }
+        configuration.stunServers.insert(
+            contentsOf: PeerChannelConfiguration.STUNServerAddress.servers(
+                reachedAt: session.remoteAddress, announced: session.welcome.stunServers), at: 0)
         return configuration
     }
 

@@ -6,7 +6,7 @@ import UDP
 
 extension DirectSession {
     /// More sockets than this are of no use: `--p2p-interface` opens one per address.
-    private static let maximumSockets = 8
+    static let maximumSockets = 8
     /// A machine with more addresses offers the first of them.
     private static let maximumHostCandidates = 32
 
@@ -61,7 +61,7 @@ extension DirectSession {
     }
 
     /// What each socket can be reached at on this machine's networks.
-    private static func hostCandidates(of sockets: [UDPSocket], addresses: [InterfaceAddress]) -> [ICECandidate] {
+    static func hostCandidates(of sockets: [UDPSocket], addresses: [InterfaceAddress]) -> [ICECandidate] {
         var ranks: [String: Int] = [:]
         var candidates: [ICECandidate] = []
         for address in addresses.prefix(self.maximumHostCandidates) {

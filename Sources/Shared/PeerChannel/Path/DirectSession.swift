@@ -300,7 +300,9 @@ extension DirectSession {
         while !self.isClosed, let output = self.gathering.next() {
             switch output {
             case .send(let request, let base, let server):
-                _ = self.sockets[base.rawValue].send(request, segmentSize: nil, to: server)
+                if case .refused = self.sockets[base.rawValue].send(request, segmentSize: nil, to: server) {
+                    self.gathering.sendFailed(on: base, to: server)
+                }
             case .candidate(let candidate):
                 if self.agent.addLocalCandidate(candidate, at: self.eventLoop.now) {
                     self.delegate?.session(self, gathered: candidate)
@@ -309,7 +311,8 @@ extension DirectSession {
                 self.logger.debug(
                     "a STUN server does not help",
                     metadata: ["server": "\(server)", "error": "\(error.map { "\($0)" } ?? "no answer in time")"])
-            case .ended:
+            case .ended(let mapping):
+                self.mapping = mapping
                 self.agent.localCandidatesEnded(at: self.eventLoop.now)
                 self.delegate?.sessionGatheringEnded(self)
             }

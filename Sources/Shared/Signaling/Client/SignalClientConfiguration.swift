@@ -33,7 +33,7 @@ package struct SignalClientConfiguration: Sendable {
     }
 
     /// What a person had better know about these settings, whatever comes of the connection.
-    var warnings: [String] {
+    package var warnings: [String] {
         var warnings: [String] = []
         if self.url.scheme == .http, !self.url.hostIsLoopback {
             warnings.append(
@@ -52,7 +52,7 @@ package struct SignalClientConfiguration: Sendable {
     }
 
     /// Whether the server's certificate goes unchecked.
-    var isInsecure: Bool {
+    package var isInsecure: Bool {
         switch self.url.scheme {
         case .https: self.httpsInsecure
         case .quic: self.quicInsecure

@@ -302,6 +302,7 @@ final class SignalClientCore {
 
     private func attemptFailed(_ error: SignalConnectError) {
         let wait = self.retryLater()
+        defer { self.delegate?.signalAttemptFailed(error) }
         var metadata: Logger.Metadata = ["server": "\(self.configuration.url)", "retry_in_ms": "\(wait.milliseconds)"]
         metadata["error"] = "\(error)"
         // The first of its kind is worth a person's attention; the rest says nothing new.

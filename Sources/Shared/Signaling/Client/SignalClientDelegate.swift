@@ -10,4 +10,10 @@ package protocol SignalClientDelegate: AnyObject {
     func signalReceived(_ request: SignalRequest)
     /// The server tells something.
     func signalReceived(event: Envelope.Body)
+    /// An attempt to connect has failed for a reason that may pass, and the next one will follow.
+    func signalAttemptFailed(_ error: SignalConnectError)
+}
+
+extension SignalClientDelegate {
+    package func signalAttemptFailed(_ error: SignalConnectError) {}
 }

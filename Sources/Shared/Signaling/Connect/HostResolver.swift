@@ -1,4 +1,4 @@
-import NIOCore
+package import NIOCore
 import NIOPosix
 
 #if canImport(Musl)
@@ -8,10 +8,12 @@ import Glibc
 #endif
 
 /// Turns a host into addresses, off the event loop.
-enum HostResolver {
+package enum HostResolver {
     /// The addresses of `host` for UDP, the system's preference first (RFC 6724), families taking turns (RFC 8305
     /// section 4). Fails with `SignalConnectError.unresolved`.
-    static func resolve(host: String, port: UInt16, on eventLoop: any EventLoop) -> EventLoopFuture<[SocketAddress]> {
+    package static func resolve(
+        host: String, port: UInt16, on eventLoop: any EventLoop
+    ) -> EventLoopFuture<[SocketAddress]> {
         if let literal = try? SocketAddress(ipAddress: host, port: Int(port)) {
             return eventLoop.makeSucceededFuture([literal])
         }

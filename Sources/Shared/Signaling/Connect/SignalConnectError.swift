@@ -56,7 +56,7 @@ package enum SignalConnectError: Error, Sendable {
     }
 
     /// What a person can do about it; nil when waiting is all there is.
-    var advice: String? {
+    package var advice: String? {
         switch self {
         case .unresolved:
             "check the host name in the URL"

@@ -1,14 +1,14 @@
 import Glibc
 
 /// The wall clock, which expiry times and tokens are told in.
-enum UnixTime {
+package enum UnixTime {
     /// Milliseconds since 1970.
-    static var milliseconds: UInt64 {
+    package static var milliseconds: UInt64 {
         var time = timespec()
         clock_gettime(CLOCK_REALTIME, &time)
         return UInt64(max(0, time.tv_sec)) * 1000 + UInt64(time.tv_nsec) / 1_000_000
     }
 
     /// Seconds since 1970.
-    static var seconds: UInt64 { Self.milliseconds / 1000 }
+    package static var seconds: UInt64 { Self.milliseconds / 1000 }
 }

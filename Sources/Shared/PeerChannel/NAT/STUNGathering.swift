@@ -1,3 +1,4 @@
+import AppProto
 import DequeModule
 import ICE
 import NIOCore
@@ -11,8 +12,23 @@ struct STUNGathering {
         case candidate(ICECandidate)
         /// Nil: no answer in time.
         case failed(server: SocketAddress, STUNError?)
-        /// Every question is answered, or given up.
-        case ended
+        /// Every question is answered, or given up. What the answers say together of the NAT in front of us.
+        case ended(MappingBehavior)
+    }
+
+    /// What came of one question, for reports.
+    struct Result: Equatable {
+        enum Outcome: Equatable {
+            case mapped(SocketAddress)
+            /// Nil: no answer in time.
+            case failed(STUNError?)
+            /// The kernel did not let the question out.
+            case refused
+        }
+
+        let base: LocalBaseID
+        let server: SocketAddress
+        let outcome: Outcome
     }
 
     private struct Question {
@@ -28,9 +44,16 @@ struct STUNGathering {
     /// After this long we tell the peer that no more will come. Every answer by then counts; a transaction as such
     /// would go on for 39.5 s (RFC 8489 section 6.2.1), longer than anybody waits for a path.
     static let timeLimit = TimeAmount.seconds(5)
+    /// After the first answer the others get this long, two retransmissions: a server that a firewall hides (its second
+    /// port, or another family) is not worth the whole wait.
+    static let graceTime = TimeAmount.seconds(2)
 
     /// The first host candidate of each socket.
     private let hosts: [ICECandidate]
+    private let timeLimit: TimeAmount
+    private var mapping: MappingInference
+    /// In the order in which they came.
+    private(set) var results: [Result] = []
     private var questions: [Question] = []
     private var giveUpAt: NIODeadline?
     private var hasStarted = false
@@ -38,7 +61,9 @@ struct STUNGathering {
     private var random = SystemRandomNumberGenerator()
 
     /// `hosts` are all local host candidates; one question is asked per socket, not per candidate.
-    init(hosts: [ICECandidate]) {
+    init(hosts: [ICECandidate], timeLimit: TimeAmount = Self.timeLimit) {
+        self.timeLimit = timeLimit
+        self.mapping = MappingInference(hosts: hosts)
         var bases = Set<LocalBaseID>()
         self.hosts = hosts.filter { host in host.base.map { bases.insert($0).inserted } ?? false }
     }
@@ -47,7 +72,7 @@ struct STUNGathering {
     mutating func start(servers: [SocketAddress], at now: NIODeadline) {
         precondition(!self.hasStarted, "gathering starts once")
         self.hasStarted = true
-        self.giveUpAt = now + Self.timeLimit
+        self.giveUpAt = now + self.timeLimit
         var seen = Set<TransportAddress>()
         for server in servers {
             guard let serverAddress = TransportAddress(server), seen.insert(serverAddress).inserted else {
@@ -59,6 +84,7 @@ struct STUNGathering {
                 else {
                     continue
                 }
+                self.mapping.asked(on: base, family: serverAddress.family)
                 var transaction = BindingTransaction(id: .random(using: &self.random))
                 self.outputs.append(.send(transaction.start(at: now), base: base, server: server))
                 self.questions.append(
@@ -84,7 +110,7 @@ struct STUNGathering {
         }
         guard now < giveUpAt else {
             for question in self.questions {
-                self.outputs.append(.failed(server: question.server, nil))
+                self.failed(question, nil)
             }
             self.questions = []
             self.endIfDone()
@@ -110,21 +136,38 @@ struct STUNGathering {
         }
         for index in self.questions.indices
         where self.questions[index].base == base && self.questions[index].serverAddress == source {
-            guard let result = self.questions[index].transaction.received(received.message) else {
+            guard let answer = self.questions[index].transaction.received(received.message) else {
                 continue
             }
             let question = self.questions.remove(at: index)
-            switch result {
+            switch answer {
             case .success(let mapped):
+                self.mapping.answered(on: base, server: source, mapped: mapped)
+                self.results.append(Result(base: base, server: question.server, outcome: .mapped(mapped)))
+                self.giveUpAt = self.giveUpAt.map { min($0, now + Self.graceTime) }
                 self.outputs.append(
                     .candidate(.serverReflexive(mapped: mapped, host: question.host, server: question.server)))
             case .failure(let error):
-                self.outputs.append(.failed(server: question.server, error))
+                self.failed(question, error)
             }
             self.endIfDone()
             return true
         }
         return false
+    }
+
+    /// A question could not be sent on this socket to this server, so it will not be answered.
+    mutating func sendFailed(on base: LocalBaseID, to server: SocketAddress) {
+        guard let index = self.questions.firstIndex(where: { $0.base == base && $0.server == server }) else { return }
+        let question = self.questions.remove(at: index)
+        self.results.append(Result(base: base, server: question.server, outcome: .refused))
+        self.outputs.append(.failed(server: question.server, nil))
+        self.endIfDone()
+    }
+
+    private mutating func failed(_ question: Question, _ error: STUNError?) {
+        self.results.append(Result(base: question.base, server: question.server, outcome: .failed(error)))
+        self.outputs.append(.failed(server: question.server, error))
     }
 
     /// What to do next.
@@ -135,7 +178,7 @@ struct STUNGathering {
     private mutating func endIfDone() {
         if self.questions.isEmpty, self.giveUpAt != nil {
             self.giveUpAt = nil
-            self.outputs.append(.ended)
+            self.outputs.append(.ended(self.mapping.behavior))
         }
     }
 }

@@ -1,0 +1,90 @@
+package import AppProto
+import CommandSupport
+import NIOCore
+package import PeerChannel
+import Signaling
+
+/// Which agents a client may use, and how it will reach them.
+package struct AgentsReport: Sendable {
+    /// What is known of this side.
+    package struct Client: Sendable {
+        /// As the server sees the control connection, `ip:port`.
+        let observedAddress: String
+        let serverIsLoopback: Bool
+        let mapping: MappingBehavior
+        /// Outside addresses that STUN servers see.
+        let mappedAddresses: [SocketAddress]
+
+        package init(
+            observedAddress: String, serverIsLoopback: Bool, mapping: MappingBehavior, probe: MappingProbe.Report?
+        ) {
+            self.observedAddress = observedAddress
+            self.serverIsLoopback = serverIsLoopback
+            self.mapping = mapping
+            self.mappedAddresses = (probe?.answers ?? []).compactMap {
+                if case .mapped(let address) = $0.outcome { address } else { nil }
+            }
+        }
+    }
+
+    let pattern: String
+    /// Those that match, in the order in which a client prefers them.
+    let agents: [AgentInfo]
+    /// All that are registered.
+    let count: Int
+    let client: Client
+
+    package init(pattern: String, agents: [AgentInfo], count: Int, client: Client) {
+        self.pattern = pattern
+        self.agents = agents
+        self.count = count
+        self.client = client
+    }
+
+    /// More than these are counted only.
+    private static let maximumShown = 20
+
+    package var predictions: [PathPrediction] { self.agents.map(self.prediction) }
+
+    package var items: [CheckItem] {
+        guard !self.agents.isEmpty else {
+            return [
+                CheckItem(
+                    .failed, "agents",
+                    "none of \(self.count) registered \(self.count == 1 ? "matches" : "match") \(self.pattern)",
+                    advice: self.count == 0
+                        ? "start rtun-agent, with the same server and secret"
+                        : "check --agent; --list-agents shows all names")
+            ]
+        }
+        let summary = CheckItem(
+            .ok, "agents", "\(self.agents.count) of \(self.count) registered match \(self.pattern)")
+        let shown = zip(self.agents, self.predictions).prefix(Self.maximumShown).map { agent, prediction in
+            CheckItem(
+                prediction.likelihood == .unlikely ? .warning : .ok, "agent",
+                "\(agent.name): NAT \(agent.mapping); \(prediction.text)")
+        }
+        let rest = self.agents.count - shown.count
+        return [summary] + shown + (rest > 0 ? [CheckItem(.ok, "agents", "and \(rest) more")] : [])
+    }
+
+    private func prediction(_ agent: AgentInfo) -> PathPrediction {
+        PathPrediction(client: self.client.mapping, agent: agent.mapping, place: self.place(of: agent))
+    }
+
+    private func place(of agent: AgentInfo) -> PathPrediction.Place {
+        guard let theirs = Self.ip(agent.address), let ours = Self.ip(self.client.observedAddress) else {
+            return .apart
+        }
+        // Behind a reverse proxy the server sees the proxy's address as everybody's. So it must be an address that others
+        // see us under, too.
+        let isOurs = self.client.mappedAddresses.contains { $0.ipAddress == ours.ipAddress }
+        if isOurs, theirs.ipAddress == ours.ipAddress { return .together }
+        guard ours.isLoopback == self.client.serverIsLoopback else { return .apart }
+        return theirs.isLoopback == ours.isLoopback ? .apart : .loopbackOfOne
+    }
+
+    private static func ip(_ text: String) -> SocketAddress? {
+        (try? HostPort(parsing: text)).flatMap { try? SocketAddress(ipAddress: $0.host, port: 0) }
+    }
+}

@@ -1,0 +1,75 @@
+package import AppProto
+package import CommandSupport
+
+/// The one sentence in which `--check` ends, and its exit code: 0 when something will work, else 69, or 77 for a refusal.
+package struct CheckVerdict: Hashable, Sendable {
+    package let text: String
+    package let status: ExitStatus
+
+    private init(_ text: String, _ status: ExitStatus) {
+        self.text = text
+        self.status = status
+    }
+
+    /// Without the server nobody finds anybody.
+    package static func withoutServer(_ reason: String) -> CheckVerdict {
+        CheckVerdict("nothing will work: \(reason)", .unavailable)
+    }
+
+    /// The server, or somebody in its place, does not accept our proof or we not theirs.
+    package static let refused = CheckVerdict("nothing will work: the secret is refused", .refused)
+
+    /// What an agent with such a NAT can expect.
+    ///
+    /// - Parameter bridge: whether the server carries what finds no direct path, and this program lets it.
+    package static func agent(mapping: MappingBehavior, bridge: Bool) -> CheckVerdict {
+        switch mapping {
+        case .none, .endpointIndependent, .portIndependent:
+            CheckVerdict("direct paths are likely", .done)
+        case .unknown:
+            CheckVerdict("direct paths are possible: how your NAT behaves is not known\(self.otherwise(bridge))", .done)
+        case .addressDependent, .addressAndPortDependent:
+            CheckVerdict(
+                "direct paths are unlikely: your NAT chooses a new port for every destination, so only clients that let in "
+                    + "whoever sends will reach you\(self.otherwise(bridge))", .done)
+        case .udpBlocked where bridge:
+            CheckVerdict(
+                "direct paths are impossible: UDP is blocked; the server's bridge will carry the traffic", .done)
+        case .udpBlocked:
+            CheckVerdict("nothing will work: UDP is blocked, and there is no bridge", .unavailable)
+        }
+    }
+
+    /// What a client can expect of the agents that match; parameters as above.
+    package static func client(
+        _ predictions: [PathPrediction], mapping: MappingBehavior, bridge: Bool
+    ) -> CheckVerdict {
+        guard let best = predictions.map(\.likelihood).min() else {
+            return CheckVerdict("nothing will work before an agent that matches is there", .unavailable)
+        }
+        let good = predictions.count { $0.likelihood == best }
+        let scope = good == predictions.count ? "" : " to \(good) of \(predictions.count) agents"
+        switch best {
+        case .likely:
+            let rest = good == predictions.count ? "" : self.otherwise(bridge)
+            return CheckVerdict("direct paths are likely\(scope)\(rest)", .done)
+        case .possible:
+            return CheckVerdict("direct paths are possible\(scope), not certain\(self.otherwise(bridge))", .done)
+        case .unlikely:
+            let reason =
+                switch mapping {
+                case .udpBlocked: "UDP is blocked on this side"
+                case _ where mapping.dependsOnDestination: "your NAT is \(mapping)"
+                default: "the agents are where they cannot be reached"
+                }
+            return bridge
+                ? CheckVerdict(
+                    "direct paths are unlikely: \(reason); the server's bridge will carry the traffic", .done)
+                : CheckVerdict("nothing is likely to work: \(reason), and there is no bridge", .unavailable)
+        }
+    }
+
+    private static func otherwise(_ bridge: Bool) -> String {
+        bridge ? "; the server's bridge will carry the rest" : "; there is no bridge to carry the rest"
+    }
+}

@@ -1,0 +1,96 @@
+import AppProto
+import CommandSupport
+import NIOCore
+import Signaling
+
+/// A control connection in the role of a client, opened once for a check: nobody's registration is touched.
+struct CheckConnection: Sendable {
+    /// What came of the first attempt.
+    enum Outcome: Sendable {
+        /// `clockDifference`: the server's clock less ours; nil when the server does not tell its time.
+        case connected(SignalSession, after: TimeAmount, clockDifference: TimeAmount?)
+        case refused(String)
+        case failed(String, advice: String?)
+    }
+
+    let client: SignalClient
+
+    /// Connects, and waits for the outcome for at most `limit`. Returns in any case.
+    func open(within limit: TimeAmount) async -> Outcome {
+        let eventLoop = self.client.eventLoop
+        let promise = eventLoop.makePromise(of: Outcome.self)
+        let timeout = eventLoop.scheduleTask(in: limit) {
+            promise.succeed(
+                .failed(
+                    "the server does not answer within \(limit.nanoseconds / 1_000_000_000) s",
+                    advice: "check the address and port, and firewalls on the way"))
+        }
+        defer { timeout.cancel() }
+        do {
+            try await eventLoop.submit {
+                self.client.setDelegate(Watcher(promise: promise, start: eventLoop.now))
+            }.get()
+            Task {
+                // Only the first completion counts.
+                switch await self.client.run() {
+                case .refused(let detail): promise.succeed(.refused(detail))
+                case let terminal: promise.succeed(.failed("\(terminal)", advice: nil))
+                }
+            }
+            return try await promise.futureResult.get()
+        } catch {
+            return .failed("\(error)", advice: nil)
+        }
+    }
+
+    /// The registered agents, those that clients prefer first; nil when the server does not tell within `limit`.
+    func agents(within limit: TimeAmount) async -> [AgentInfo]? {
+        guard case .agentList(let list)? = try? await self.client.request(.listAgents, timeout: limit).get() else {
+            return nil
+        }
+        return list.agents
+    }
+
+    /// Says goodbye.
+    func close() async {
+        await self.client.stopAndWait()
+    }
+
+    /// Hears of the first attempt.
+    private final class Watcher: SignalClientDelegate {
+        private let promise: EventLoopPromise<Outcome>
+        private let start: NIODeadline
+
+        init(promise: EventLoopPromise<Outcome>, start: NIODeadline) {
+            self.promise = promise
+            self.start = start
+        }
+
+        func signalConnected(_ session: SignalSession) {
+            self.promise.succeed(
+                .connected(
+                    session, after: NIODeadline.now() - self.start,
+                    clockDifference: Self.difference(session.welcome.timeMilliseconds, UnixTime.milliseconds)))
+        }
+
+        /// Whatever a server says: a difference of more than a century is told as one.
+        private static func difference(_ theirs: UInt64, _ ours: UInt64) -> TimeAmount? {
+            guard theirs != 0 else { return nil }
+            let (larger, smaller) = (max(theirs, ours), min(theirs, ours))
+            let distance = Int64(min(larger - smaller, 100 * 365 * 86_400_000))
+            return .milliseconds(theirs > ours ? distance : -distance)
+        }
+
+        func signalAttemptFailed(_ error: SignalConnectError) {
+            self.promise.succeed(.failed("\(error)", advice: error.advice))
+        }
+
+        func signalLost() {}
+
+        func signalReceived(_ request: SignalRequest) {
+            request.failUnsupported()
+        }
+
+        func signalReceived(event: Envelope.Body) {}
+    }
+}

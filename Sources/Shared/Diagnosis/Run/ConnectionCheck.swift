@@ -1,0 +1,217 @@
+import AppProto
+import ArgumentParser
+package import CommandSupport
+import Logging
+package import NIOCore
+import NIOPosix
+import PeerChannel
+import Signaling
+import TLS
+
+/// `--check`: looks at everything between this machine and its peers, one after the other, and says what it finds.
+///
+/// Ends within 15 s: names get 4 s, the control connection 6 s, then STUN servers and the list of agents 5 s together.
+package struct ConnectionCheck {
+    /// Whose peers are meant.
+    package enum Role {
+        case agent(name: String)
+        /// Agents for which `matches` holds; `pattern` is what the user wrote.
+        case client(pattern: String, matches: (String) -> Bool)
+    }
+
+    private static let nameLimit = TimeAmount.seconds(4)
+    private static let connectionLimit = TimeAmount.seconds(6)
+    private static let listLimit = TimeAmount.seconds(3)
+
+    private let program: String
+    private let role: Role
+    private let url: ServerURL
+    private let peers: PeerOptions
+    private let configuration: SignalClientConfiguration
+    private let connection: CheckConnection
+    private let eventLoop: any EventLoop
+
+    /// Derives the key of the secret; connects to nothing yet. Throws a `ProgramError` or `ServerURLError`.
+    ///
+    /// - Parameter program: its name, such as `rtun-socks`.
+    package init(
+        program: String, role: Role, server: ServerConnectionOptions, secret: Secret, peers: PeerOptions,
+        eventLoop: any EventLoop, log: ProgramLog
+    ) throws {
+        self.program = program
+        self.role = role
+        self.peers = peers
+        self.eventLoop = eventLoop
+        self.url = try ServerURL(parsing: server.url)
+        // Never in the role of an agent: that would take the name from the agent that has it.
+        var configuration = SignalClientConfiguration(
+            url: self.url, role: .client, key: try SharedKey(secret: secret.bytes),
+            software: Software.identifier(program))
+        configuration.certificateAuthorityFile = server.caCertificate
+        configuration.httpsInsecure = server.httpsInsecure
+        configuration.quicInsecure = server.quicInsecure
+        self.configuration = configuration
+        var logger = log.logger
+        // The report says what is wrong; the log is for who asks for more.
+        if logger.logLevel > .debug { logger.logLevel = .critical }
+        do {
+            self.connection = CheckConnection(
+                client: try SignalClient(configuration: configuration, eventLoop: eventLoop, logger: logger))
+        } catch {
+            let place = server.caCertificate.map { _ in "--ca-cert: " } ?? ""
+            throw ProgramError(.unavailable, "\(place)\(error)")
+        }
+    }
+
+    /// Prints a line for each test and the verdict. Throws `ExitCode` when that is a bad one.
+    package func run() async throws {
+        StandardStream.output.write("\(self.program) checks \(self.url)\n\n")
+        let verdict = await self.check()
+        StandardStream.output.write("\n\(verdict.text)\n")
+        if verdict.status != .done { throw ExitCode(verdict.status.rawValue) }
+    }
+
+    private func check() async -> CheckVerdict {
+        Self.show(self.configuration.warnings.map { CheckItem(.warning, "options", $0) })
+        let addresses: [SocketAddress]
+        switch await self.resolve() {
+        case .success(let found):
+            addresses = found
+        case .failure(let failure):
+            Self.show([
+                CheckItem(
+                    .failed, "name", failure.reason, advice: "check the host name in the URL, and the name server")
+            ])
+            return .withoutServer(failure.reason)
+        }
+        Self.show([
+            CheckItem(
+                .ok, "name", "\(self.url.host) is \(addresses.compactMap(\.ipAddress).joined(separator: ", "))")
+        ])
+        let verdict: CheckVerdict
+        switch await self.connection.open(within: Self.connectionLimit) {
+        case .connected(let session, let time, let clockDifference):
+            self.show(
+                .connected(
+                    server: session.welcome.software, remote: session.remoteAddress, after: time,
+                    clockDifference: clockDifference))
+            verdict = await self.checkPaths(session)
+        case .refused(let reason):
+            self.show(.refused(reason))
+            await self.checkNAT(around: addresses, serverIsAway: false)
+            verdict = .refused
+        case .failed(let reason, let advice):
+            self.show(.failed(reason, advice: advice))
+            await self.checkNAT(around: addresses, serverIsAway: true)
+            verdict = .withoutServer("the server cannot be reached")
+        }
+        await self.connection.close()
+        return verdict
+    }
+
+    // MARK: The name
+
+    private struct NameFailure: Error {
+        let reason: String
+    }
+
+    private func resolve() async -> Result<[SocketAddress], NameFailure> {
+        let host = self.url.host
+        let promise = self.eventLoop.makePromise(of: Result<[SocketAddress], NameFailure>.self)
+        let timeout = self.eventLoop.scheduleTask(in: Self.nameLimit) {
+            promise.succeed(.failure(NameFailure(reason: "no name server answers for \"\(host)\"")))
+        }
+        HostResolver.resolve(host: host, port: self.url.port, on: self.eventLoop).whenComplete { result in
+            timeout.cancel()
+            // Only the first completion counts.
+            promise.succeed(result.mapError { NameFailure(reason: "\($0)") })
+        }
+        return (try? await promise.futureResult.get()) ?? .failure(NameFailure(reason: "the program is ending"))
+    }
+
+    // MARK: The paths
+
+    private func checkPaths(_ session: SignalSession) async -> CheckVerdict {
+        let announced = PeerChannelConfiguration.STUNServerAddress.servers(
+            reachedAt: session.remoteAddress, announced: session.welcome.stunServers)
+        let bridge = session.welcome.bridge && self.peers.pathChoice != .direct
+        let connection = self.connection
+        async let listing = connection.agents(within: Self.listLimit)
+        let probe = await self.probe(announced, loopbackOnly: session.serverIsLoopback)
+        let nat = NATReport(probe, hasBridge: bridge)
+        Self.show(nat.items + [self.bridgeItem(session)])
+        guard let agents = await listing else {
+            Self.show([CheckItem(.failed, "agents", "the server does not answer a request")])
+            return .withoutServer("the server does not answer")
+        }
+        switch self.role {
+        case .agent(let name):
+            Self.show([Self.item(agentNamed: name, among: agents)])
+            return .agent(mapping: nat.mapping, bridge: bridge)
+        case .client(let pattern, let matches):
+            let report = AgentsReport(
+                pattern: pattern, agents: agents.filter { matches($0.name) }, count: agents.count,
+                client: AgentsReport.Client(
+                    observedAddress: session.welcome.observedAddress, serverIsLoopback: session.serverIsLoopback,
+                    mapping: nat.mapping, probe: try? probe.get()))
+            Self.show(report.items)
+            return .client(report.predictions, mapping: nat.mapping, bridge: bridge)
+        }
+    }
+
+    /// With no server to introduce anybody it is still good to know whether UDP gets out.
+    private func checkNAT(around addresses: [SocketAddress], serverIsAway: Bool) async {
+        var servers: [PeerChannelConfiguration.STUNServerAddress] = []
+        for family in [NIOBSDSocket.ProtocolFamily.inet, .inet6] {
+            guard let first = addresses.first(where: { $0.protocol == family }) else { continue }
+            servers += PeerChannelConfiguration.STUNServerAddress.servers(reachedAt: first, announced: [])
+        }
+        let probe = await self.probe(servers, loopbackOnly: addresses.first?.isLoopback ?? false)
+        Self.show(NATReport(probe, hasBridge: false, serverIsAway: serverIsAway).items)
+    }
+
+    private func probe(
+        _ servers: [PeerChannelConfiguration.STUNServerAddress], loopbackOnly: Bool
+    ) async -> Result<MappingProbe.Report, any Error> {
+        let given = self.peers.stunServers.map {
+            PeerChannelConfiguration.STUNServerAddress(host: $0.host, port: $0.port)
+        }
+        let configuration = MappingProbe.Configuration(
+            servers: servers + given, interfaces: self.peers.interfaces, loopbackOnly: loopbackOnly)
+        do {
+            return .success(try await MappingProbe.run(configuration, eventLoop: self.eventLoop).get())
+        } catch {
+            return .failure(error)
+        }
+    }
+
+    private func bridgeItem(_ session: SignalSession) -> CheckItem {
+        if !session.welcome.bridge {
+            return CheckItem(.warning, "bridge", "the server carries nothing for peers that find no direct path")
+        }
+        return self.peers.pathChoice == .direct
+            ? CheckItem(.warning, "bridge", "the server offers one, which --p2p direct does not use")
+            : CheckItem(.ok, "bridge", "the server carries what finds no direct path")
+    }
+
+    private static func item(agentNamed name: String, among agents: [AgentInfo]) -> CheckItem {
+        guard let holder = agents.first(where: { $0.name == name }) else {
+            return CheckItem(.ok, "agent", "nobody is registered as \(name)")
+        }
+        return CheckItem(
+            .ok, "agent", "\(name) is registered, from \(holder.address); another agent of that name will replace it")
+    }
+
+    // MARK: Output
+
+    private func show(_ outcome: SignallingReport.Outcome) {
+        Self.show(SignallingReport(url: self.url, isInsecure: self.configuration.isInsecure, outcome: outcome).items)
+    }
+
+    /// Each as soon as it is known: some tests take seconds.
+    private static func show(_ items: [CheckItem]) {
+        for item in items {
+            StandardStream.output.write(item.text)
+        }
+    }
+}
