@@ -167,7 +167,8 @@ let package = Package(
         tests(
             "rtun-serverTests",
             [
-                "rtun-server", "AppProto", "TLS", "STUN", "Signaling", "CommandSupport", .nioCore, .nioEmbedded, .nioHTTP1,
+                "rtun-server", "AppProto", "TLS", "STUN", "Signaling", "CommandSupport", .nioCore, .nioEmbedded,
+                .nioHTTP1,
                 .nioPosix, .argumentParser, .logging,
             ]),
         tests(

@@ -48,6 +48,8 @@ package struct ICEAgent: Sendable {
     package internal(set) var localCandidates: [ICECandidate] = []
     package internal(set) var remoteCandidates: [ICECandidate] = []
     package internal(set) var counters = ICECounters()
+    /// Not given up before this, whatever the configuration says.
+    var patience = NIODeadline.uptimeNanoseconds(0)
     var localCandidatesAreComplete = false
     var remoteCandidatesAreComplete = false
 
@@ -174,7 +176,8 @@ package struct ICEAgent: Sendable {
         }
         let nothingLeft =
             self.localCandidatesAreComplete && self.remoteCandidatesAreComplete && self.checkList.allFailed
-        return start + (nothingLeft ? self.configuration.hopelessTimeLimit : self.configuration.timeLimit)
+        let limit = nothingLeft ? self.configuration.hopelessTimeLimit : self.configuration.timeLimit
+        return max(start + limit, self.patience)
     }
 
     private mutating func giveUpIfHopeless(at now: NIODeadline) {

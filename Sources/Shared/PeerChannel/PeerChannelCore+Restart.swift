@@ -1,6 +1,7 @@
 import AppProto
 import HostNetwork
 import ICE
+import Logging
 import NIOCore
 
 /// Keeping a channel that lives on a path: new ICE sessions (RFC 8445 section 9), and the route through the server.
@@ -32,12 +33,16 @@ extension PeerChannelCore {
     private func sayNoDirectPath(_ report: ICEReport) {
         let isNews = !self.hasSaidNoDirectPath
         self.hasSaidNoDirectPath = true
-        let mappings =
-            [self.transport?.current?.mapping ?? .unknown, self.peerMapping].allSatisfy(\.dependsOnDestination)
-            ? ": both NATs give each destination another port" : ""
-        self.logger.log(
-            level: isNews ? .info : .debug, "no direct path to the peer\(mappings)",
-            metadata: ["event": "peer.paths", "report": "\(report)"])
+        var metadata: Logger.Metadata = [
+            "event": "peer.paths", "mapping": "\(self.localMapping)", "peer_mapping": "\(self.peerMapping)",
+        ]
+        let plan = SpreadPlan(
+            localDependsOnDestination: self.localMapping.dependsOnDestination,
+            peerDependsOnDestination: self.peerMapping.dependsOnDestination,
+            localSpread: self.configuration.spread, peerSpread: Int(clamping: self.peerSpread))
+        if case .none(let obstacle) = plan, obstacle != .notNeeded { metadata["reason"] = "\(obstacle)" }
+        metadata["report"] = "\(report)"
+        self.logger.log(level: isNews ? .info : .debug, "no direct path to the peer", metadata: metadata)
     }
 
     /// The control connection is back.

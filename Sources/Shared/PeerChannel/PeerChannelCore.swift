@@ -41,6 +41,10 @@ final class PeerChannelCore<Carrier: PeerCarrier> {
     private var peerBridges = false
     /// What the peer has said of its NAT.
     private(set) var peerMapping = MappingBehavior.unknown
+    /// How many sockets it would open against such a NAT.
+    private(set) var peerSpread: UInt32 = 0
+    /// What gathering has found out of ours.
+    private(set) var localMapping = MappingBehavior.unknown
     var restarts = RestartSchedule()
     var restartTimer: (deadline: NIODeadline, task: Scheduled<Void>)?
     /// Whom the client's end asks for restarts.
@@ -245,12 +249,16 @@ final class PeerChannelCore<Carrier: PeerCarrier> {
             if self.early.count < Self.maximumEarlyCandidates { self.early.append(candidate) }
             return
         }
-        if candidate.endOfCandidates { self.peerMapping = candidate.mapping }
+        if candidate.endOfCandidates {
+            self.peerMapping = candidate.mapping
+            self.peerSpread = candidate.spread
+        }
         guard let session = transport.session(candidate.generation) else { return }
         if let candidate = candidate.candidate.flatMap({ ICECandidate($0) }) {
             session.addRemote(candidate: candidate)
         }
         if candidate.endOfCandidates {
+            session.peerHasEnded(with: self.peerMapping, spread: Int(clamping: self.peerSpread))
             session.remoteCandidatesEnded()
         }
     }
@@ -365,6 +373,8 @@ extension PeerChannelCore: PeerTransportDelegate {
         var message = PeerCandidate(endOfCandidatesOf: self.peerID)
         message.generation = generation
         message.mapping = mapping
+        message.spread = UInt32(clamping: self.configuration.spread)
+        self.localMapping = mapping
         self.signaling.sendCandidate(message)
     }
 

@@ -113,8 +113,8 @@ struct ServerCommand: AsyncParsableCommand {
         }
         let configuration = ServerConfiguration(
             address: try self.listenAddress(), certificate: try self.certificateFiles(), key: key,
-            bridge: try self.bridge.limits(), stun: self.stun.settings, statisticsInterval: self.statistics.interval,
-            logger: log.logger)
+            stun: self.stun.settings, bridge: try self.bridge.limits(),
+            statisticsInterval: self.statistics.interval, logger: log.logger)
 
         // One event loop: what the server does for most peer channels is over when the channel is up, and what it carries
         // for the others takes the network's time rather than the processor's.

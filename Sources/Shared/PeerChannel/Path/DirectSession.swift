@@ -56,7 +56,7 @@ final class DirectSession {
     let generation: UInt32
     /// What the peer must know of us.
     let localCredentials = ICECredentials.random()
-    let sockets: [UDPSocket]
+    private(set) var sockets: [UDPSocket]
     weak var delegate: (any DirectSessionDelegate)?
     /// Confirmed by full-size datagrams in both directions.
     private(set) var usable: Path?
@@ -67,9 +67,15 @@ final class DirectSession {
     /// How our NAT maps; known when gathering has ended.
     private(set) var mapping = MappingBehavior.unknown
 
-    private let eventLoop: any EventLoop
-    private let logger: Logger
+    let eventLoop: any EventLoop
+    let logger: Logger
+    /// How many sockets a spread may open here.
+    let localSpread: Int
+    var spread: SpreadRun?
+    /// What the peer says of its NAT, and how many sockets it agrees to.
+    private var peer: (mapping: MappingBehavior, spread: Int)?
     private let peerAnswersPadding: () -> Bool
+    private let hosts: [ICECandidate]
     private var agent: ICEAgent
     private var gathering: STUNGathering
     private var timer: Scheduled<Void>?
@@ -88,6 +94,8 @@ final class DirectSession {
         self.eventLoop = eventLoop
         self.logger = logger
         self.peerAnswersPadding = peerAnswersPadding
+        self.localSpread = configuration.loopbackOnly ? 0 : configuration.spread
+        self.hosts = hosts
         var ice = configuration.ice
         ice.timeLimit = configuration.pathTimeout
         self.agent = ICEAgent(role: role, local: self.localCredentials, configuration: ice)
@@ -137,6 +145,53 @@ final class DirectSession {
         self.advance()
     }
 
+    // MARK: Spreads
+
+    /// What the peer says of its NAT, along with the end of its candidates.
+    func peerHasEnded(with mapping: MappingBehavior, spread: Int) {
+        self.peer = (mapping, spread)
+        self.considerSpread()
+    }
+
+    /// Once both sides know their NATs: whether guessing ports may help where ordinary checks don't.
+    private func considerSpread() {
+        guard self.spread == nil, let peer = self.peer, self.mapping != .unknown, !self.isClosed else { return }
+        let plan = SpreadPlan(
+            localDependsOnDestination: self.mapping.dependsOnDestination,
+            peerDependsOnDestination: peer.mapping.dependsOnDestination, localSpread: self.localSpread,
+            peerSpread: peer.spread)
+        if case .none = plan { return }
+        let run = SpreadRun(plan, session: self)
+        self.spread = run
+        run.start()
+    }
+
+    /// Where the peer's NAT is seen, or where the peer itself is; IPv4 only, as IPv6 has no such NATs.
+    var remotesForSpread: [ICECandidate] {
+        let remotes = self.agent.remoteCandidates.filter { $0.address.protocol == .inet }
+        let outside = remotes.filter { $0.kind == .serverReflexive }
+        return outside.isEmpty ? remotes : outside
+    }
+
+    func strayCheck() -> ByteBuffer? { self.agent.strayCheck() }
+
+    func holdOn(until deadline: NIODeadline) {
+        self.agent.holdOn(until: deadline)
+        self.advance()
+    }
+
+    /// A check of the peer has come in on a socket of the spread: it becomes one of the session's.
+    func adopt(_ socket: UDPSocket) {
+        guard !self.isClosed, self.base(of: socket) == nil,
+            var host = self.hosts.first(where: { $0.address.protocol == socket.localAddress.protocol })
+        else { return }
+        self.sockets.append(socket)
+        socket.delegate = self
+        host.address.port = socket.localAddress.port ?? 0
+        host.base = LocalBaseID(self.sockets.count - 1)
+        self.agent.addLocalCandidate(host, at: self.eventLoop.now)
+    }
+
     // MARK: Watching the path
 
     /// Datagrams of the protocol above leave by the usable path.
@@ -177,6 +232,8 @@ final class DirectSession {
         self.timer = nil
         self.usable = nil
         self.tentative = nil
+        self.spread?.end()
+        self.spread = nil
         for socket in self.sockets {
             socket.close()
         }
@@ -313,6 +370,7 @@ extension DirectSession {
                     metadata: ["server": "\(server)", "error": "\(error.map { "\($0)" } ?? "no answer in time")"])
             case .ended(let mapping):
                 self.mapping = mapping
+                self.considerSpread()
                 self.agent.localCandidatesEnded(at: self.eventLoop.now)
                 self.delegate?.sessionGatheringEnded(self)
             }
