@@ -169,7 +169,7 @@ let package = Package(
         // The real programs, from outside.
         .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: strict),
         tests("EndToEndTests", ["TestSupport", "TLS", "AppProto", "Signaling", .nioPosix, .logging] + programs),
-        tests("NATLabTests", ["TestSupport"] + programs, exclude: ["lab_traffic.py"]),
+        tests("NATLabTests", ["TestSupport"] + programs, exclude: ["lab_traffic.py", "bridge_middle.py"]),
         tests(
             "InteropTests", ["TestSupport", "PeerChannel", "ICE", "TLS", .nioCore, .nioPosix, .logging] + programs,
             exclude: [
