@@ -49,6 +49,8 @@ struct NATKind: Sendable, Hashable, CustomStringConvertible {
     }
 
     static let open = Self(.open, nil)
+    static let fullCone = Self(.fullCone, nil)
+    static let address = Self(.address, nil)
     static let port = Self(.port, nil)
     static let symmetric = Self(.symmetric, nil)
     static let carrier = Self(.carrier, nil)

@@ -9,6 +9,11 @@ final class NATLab: Sendable {
         var description: String { self.rawValue }
     }
 
+    typealias Kind = NATKind
+
+    /// Where everybody with IPv4 finds the server.
+    static let serverURL = "http://203.0.113.10:8888"
+
     private static let script = Interpreter.root + "/scripts/nat-lab.sh"
     private static let traffic = Interpreter.root + "/Tests/NATLabTests/lab_traffic.py"
     /// Counts the labs of this process: several may stand at once.
@@ -64,7 +69,7 @@ final class NATLab: Sendable {
     /// - Parameter port: of the server, or of what stands before it.
     func serverURL(for side: Side, port: Int = 8888) -> String {
         let kind = side == .client ? self.client : self.agent
-        return kind.ipv4 == nil ? "http://[2001:db8::10]:\(port)" : "http://203.0.113.10:\(port)"
+        return "http://" + (kind.ipv4 == nil ? "[2001:db8::10]" : "203.0.113.10") + ":\(port)"
     }
 
     /// Starts one of our programs, or one of the system's by its path, on a host.
