@@ -8,7 +8,7 @@ BIN           = $(shell $(SWIFT) build $(SWIFT_FLAGS) --show-bin-path)
 SOURCES      := Package.swift Sources Tests
 PROGRAMS     := rtun-server rtun-agent rtun-socks rtun-relay
 
-.PHONY: help setup build release test demo bench-relay nat-table proto proto-check format lint clean
+.PHONY: help setup build release test demo bench-relay nat-table nat-spread proto proto-check format lint clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -38,6 +38,9 @@ bench-relay: build ## what rtun-relay adds on loopback at 10 000 datagrams a sec
 
 nat-table: setup ## how both clients fare between every two kinds of NAT, as a table (needs root)
 	@scripts/nat-table.sh $(SWIFT_FLAGS)
+
+nat-spread: setup ## how often guessing the ports of a symmetric NAT goes well, as a table (needs root, up to half an hour)
+	@scripts/nat-spread.sh $(SWIFT_FLAGS)
 
 proto: ## regenerate the C code of the wire schema
 	@scripts/generate-proto.sh

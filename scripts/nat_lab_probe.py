@@ -1,63 +1,178 @@
-"""Tells what mapping and filtering the NAT in front of a host has (RFC 4787 sections 4.1 and 5), independently of rtun.
+"""Tells what is between a host and the server, independently of rtun.
 
-serve A B: on two ports of address A and one of B, answers with where a datagram came from; asked to, from elsewhere.
-ask A B:   says what it finds.
+serve A4 B4 A6 B6: on two ports of the addresses A and B of each family, answers with where a datagram came from; asked
+                   to, from elsewhere.
+ask A B:           says what mapping and filtering the NAT or firewall has (RFC 4787 sections 4.1 and 5).
+measure A B:       says how large a packet gets through each way, how many get lost, and how long they take.
 """
+import collections
 import select
 import socket
+import struct
 import sys
+import time
 
-role, first, second = sys.argv[1:4]
+role, *addresses = sys.argv[1:]
+first, second = addresses[:2]
 PORTS = (7001, 7002)
+IP_MTU_DISCOVER, IP_RECVERR, IPV6_MTU_DISCOVER, IPV6_RECVERR, PMTUDISC_PROBE = 10, 11, 23, 25, 3
+SO_RCVBUFFORCE, SO_EE_ORIGIN_LOCAL = 33, 1
+# IPv4 or IPv6 header, and UDP header.
+OVERHEAD = 48 if ":" in first else 28
 
 
 def udp(address, port):
-    s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    v6 = ":" in address
+    s = socket.socket(socket.AF_INET6 if v6 else socket.AF_INET, socket.SOCK_DGRAM)
+    # Never fragmented, whatever the kernel has heard of the path; and ICMP errors are kept to be asked for.
+    level = socket.IPPROTO_IPV6 if v6 else socket.IPPROTO_IP
+    s.setsockopt(level, IPV6_MTU_DISCOVER if v6 else IP_MTU_DISCOVER, PMTUDISC_PROBE)
+    s.setsockopt(level, IPV6_RECVERR if v6 else IP_RECVERR, 1)
+    s.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 8 << 20)
     s.bind((address, port))
     return s
 
 
-if role == "serve":
-    sockets = {(a, p): udp(a, p) for a in (first, second) for p in PORTS}
+def burst(s, destination, count):
+    """Sends so many datagrams, 5000 a second."""
+    for number in range(count):
+        s.sendto(b"burst", destination)
+        if number % 10 == 0:
+            time.sleep(0.002)
+
+
+def serve():
+    pairs = [addresses[i : i + 2] for i in range(0, len(addresses), 2)]
+    other = {a: b for pair in pairs for a, b in (pair, reversed(pair))}
+    sockets = {(a, p): udp(a, p) for a in addresses for p in PORTS}
+    counts = collections.Counter()
+    print("serving", flush=True)
     while True:
         for ready in select.select(list(sockets.values()), [], [])[0]:
-            question, sender = ready.recvfrom(100)
-            here = ready.getsockname()
-            answer_from = {
-                b"here": here,
-                b"other port": (here[0], PORTS[1] if here[1] == PORTS[0] else PORTS[0]),
-                b"other address": (second if here[0] == first else first, here[1]),
-            }[question]
-            sockets[answer_from].sendto(f"{sender[0]}:{sender[1]}".encode(), sender)
+            try:
+                message, sender = ready.recvfrom(2048)
+            except OSError:
+                continue  # an ICMP error for an earlier answer
+            here = ready.getsockname()[:2]
+            question, *rest = message.rstrip(b"\0").split(b" ")
+            answer, answer_from = f"{sender[0]} {sender[1]}".encode(), here
+            if question == b"other-port":
+                answer_from = (here[0], PORTS[1] if here[1] == PORTS[0] else PORTS[0])
+            elif question == b"other-address":
+                answer_from = (other[here[0]], here[1])
+            elif question == b"burst":
+                counts[sender] += 1
+                continue
+            elif question == b"counted":
+                answer = b"%d" % counts[sender]
+            elif question == b"send-burst":
+                burst(ready, sender, int(rest[0]))
+                continue
+            elif question == b"send":
+                answer = bytes(int(rest[0]))
+            sockets[answer_from].sendto(answer, sender)
 
 
-def ask(s, address, port, question):
-    for _ in range(3):
-        s.sendto(question, (address, port))
-        s.settimeout(0.4)
+def ask(s, address, port, question, tries=3, wait=0.25):
+    for _ in range(tries):
         try:
-            return s.recv(100).decode()
-        except TimeoutError:
+            s.sendto(question, (address, port))
+            s.settimeout(wait)
+            return s.recv(2048).decode()
+        except OSError:
             pass
     return None
 
 
-s = udp("0.0.0.0", 0)
-at_first, at_port, at_second = ask(s, first, 7001, b"here"), ask(s, first, 7002, b"here"), ask(s, second, 7001, b"here")
-if at_first is None:
-    print("no UDP")
-    sys.exit()
-if at_first == at_port == at_second:
-    mapping = "endpoint-independent"
-elif at_first == at_port:
-    mapping = "address-dependent"
-else:
-    mapping = "address-and-port-dependent"
-# A socket of its own, which has asked one place only.
-s = udp("0.0.0.0", 0)
-if ask(s, first, 7001, b"other address"):
-    filtering = "endpoint-independent"
-else:
-    s = udp("0.0.0.0", 0)
-    filtering = "address-dependent" if ask(s, first, 7001, b"other port") else "address-and-port-dependent"
-print(f"mapping {mapping}, filtering {filtering}")
+def anywhere():
+    return udp("::" if ":" in first else "0.0.0.0", 0)
+
+
+def tell_nat():
+    s = anywhere()
+    begin = time.monotonic()
+    at_first = ask(s, first, 7001, b"here")
+    if at_first is None:
+        return "no UDP"
+    wait = 0.08 + 2 * (time.monotonic() - begin)
+    at_port, at_second = ask(s, first, 7002, b"here", 3, wait), ask(s, second, 7001, b"here", 3, wait)
+    if at_first == at_port == at_second:
+        mapping = "endpoint-independent"
+    elif at_first == at_port:
+        mapping = "address-dependent"
+    else:
+        mapping = "address-and-port-dependent"
+    # A socket of its own, which has asked one place only.
+    if ask(anywhere(), first, 7001, b"other-address", 3, wait):
+        filtering = "endpoint-independent"
+    elif ask(anywhere(), first, 7001, b"other-port", 3, wait):
+        filtering = "address-dependent"
+    else:
+        filtering = "address-and-port-dependent"
+    return f"mapping {mapping}, filtering {filtering}"
+
+
+def largest(passes):
+    """The largest packet, of 1280 to 1500 bytes, for which that holds."""
+    for usual in (1500, 1400, 1280):
+        if passes(usual):
+            if usual == 1500 or not passes(usual + 1):
+                return usual
+            break
+    low, high = 1279, 1500
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if passes(middle) else (low, middle)
+    return low
+
+
+def was_told(s):
+    """Whether an ICMP message has come for a datagram of the socket."""
+    s.setblocking(False)
+    try:
+        _, ancillary, _, _ = s.recvmsg(2048, 512, socket.MSG_ERRQUEUE)
+        return any(struct.unpack_from("IB", data)[1] != SO_EE_ORIGIN_LOCAL for _, _, data in ancillary)
+    except BlockingIOError:
+        return False
+
+
+def measure():
+    s = anywhere()
+    times = []
+    for _ in range(10):
+        begin = time.monotonic()
+        if ask(s, first, 7001, b"here", tries=1, wait=1):
+            times.append(time.monotonic() - begin)
+    if not times:
+        return "no UDP"
+    wait = 0.05 + 2 * min(times)
+    s = anywhere()
+    up = largest(lambda size: ask(s, first, 7001, b"here".ljust(size - OVERHEAD, b"\0"), 4, wait))
+    told = "" if was_told(s) else "out"
+    s = anywhere()
+    down = largest(lambda size: ask(s, first, 7001, b"send %d" % (size - OVERHEAD), 4, wait))
+    s = anywhere()
+    count = 1000
+    burst(s, (first, 7001), count)
+    time.sleep(wait)
+    arrived = int(ask(s, first, 7001, b"counted", 20, wait))
+    returned = 0
+    # The question may get lost, too.
+    while not returned:
+        s.sendto(b"send-burst %d" % count, (first, 7001))
+        s.settimeout(0.3 + wait)
+        try:
+            while True:
+                returned += s.recv(2048) == b"burst"
+        except TimeoutError:
+            pass
+    return (
+        f"carries {up} up and {down} down with{told} a word, "
+        f"loses {100 - 100 * arrived / count:.1f} % up and {100 - 100 * returned / count:.1f} % down, "
+        f"takes {1000 * min(times):.1f} ms"
+    )
+
+
+if role == "serve":
+    serve()
+print({"ask": tell_nat, "measure": measure}[role]())

@@ -2,149 +2,140 @@ import Foundation
 import TestSupport
 import Testing
 
-/// `rtun-socks` and `rtun-relay` between a client and an agent behind every kind of NAT.
+/// `rtun-socks` and `rtun-relay` between a client and an agent behind every two kinds of NAT: they always reach each
+/// other, the fastest way there is.
 ///
-/// With `RTUN_NAT_TABLE=FILE` the results are written to a file as a Markdown table: `make nat-table`.
+/// With `RTUN_NAT_TABLE=FILE` the results are written to a file as a Markdown table, and the cells are tried one at a time
+/// so that none disturbs another one's times: `make nat-table`.
 @Suite(
-    .serialized, .timeLimit(.minutes(10)),
+    .serialized, .timeLimit(.minutes(15)),
     .enabled(if: EgressNamespace.isAvailable, "needs root, to make network namespaces"))
 struct MatrixTests {
+    private static let tableFile = ProcessInfo.processInfo.environment["RTUN_NAT_TABLE"]
+
     /// How a program fared between two kinds of NAT.
-    private struct Outcome {
+    private struct Outcome: Sendable {
         var path = "none"
-        /// Until the first byte came back through the program, from its start, in milliseconds.
+        /// From the first request, made as soon as the program listened, to its answer, in milliseconds.
         var firstByte: Int?
-        /// As the path's first check measured it.
-        var roundTrip: String?
-
-        var cell: String {
-            guard let firstByte = self.firstByte else { return self.path }
-            return "\(self.path), \(firstByte) ms"
-        }
+        /// After how many milliseconds on the bridge there was a direct path; 0 when the channel began on one.
+        var directAfter: Int?
+        var goodput = ""
+        /// What went wrong.
+        var trouble = ""
+        var log = ""
     }
 
-    private static let echoPort = 7000
+    private struct Cell: Sendable {
+        let client: NATKind
+        let agent: NATKind
+        var socks = Outcome()
+        var relay = Outcome()
 
-    @Test func `each kind of NAT is what its name says`() async throws {
-        for kind in NATLab.Kind.allCases {
-            let lab = try await NATLab(client: kind, agent: .open)
-            let proof = try await lab.prove()
-            #expect(proof.contains("client: \(kind.probe)"), "\(kind): \(proof)")
-            #expect(proof.contains("agent: \(NATLab.Kind.open.probe)"), "\(kind): \(proof)")
-        }
-    }
-
-    @Test func `peers find the direct path wherever plain punching can`() async throws {
-        var rows: [String] = []
-        for client in NATLab.Kind.allCases {
-            for agent in NATLab.Kind.allCases where client.isPunchable(with: agent) {
-                let (socks, relay) = try await self.outcomes(client, agent)
-                #expect(socks.path == "direct", "rtun-socks, \(client) to \(agent)")
-                #expect(relay.path == "direct", "rtun-relay, \(client) to \(agent)")
-                rows.append("| \(client) | \(agent) | \(socks.cell) | \(relay.cell) |")
+        var rows: [String] {
+            [("rtun-socks", self.socks), ("rtun-relay", self.relay)].map { name, outcome in
+                let firstByte = outcome.firstByte.map { "\($0) ms" } ?? "–"
+                let directAfter = outcome.directAfter.map { "\($0) ms" } ?? "–"
+                return "| \(self.client) | \(self.agent) | \(name) | \(outcome.path) | \(firstByte) | \(directAfter) | "
+                    + "\(outcome.goodput) |"
             }
         }
-        try self.write(rows)
     }
 
-    @Test(arguments: [
-        (NATLab.Kind.symmetric, NATLab.Kind.port), (.port, .symmetric), (.symmetric, .symmetric), (.serverOnly, .open),
-        (.open, .noUDP),
-    ])
-    func `where there is no direct path both sides say what they tried`(client: NATLab.Kind, agent: NATLab.Kind)
-        async throws
-    {
-        let lab = try await NATLab(client: client, agent: agent)
-        let programs = try await self.start(in: lab)
-        for program in [programs.socks, programs.relay] {
-            let line = try await program.logLine(within: .seconds(25), "the paths that were tried") {
-                $0.contains("event=peer.paths")
+    @Test func `both programs get through between every two kinds of NAT`() async throws {
+        let pairs = NATKind.pairs.filter { !Awaited.bridge || $0.client.isPunchable(with: $0.agent) }
+        // Two at a time: most of a cell's time is waiting.
+        let workers = Self.tableFile == nil ? 2 : 1
+        let cells = await withTaskGroup(of: (Int, Cell).self) { group in
+            var next = 0
+            func add() {
+                guard next < pairs.count else { return }
+                let (index, pair) = (next, pairs[next])
+                next += 1
+                group.addTask { (index, await Self.cell(pair.client, pair.agent)) }
             }
-            #expect(line.contains("203.0.113.") || client == .noUDP || agent == .noUDP, "\(line)")
-            #expect(!program.errors.text.contains("event=peer.connected"))
+            for _ in 0..<workers { add() }
+            var cells: [(Int, Cell)] = []
+            for await cell in group {
+                cells.append(cell)
+                add()
+            }
+            return cells.sorted { $0.0 < $1.0 }.map(\.1)
         }
-        await stopAll(programs.all)
-    }
-
-    @Test func `flows and connections go on where one packet in ten is lost`() async throws {
-        let lab = try await NATLab(client: .port, agent: .port)
-        let programs = try await self.start(in: lab)
-        _ = try await lab.traffic(on: "client", "socks 2080 \(Self.echoPort)")
-        _ = try await lab.traffic(on: "client", "udp 7001")
-        try await lab.change("loss client 10")
-        for _ in 0..<20 {
-            _ = try await lab.traffic(on: "client", "socks 2080 \(Self.echoPort)")
-            _ = try await lab.traffic(on: "client", "udp 7001")
+        for cell in cells {
+            for (name, outcome) in [("rtun-socks", cell.socks), ("rtun-relay", cell.relay)] {
+                let what = "\(name), \(cell.client) to \(cell.agent)"
+                #expect(outcome.trouble == "", "\(what); the log:\n\(outcome.log)")
+                if cell.client.isPunchable(with: cell.agent) {
+                    #expect(outcome.path == "direct", "\(what); the log:\n\(outcome.log)")
+                } else if cell.client.isGuessable(with: cell.agent) {
+                    // Luck decides: SpreadTests has the odds.
+                    #expect(outcome.path == "direct" || outcome.path == "bridge", "\(what); the log:\n\(outcome.log)")
+                } else {
+                    #expect(outcome.path == "bridge", "\(what); the log:\n\(outcome.log)")
+                }
+                // A handshake on a network without delay, on a busy machine.
+                #expect(outcome.firstByte ?? .max < 2000, "\(what); the log:\n\(outcome.log)")
+            }
         }
-        #expect(!programs.relay.errors.text.contains("event=peer.closed"))
-        #expect(!programs.socks.errors.text.contains("event=peer.closed"))
-        await stopAll(programs.all)
+        try self.write(cells.flatMap(\.rows))
     }
 
-    @Test func `traffic goes on within 10 s after a NAT has forgotten its mappings`() async throws {
-        let lab = try await NATLab(client: .port, agent: .port)
-        let programs = try await self.start(in: lab)
-        _ = try await lab.traffic(on: "client", "udp 7001")
-        for side in ["client", "agent", "client"] {
-            try await lab.change("flush \(side)")
-            #expect(try await lab.traffic(on: "client", "udp 7001") < 10_000)
-            #expect(try await lab.traffic(on: "client", "socks 2080 \(Self.echoPort)") < 10_000)
+    // MARK: A cell
+
+    private static func cell(_ client: NATKind, _ agent: NATKind) async -> Cell {
+        var cell = Cell(client: client, agent: agent)
+        do {
+            let lab = try await NATLab(client: client, agent: agent)
+            let programs = try await LabPrograms(on: lab)
+            // The requests wait for the programs.
+            async let socksTime = programs.firstByte(.socks)
+            async let relayTime = programs.firstByte(.relay)
+            let socks = try LabPrograms.launch(.socks, on: lab, programs.options)
+            let relay = try LabPrograms.launch(.relay, on: lab, programs.options)
+            do { cell.socks.firstByte = try await socksTime } catch { cell.socks.trouble = "\(error)" }
+            do { cell.relay.firstByte = try await relayTime } catch { cell.relay.trouble = "\(error)" }
+            if client.isPunchable(with: agent) || client.isGuessable(with: agent) {
+                for program in [socks, relay] { try? await program.awaitPath("direct", within: .seconds(15)) }
+            }
+            if cell.socks.trouble.isEmpty {
+                do {
+                    let (mbits, _) = try await programs.download(8 << 20).end()
+                    cell.socks.goodput = "\(Int(mbits)) Mbit/s"
+                } catch { cell.socks.trouble = "\(error)" }
+            }
+            if cell.relay.trouble.isEmpty {
+                do {
+                    let (mbits, lost) = try await programs.flood()
+                    cell.relay.goodput = "\(Int(mbits)) Mbit/s, \(lost) % lost"
+                    if mbits < 1 || lost > 20 { cell.relay.trouble = cell.relay.goodput }
+                } catch { cell.relay.trouble = "\(error)" }
+            }
+            for (program, outcome) in [(socks, \Cell.socks), (relay, \Cell.relay)] {
+                cell[keyPath: outcome].path = program.path
+                cell[keyPath: outcome].directAfter = Self.timeToDirect(program)
+                cell[keyPath: outcome].log = program.errors.text
+            }
+            await programs.stop(socks, relay)
+        } catch {
+            cell.socks.trouble = "\(error)"
         }
-        await stopAll(programs.all)
+        return cell
     }
 
-    // MARK: Programs
-
-    private struct Programs {
-        let server: RunningProgram
-        let agent: RunningProgram
-        let echo: RunningProgram
-        let socks: RunningProgram
-        let relay: RunningProgram
-
-        var all: [RunningProgram] { [self.server, self.agent, self.echo, self.socks, self.relay] }
-    }
-
-    private func start(in lab: NATLab) async throws -> Programs {
-        let server = try lab.launch("rtun-server", on: "server", ["--addr", "203.0.113.10:8888"])
-        _ = try await Cluster.readyPort(of: server)
-        let agent = try lab.launch("rtun-agent", on: "agent", [NATLab.serverURL, "--agent", "lab"])
-        _ = try await agent.line("the ready line") { $0.hasPrefix("rtun-agent ready ") }
-        let echo = try await lab.echo(port: Self.echoPort)
-        let socks = try lab.launch("rtun-socks", on: "client", [NATLab.serverURL])
-        let relay = try lab.launch(
-            "rtun-relay", on: "client", ["-L", "127.0.0.1:7001?to=127.0.0.1:\(Self.echoPort)", NATLab.serverURL])
-        _ = try await socks.line("the ready line") { $0.hasPrefix("rtun-socks ready ") }
-        _ = try await relay.line("the ready line") { $0.hasPrefix("rtun-relay ready ") }
-        return Programs(server: server, agent: agent, echo: echo, socks: socks, relay: relay)
-    }
-
-    private func outcomes(_ client: NATLab.Kind, _ agent: NATLab.Kind) async throws -> (socks: Outcome, relay: Outcome)
-    {
-        let lab = try await NATLab(client: client, agent: agent)
-        let programs = try await self.start(in: lab)
-        async let socksTime = lab.traffic(on: "client", "socks 2080 \(Self.echoPort)")
-        async let relayTime = lab.traffic(on: "client", "udp 7001")
-        var (socks, relay) = (Outcome(), Outcome())
-        socks.firstByte = try? await socksTime
-        relay.firstByte = try? await relayTime
-        socks.path = Self.path(of: programs.socks)
-        relay.path = Self.path(of: programs.relay)
-        await stopAll(programs.all)
-        return (socks, relay)
-    }
-
-    /// How the program has reached the agent in the end.
-    private static func path(of program: RunningProgram) -> String {
-        let line = program.errors.lines.last {
-            $0.contains("event=peer.connected") || $0.contains("event=peer.path_changed")
-        }
-        return line?.split(separator: " ").first { $0.hasPrefix("path=") }.map { String($0.dropFirst(5)) } ?? "none"
+    private static func timeToDirect(_ program: RunningProgram) -> Int? {
+        guard let begin = program.events("peer.connected").first else { return nil }
+        if begin["path"] == "direct" { return 0 }
+        let changes = program.events("peer.path_changed")
+        return changes.first { $0["to"] == "direct" }.map { Int((($0.time - begin.time) * 1000).rounded()) }
     }
 
     private func write(_ rows: [String]) throws {
-        guard let file = ProcessInfo.processInfo.environment["RTUN_NAT_TABLE"] else { return }
-        let head = ["| client behind | agent behind | rtun-socks | rtun-relay |", "|---|---|---|---|"]
+        guard let file = Self.tableFile else { return }
+        let head = [
+            "| client behind | agent behind | program | path | first byte | direct after | goodput |",
+            "|---|---|---|---|---|---|---|",
+        ]
         try (head + rows).map { $0 + "\n" }.joined().write(toFile: file, atomically: true, encoding: .utf8)
     }
 }

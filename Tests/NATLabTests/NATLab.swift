@@ -1,99 +1,95 @@
 import Foundation
+import Synchronization
 import TestSupport
 
 /// The network of `scripts/nat-lab.sh`: a server on a public network, a client and an agent behind NATs. Needs root.
 final class NATLab: Sendable {
-    /// The kinds of NAT that the script knows, and what they do to hole punching.
-    enum Kind: String, CaseIterable, Sendable, CustomStringConvertible {
-        case open
-        case fullCone = "full-cone"
-        case address
-        case port
-        case symmetric
-        case carrier
-        case serverOnly = "server-only"
-        case noUDP = "no-udp"
-
+    enum Side: String, CaseIterable, Sendable, CustomStringConvertible {
+        case client, agent
         var description: String { self.rawValue }
-
-        /// What the script's own probe says of it.
-        var probe: String {
-            switch self {
-            case .open, .fullCone: "mapping endpoint-independent, filtering endpoint-independent"
-            case .address: "mapping endpoint-independent, filtering address-dependent"
-            case .port, .carrier, .serverOnly: "mapping endpoint-independent, filtering address-and-port-dependent"
-            case .symmetric: "mapping address-and-port-dependent, filtering address-and-port-dependent"
-            case .noUDP: "no UDP"
-            }
-        }
-
-        private var blocksPeers: Bool { self == .serverOnly || self == .noUDP }
-        /// Lets in a peer whose port is not the one that was told.
-        private var acceptsAnyPort: Bool { self == .open || self == .fullCone || self == .address }
-
-        /// Whether two peers behind such NATs find each other by sending at the same time: not where UDP is blocked, and not
-        /// where one side's port depends on the destination and the other lets in only the port that it was told.
-        func isPunchable(with other: Kind) -> Bool {
-            guard !self.blocksPeers, !other.blocksPeers else { return false }
-            if self == .symmetric { return other.acceptsAnyPort }
-            return other != .symmetric || self.acceptsAnyPort
-        }
     }
 
+    typealias Kind = NATKind
+
+    /// Where everybody with IPv4 finds the server.
     static let serverURL = "http://203.0.113.10:8888"
 
     private static let script = Interpreter.root + "/scripts/nat-lab.sh"
     private static let traffic = Interpreter.root + "/Tests/NATLabTests/lab_traffic.py"
-    /// Short enough for namespaces of its own beside a lab that somebody looks at.
-    private static let name = "rtun-lab\(getpid())"
+    /// Counts the labs of this process: several may stand at once.
+    private static let made = Mutex(0)
+
+    let client: NATKind
+    let agent: NATKind
+    /// Names the lab's namespaces, beside a lab that somebody looks at.
+    private let name: String
 
     /// Builds the lab.
-    init(client: Kind, agent: Kind) async throws {
-        try await Self.run("up \(client) \(agent)")
+    init(client: NATKind, agent: NATKind) async throws {
+        self.client = client
+        self.agent = agent
+        let number = Self.made.withLock { count in
+            count += 1
+            return count
+        }
+        self.name = "rtun-lab\(getpid())-\(number)"
+        try await self.run("up \(client) \(agent)")
     }
 
     deinit {
         let removal = Process()
         removal.executableURL = URL(fileURLWithPath: Self.script)
         removal.arguments = ["down"]
-        removal.environment = ProcessInfo.processInfo.environment.merging(["RTUN_LAB": Self.name]) { $1 }
-        try? removal.run()
+        removal.environment = ProcessInfo.processInfo.environment.merging(["RTUN_LAB": self.name]) { $1 }
+        RunningProgram.starting.withLock { try? removal.run() }
         removal.waitUntilExit()
     }
 
     @discardableResult
-    private static func run(_ command: String) async throws -> String {
-        try await ShellCommand.run("RTUN_LAB=\(Self.name) '\(Self.script)' \(command)")
+    private func run(_ command: String) async throws -> String {
+        try await ShellCommand.run("RTUN_LAB=\(self.name) '\(Self.script)' \(command)")
     }
 
-    /// What the probe says of client and agent.
-    func prove() async throws -> String { try await Self.run("prove") }
+    /// What the probe says of client and agent: a line for each of their address families.
+    func prove() async throws -> [String] { try await self.run("prove").split(separator: "\n").map(String.init) }
+
+    /// What the probe says of a side's way to the server.
+    func measure(_ side: Side) async throws -> String { try await self.run("measure \(side)") }
+
+    /// How many UDP datagrams a side has exchanged with others than the server.
+    func count(_ side: Side) async throws -> Int? {
+        Int(try await self.run("count \(side)").trimmingCharacters(in: .whitespacesAndNewlines))
+    }
 
     /// Runs one of the script's other commands, such as `loss client 10`.
-    func change(_ command: String) async throws { try await Self.run(command) }
+    func change(_ command: String) async throws { try await self.run(command) }
+
+    /// Where a side finds the server.
+    ///
+    /// - Parameter port: of the server, or of what stands before it.
+    func serverURL(for side: Side, port: Int = 8888) -> String {
+        let kind = side == .client ? self.client : self.agent
+        return "http://" + (kind.ipv4 == nil ? "[2001:db8::10]" : "203.0.113.10") + ":\(port)"
+    }
 
     /// Starts one of our programs, or one of the system's by its path, on a host.
     func launch(_ program: String, on host: String, _ arguments: [String]) throws -> RunningProgram {
         let path = program.contains("/") ? program : RunningProgram.folder + "/" + program
         return try RunningProgram(
-            "/usr/sbin/ip", ["netns", "exec", "\(Self.name)-\(host)", path] + arguments,
+            "/usr/sbin/ip", ["netns", "exec", "\(self.name)-\(host)", path] + arguments,
             environment: ["RTUN_SECRET": Cluster.secret])
     }
 
+    /// Starts `lab_traffic.py` on a host.
+    func launchTraffic(on host: String, _ arguments: String) throws -> RunningProgram {
+        try self.launch(
+            "/usr/bin/python3", on: host, [Self.traffic] + arguments.split(separator: " ").map(String.init))
+    }
+
     /// Runs `lab_traffic.py` on a host to its end and returns what it printed.
-    func traffic(on host: String, _ arguments: String) async throws -> Int {
-        let text = try await ShellCommand.run(
-            "ip netns exec \(Self.name)-\(host) /usr/bin/python3 '\(Self.traffic)' \(arguments)", within: .seconds(40))
-        guard let milliseconds = Int(text) else { throw UnexpectedOutput(text: text) }
-        return milliseconds
+    func traffic(on host: String, _ arguments: String, within limit: Duration = .seconds(60)) async throws -> String {
+        try await ShellCommand.run(
+            "ip netns exec \(self.name)-\(host) /usr/bin/python3 '\(Self.traffic)' \(arguments)", within: limit
+        ).trimmingCharacters(in: .whitespacesAndNewlines)
     }
-
-    /// Starts the echo service on the agent's host.
-    func echo(port: Int) async throws -> RunningProgram {
-        let service = try self.launch("/usr/bin/python3", on: "agent", [Self.traffic, "serve", "\(port)"])
-        _ = try await service.line("the echo service") { $0 == "serving" }
-        return service
-    }
-
-    private struct UnexpectedOutput: Error { let text: String }
 }

@@ -26,10 +26,16 @@ package final class RunningProgram: Sendable {
         return ((bundle ?? ".") as NSString).deletingLastPathComponent
     }()
 
+    /// Held while a process is started. What Foundation opens for one is for a moment inherited by whatever else is started
+    /// just then, and the end of the one would not be seen before that of the other.
+    package static let starting = NSLock()
+
     /// Starts one of ours (`rtun-…`), or a program of the system by its path.
     ///
     /// - Parameter environment: added to this process's own, less any `RTUN_…` variable.
     package init(_ program: String, _ arguments: [String], environment: [String: String] = [:]) throws {
+        Self.starting.lock()
+        defer { Self.starting.unlock() }
         let process = Process()
         let path = program.contains("/") ? program : Self.folder + "/" + program
         process.executableURL = URL(fileURLWithPath: path)
@@ -61,7 +67,10 @@ package final class RunningProgram: Sendable {
     }
 
     /// Nothing that a test started outlives it, however the test ended.
-    deinit { self.signal(SIGKILL) }
+    deinit {
+        self.signal(SIGKILL)
+        try? self.input.close()
+    }
 
     /// Reads a stream to its end, on a thread of its own: nothing else that a test does can delay it.
     private static func follow(_ pipe: Pipe, into log: LineLog) {
@@ -72,6 +81,8 @@ package final class RunningProgram: Sendable {
                 log.append(data)
             }
             log.end()
+            // Not when the last reference goes: Foundation keeps some for ever.
+            try? pipe.fileHandleForReading.close()
         }
         reader.stackSize = 1 << 19
         reader.start()

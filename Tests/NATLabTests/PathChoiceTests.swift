@@ -1,0 +1,69 @@
+import Foundation
+import TestSupport
+import Testing
+
+/// `--p2p`: which paths may be taken.
+@Suite(
+    .serialized, .timeLimit(.minutes(3)), .disabled(if: Awaited.bridge, "needs --p2p"),
+    .enabled(if: EgressNamespace.isAvailable, "needs root, to make network namespaces"))
+struct PathChoiceTests {
+    @Test(arguments: [
+        (NATKind.symmetric, NATKind.symmetric), (.serverOnly, .open), (.open, .noUDP), (.ipv6, .open),
+    ])
+    func `with --p2p direct, where there is no direct path, both sides say what they tried`(
+        client: NATKind, agent: NATKind
+    ) async throws {
+        var options = LabPrograms.Options()
+        options.clients = ["--p2p", "direct"]
+        let lab = try await NATLab(client: client, agent: agent)
+        let programs = try await LabPrograms(on: lab, options)
+        let socks = try await programs.start(.socks)
+        let relay = try await programs.start(.relay)
+        for program in [socks, relay, programs.agent] {
+            let line = try await program.logLine(within: .seconds(25), "the paths that were tried") {
+                $0.contains("event=peer.paths")
+            }
+            let report = try #require(LogEvent(line)?["report"])
+            switch (client, agent) {
+            case (.ipv6, _): #expect(report.contains("no address family"), "\(report)")
+            // Every pair, and how it ended.
+            default: #expect(report.contains("no answer to"), "\(report)")
+            }
+            #expect(program.events("peer.connected").isEmpty)
+        }
+        let asked = try lab.launchTraffic(on: "client", "socks \(LabPrograms.proxyPort) \(LabPrograms.echoPort)")
+        #expect(try await asked.end(within: .seconds(30)) == .exit(1))
+        await programs.stop(socks, relay)
+    }
+
+    @Test(arguments: ["client", "agent"])
+    func `with --p2p bridge on either side the peers exchange no datagram but through the server`(side: String)
+        async throws
+    {
+        var options = LabPrograms.Options()
+        if side == "client" { options.clients = ["--p2p", "bridge"] } else { options.agent = ["--p2p", "bridge"] }
+        let lab = try await NATLab(client: .open, agent: .open)
+        let programs = try await LabPrograms(on: lab, options)
+        let socks = try await programs.start(.socks)
+        let relay = try await programs.start(.relay)
+        for client in LabPrograms.Client.allCases { _ = try await programs.firstByte(client) }
+        _ = try await programs.download(20_000_000).end()
+        _ = try await programs.flood()
+        for program in [socks, relay, programs.agent] {
+            #expect(program.path == "bridge")
+            #expect(program.events("peer.path_changed").isEmpty)
+        }
+        for side in NATLab.Side.allCases { #expect(try await lab.count(side) == 0) }
+        await programs.stop(socks, relay)
+    }
+
+    @Test func `left to themselves they go where there is no server in between`() async throws {
+        let lab = try await NATLab(client: .open, agent: .open)
+        let programs = try await LabPrograms(on: lab)
+        let socks = try await programs.start(.socks)
+        _ = try await programs.firstByte(.socks)
+        try await socks.awaitPath("direct", within: .seconds(10))
+        for side in NATLab.Side.allCases { #expect(try await lab.count(side) ?? 0 > 0) }
+        await programs.stop(socks)
+    }
+}
