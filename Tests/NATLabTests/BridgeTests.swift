@@ -4,7 +4,7 @@ import Testing
 
 /// What goes through the server: it can neither read nor alter it, and shares what it has.
 @Suite(
-    .serialized, .timeLimit(.minutes(5)), .disabled(if: Awaited.bridge, "needs the bridge"),
+    .serialized, .timeLimit(.minutes(5)),
     .enabled(if: EgressNamespace.isAvailable, "needs root, to make network namespaces"))
 struct BridgeTests {
     private static let middlePort = 8889

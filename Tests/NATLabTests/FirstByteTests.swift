@@ -11,7 +11,6 @@ struct FirstByteTests {
     private static let delay = 25
 
     private static let cases = [("direct", NATKind.port), ("bridge", NATKind.serverOnly), ("bridge", .symmetric)]
-        .filter { !Awaited.bridge || $0.0 == "direct" }
 
     @Test(arguments: Self.cases)
     func `the first byte comes after the control connection, an offer and one handshake`(path: String, client: NATKind)

@@ -8,7 +8,6 @@ import Testing
     .enabled(if: EgressNamespace.isAvailable, "needs root, to make network namespaces"))
 struct LossTests {
     private static let cases = [("direct", NATKind.port), ("bridge", NATKind.serverOnly)]
-        .filter { !Awaited.bridge || $0.0 == "direct" }
 
     @Test(arguments: [2, 10], Self.cases)
     func `connections and flows go on where packets get lost`(percent: Int, kind: (path: String, client: NATKind))

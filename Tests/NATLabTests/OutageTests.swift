@@ -16,7 +16,7 @@ struct OutageTests {
     /// Client and agent with a direct path, or with none.
     private static let pairs: [(path: String, client: NATKind, agent: NATKind)] = [
         ("direct", NATKind.port, NATKind.port), ("bridge", .serverOnly, .port),
-    ].filter { !Awaited.bridge || $0.0 == "direct" }
+    ]
 
     /// Both programs, with steady traffic through them that already flows.
     private struct Running {
@@ -106,7 +106,7 @@ struct OutageTests {
         await running.stop(server)
     }
 
-    @Test(.disabled(if: Awaited.roaming, "needs ICE restart"), arguments: Self.pairs, ["client", "agent"])
+    @Test(arguments: Self.pairs, ["client", "agent"])
     func `open connections and flows outlast the sleep of a side`(
         pair: (path: String, client: NATKind, agent: NATKind), side: String
     ) async throws {
@@ -146,7 +146,7 @@ struct OutageTests {
         await programs.stop(socks, relay)
     }
 
-    @Test(.disabled(if: Awaited.bridge, "needs the bridge"))
+    @Test
     func `a dead path is noticed within 10 s, and again when it comes back`() async throws {
         let lab = try await NATLab(client: .port, agent: .port)
         let running = try await Running(on: lab, path: "direct")
@@ -165,7 +165,7 @@ struct OutageTests {
     }
 
     /// An idle path has only consent checks to be noticed by.
-    @Test(.disabled(if: Awaited.bridge, "needs the bridge"))
+    @Test
     func `new connections work 10 s after the path has died without traffic`() async throws {
         let lab = try await NATLab(client: .port, agent: .port)
         let programs = try await LabPrograms(on: lab)

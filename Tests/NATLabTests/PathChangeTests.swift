@@ -11,7 +11,7 @@ struct PathChangeTests {
     private static let size = 100_000_000
     private static let rate = 10_000_000
 
-    @Test(.disabled(if: Awaited.bridge, "needs the bridge"))
+    @Test
     func `a download begins on the bridge and ends on a direct path`() async throws {
         let lab = try await NATLab(client: .port, agent: .port)
         try await lab.change("block client on")
@@ -30,7 +30,7 @@ struct PathChangeTests {
         await programs.stop(socks)
     }
 
-    @Test(.disabled(if: Awaited.bridge, "needs the bridge"))
+    @Test
     func `a download that loses its direct path goes on over the bridge within 10 s`() async throws {
         let lab = try await NATLab(client: .port, agent: .port)
         let programs = try await LabPrograms(on: lab)
@@ -50,7 +50,7 @@ struct PathChangeTests {
     }
 
     @Test(
-        .disabled(if: Awaited.roaming, "needs ICE restart"), arguments: NATLab.Side.allCases,
+        arguments: NATLab.Side.allCases,
         [NATKind.port, .dual(.port)])
     func `a download goes on when a side moves to another network`(side: NATLab.Side, kind: NATKind) async throws {
         let lab = try await NATLab(client: kind, agent: kind)
@@ -84,9 +84,7 @@ struct PathChangeTests {
 
     /// Forgotten mappings come again with the next datagram: of a symmetric NAT with another port, and of one that has
     /// another address with that.
-    @Test(
-        .disabled(if: Awaited.roaming, "needs ICE restart"),
-        arguments: [("flush", NATKind.port), ("flush", .symmetric), ("rebind", .port)], NATLab.Side.allCases)
+    @Test(arguments: [("flush", NATKind.port), ("flush", .symmetric), ("rebind", .port)], NATLab.Side.allCases)
     func `traffic goes on within 10 s when a NAT has other mappings`(
         change: (what: String, kind: NATKind), side: NATLab.Side
     ) async throws {

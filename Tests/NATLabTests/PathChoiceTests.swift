@@ -4,7 +4,7 @@ import Testing
 
 /// `--p2p`: which paths may be taken.
 @Suite(
-    .serialized, .timeLimit(.minutes(3)), .disabled(if: Awaited.bridge, "needs --p2p"),
+    .serialized, .timeLimit(.minutes(3)),
     .enabled(if: EgressNamespace.isAvailable, "needs root, to make network namespaces"))
 struct PathChoiceTests {
     @Test(arguments: [

@@ -10,7 +10,7 @@ struct PathMTUTests {
     /// The largest payload that a relay can carry over a path: less IP and UDP headers, record overhead, and frame header.
     private static func limit(mtu: Int, kind: NATKind) -> Int { mtu - (kind.ipv4 == nil ? 48 : 28) - 37 - 6 }
 
-    @Test(.disabled(if: Awaited.pathMTU, "needs path MTU discovery"), arguments: [1400, 1280], [NATKind.port, .ipv6])
+    @Test(arguments: [1400, 1280], [NATKind.port, .ipv6])
     func `a narrow path carries downloads, and as large datagrams as fit`(mtu: Int, kind: NATKind) async throws {
         let lab = try await NATLab(client: kind, agent: kind)
         try await lab.change("mtu agent \(mtu)")
@@ -24,7 +24,7 @@ struct PathMTUTests {
         await programs.stop(socks, relay)
     }
 
-    @Test(.disabled(if: Awaited.pathMTU, "needs path MTU discovery"))
+    @Test
     func `a path that shrinks below open connections is whole again within 15 s`() async throws {
         let lab = try await NATLab(client: .port, agent: .port)
         let programs = try await LabPrograms(on: lab)

@@ -8,7 +8,7 @@ import Testing
 /// `RTUN_NAT_SPREAD_TRIES` says how often to try for each of client and agent behind the symmetric NAT, and with
 /// `RTUN_NAT_SPREAD=FILE` the result is written to a file: `make nat-spread`.
 @Suite(
-    .serialized, .timeLimit(.minutes(60)), .disabled(if: Awaited.spread, "needs --p2p-spread"),
+    .serialized, .timeLimit(.minutes(60)),
     .enabled(if: EgressNamespace.isAvailable, "needs root, to make network namespaces"))
 struct SpreadTests {
     private static let environment = ProcessInfo.processInfo.environment
