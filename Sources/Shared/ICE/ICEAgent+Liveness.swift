@@ -31,6 +31,16 @@ extension ICEAgent {
         self.checkList[index].nextLivenessCheck = now + .nanoseconds(interval.nanoseconds / 1000 * jitter)
     }
 
+    /// The process has stood still: for that time nobody was asked, so nobody's silence counts. Pairs that work get a few
+    /// seconds to show that they still do.
+    package mutating func resume(at now: NIODeadline) {
+        for index in self.checkList.pairs.indices where self.checkList[index].isAvailable {
+            let grace = now - self.timeout(of: index) + self.configuration.probeLifetime
+            self.checkList[index].confirmedAt = max(self.checkList[index].confirmedAt ?? grace, grace)
+            self.checkList[index].nextLivenessCheck = now
+        }
+    }
+
     /// Sends what is due, and gives up the pairs whose peer has been silent for too long.
     mutating func keepAlive(at now: NIODeadline) {
         for index in self.checkList.pairs.indices {

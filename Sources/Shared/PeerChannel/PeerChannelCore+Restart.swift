@@ -76,12 +76,15 @@ extension PeerChannelCore {
     /// Called now and then: a carrier that misses answers is a reason to look at the path.
     func lookAtCarrier() {
         guard self.ending == nil, let carrier = self.carrier, let transport = self.transport else { return }
-        guard carrier.isSuspect else { return self.restarts.carrierIsWell() }
+        guard carrier.isSuspect else {
+            // After a long silence round trips look as long as that was, and everything waits for them.
+            if self.restarts.carrierIsWell() { carrier.pathChanged() }
+            return
+        }
         transport.suspect()
         // On the bridge it may be that the agent has come back by another connection.
-        if self.side == .client, case .bridge = transport.path, self.restarts.carrierIsSuspect() {
-            self.wantRestart(.route, after: .zero)
-        }
+        let isLong = self.restarts.carrierIsSuspect()
+        if isLong, self.side == .client, case .bridge = transport.path { self.wantRestart(.route, after: .zero) }
     }
 
     // MARK: The client's side
@@ -162,6 +165,10 @@ extension PeerChannelCore {
             if self.restarts.isWanted { self.armRestart(at: self.restarts.earliest) }
             guard let session, answer.generation == session.generation else {
                 session?.close()
+                // The agent is there (again), so that a direct path may be as well.
+                if session == nil, self.looksForDirectPaths, !transport.usesDirectPath {
+                    self.wantRestart(.session, after: .zero)
+                }
                 return
             }
             self.restarts.generation = session.generation

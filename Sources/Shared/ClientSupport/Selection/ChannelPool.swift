@@ -41,8 +41,15 @@ package final class ChannelPool<Carrier: PeerCarrier> {
         let channel: PeerClientChannel<Carrier>
         /// Whether it has stood at any time.
         var hasStood = false
+        /// Why its agent is no longer registered, as far as the server has said.
+        var gone: GoneReason?
+        /// Runs while the channel misses answers and may yet find another path.
+        var healing: Scheduled<Void>?
     }
 
+    /// How long flows stay with a channel that misses answers: it falls back to the bridge, or gets a new ICE session, and
+    /// all flows go on as they are. Less when the server has lost the agent as well, which may be about to come back.
+    private static var healingTime: (usual: TimeAmount, agentIsGone: TimeAmount) { (.seconds(7), .milliseconds(1500)) }
     private static var signalTimeout: TimeAmount { .seconds(5) }
     /// So many agents' and so many an agent's causes of failure are remembered at most.
     private static var maximumKnownCauses: Int { 256 }
@@ -52,6 +59,7 @@ package final class ChannelPool<Carrier: PeerCarrier> {
     package weak var delegate: (any ChannelPoolDelegate<Carrier>)?
     private let signal: SignalClient
     private let kind: OpenPeer.Kind
+    private let usage: ChannelSelector.Usage
     private let baseConfiguration: PeerChannelConfiguration
     private let logger: Logger
     private var selector: ChannelSelector
@@ -77,6 +85,7 @@ package final class ChannelPool<Carrier: PeerCarrier> {
         self.eventLoop = eventLoop
         self.signal = signal
         self.kind = kind
+        self.usage = usage
         self.baseConfiguration = configuration
         self.logger = logger
         self.selector = ChannelSelector(pattern: pattern, usage: usage, at: eventLoop.now)
@@ -122,8 +131,19 @@ extension ChannelPool {
 
     /// `isSuspect` of the carrier has changed.
     package func suspicionChanged(of carrier: Carrier) {
-        guard let id = self.channels.first(where: { $0.value.channel.carrier === carrier })?.key else { return }
-        self.perform(self.selector.suspicionChanged(id, isSuspect: carrier.isSuspect, at: self.now))
+        guard let (id, channel) = self.channels.first(where: { $0.value.channel.carrier === carrier }) else { return }
+        channel.healing?.cancel()
+        self.channels[id]?.healing = nil
+        guard carrier.isSuspect, self.usage == .flows, channel.gone?.isFinal != true else {
+            return self.perform(self.selector.suspicionChanged(id, isSuspect: carrier.isSuspect, at: self.now))
+        }
+        let time = channel.gone == nil ? Self.healingTime.usual : Self.healingTime.agentIsGone
+        self.channels[id]?.healing = self.eventLoop.assumeIsolated().scheduleTask(in: time) {
+            [weak self, weak carrier] in
+            guard let self, let carrier, self.channels[id] != nil, !self.isClosed else { return }
+            self.channels[id]?.healing = nil
+            self.perform(self.selector.suspicionChanged(id, isSuspect: carrier.isSuspect, at: self.now))
+        }
     }
 }
 
@@ -207,7 +227,9 @@ extension ChannelPool {
         self.request(.bind(Bind(name: agent.name, instanceID: agent.instanceID))) { result in
             let failure: FailureCode?
             switch result {
-            case .success(.bound): failure = nil
+            case .success(.bound):
+                failure = nil
+                for (id, channel) in self.channels where channel.agent.key == agent { self.channels[id]?.gone = nil }
             case .success: failure = .unspecified
             case .failure(SignalError.failure(let answer)): failure = answer.code
             case .failure: failure = .timedOut
@@ -317,6 +339,7 @@ extension ChannelPool: SignalListener {
         switch event {
         case .agentGone(let gone):
             let key = AgentKey(name: gone.name, instanceID: gone.instanceID)
+            self.noteGone(key, gone.reason)
             self.perform(self.selector.agentGone(key, gone.reason, at: self.now))
         case .peerCandidate(let candidate):
             self.channel(candidate.peerID)?.receive(candidate)
@@ -328,6 +351,14 @@ extension ChannelPool: SignalListener {
             self.channel(wanted.peerID)?.receive(wanted)
         default:
             break  // An event of a later version, or one that agents get.
+        }
+    }
+
+    /// Channels that miss answers already are looked at anew: they wait less for an agent that is gone.
+    private func noteGone(_ key: AgentKey, _ reason: GoneReason) {
+        for (id, channel) in self.channels where channel.agent.key == key {
+            self.channels[id]?.gone = reason
+            if channel.healing != nil, let carrier = channel.channel.carrier { self.suspicionChanged(of: carrier) }
         }
     }
 

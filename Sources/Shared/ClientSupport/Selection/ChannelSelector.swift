@@ -557,7 +557,7 @@ extension ChannelSelector {
 
 extension GoneReason {
     /// Whether the agent has left for good, so that nothing new should be begun in its channel.
-    fileprivate var isFinal: Bool {
+    var isFinal: Bool {
         switch self {
         case .unspecified, .disconnected: false
         case .expired, .replaced, .stopped: true

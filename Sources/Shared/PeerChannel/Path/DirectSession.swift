@@ -508,11 +508,16 @@ extension DirectSession {
         }
     }
 
+    /// A timer that is so late has waited for the process, not for the network.
+    private static let standstill = TimeAmount.seconds(3)
+
     private func timerFired() {
+        let deadline = self.timerDeadline
         self.timer = nil
         self.timerDeadline = nil
         guard !self.isClosed else { return }
         let now = self.eventLoop.now
+        if let deadline, now - deadline > Self.standstill { self.agent.resume(at: now) }
         self.gathering.handleTimeout(at: now)
         self.agent.handleTimeout(at: now)
         self.usable?.monitor.handleTimeout(at: now)

@@ -18,6 +18,8 @@ struct RestartSchedule {
     private static let delays = (first: TimeAmount.seconds(1), last: TimeAmount.seconds(8))
     /// Looks at a carrier on the bridge that misses answers, before its route is doubted; then twice as many each time.
     private static let firstSuspicion = 2
+    /// So many looks in a row at a carrier that misses answers, and what it has measured is of no more use.
+    private static let longSilence = 3
 
     /// Of the newest session that both sides know.
     var generation: UInt32 = 0
@@ -29,6 +31,7 @@ struct RestartSchedule {
     private var underway: Kind?
     private var failures = 0
     private var suspicions = 0
+    private var looksInSilence = 0
     private var suspicionsNeeded = Self.firstSuspicion
 
     // MARK: Requests
@@ -86,14 +89,19 @@ struct RestartSchedule {
         self.hasFoundDirectPath = false
     }
 
-    mutating func carrierIsWell() {
+    /// Returns whether it has been suspect for long.
+    mutating func carrierIsWell() -> Bool {
+        let wasSilent = self.looksInSilence >= Self.longSilence
+        self.looksInSilence = 0
         self.suspicions = 0
         self.suspicionsNeeded = Self.firstSuspicion
+        return wasSilent
     }
 
-    /// A carrier on the bridge misses answers. Returns whether to ask for the route again.
+    /// A carrier misses answers. Returns whether it has for so long that, on the bridge, the route is in doubt.
     mutating func carrierIsSuspect() -> Bool {
         self.suspicions += 1
+        self.looksInSilence += 1
         guard self.suspicions >= self.suspicionsNeeded else { return false }
         self.suspicions = 0
         self.suspicionsNeeded = min(self.suspicionsNeeded * 2, 10)

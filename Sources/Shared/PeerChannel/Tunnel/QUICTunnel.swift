@@ -23,7 +23,6 @@ package final class QUICTunnel: PeerCarrier {
     private let session: QUICSession
     private let eventLoop: any EventLoop
     private let path: any DatagramPath
-    private let side: PeerSide
     private var hasReceived = false
     /// Openings for which the agent allows no stream yet, in the order of their coming. Callers bound their number:
     /// rtun-socks by `--max-connections`.
@@ -47,7 +46,6 @@ package final class QUICTunnel: PeerCarrier {
         quic.discoversPathMTU = false
         quic.migrates = true
         self.eventLoop = context.eventLoop
-        self.side = context.side
         self.path = context.path
         let path = context.path
         // What is lost on this machine, QUIC sends again.
@@ -88,10 +86,10 @@ package final class QUICTunnel: PeerCarrier {
         self.session.isPathWritable = isWritable
     }
 
-    /// Congestion control starts anew. The agent's side sees from what arrives that the client has moved.
+    /// Congestion control starts anew.
     package func pathChanged() {
         self.pathLimitChanged()
-        if self.side == .client { self.session.migrate() }
+        self.session.migrate()
     }
 
     package func pathLimitChanged() {

@@ -3,9 +3,14 @@ import NIOCore
 
 /// Migration (RFC 9000 section 9) as the owner of the path needs it: congestion control and round-trip time start anew.
 extension QUICConnection {
-    /// A client: datagrams go another way from now on. Takes effect as soon as the handshake is confirmed and the peer has
-    /// given out a connection id for it.
+    /// Datagrams go another way from now on. Of a client it takes effect as soon as the handshake is confirmed and the peer
+    /// has given out a connection id for it; a server, which may not migrate, takes the next packet of the client for one
+    /// from a new path.
     func migrate(at now: NIODeadline) {
+        guard self.context.role == .client else {
+            if self.isHandshakeComplete { self.hasMoved = true }
+            return
+        }
         self.wantsMigration = true
         self.migrateIfPossible(at: now)
     }
@@ -31,7 +36,8 @@ extension QUICConnection {
     /// A server: where the datagrams that follow have come in; equal numbers are the same path. What came during the
     /// handshake counts as one path.
     func arrived(on arrival: UInt32) {
-        guard self.context.role == .server, arrival != self.arrival else { return }
+        guard self.context.role == .server, arrival != self.arrival || self.hasMoved else { return }
+        self.hasMoved = false
         let isFirst = self.arrival == nil || !self.isHandshakeComplete
         self.arrival = arrival
         guard !isFirst else { return }

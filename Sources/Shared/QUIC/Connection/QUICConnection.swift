@@ -69,6 +69,8 @@ final class QUICConnection {
     var arrival: UInt32?
     /// Set while a migration that was asked for is not possible yet.
     var wantsMigration = false
+    /// Set when the owner has moved to another path and nothing has come in since (servers).
+    var hasMoved = false
     /// Largest UDP payload to send now, in bytes.
     var maximumDatagramSize: Int
 

@@ -89,8 +89,8 @@ package final class QUICSession {
             context: QUICContext(role: .server, configuration: configuration), eventLoop: eventLoop, transmit: transmit)
     }
 
-    /// A client: datagrams go another way from now on. Congestion control and round-trip time are learnt anew, on both
-    /// sides. Needs `QUICConfiguration.migrates`.
+    /// Datagrams go another way from now on. Congestion control and round-trip time are learnt anew; when a client says so, on
+    /// both sides. Needs `QUICConfiguration.migrates` at both.
     package func migrate() {
         guard let connection = self.connection else { return }
         connection.migrate(at: self.eventLoop.now)
