@@ -14,6 +14,7 @@ import os
 import random
 import sys
 
+sys.dont_write_bytecode = True  # the build would wonder about the file
 from lab_traffic import MARKER
 
 port, server, server_port, one_in = int(sys.argv[1]), sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
