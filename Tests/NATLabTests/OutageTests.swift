@@ -159,6 +159,7 @@ struct OutageTests {
         try await lab.change("block agent off")
         // While on the bridge, a direct path is looked for once a minute.
         for program in [running.socks, running.relay] { try await program.awaitPath("direct", within: .seconds(75)) }
+        for traffic in running.steady { try await traffic.restart() }
         try await running.expect(longestGap: .seconds(1))
         running.expectSameChannels()
         await running.stop()

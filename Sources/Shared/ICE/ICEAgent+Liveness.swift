@@ -1,4 +1,4 @@
-import NIOCore
+package import NIOCore
 import STUN
 
 /// Consent on the pair in use (RFC 7675) and keepalives on those in reserve (RFC 8445 section 11).

@@ -116,7 +116,8 @@ extension PeerChannelCore {
         case .route:
             self.request(transport, nil)
         case .session:
-            self.openSession(self.restarts.generation &+ 1, of: transport) { result in
+            guard let generation = self.restarts.nextGeneration() else { return self.request(transport, nil) }
+            self.openSession(generation, of: transport) { result in
                 switch result {
                 case .success(let session): self.request(transport, session)
                 case .failure(let error):

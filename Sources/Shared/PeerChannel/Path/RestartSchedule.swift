@@ -23,6 +23,8 @@ struct RestartSchedule {
 
     /// Of the newest session that both sides know.
     var generation: UInt32 = 0
+    /// Of the last session that was asked for: an answer that comes too late must not be taken for that of a later request.
+    private var lastAsked: UInt32 = 0
     /// Whether the newest session has found a direct path at any time.
     private(set) var hasFoundDirectPath = false
     /// No request before this.
@@ -50,6 +52,14 @@ struct RestartSchedule {
         self.underway = kind
         self.earliest = now + Self.spacing
         return kind
+    }
+
+    /// The generation to ask for next; nil when they are used up.
+    mutating func nextGeneration() -> UInt32? {
+        let last = max(self.generation, self.lastAsked)
+        guard last < .max else { return nil }
+        self.lastAsked = last + 1
+        return last + 1
     }
 
     mutating func succeeded() {
