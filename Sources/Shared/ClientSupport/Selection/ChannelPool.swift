@@ -47,8 +47,9 @@ package final class ChannelPool<Carrier: PeerCarrier> {
         var healing: Scheduled<Void>?
     }
 
-    /// How long flows stay with a channel that misses answers: it falls back to the bridge, or gets a new ICE session, and
-    /// all flows go on as they are. Less when the server has lost the agent as well, which may be about to come back.
+    /// How long flows stay with a channel that misses answers when there is no other agent: it falls back to the bridge, or
+    /// gets a new ICE session, and all flows go on as they are. Less when the server has lost the agent as well, which may
+    /// be about to come back.
     private static var healingTime: (usual: TimeAmount, agentIsGone: TimeAmount) { (.seconds(7), .milliseconds(1500)) }
     private static var signalTimeout: TimeAmount { .seconds(5) }
     /// So many agents' and so many an agent's causes of failure are remembered at most.
@@ -140,10 +141,22 @@ extension ChannelPool {
         let time = channel.gone == nil ? Self.healingTime.usual : Self.healingTime.agentIsGone
         self.channels[id]?.healing = self.eventLoop.assumeIsolated().scheduleTask(in: time) {
             [weak self, weak carrier] in
-            guard let self, let carrier, self.channels[id] != nil, !self.isClosed else { return }
-            self.channels[id]?.healing = nil
-            self.perform(self.selector.suspicionChanged(id, isSuspect: carrier.isSuspect, at: self.now))
+            if let carrier { self?.endHealing(of: id, carrier) }
         }
+        self.request(.listAgents) { [weak self, weak carrier] result in
+            guard let self, let carrier, case .success(.agentList(let list)) = result,
+                self.selector.hasAlternative(to: channel.agent.key, in: list.agents)
+            else { return }
+            self.endHealing(of: id, carrier)
+        }
+    }
+
+    /// Flows have waited long enough, or need not wait, as there is another agent.
+    private func endHealing(of id: ChannelID, _ carrier: Carrier) {
+        guard let healing = self.channels[id]?.healing, !self.isClosed else { return }
+        healing.cancel()
+        self.channels[id]?.healing = nil
+        self.perform(self.selector.suspicionChanged(id, isSuspect: carrier.isSuspect, at: self.now))
     }
 }
 

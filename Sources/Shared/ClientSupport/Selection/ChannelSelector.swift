@@ -139,6 +139,7 @@ package struct ChannelSelector {
     private var listingSince: NIODeadline?
     private var nextList: NIODeadline
     private var lastList: NIODeadline?
+    private let pattern: AgentNamePattern
     private var agents: [AgentInfo] = []
     private var channels: [ChannelID: Channel] = [:]
     private var current: ChannelID?
@@ -153,6 +154,7 @@ package struct ChannelSelector {
     private var pausedUntil: NIODeadline?
 
     init(pattern: AgentNamePattern, usage: Usage, timing: Timing = Timing(), at now: NIODeadline) {
+        self.pattern = pattern
         self.usage = usage
         self.selection = AgentSelection(pattern: pattern)
         self.timing = timing
@@ -162,6 +164,11 @@ package struct ChannelSelector {
     /// When to call `timerFired`; `nil`: not before something else happens.
     var nextDeadline: NIODeadline? {
         [self.waiting.first?.deadline, self.nextProbe, self.nextSearch].compactMap { $0 }.min()
+    }
+
+    /// Whether `list` has another agent to choose than `agent`.
+    func hasAlternative(to agent: AgentKey, in list: [AgentInfo]) -> Bool {
+        list.contains { $0.key != agent && self.pattern.matches($0.name) }
     }
 
     /// The number of connections that wait, open, or carry data.
