@@ -54,9 +54,8 @@ package struct PeerChannelConfiguration: Sendable {
     package var ice = ICEConfiguration()
     /// A tunnel that has heard nothing for this long is over.
     ///
-    /// A path that dies is noticed when consent expires (`ice.consentTimeout`), and only then another one is tried. By that
-    /// time QUIC has doubled its probe timeout again and again, so that its next packet may take as long as the path was
-    /// dead, and the tunnel has to outlive both. When there is no other path, the lost consent ends the channel.
+    /// Longer than the minute for which a suspended peer, or a channel without any path (`pathLossTimeout`), is waited for. A
+    /// channel of either kind that has heard nothing for this long ends.
     package var idleTimeout: TimeAmount = .seconds(75)
     /// How often a tunnel without traffic is tried.
     package var keepAliveInterval: TimeAmount = .seconds(10)

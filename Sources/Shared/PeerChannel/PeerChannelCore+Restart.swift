@@ -76,6 +76,13 @@ extension PeerChannelCore {
     /// Called now and then: a carrier that misses answers is a reason to look at the path.
     func lookAtCarrier() {
         guard self.ending == nil, let carrier = self.carrier, let transport = self.transport else { return }
+        self.silentLooks = self.hasHeardPeer ? 0 : self.silentLooks + 1
+        self.hasHeardPeer = false
+        // A client asks at least every 10 s. One that has vanished without a goodbye would hold its place for ever while the
+        // bridge is there. Counted in looks, so that the time for which this process sleeps does not count.
+        if Self.watchInterval * self.silentLooks > self.configuration.idleTimeout {
+            return self.end(.silent(self.configuration.idleTimeout), tellingPeer: true)
+        }
         guard carrier.isSuspect else {
             // After a long silence round trips look as long as that was, and everything waits for them.
             if self.restarts.carrierIsWell() { carrier.pathChanged() }

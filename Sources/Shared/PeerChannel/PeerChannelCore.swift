@@ -16,7 +16,7 @@ final class PeerChannelCore<Carrier: PeerCarrier> {
     /// How long the carrier's handshake may take once there is a path.
     private static var handshakeTimeout: TimeAmount { .seconds(10) }
     /// How often the carrier is asked whether it misses answers.
-    private static var watchInterval: TimeAmount { .seconds(1) }
+    static var watchInterval: TimeAmount { .seconds(1) }
     /// Most candidates kept that arrive before the sockets are open.
     private static var maximumEarlyCandidates: Int { 64 }
 
@@ -35,6 +35,9 @@ final class PeerChannelCore<Carrier: PeerCarrier> {
     /// Set when the end has begun.
     private(set) var ending: PeerChannelError?
     private(set) var isConnected = false
+    /// Whether anything has come from the peer since `lookAtCarrier` was called last, and how often in a row nothing had.
+    var hasHeardPeer = false
+    var silentLooks: Int64 = 0
     /// Whether the control connection is there, and its server bridges.
     private(set) var signalIsUp = true
     private var serverBridges: Bool
@@ -398,6 +401,7 @@ extension PeerChannelCore: PeerTransportDelegate {
     }
 
     func transport(_ transport: PeerTransport, received bytes: ByteBuffer, segmentSize: Int?, arrival: UInt32) {
+        self.hasHeardPeer = true
         self.carrier?.receive(bytes, segmentSize: segmentSize, arrival: arrival)
     }
 

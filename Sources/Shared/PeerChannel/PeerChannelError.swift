@@ -1,4 +1,5 @@
 package import ICE
+package import NIOCore
 package import QUIC
 package import TLS
 
@@ -18,6 +19,8 @@ package enum PeerChannelError: Error, Sendable {
     case noPath(ICEReport)
     /// Neither a direct path nor the bridge can be had; says why.
     case noBridge(String)
+    /// Nothing has come from the other side for so long.
+    case silent(TimeAmount)
     /// The other side has forgotten the channel.
     case unknownToPeer
     /// The path that was in use carries nothing any more, and no other works.
@@ -47,6 +50,7 @@ extension PeerChannelError: CustomStringConvertible {
         case .badOffer(let detail): "the other side's offer cannot be used: \(detail)"
         case .noPath(let report): "no path to the peer found: \(report.summary)"
         case .noBridge(let reason): "the bridge cannot be used: \(reason)"
+        case .silent(let time): "nothing heard from the other side for \(time.nanoseconds / 1_000_000_000) s"
         case .unknownToPeer: "the other side knows nothing of the channel any more"
         case .pathLost(let report): "the path to the peer is lost: \(report.summary)"
         case .tunnel(let reason): "the tunnel is closed: \(reason)"
@@ -82,7 +86,7 @@ extension PeerChannelError {
     /// What the other side is told: no more than it needs, in one line.
     var wordsForPeer: String {
         switch self {
-        case .noSocket, .noLocalAddress, .badOffer, .endToEndProof, .noBridge, .unknownToPeer: "\(self)"
+        case .noSocket, .noLocalAddress, .badOffer, .endToEndProof, .noBridge, .silent, .unknownToPeer: "\(self)"
         case .offerFailed: "the offer failed"
         case .noPath(let report): "no path found: \(report.summary)"
         case .pathLost: "the path is lost"

@@ -322,7 +322,7 @@ extension PeerChannelError {
         switch self {
         case .noSocket, .noLocalAddress, .closedHere: false
         case .offerFailed(SignalError.notConnected), .offerFailed(SignalError.connectionLost): false
-        case .offerFailed, .endToEndProof, .badOffer, .noPath, .noBridge, .unknownToPeer, .pathLost, .tunnel,
+        case .offerFailed, .endToEndProof, .badOffer, .noPath, .noBridge, .silent, .unknownToPeer, .pathLost, .tunnel,
             .datagramChannel, .handshakeTimedOut, .closedByPeer:
             true
         }
