@@ -16,6 +16,8 @@ extension PeerChannelCore {
     /// The search for a direct path has failed, or the path that was found did.
     func directPathFailed(_ report: ICEReport) {
         guard self.ending == nil, let transport = self.transport else { return }
+        // A newer session has come to nothing, and the one before carries on.
+        if transport.usesDirectPath { return self.restarts.foundDirectPath() }
         let wasFound = self.restarts.hasFoundDirectPath
         if !wasFound { self.sayNoDirectPath(report) }
         // A peer that names no address wants none.
@@ -168,18 +170,23 @@ extension PeerChannelCore {
             }
             try PeerOffer.verify(answer, restartMAC: mac, key: self.configuration.e2eKey)
             let credentials = try ICECredentials(answer.ice)
-            self.restarts.succeeded()
+            let kind = self.restarts.succeeded()
             self.setPeerBridges(answer.bridge)
             if self.restarts.isWanted { self.armRestart(at: self.restarts.earliest) }
             guard let session, answer.generation == session.generation else {
                 session?.close()
-                // The agent is there (again), so that a direct path may be as well.
-                if session == nil, self.looksForDirectPaths, !transport.usesDirectPath {
-                    self.wantRestart(.session, after: .zero)
-                }
-                return
+                guard self.looksForDirectPaths, !transport.usesDirectPath else { return }
+                // The agent is there (again), so that a direct path may be as well. A session that could not be opened, here or
+                // there, may be later.
+                let delay =
+                    kind == .route
+                    ? .zero
+                    : transport.path == nil
+                        ? self.restarts.delayAfterFailure() : self.configuration.directRetryInterval
+                return self.wantRestart(.session, after: delay)
             }
             self.restarts.generation = session.generation
+            self.restarts.sessionBegan()
             transport.adopt(session)
             self.start(session, credentials, answer.candidates)
             self.gather(session)
@@ -236,7 +243,9 @@ extension PeerChannelCore {
             restart.generation == self.restarts.generation
         else {
             session.close()
-            return promise.fail(PeerChannelError.unknownToPeer)
+            return self.ending == nil
+                ? promise.succeed(self.answer(to: restart, self.transport?.current))
+                : promise.fail(PeerChannelError.unknownToPeer)
         }
         self.restarts.sessionBegan()
         transport.adopt(session)

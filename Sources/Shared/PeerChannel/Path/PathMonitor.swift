@@ -240,7 +240,7 @@ struct PathMonitor {
     private mutating func succeeded(_ size: Int, at now: NIODeadline) {
         switch self.phase {
         case .confirming:
-            guard !self.usesPadding || size >= min(self.configuration.base, self.ceiling) else { return }
+            guard !self.usesPadding || size >= self.configuration.base else { return }
             self.confirm(size, at: now)
         case .searching(let low, let high, _):
             guard size > low else { return }

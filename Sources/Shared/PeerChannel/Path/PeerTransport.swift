@@ -93,6 +93,8 @@ final class PeerTransport: DatagramPath {
     private static let maximumArrivals = 16
     private static let bridgeArrival: UInt32 = 0
     /// Datagrams on the bridge may be so much later than those that were sent after them straight.
+    /// Longer than it takes to notice that the newest session's path is dead.
+    private static let retirementTime = TimeAmount.seconds(15)
     private static let bridgeLag = TimeAmount.milliseconds(500)
 
     let eventLoop: any EventLoop
@@ -120,6 +122,7 @@ final class PeerTransport: DatagramPath {
     private var lastDirectArrival: NIODeadline?
     /// Set on the agent's side while the client has left the direct path that we still believe in.
     private var peerHasLeft = false
+    private var retirement: Scheduled<Void>?
     private var lossTimer: Scheduled<Void>?
     private var lastReport: ICEReport?
     /// For offers when there is no session.
@@ -281,6 +284,8 @@ final class PeerTransport: DatagramPath {
         self.lastReport = self.report
         self.isClosed = true
         self.delegate = nil
+        self.retirement?.cancel()
+        self.retirement = nil
         self.lossTimer?.cancel()
         self.lossTimer = nil
         self.route = nil
@@ -318,10 +323,7 @@ extension PeerTransport {
         let old = self.path
         let oldLimit = self.maximumDatagramSize
         self.route = self.bestRoute
-        if self.current?.usable != nil {
-            self.previous?.close()
-            self.previous = nil
-        }
+        self.retirePrevious()
         self.watchForLoss()
         guard self.path != old else {
             if self.maximumDatagramSize != oldLimit { self.notify { $0.transportLimitChanged(self) } }
@@ -331,6 +333,19 @@ extension PeerTransport {
         self.delegate?.transportWritabilityChanged(self)
         self.sendEarly()
         self.notify { $0.transport(self, pathChangedFrom: old, reason: reason) }
+    }
+
+    /// Once the newest session has a path, the one before is kept for a while: the other side may not have followed yet, or not
+    /// at all when the answer to a restart was lost.
+    private func retirePrevious() {
+        guard self.current?.usable != nil, self.previous != nil, self.retirement == nil else { return }
+        self.retirement = self.eventLoop.assumeIsolated().scheduleTask(in: Self.retirementTime) { [weak self] in
+            guard let self else { return }
+            self.retirement = nil
+            guard self.current?.usable != nil else { return }
+            self.previous?.close()
+            self.previous = nil
+        }
     }
 
     private func sendEarly() {

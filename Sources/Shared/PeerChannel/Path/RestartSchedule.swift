@@ -62,10 +62,11 @@ struct RestartSchedule {
         return last + 1
     }
 
-    mutating func succeeded() {
-        if self.underway == .session { self.sessionBegan() }
-        self.underway = nil
-        self.failures = 0
+    /// Returns what had been asked for.
+    mutating func succeeded() -> Kind? {
+        defer { self.underway = nil }
+        if self.underway == .route { self.failures = 0 }
+        return self.underway
     }
 
     /// A session is new: it has found nothing yet.
