@@ -99,18 +99,20 @@ let package = Package(
             ]),
         shared("CommandSupport", [.argumentParser, .logging, .unixSignals, .nioCore]),
 
+        shared("PeerSupport", ["TLS", "Signaling", "PeerChannel", "CommandSupport"]),
         shared(
             "ClientSupport",
             [
-                "AppProto", "TLS", "HostNetwork", "Signaling", "PeerChannel", "CommandSupport", .nioCore, .nioPosix,
+                "AppProto", "TLS", "HostNetwork", "Signaling", "PeerChannel", "CommandSupport", "PeerSupport", .nioCore,
+                .nioPosix,
                 .dequeModule, .argumentParser, .logging,
             ]),
 
         shared(
             "Diagnosis",
             [
-                "AppProto", "TLS", "Signaling", "PeerChannel", "CommandSupport", .nioCore, .nioPosix, .argumentParser,
-                .logging,
+                "AppProto", "TLS", "Signaling", "PeerChannel", "CommandSupport", "PeerSupport", .nioCore, .nioPosix,
+                .argumentParser, .logging,
             ]),
 
         program(
@@ -122,21 +124,22 @@ let package = Package(
         program(
             "rtun-agent",
             [
-                "AppProto", "TLS", "HostNetwork", "Signaling", "PeerChannel", "UDP", "UDPRelay", "Diagnosis",
-                "CommandSupport",
+                "AppProto", "TLS", "HostNetwork", "Signaling", "PeerChannel", "UDP", "UDPRelay", "PeerSupport",
+                "Diagnosis", "CommandSupport",
                 .nioCore, .nioPosix, .argumentParser, .logging,
             ]),
         program(
             "rtun-socks",
             [
-                "AppProto", "TLS", "Signaling", "PeerChannel", "SOCKS", "ClientSupport", "Diagnosis", "CommandSupport",
-                .nioCore, .nioPosix, .dequeModule, .argumentParser, .logging,
+                "AppProto", "TLS", "Signaling", "PeerChannel", "SOCKS", "PeerSupport", "ClientSupport", "Diagnosis",
+                "CommandSupport", .nioCore, .nioPosix, .dequeModule, .argumentParser, .logging,
             ]),
 
         program(
             "rtun-relay",
             [
-                "AppProto", "TLS", "Signaling", "PeerChannel", "UDP", "UDPRelay", "ClientSupport", "Diagnosis",
+                "AppProto", "TLS", "Signaling", "PeerChannel", "UDP", "UDPRelay", "PeerSupport", "ClientSupport",
+                "Diagnosis",
                 "CommandSupport", .nioCore, .nioPosix, .dequeModule, .argumentParser, .logging,
             ]),
 

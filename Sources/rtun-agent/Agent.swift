@@ -5,6 +5,7 @@ import Logging
 import NIOCore
 import NIOPosix
 import PeerChannel
+import PeerSupport
 import Signaling
 import TLS
 
@@ -39,12 +40,8 @@ struct Agent {
         self.name = try command.registration.name()
         self.log = log
 
-        var peerConfiguration = PeerChannelConfiguration(identity: try Identity.selfSigned(commonName: "rtun agent"))
-        peerConfiguration.pathChoice = command.peers.pathChoice.configurationValue
-        peerConfiguration.spread = command.peers.spread
-        peerConfiguration.interfaces = command.peers.interfaces
-        peerConfiguration.stunServers = command.peers.stunServers.map { .init(host: $0.host, port: $0.port) }
-        peerConfiguration.e2eKey = try endToEndSecret.map { try EndToEndKey.derive(from: $0.bytes) }
+        var peerConfiguration = try command.peers.configuration(
+            commonName: "rtun agent", endToEndSecret: endToEndSecret)
         peerConfiguration.maxConcurrentStreams = min(command.egress.maximumStreams, Self.maximumStreamsPerPeer)
         peerConfiguration.maxStreamWindow = Self.receiveWindow
         peerConfiguration.maxUnconsumedBytes = Self.receiveBudget
@@ -57,14 +54,10 @@ struct Agent {
         self.acceptor = PeerAcceptor(
             maximumPeers: command.egress.maximumPeers, group: group, egress: self.egress, logger: log.logger)
 
-        var configuration = SignalClientConfiguration(
-            url: try ServerURL(parsing: command.server.url),
+        let configuration = try command.server.configuration(
             role: .agent(
                 name: self.name, expireIn: command.registration.expireIn, labels: command.registration.labels),
-            key: try SharedKey(secret: secret.bytes), software: Software.identifier(AgentCommand.name))
-        configuration.certificateAuthorityFile = command.server.caCertificate
-        configuration.httpsInsecure = command.server.httpsInsecure
-        configuration.quicInsecure = command.server.quicInsecure
+            secret: secret, program: AgentCommand.name)
         do {
             self.client = try SignalClient(
                 configuration: configuration, eventLoop: group.next(), addressMonitor: AddressMonitor.shared,
@@ -132,15 +125,5 @@ struct Agent {
             group.cancelAll()
         }
         await self.acceptor.closeAll(reason: "the agent is stopping")
-    }
-}
-
-extension PeerOptions.PathChoice {
-    fileprivate var configurationValue: PeerChannelConfiguration.PathChoice {
-        switch self {
-        case .auto: .auto
-        case .direct: .direct
-        case .bridge: .bridge
-        }
     }
 }

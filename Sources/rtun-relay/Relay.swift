@@ -3,6 +3,7 @@ import CommandSupport
 import Logging
 import NIOCore
 import PeerChannel
+import PeerSupport
 import Signaling
 import TLS
 import UDPRelay
@@ -28,7 +29,8 @@ struct Relay {
         self.agents = command.agents
         self.statisticsInterval = command.statistics.interval
         self.log = log
-        self.peerConfiguration = try command.peers.configuration(endToEndSecret: endToEndSecret)
+        self.peerConfiguration = try command.peers.configuration(
+            commonName: "rtun client", endToEndSecret: endToEndSecret)
     }
 
     /// Serves until the system asks to stop. Throws a `ProgramError` when there is no point in going on.

@@ -3,6 +3,7 @@ import CommandSupport
 import Logging
 import NIOCore
 import PeerChannel
+import PeerSupport
 import SOCKS
 import Signaling
 import TLS
@@ -21,7 +22,8 @@ struct SocksProxy {
         self.proxy = command.proxy
         self.agents = command.agents
         self.log = log
-        self.peerConfiguration = try command.peers.configuration(endToEndSecret: endToEndSecret)
+        self.peerConfiguration = try command.peers.configuration(
+            commonName: "rtun client", endToEndSecret: endToEndSecret)
     }
 
     /// Serves until the system asks to stop. Throws a `ProgramError` when there is no point in going on.

@@ -229,26 +229,6 @@ struct BridgedPeerTests {
         try await PeerPair.finish(pair)
     }
 
-    @Test func `a client that vanishes is given up by its agent, though the bridge is there`() async throws {
-        let pair = try await self.connect(client: .bridge)
-        try await PeerPair.on(pair) { pair in
-            let core = try #require(pair.agent?.core)
-            // As often as it takes, and then a sign of life.
-            core.silentLooks = 75
-            core.hasHeardPeer = true
-            core.lookAtCarrier()
-            #expect(core.ending == nil && core.silentLooks == 0)
-            core.silentLooks = 75
-            core.hasHeardPeer = false
-            core.lookAtCarrier()
-        }
-        guard case .silent = try await PeerPair.wait(pair, { $0.agentClosed.futureResult }) else {
-            Issue.record("closed for another reason")
-            return
-        }
-        try await PeerPair.finish(pair)
-    }
-
     @Test func `restarts are proved with the end-to-end secret`() async throws {
         var client = try Self.configuration()
         client.e2eKey = [UInt8](repeating: 5, count: 32)

@@ -125,6 +125,22 @@ import UDPRelay
         #expect(pair.client.fits(1409) && !pair.client.fits(1410))
     }
 
+    @Test func `an end that hears nothing for 75 s is over, and one that is asked now and then is not`() throws {
+        let pair = try Pair()
+        pair.eventLoop.advanceTime(by: .seconds(200))
+        #expect(pair.clientEnd.closed == nil && pair.agentEnd.closed == nil)
+        // The client has vanished, and the path is there all the same.
+        pair.toAgent.isBroken = true
+        pair.eventLoop.advanceTime(by: .seconds(60))
+        #expect(pair.agentEnd.closed == nil)
+        pair.eventLoop.advanceTime(by: .seconds(16))
+        guard case .silent = pair.agentEnd.closed else {
+            Issue.record("not closed for silence, but \(String(describing: pair.agentEnd.closed))")
+            return
+        }
+        #expect(!pair.agent.isConnected)
+    }
+
     @Test func `a peer that stops answering is suspect after three seconds, and no more once it speaks`() throws {
         let pair = try Pair()
         pair.toAgent.isBroken = true

@@ -49,12 +49,12 @@ struct InterfaceAddressTests {
     @Test func `one wildcard socket serves a family, and named interfaces get a socket per address`() throws {
         let addresses = InterfaceAddress.usable(from: try Self.machine(), interfaces: [], loopbackOnly: false)
         #expect(
-            DirectSession.sockets(for: addresses, boundToAddresses: false).compactMap(\.ipAddress) == ["::", "0.0.0.0"])
+            LocalSockets.binds(for: addresses, boundToAddresses: false).compactMap(\.ipAddress) == ["::", "0.0.0.0"])
         #expect(
-            DirectSession.sockets(for: addresses, boundToAddresses: true).compactMap(\.ipAddress)
+            LocalSockets.binds(for: addresses, boundToAddresses: true).compactMap(\.ipAddress)
                 == ["192.168.1.2", "2001:db8::2", "10.0.0.7"])
         let onlyIPv4 = addresses.filter { $0.address.protocol == .inet }
-        #expect(DirectSession.sockets(for: onlyIPv4, boundToAddresses: false).compactMap(\.ipAddress) == ["0.0.0.0"])
+        #expect(LocalSockets.binds(for: onlyIPv4, boundToAddresses: false).compactMap(\.ipAddress) == ["0.0.0.0"])
     }
 
     @Test func `this machine has a loopback interface that is up`() throws {

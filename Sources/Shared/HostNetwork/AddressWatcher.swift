@@ -1,4 +1,5 @@
 import NIOCore
+import UDP
 
 #if canImport(Musl)
 import Musl
@@ -17,7 +18,6 @@ final class AddressWatcher {
     /// An IFF_UP or a carrier that comes or goes, addresses, routes.
     private static let groups =
         RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR | RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_ROUTE
-    private static let stackSize = 256 << 10
 
     private let usesNetlink: Bool
     private var socket: NetlinkSocket?
@@ -44,24 +44,7 @@ final class AddressWatcher {
     /// Hands this object to a thread of its own, which ends when `stopping` is readable. Nobody else may use it then. Throws
     /// `IOError`.
     func start() throws(IOError) {
-        var attributes = pthread_attr_t()
-        pthread_attr_init(&attributes)
-        defer { pthread_attr_destroy(&attributes) }
-        pthread_attr_setstacksize(&attributes, Self.stackSize)
-        pthread_attr_setdetachstate(&attributes, CInt(PTHREAD_CREATE_DETACHED))
-        var thread = pthread_t()
-        let argument = Unmanaged.passRetained(self)
-        let error = pthread_create(
-            &thread, &attributes,
-            { argument in
-                guard let argument else { return nil }
-                Unmanaged<AddressWatcher>.fromOpaque(argument).takeRetainedValue().run()
-                return nil
-            }, argument.toOpaque())
-        if error != 0 {
-            argument.release()
-            throw IOError(errnoCode: error, reason: "pthread_create")
-        }
+        try DetachedThread.start { self.run() }
     }
 
     deinit {

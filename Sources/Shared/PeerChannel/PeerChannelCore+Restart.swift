@@ -39,9 +39,8 @@ extension PeerChannelCore {
             "event": "peer.paths", "mapping": "\(self.localMapping)", "peer_mapping": "\(self.peerMapping)",
         ]
         let plan = SpreadPlan(
-            localDependsOnDestination: self.localMapping.dependsOnDestination,
-            peerDependsOnDestination: self.peerMapping.dependsOnDestination,
-            localSpread: self.configuration.spread, peerSpread: Int(clamping: self.peerSpread))
+            local: self.localMapping, peer: self.peerMapping, localSpread: self.configuration.spread,
+            peerSpread: Int(clamping: self.peerSpread))
         if case .none(let obstacle) = plan, obstacle != .notNeeded { metadata["reason"] = "\(obstacle)" }
         metadata["report"] = "\(report)"
         self.logger.log(level: isNews ? .info : .debug, "no direct path to the peer", metadata: metadata)
@@ -49,12 +48,8 @@ extension PeerChannelCore {
 
     /// The control connection is back.
     func signalCameBack() {
-        guard self.side == .client, self.isConnected else { return }
-        if case .direct = self.transport?.path {
-            self.wantRestart(.route, after: .zero)
-        } else {
-            self.wantRestart(.session, after: .zero)
-        }
+        guard self.side == .client, self.isConnected, let transport = self.transport else { return }
+        self.wantRestart(transport.usesDirectPath ? .route : .session, after: .zero)
     }
 
     /// This machine's addresses or routes have changed, or it has slept.
@@ -78,13 +73,6 @@ extension PeerChannelCore {
     /// Called now and then: a carrier that misses answers is a reason to look at the path.
     func lookAtCarrier() {
         guard self.ending == nil, let carrier = self.carrier, let transport = self.transport else { return }
-        self.silentLooks = self.hasHeardPeer ? 0 : self.silentLooks + 1
-        self.hasHeardPeer = false
-        // A client asks at least every 10 s. One that has vanished without a goodbye would hold its place for ever while the
-        // bridge is there. Counted in looks, so that the time for which this process sleeps does not count.
-        if Self.watchInterval * self.silentLooks > self.configuration.idleTimeout {
-            return self.end(.silent(self.configuration.idleTimeout), tellingPeer: true)
-        }
         guard carrier.isSuspect else {
             // After a long silence round trips look as long as that was, and everything waits for them.
             if self.restarts.carrierIsWell() { carrier.pathChanged() }

@@ -16,7 +16,7 @@ final class PeerChannelCore<Carrier: PeerCarrier> {
     /// How long the carrier's handshake may take once there is a path.
     private static var handshakeTimeout: TimeAmount { .seconds(10) }
     /// How often the carrier is asked whether it misses answers.
-    static var watchInterval: TimeAmount { .seconds(1) }
+    private static var watchInterval: TimeAmount { .seconds(1) }
     /// Most candidates kept that arrive before the sockets are open.
     private static var maximumEarlyCandidates: Int { 64 }
 
@@ -35,9 +35,6 @@ final class PeerChannelCore<Carrier: PeerCarrier> {
     /// Set when the end has begun.
     private(set) var ending: PeerChannelError?
     private(set) var isConnected = false
-    /// Whether anything has come from the peer since `lookAtCarrier` was called last, and how often in a row nothing had.
-    var hasHeardPeer = false
-    var silentLooks: Int64 = 0
     /// Whether the control connection is there, and its server bridges.
     private(set) var signalIsUp = true
     private var serverBridges: Bool
@@ -155,7 +152,6 @@ final class PeerChannelCore<Carrier: PeerCarrier> {
         self.transport = transport
         transport.delegate = self
         if let session { transport.adopt(session) }
-        self.restarts.generation = 0
         opened()
         self.receiveEarlyCandidates()
     }
@@ -382,7 +378,7 @@ extension PeerChannelCore: PeerTransportDelegate {
     }
 
     func transport(_ transport: PeerTransport, pathChangedFrom old: PeerPath?, reason: PathChangeReason) {
-        if case .direct = transport.path { self.restarts.foundDirectPath() }
+        if transport.usesDirectPath { self.restarts.foundDirectPath() }
         if self.side == .client, transport.path != nil {
             self.startCarrier()
         }
@@ -401,7 +397,6 @@ extension PeerChannelCore: PeerTransportDelegate {
     }
 
     func transport(_ transport: PeerTransport, received bytes: ByteBuffer, segmentSize: Int?, arrival: UInt32) {
-        self.hasHeardPeer = true
         self.carrier?.receive(bytes, segmentSize: segmentSize, arrival: arrival)
     }
 

@@ -35,7 +35,6 @@ package final class UDPPoller: Sendable {
 
     /// Readable sockets learnt of by one call.
     private static let eventsPerWait = 256
-    private static let stackSize = 256 << 10
     /// One for each event loop that has asked, for as long as the process lives.
     private static let pollers = Mutex<[ObjectIdentifier: UDPPoller]>([:])
 
@@ -73,7 +72,7 @@ package final class UDPPoller: Sendable {
         self.epoll = epoll
         self.waker = waker
         self.sockets = .makeBoxSendingValue(Sockets(), eventLoop: eventLoop)
-        try self.startThread()
+        try DetachedThread.start { self.poll() }
         // What is written before the channel is there stays readable.
         NIOPipeBootstrap(group: eventLoop)
             .channelInitializer { channel in
@@ -93,26 +92,6 @@ package final class UDPPoller: Sendable {
     }
 
     // MARK: On the thread
-
-    private func startThread() throws(IOError) {
-        var attributes = pthread_attr_t()
-        pthread_attr_init(&attributes)
-        defer { pthread_attr_destroy(&attributes) }
-        pthread_attr_setstacksize(&attributes, Self.stackSize)
-        pthread_attr_setdetachstate(&attributes, CInt(PTHREAD_CREATE_DETACHED))
-        var thread = pthread_t()
-        let poller = Unmanaged.passRetained(self)
-        let error = pthread_create(
-            &thread, &attributes,
-            { argument in
-                guard let argument else { return nil }
-                Unmanaged<UDPPoller>.fromOpaque(argument).takeRetainedValue().poll()
-            }, poller.toOpaque())
-        if error != 0 {
-            poller.release()
-            throw IOError(errnoCode: error, reason: "pthread_create")
-        }
-    }
 
     private func poll() -> Never {
         var events = [epoll_event](repeating: epoll_event(), count: Self.eventsPerWait)

@@ -1,6 +1,7 @@
 package import CommandSupport
 import HostNetwork
 package import NIOCore
+import PeerSupport
 package import Signaling
 
 /// A client's control connection, and the event loop that it lives on.
@@ -16,13 +17,8 @@ package struct ControlConnection: Sendable {
     package init(
         _ options: ServerConnectionOptions, secret: Secret, program: String, eventLoop: any EventLoop, log: ProgramLog
     ) throws {
-        self.url = try ServerURL(parsing: options.url)
-        var configuration = SignalClientConfiguration(
-            url: self.url, role: .client, key: try SharedKey(secret: secret.bytes),
-            software: Software.identifier(program))
-        configuration.certificateAuthorityFile = options.caCertificate
-        configuration.httpsInsecure = options.httpsInsecure
-        configuration.quicInsecure = options.quicInsecure
+        let configuration = try options.configuration(role: .client, secret: secret, program: program)
+        self.url = configuration.url
         do {
             self.client = try SignalClient(
                 configuration: configuration, eventLoop: eventLoop, addressMonitor: AddressMonitor.shared,

@@ -5,6 +5,7 @@ import Logging
 package import NIOCore
 import NIOPosix
 import PeerChannel
+import PeerSupport
 import Signaling
 import TLS
 
@@ -42,15 +43,9 @@ package struct ConnectionCheck {
         self.role = role
         self.peers = peers
         self.eventLoop = eventLoop
-        self.url = try ServerURL(parsing: server.url)
         // Never in the role of an agent: that would take the name from the agent that has it.
-        var configuration = SignalClientConfiguration(
-            url: self.url, role: .client, key: try SharedKey(secret: secret.bytes),
-            software: Software.identifier(program))
-        configuration.certificateAuthorityFile = server.caCertificate
-        configuration.httpsInsecure = server.httpsInsecure
-        configuration.quicInsecure = server.quicInsecure
-        self.configuration = configuration
+        self.configuration = try server.configuration(role: .client, secret: secret, program: program)
+        self.url = self.configuration.url
         var logger = log.logger
         // The report says what is wrong; the log is for who asks for more.
         if logger.logLevel > .debug { logger.logLevel = .critical }
@@ -173,11 +168,9 @@ package struct ConnectionCheck {
     private func probe(
         _ servers: [PeerChannelConfiguration.STUNServerAddress], loopbackOnly: Bool
     ) async -> Result<MappingProbe.Report, any Error> {
-        let given = self.peers.stunServers.map {
-            PeerChannelConfiguration.STUNServerAddress(host: $0.host, port: $0.port)
-        }
         let configuration = MappingProbe.Configuration(
-            servers: servers + given, interfaces: self.peers.interfaces, loopbackOnly: loopbackOnly)
+            servers: servers + self.peers.stunServerAddresses, interfaces: self.peers.interfaces,
+            loopbackOnly: loopbackOnly)
         do {
             return .success(try await MappingProbe.run(configuration, eventLoop: self.eventLoop).get())
         } catch {

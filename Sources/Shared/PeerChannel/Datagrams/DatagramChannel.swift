@@ -55,6 +55,10 @@ package final class DatagramChannel: PeerCarrier {
     private var run = DatagramRun()
     private var plaintext = ByteBuffer()
     private var liveness: ChannelLiveness
+    /// A client asks for a sign of life at least every 10 s. One that has vanished without a goodbye would hold its place for
+    /// ever while the bridge is there.
+    private let idleTimeout: TimeAmount
+    private var lastHeard: NIODeadline
     private var timer: (deadline: NIODeadline, task: Scheduled<Void>)?
     private var counters = Statistics()
     private var state = State.connecting
@@ -71,6 +75,8 @@ package final class DatagramChannel: PeerCarrier {
     package init(_ context: PeerCarrierContext) throws {
         self.eventLoop = context.eventLoop
         self.path = context.path
+        self.idleTimeout = context.configuration.idleTimeout
+        self.lastHeard = context.eventLoop.now
         self.liveness = ChannelLiveness(probes: context.side == .client, at: context.eventLoop.now)
         let measured = context.path.roundTripTime.map { $0 * 3 } ?? Self.defaultRetransmission
         self.connection = try DTLSConnection(
@@ -261,7 +267,7 @@ package final class DatagramChannel: PeerCarrier {
     private func connected() {
         guard case .connecting = self.state else { return }
         self.state = .connected
-        self.liveness.heard(at: self.eventLoop.now)
+        self.heard(at: self.eventLoop.now)
         self.updateLimit()
         self.notify { $0.carrierConnected() }
     }
@@ -294,6 +300,7 @@ package final class DatagramChannel: PeerCarrier {
     // MARK: Time
 
     private func heard(at now: NIODeadline) {
+        self.lastHeard = now
         self.liveness.heard(at: now)
         if self.isSuspect { self.setSuspect(false) }
     }
@@ -308,7 +315,7 @@ package final class DatagramChannel: PeerCarrier {
         let deadline =
             switch self.state {
             case .connecting: self.connection.nextDeadline
-            case .connected: self.liveness.nextDeadline
+            case .connected: min(self.liveness.nextDeadline ?? .distantFuture, self.lastHeard + self.idleTimeout)
             case .closed: NIODeadline?.none
             }
         guard let deadline else { return }
@@ -329,6 +336,8 @@ package final class DatagramChannel: PeerCarrier {
         case .connecting:
             self.connection.handleTimeout(at: now)
             self.drain()
+        case .connected where now - self.lastHeard >= self.idleTimeout:
+            self.end(.silent(self.idleTimeout))
         case .connected:
             if let token = self.liveness.timerFired(at: now) {
                 self.send(.keepalive(token: token))

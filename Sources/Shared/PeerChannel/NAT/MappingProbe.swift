@@ -1,5 +1,4 @@
 package import AppProto
-import HostNetwork
 import ICE
 package import NIOCore
 import STUN
@@ -86,48 +85,28 @@ package final class MappingProbe {
 
     /// Asks. Takes 5 s at most, 3 s without names to resolve. May be called from anywhere.
     ///
-    /// Fails with `PeerChannelError` when this machine has no usable address or no socket to offer, and with `IOError`. The
-    /// future is the event loop's.
+    /// Fails with `PeerChannelError` when this machine has no usable address or no socket to offer. The future is the event
+    /// loop's.
     package static func run(_ configuration: Configuration, eventLoop: any EventLoop) -> EventLoopFuture<Report> {
         eventLoop.flatSubmit { self.start(configuration, eventLoop: eventLoop) }
     }
 
     private static func start(_ configuration: Configuration, eventLoop: any EventLoop) -> EventLoopFuture<Report> {
-        let addresses: [InterfaceAddress]
-        do {
-            addresses = InterfaceAddress.usable(
-                from: try InterfaceAddress.all(), interfaces: configuration.interfaces,
-                loopbackOnly: configuration.loopbackOnly)
-        } catch {
-            return eventLoop.makeFailedFuture(error)
-        }
-        guard !addresses.isEmpty else {
-            return eventLoop.makeFailedFuture(
-                PeerChannelError.noLocalAddress(interfaces: configuration.loopbackOnly ? [] : configuration.interfaces))
-        }
-        let isBoundToAddresses = configuration.loopbackOnly || !configuration.interfaces.isEmpty
-        let plan = DirectSession.sockets(for: addresses, boundToAddresses: isBoundToAddresses).prefix(
-            DirectSession.maximumSockets)
-        let binds = plan.map { UDPSocket.bind(to: $0, options: .control, eventLoop: eventLoop) }
+        let opened = LocalSockets.open(
+            interfaces: configuration.interfaces, loopbackOnly: configuration.loopbackOnly, options: .control,
+            eventLoop: eventLoop)
         let lookups = configuration.servers.map { Self.resolve($0, on: eventLoop) }
-        return EventLoopFuture.whenAllComplete(binds, on: eventLoop)
-            .and(EventLoopFuture.whenAllSucceed(lookups, on: eventLoop))
-            .flatMap { binds, lookups in
-                let sockets = binds.compactMap { try? $0.get().value }
-                guard !sockets.isEmpty else {
-                    return eventLoop.makeFailedFuture(PeerChannelError.noSocket("no UDP socket can be opened"))
-                }
-                var report = Report(mapping: .unknown, localAddresses: addresses.map(\.address))
-                report.unresolved = zip(configuration.servers, lookups).filter { $1.isEmpty }.map { $0.0 }
-                let probe = MappingProbe(
-                    sockets: sockets, hosts: DirectSession.hostCandidates(of: sockets, addresses: addresses),
-                    eventLoop: eventLoop)
-                return probe.ask(lookups.flatMap { $0 }).assumeIsolated().map { mapping in
-                    report.mapping = mapping
-                    report.answers = probe.gathering.results.map(Self.answer)
-                    return report
-                }.nonisolated()
-            }
+        return opened.and(EventLoopFuture.whenAllSucceed(lookups, on: eventLoop)).flatMap { opened, lookups in
+            let local = opened.value
+            var report = Report(mapping: .unknown, localAddresses: local.addresses.map(\.address))
+            report.unresolved = zip(configuration.servers, lookups).filter { $1.isEmpty }.map { $0.0 }
+            let probe = MappingProbe(sockets: local.sockets, hosts: local.hosts, eventLoop: eventLoop)
+            return probe.ask(lookups.flatMap { $0 }).assumeIsolated().map { mapping in
+                report.mapping = mapping
+                report.answers = probe.gathering.results.map(Self.answer)
+                return report
+            }.nonisolated()
+        }
     }
 
     private init(sockets: [UDPSocket], hosts: [ICECandidate], eventLoop: any EventLoop) {

@@ -157,9 +157,7 @@ final class DirectSession {
     private func considerSpread() {
         guard self.spread == nil, let peer = self.peer, self.mapping != .unknown, !self.isClosed else { return }
         let plan = SpreadPlan(
-            localDependsOnDestination: self.mapping.dependsOnDestination,
-            peerDependsOnDestination: peer.mapping.dependsOnDestination, localSpread: self.localSpread,
-            peerSpread: peer.spread)
+            local: self.mapping, peer: peer.mapping, localSpread: self.localSpread, peerSpread: peer.spread)
         if case .none = plan { return }
         let run = SpreadRun(plan, session: self)
         self.spread = run
@@ -399,9 +397,7 @@ extension DirectSession {
             self.tentative?.monitor.answered(id, hasPadding: size != nil, roundTripTime: roundTripTime, at: now)
         case .rttSample:
             // A good moment: some seconds have passed, and the path works.
-            if let path = self.usable, let ceiling = Self.ceiling(of: path.socket, to: path.remote) {
-                self.usable?.monitor.setCeiling(ceiling, at: self.eventLoop.now)
-            }
+            self.updateCeiling()
         case .roleChanged:
             break
         case .failed(let report):

@@ -201,8 +201,11 @@ final class PeerTransport: DatagramPath {
 
     /// The session of a generation, if it lives.
     func session(_ generation: UInt32) -> DirectSession? {
-        [self.current, self.previous].compactMap { $0 }.first { $0.generation == generation }
+        self.sessions.first { $0.generation == generation }
     }
+
+    /// Those that live, the newest first.
+    private var sessions: [DirectSession] { [self.current, self.previous].compactMap { $0 } }
 
     // MARK: The bridge
 
@@ -308,12 +311,12 @@ extension PeerTransport {
     /// there is before the first confirmation when nothing is bridged.
     private var bestRoute: Route? {
         if self.peerHasLeft, self.bridge == .up { return .bridge }
-        for session in [self.current, self.previous] {
-            if let session, let path = session.usable { return Route(session, path) }
+        for session in self.sessions {
+            if let path = session.usable { return Route(session, path) }
         }
         if self.bridge == .up { return .bridge }
-        for session in [self.current, self.previous] {
-            if let session, let path = session.tentative, !path.wasLost { return Route(session, path) }
+        for session in self.sessions {
+            if let path = session.tentative, !path.wasLost { return Route(session, path) }
         }
         return nil
     }

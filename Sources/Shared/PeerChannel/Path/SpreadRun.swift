@@ -1,3 +1,4 @@
+import AppProto
 import ICE
 import NIOCore
 import Synchronization
@@ -150,5 +151,14 @@ extension SpreadRun: UDPSocketDelegate {
 
     func socketFailed(_ socket: UDPSocket, error: (any Error)?) {
         self.sockets.removeAll { $0 === socket }
+    }
+}
+
+extension SpreadPlan {
+    /// What this side does when the two sides' NATs map like this; see there for the spreads.
+    init(local: MappingBehavior, peer: MappingBehavior, localSpread: Int, peerSpread: Int) {
+        self.init(
+            localDependsOnDestination: local.dependsOnDestination, peerDependsOnDestination: peer.dependsOnDestination,
+            localSpread: localSpread, peerSpread: peerSpread)
     }
 }

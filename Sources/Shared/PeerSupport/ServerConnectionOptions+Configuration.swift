@@ -1,0 +1,20 @@
+package import CommandSupport
+package import Signaling
+
+extension ServerConnectionOptions {
+    /// How to reach the server and prove the secret; derives its key, which takes some 100 ms and 32 MiB while it runs. Throws
+    /// a `ServerURLError` or `TLSError`.
+    ///
+    /// - Parameter program: its name, such as `rtun-socks`.
+    package func configuration(
+        role: SignalClientConfiguration.Role, secret: Secret, program: String
+    ) throws -> SignalClientConfiguration {
+        var configuration = SignalClientConfiguration(
+            url: try ServerURL(parsing: self.url), role: role, key: try SharedKey(secret: secret.bytes),
+            software: Software.identifier(program))
+        configuration.certificateAuthorityFile = self.caCertificate
+        configuration.httpsInsecure = self.httpsInsecure
+        configuration.quicInsecure = self.quicInsecure
+        return configuration
+    }
+}
