@@ -74,6 +74,20 @@ import Testing
         await acceptor.closeAll(reason: "test")
     }
 
+    @Test func `closing all closes those too that are just being taken in`() async throws {
+        let acceptor = self.acceptor(limit: 50)
+        for _ in 0..<20 {
+            let offers = (0..<50).map { _ in
+                acceptor.accept(self.offer(), configuration: self.configuration, signaling: SilentSignaling())
+            }
+            await acceptor.closeAll(reason: "test")
+            for offer in offers { _ = try? await offer.get() }
+        }
+        // All 50 places are free.
+        for _ in 0..<50 { _ = try await self.accept(acceptor, self.offer()) }
+        await acceptor.closeAll(reason: "test")
+    }
+
     @Test func `the same id twice is refused, and the first channel lives on`() async throws {
         let acceptor = self.acceptor(limit: 2)
         let offer = self.offer()

@@ -8,11 +8,36 @@ import Synchronization
 ///
 /// Offers and the events about them come from the signalling event loop; each channel lives on a loop of its own choice.
 final class PeerAcceptor: Sendable {
+    /// Who is in a slot.
+    private enum Occupant {
+        /// Nobody so far: the event loop is about to make the peer.
+        case expected
+        case peer(any AcceptedPeer)
+        /// Nobody any more, or nobody is wanted.
+        case gone
+    }
+
     /// A peer's place in the table. Filled on the peer's event loop, which runs what is meant for the peer after that.
-    private typealias Slot = NIOLoopBoundBox<(any AcceptedPeer)?>
+    private struct Slot: Sendable {
+        let occupant: NIOLoopBoundBox<Occupant>
+        /// Fulfilled when the place is free again.
+        let vacated: EventLoopPromise<Void>
+
+        init(on eventLoop: any EventLoop) {
+            self.occupant = .makeBoxSendingValue(.expected, as: Occupant.self, eventLoop: eventLoop)
+            self.vacated = eventLoop.makePromise()
+        }
+
+        var eventLoop: any EventLoop { self.occupant.eventLoop }
+
+        /// To be asked on the event loop.
+        var peer: (any AcceptedPeer)? {
+            if case .peer(let peer) = self.occupant.value { peer } else { nil }
+        }
+    }
 
     private struct State {
-        var peers: [PeerID: Slot] = [:]
+        var slots: [PeerID: Slot] = [:]
         var quota: Quota
         var isStopping = false
     }
@@ -35,18 +60,20 @@ final class PeerAcceptor: Sendable {
         _ offer: OpenPeer, configuration: PeerChannelConfiguration, signaling: any PeerSignaling
     ) -> EventLoopFuture<OpenPeerReply> {
         let eventLoop = self.group.next()
-        let slot = Slot.makeEmptyBox(valueType: (any AcceptedPeer).self, eventLoop: eventLoop)
+        let slot = Slot(on: eventLoop)
         if let refusal = self.reserve(offer, slot) {
+            slot.vacated.succeed()
             return eventLoop.makeFailedFuture(refusal)
         }
         return eventLoop.flatSubmit {
             do {
+                guard case .expected = slot.occupant.value else { throw Self.isStopping }
                 let peer = try self.peer(offer, configuration, signaling, eventLoop) {
                     // The box refers to the peer and the peer to this closure: emptying the box ends both.
-                    slot.value = nil
+                    slot.occupant.value = .gone
                     self.release(offer.peerID)
                 }
-                slot.value = peer
+                slot.occupant.value = .peer(peer)
                 return peer.start()
             } catch {
                 self.release(offer.peerID)
@@ -92,18 +119,18 @@ final class PeerAcceptor: Sendable {
     /// Answers a client's restart: brings the answer, or fails with the `Failure` to answer with.
     func restart(_ restart: RestartPeer) -> EventLoopFuture<RestartPeerReply> {
         let unknown = Failure(code: .peerUnknown, reason: "this agent has no such channel")
-        guard let slot = self.state.withLock({ $0.peers[restart.peerID] }) else {
+        guard let slot = self.state.withLock({ $0.slots[restart.peerID] }) else {
             return self.group.next().makeFailedFuture(unknown)
         }
         return slot.eventLoop.flatSubmit {
-            slot.value?.receive(restart) ?? slot.eventLoop.makeFailedFuture(unknown)
+            slot.peer?.receive(restart) ?? slot.eventLoop.makeFailedFuture(unknown)
         }
     }
 
     /// Tells all channels of the control connection.
     func signalChanged(isUp: Bool, bridges: Bool) {
-        for slot in self.state.withLock({ Array($0.peers.values) }) {
-            slot.eventLoop.execute { slot.value?.signalChanged(isUp: isUp, bridges: bridges) }
+        for slot in self.slots {
+            slot.eventLoop.execute { slot.peer?.signalChanged(isUp: isUp, bridges: bridges) }
         }
     }
 
@@ -112,43 +139,59 @@ final class PeerAcceptor: Sendable {
         self.state.withLock { $0.isStopping = true }
     }
 
-    /// Closes all channels; returns when that is done.
+    /// Closes all channels; returns when they have said goodbye and their places are free.
     func closeAll(reason: String) async {
-        let slots = self.state.withLock { Array($0.peers.values) }
+        let slots = self.slots
         for slot in slots {
-            try? await slot.eventLoop.submit { slot.value?.close(reason: reason) }.get()
+            slot.eventLoop.execute {
+                switch slot.occupant.value {
+                case .expected: slot.occupant.value = .gone
+                case .peer(let peer): peer.close(reason: reason)
+                case .gone: break
+                }
+            }
+        }
+        for slot in slots {
+            try? await slot.vacated.futureResult.get()
         }
     }
 
     /// Lets every peer that has something to say write a line of statistics.
     func report() {
-        for slot in self.state.withLock({ Array($0.peers.values) }) {
-            slot.eventLoop.execute { slot.value?.report() }
+        for slot in self.slots {
+            slot.eventLoop.execute { slot.peer?.report() }
         }
     }
 
     private func withPeer(_ id: PeerID, _ body: @escaping @Sendable (any AcceptedPeer) -> Void) {
-        guard let slot = self.state.withLock({ $0.peers[id] }) else { return }
+        guard let slot = self.state.withLock({ $0.slots[id] }) else { return }
         slot.eventLoop.execute {
-            if let peer = slot.value { body(peer) }
+            if let peer = slot.peer { body(peer) }
         }
     }
 
     private func reserve(_ offer: OpenPeer, _ slot: Slot) -> Failure? {
         self.state.withLock { state in
-            if state.isStopping { return Failure(code: .refused, reason: "the agent is stopping") }
-            if state.peers[offer.peerID] != nil { return Failure(code: .badRequest, reason: "the peer id is in use") }
+            if state.isStopping { return Self.isStopping }
+            if state.slots[offer.peerID] != nil { return Failure(code: .badRequest, reason: "the peer id is in use") }
             guard state.quota.take() else {
                 return Failure(code: .refused, reason: "the agent is at its limit of \(state.quota.limit) peers")
             }
-            state.peers[offer.peerID] = slot
+            state.slots[offer.peerID] = slot
             return nil
         }
     }
 
     private func release(_ id: PeerID) {
-        self.state.withLock { state in
-            if state.peers.removeValue(forKey: id) != nil { state.quota.giveBack() }
+        let slot = self.state.withLock { state in
+            let slot = state.slots.removeValue(forKey: id)
+            if slot != nil { state.quota.giveBack() }
+            return slot
         }
+        slot?.vacated.succeed()
     }
+
+    private var slots: [Slot] { self.state.withLock { Array($0.slots.values) } }
+
+    private static var isStopping: Failure { Failure(code: .refused, reason: "the agent is stopping") }
 }
