@@ -1,5 +1,6 @@
 import Foundation
 import NIOCore
+import STUN
 import TestSupport
 import Testing
 
@@ -196,5 +197,39 @@ struct SpreadTests {
         #expect(observed.map(\.ports) == [[40_000, 40_001], [41_000], [40_002], [40_003]])
         #expect(observed.map(\.basePort) == [5000, 5001, 5000, nil])
         #expect(observed[0].outside == (try SocketAddress(ipAddress: "203.0.113.9", port: 40_001)))
+    }
+
+    // MARK: Stray checks
+
+    @Test func `only the peer's own checks are taken for such`() throws {
+        let (a, b) = (ICECredentials.random(), ICECredentials.random())
+        let now = NIODeadline.uptimeNanoseconds(1_000_000_000_000)
+        var here = ICEAgent(role: .controlling, local: a)
+        var there = ICEAgent(role: .controlled, local: b)
+        let early = there.strayCheck()
+        #expect(early == nil)
+        here.setRemote(credentials: b, at: now)
+        there.setRemote(credentials: a, at: now)
+        let stray = there.strayCheck()
+        let check = try #require(stray)
+        #expect(here.isCheckOfPeer(check))
+        #expect(!there.isCheckOfPeer(check))
+        // Behind the integrity there is the fingerprint, 8 bytes, which is for everybody to make.
+        for index in 0..<check.readableBytes - 8 {
+            var damaged = check
+            let byte = try #require(damaged.getInteger(at: index, as: UInt8.self))
+            damaged.setInteger(byte ^ 0x40, at: index)
+            let isTaken = here.isCheckOfPeer(damaged)
+            #expect(!isTaken, "byte \(index)")
+        }
+        var generator = SeededGenerator(1)
+        let plain = STUNMessage(.request, id: .random(using: &generator)).encoded(
+            integrityKey: nil, fingerprint: true)
+        #expect(!here.isCheckOfPeer(plain))
+        // Somebody who knows both names and not the password.
+        var stranger = ICEAgent(role: .controlled, local: b)
+        stranger.setRemote(credentials: try ICECredentials(ufrag: a.ufrag, pwd: ICECredentials.random().pwd), at: now)
+        let forged = stranger.strayCheck()
+        #expect(!here.isCheckOfPeer(try #require(forged)))
     }
 }

@@ -15,4 +15,13 @@ extension ICEAgent {
         }
         return self.earlyChecks.contains { $0.key == key }
     }
+
+    /// Whether a datagram is a connectivity check of the peer; nothing comes of asking.
+    package func isCheckOfPeer(_ datagram: ByteBuffer) -> Bool {
+        guard let received = try? ReceivedSTUNMessage(decoding: datagram) else {
+            return false
+        }
+        return received.message.method == .binding && received.message.messageClass == .request
+            && self.isProved(received)
+    }
 }

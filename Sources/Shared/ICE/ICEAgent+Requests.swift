@@ -9,11 +9,11 @@ extension ICEAgent {
     ) {
         let message = received.message
         // RFC 8489 section 9.1.3. These answers prove nothing and are no longer than what provoked them, or nearly so.
-        guard received.hasIntegrity, let username = message.username else {
+        guard received.hasIntegrity, message.username != nil else {
             self.counters.unauthenticated += 1
             return self.refuse(message, .badRequest, on: key, from: source, proved: false)
         }
-        guard self.isOurs(username), received.isAuthentic(key: self.localKey) else {
+        guard self.isProved(received) else {
             self.counters.unauthenticated += 1
             return self.refuse(message, .unauthenticated, on: key, from: source, proved: false)
         }
@@ -36,6 +36,12 @@ extension ICEAgent {
                 key: key, source: source, priority: priority, usesCandidate: message.usesCandidate)
             self.learn(check, at: now)
         }
+    }
+
+    /// Whether it is addressed to us by somebody who knows our password.
+    func isProved(_ request: ReceivedSTUNMessage) -> Bool {
+        guard request.hasIntegrity, let username = request.message.username else { return false }
+        return self.isOurs(username) && request.isAuthentic(key: self.localKey)
     }
 
     /// RFC 8445 section 7.2.2: the receiver's ufrag, a colon, the sender's. While the sender's is unknown, anything goes.

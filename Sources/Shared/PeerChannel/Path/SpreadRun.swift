@@ -11,8 +11,11 @@ import UDP
 final class SpreadRun {
     /// Ordinary checks get this long before it begins: most peers need nothing else.
     private static let headStart = TimeAmount.seconds(1)
-    /// Answers to the last probe are waited for this long.
+    /// Beyond the longest time that probes are sent for: one side begins a little later than the other, and the last probe
+    /// has to be answered. So long the sockets must stay open, however soon they all were.
     private static let patience = TimeAmount.seconds(3)
+    /// Between two looks, once all is sent, at whether a pair has been found.
+    private static let lookInterval = TimeAmount.milliseconds(500)
     /// Runs in this process at a time: each takes hundreds of sockets or mappings. Those that find no place are over.
     private static let maximumRuns = 2
     private static let runs = Mutex(0)
@@ -25,6 +28,7 @@ final class SpreadRun {
     private var guesses: PortGuesses<SystemRandomNumberGenerator>?
     private var left = 0
     private var pacing = TimeAmount.zero
+    private var deadline = NIODeadline.distantFuture
     private var timer: Scheduled<Void>?
     private var holdsPlace = false
     private var isOver = false
@@ -58,15 +62,18 @@ final class SpreadRun {
             return self.end()
         }
         session.logger.debug("guessing ports", metadata: ["plan": "\(self.plan)"])
-        session.holdOn(until: self.eventLoop.now + SpreadPlan.longestTime + Self.patience)
+        self.deadline = self.eventLoop.now + SpreadPlan.longestTime + Self.patience
+        session.holdOn(until: self.deadline)
         self.step()
     }
 
     private func step() {
         // A pair that works, confirmed or not, makes the rest superfluous.
-        guard let session = self.session, session.best == nil else { return self.end() }
+        guard let session = self.session, session.best == nil, self.eventLoop.now < self.deadline else {
+            return self.end()
+        }
         guard self.left > 0 else {
-            return self.schedule(in: Self.patience) { $0.end() }
+            return self.schedule(in: Self.lookInterval) { $0.step() }
         }
         self.left -= 1
         if self.guesses != nil {
@@ -140,9 +147,13 @@ extension SpreadRun: UDPSocketDelegate {
         _ socket: UDPSocket, received bytes: ByteBuffer, segmentSize: Int?, from source: SocketAddress,
         at local: SocketAddress?
     ) {
-        guard !self.isOver, let session = self.session, DirectSession.isSTUN(bytes, at: 0) == true else { return }
+        guard !self.isOver, let session = self.session,
+            let first = bytes.getSlice(
+                at: bytes.readerIndex, length: min(segmentSize ?? bytes.readableBytes, bytes.readableBytes)),
+            session.isCheckOfPeer(first)
+        else { return }
         self.sockets.removeAll { $0 === socket }
-        session.adopt(socket)
+        guard session.adopt(socket) else { return socket.close() }
         session.socket(socket, received: bytes, segmentSize: segmentSize, from: source, at: local)
     }
 
