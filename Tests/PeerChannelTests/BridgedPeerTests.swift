@@ -229,6 +229,39 @@ struct BridgedPeerTests {
         try await PeerPair.finish(pair)
     }
 
+    @Test func `with the bridge alone, a server that stays away ends the channel`() async throws {
+        var client = try Self.configuration(.bridge)
+        client.pathLossTimeout = .seconds(1)
+        let pair = try await PeerPair.connect(client: client, agent: Self.configuration())
+        try await PeerPair.on(pair) { $0.client.signalChanged(isUp: false, bridges: false) }
+        guard case .noBridge = try await PeerPair.wait(pair, { $0.clientClosed.futureResult }) else {
+            Issue.record("closed for another reason")
+            return
+        }
+        try await PeerPair.finish(pair)
+    }
+
+    @Test func `an agent opens sessions one after the other, however many are asked for`() async throws {
+        let pair = try await self.connect()
+        try await self.eventuallyPath("direct", pair, within: .seconds(5))
+        let line = try await self.line(pair)
+        let answers = try await PeerPair.wait(pair) { pair in
+            let answers = (UInt32(1)...50).compactMap { generation in
+                pair.agent?.receive(
+                    RestartPeer(
+                        peerID: pair.client.peerID, name: "office", instanceID: .random(), generation: generation,
+                        ice: IceParameters(ufrag: "abcd", pwd: "abcdefghijklmnopqrstuv"), candidates: []))
+            }
+            return EventLoopFuture.whenAllSucceed(answers, on: PeerPair.eventLoop)
+        }
+        // The first and the last got sessions; the others heard what there was, and the channel has not noticed.
+        #expect(answers.count == 50)
+        #expect(answers.last?.generation == 50)
+        #expect(answers.dropLast().allSatisfy { $0.generation <= 1 })
+        try await self.exchange(line, 100_000)
+        try await PeerPair.finish(pair)
+    }
+
     @Test func `restarts are proved with the end-to-end secret`() async throws {
         var client = try Self.configuration()
         client.e2eKey = [UInt8](repeating: 5, count: 32)

@@ -210,4 +210,19 @@ private struct MonitoredPath {
         path.run(for: .seconds(7))
         #expect(path.monitor.limit == 1452)
     }
+
+    @Test(arguments: [1196, 40, -28])
+    func `a first hop that carries less than the base size ends the path until it carries more`(ceiling: Int) {
+        var path = MonitoredPath()
+        path.run(for: .seconds(1))
+        path.carries = ceiling
+        path.monitor.setCeiling(ceiling, at: path.now)
+        #expect(!path.monitor.isConfirmed)
+        path.run(for: .seconds(10))
+        #expect(path.kinds == [.confirmed, .lost(.carriesOnlySmallDatagrams)])
+        path.carries = 1452
+        path.monitor.setCeiling(1452, at: path.now)
+        path.run(for: .seconds(2))
+        #expect(path.monitor.isConfirmed && path.monitor.limit == 1452)
+    }
 }

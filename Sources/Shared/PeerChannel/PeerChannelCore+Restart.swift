@@ -198,6 +198,13 @@ extension PeerChannelCore {
 
     // MARK: The agent's side
 
+    /// A client's restart that is to get a session, and where its answer goes.
+    struct SessionRequest {
+        let restart: RestartPeer
+        let credentials: ICECredentials
+        let promise: EventLoopPromise<RestartPeerReply>
+    }
+
     /// Answers a client's restart; fails with a `PeerChannelError`.
     func accept(_ restart: RestartPeer) -> EventLoopFuture<RestartPeerReply> {
         let promise = self.eventLoop.makePromise(of: RestartPeerReply.self)
@@ -211,19 +218,36 @@ extension PeerChannelCore {
                 return promise.futureResult
             }
             self.restarts.generation = restart.generation
-            self.openSession(restart.generation, of: transport) { result in
-                self.opened(result, for: restart, credentials, promise)
+            let request = SessionRequest(restart: restart, credentials: credentials, promise: promise)
+            if let superseded = self.sessionGate.submit(request) {
+                superseded.promise.succeed(self.answer(to: superseded.restart, transport.current))
             }
+            self.openRequestedSession()
         } catch {
             promise.fail(error)
         }
         return promise.futureResult
     }
 
-    private func opened(
-        _ result: Result<DirectSession, PeerChannelError>, for restart: RestartPeer, _ credentials: ICECredentials,
-        _ promise: EventLoopPromise<RestartPeerReply>
-    ) {
+    /// Opens the session that was asked for, if it is time for it, or else when that is so.
+    private func openRequestedSession() {
+        guard let transport = self.transport, self.ending == nil else { return }
+        if let request = self.sessionGate.begin(at: self.eventLoop.now) {
+            self.openSession(request.restart.generation, of: transport) { result in
+                self.sessionGate.finish()
+                self.opened(result, for: request)
+                self.openRequestedSession()
+            }
+        } else if let deadline = self.sessionGate.nextDeadline, self.sessionTimer == nil {
+            self.sessionTimer = self.eventLoop.assumeIsolated().scheduleTask(deadline: deadline) { [weak self] in
+                self?.sessionTimer = nil
+                self?.openRequestedSession()
+            }
+        }
+    }
+
+    private func opened(_ result: Result<DirectSession, PeerChannelError>, for request: SessionRequest) {
+        let (restart, promise) = (request.restart, request.promise)
         guard let session = try? result.get() else {
             return promise.succeed(self.answer(to: restart, nil))
         }
@@ -237,7 +261,7 @@ extension PeerChannelCore {
         }
         self.restarts.sessionBegan()
         transport.adopt(session)
-        self.start(session, credentials, restart.candidates)
+        self.start(session, request.credentials, restart.candidates)
         promise.succeed(self.answer(to: restart, session))
         self.gather(session)
         self.receiveEarlyCandidates()

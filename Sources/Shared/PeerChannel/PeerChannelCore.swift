@@ -47,6 +47,9 @@ final class PeerChannelCore<Carrier: PeerCarrier> {
     private(set) var localMapping = MappingBehavior.unknown
     var restarts = RestartSchedule()
     var restartTimer: (deadline: NIODeadline, task: Scheduled<Void>)?
+    /// At the agent: the client's requests for sessions, and the timer for the one that has to wait.
+    var sessionGate = SessionGate<SessionRequest>()
+    var sessionTimer: Scheduled<Void>?
     /// Whom the client's end asks for restarts.
     var agent: (name: String, instanceID: InstanceID)?
     /// Said once at `info`, and at `debug` from then on.
@@ -245,6 +248,8 @@ final class PeerChannelCore<Carrier: PeerCarrier> {
     func receive(_ candidate: PeerCandidate) {
         guard self.ending == nil else { return }
         guard let transport = self.transport, candidate.generation <= self.restarts.generation else {
+            // Those of a restart that came to nothing.
+            self.early.removeAll { $0.generation < self.restarts.generation }
             if self.early.count < Self.maximumEarlyCandidates { self.early.append(candidate) }
             return
         }
@@ -306,6 +311,9 @@ final class PeerChannelCore<Carrier: PeerCarrier> {
         self.addresses = nil
         self.restartTimer?.task.cancel()
         self.restartTimer = nil
+        self.sessionTimer?.cancel()
+        self.sessionTimer = nil
+        self.sessionGate.withdraw()?.promise.fail(PeerChannelError.unknownToPeer)
         self.early = []
         if tellingPeer, self.running != nil {
             self.signaling.sendClose(ClosePeer(peerID: self.peerID, reason: reason.wordsForPeer))
@@ -412,6 +420,9 @@ extension PeerChannelCore: PeerTransportDelegate {
         switch failure {
         case .noPath(let report): self.end(.noPath(report), tellingPeer: true)
         case .pathLost(let report): self.end(.pathLost(report), tellingPeer: true)
+        case .bridgeLost(let time):
+            let seconds = time.nanoseconds / 1_000_000_000
+            self.end(.noBridge("the server has been out of reach for \(seconds) s"), tellingPeer: true)
         case .sockets(let words): self.end(.noSocket(words), tellingPeer: true)
         }
     }

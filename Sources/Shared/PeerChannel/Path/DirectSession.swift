@@ -52,6 +52,9 @@ final class DirectSession {
         var description: PeerPath { .direct(local: self.pair.local.address, remote: self.pair.remoteAddress) }
     }
 
+    /// Between two looks at what the kernel knows of the way to the peer.
+    private static let ceilingLookupInterval = TimeAmount.milliseconds(50)
+
     /// Counts the ICE sessions of a channel, the first is 0.
     let generation: UInt32
     /// What the peer must know of us.
@@ -80,6 +83,7 @@ final class DirectSession {
     private var gathering: STUNGathering
     private var timer: Scheduled<Void>?
     private var timerDeadline: NIODeadline?
+    private var nextCeilingLookup = NIODeadline.uptimeNanoseconds(0)
     private var isAdvancing = false
     private var isClosed = false
 
@@ -178,16 +182,21 @@ final class DirectSession {
         self.advance()
     }
 
-    /// A check of the peer has come in on a socket of the spread: it becomes one of the session's.
-    func adopt(_ socket: UDPSocket) {
+    /// Whether a datagram is a connectivity check that the peer has signed.
+    func isCheckOfPeer(_ datagram: ByteBuffer) -> Bool { self.agent.isCheckOfPeer(datagram) }
+
+    /// A check of the peer has come in on a socket of the spread: it becomes one of the session's. Returns false when the
+    /// session has no use for it.
+    func adopt(_ socket: UDPSocket) -> Bool {
         guard !self.isClosed, self.base(of: socket) == nil,
             var host = self.hosts.first(where: { $0.address.protocol == socket.localAddress.protocol })
-        else { return }
+        else { return false }
         self.sockets.append(socket)
         socket.delegate = self
         host.address.port = socket.localAddress.port ?? 0
         host.base = LocalBaseID(self.sockets.count - 1)
         self.agent.addLocalCandidate(host, at: self.eventLoop.now)
+        return true
     }
 
     // MARK: Watching the path
@@ -204,13 +213,14 @@ final class DirectSession {
         self.advance()
     }
 
-    /// Looks up what the kernel knows of the way to the peer.
+    /// Looks up what the kernel knows of the way to the peer, unless it has done so a moment ago: whoever sends a burst of
+    /// datagrams that are too large asks for each of them.
     func updateCeiling() {
-        guard !self.isClosed, let path = self.usable, let ceiling = Self.ceiling(of: path.socket, to: path.remote)
-        else {
-            return
-        }
-        self.usable?.monitor.setCeiling(ceiling, at: self.eventLoop.now)
+        let now = self.eventLoop.now
+        guard !self.isClosed, let path = self.usable, now >= self.nextCeilingLookup else { return }
+        self.nextCeilingLookup = now + Self.ceilingLookupInterval
+        guard let ceiling = Self.ceiling(of: path.socket, to: path.remote) else { return }
+        self.usable?.monitor.setCeiling(ceiling, at: now)
         self.advance()
     }
 

@@ -161,12 +161,13 @@ struct PathMonitor {
 
     /// The first hop has been found to carry more or less than before.
     mutating func setCeiling(_ ceiling: Int, at now: NIODeadline) {
-        let ceiling = ceiling & ~3
+        let ceiling = max(ceiling, 0) & ~3
         guard ceiling != self.ceiling else { return }
         let isLess = ceiling < self.ceiling
         self.ceiling = ceiling
         guard self.usesPadding else { return self.setLimit(ceiling) }
-        if ceiling < self.limit { self.setLimit(max(ceiling, 0)) }
+        if self.isConfirmed, ceiling < self.configuration.base { return self.lose(.carriesOnlySmallDatagrams, at: now) }
+        if ceiling < self.limit { self.setLimit(ceiling) }
         if !isLess { self.nextRaise = now }
         switch self.phase {
         case .resting where !isLess: self.search(from: self.limit, at: now)

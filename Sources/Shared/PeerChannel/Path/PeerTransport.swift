@@ -45,6 +45,8 @@ final class PeerTransport: DatagramPath {
         case noPath(ICEReport)
         /// There was one, and it died.
         case pathLost(ICEReport)
+        /// There is nothing but the bridge, and it has been out of reach for so long.
+        case bridgeLost(TimeAmount)
         /// All sockets are gone.
         case sockets(String)
     }
@@ -92,10 +94,13 @@ final class PeerTransport: DatagramPath {
     /// Different arrivals that are told apart.
     private static let maximumArrivals = 16
     private static let bridgeArrival: UInt32 = 0
-    /// Datagrams on the bridge may be so much later than those that were sent after them straight.
     /// Longer than it takes to notice that the newest session's path is dead.
     private static let retirementTime = TimeAmount.seconds(15)
+    /// Datagrams on the bridge may be so much later than those that were sent after them straight.
     private static let bridgeLag = TimeAmount.milliseconds(500)
+    /// Between two times of following the client to the bridge: nobody has authenticated the datagrams that ask for it. The
+    /// session's monitor notices the same a little later.
+    private static let followingInterval = TimeAmount.seconds(10)
 
     let eventLoop: any EventLoop
     let role: ICERole
@@ -122,6 +127,8 @@ final class PeerTransport: DatagramPath {
     private var lastDirectArrival: NIODeadline?
     /// Set on the agent's side while the client has left the direct path that we still believe in.
     private var peerHasLeft = false
+    /// When the client may be followed next.
+    private var nextFollowing = NIODeadline.uptimeNanoseconds(0)
     private var retirement: Scheduled<Void>?
     private var lossTimer: Scheduled<Void>?
     private var lastReport: ICEReport?
@@ -228,9 +235,11 @@ final class PeerTransport: DatagramPath {
     /// out by itself, in which time everything that it sends would be lost.
     private func followPeerToBridge() {
         guard self.role == .controlled, !self.peerHasLeft, case .direct(let session, _, _, _) = self.route,
-            let last = self.lastDirectArrival, self.eventLoop.now - last > Self.bridgeLag
+            let last = self.lastDirectArrival, case let now = self.eventLoop.now, now - last > Self.bridgeLag,
+            now >= self.nextFollowing
         else { return }
         self.peerHasLeft = true
+        self.nextFollowing = now + Self.followingInterval
         session.suspect()
         self.choosePath(.peerLeft)
     }
@@ -369,10 +378,10 @@ extension PeerTransport {
             return
         }
         guard self.lossTimer == nil else { return }
-        self.lossTimer = self.eventLoop.assumeIsolated().scheduleTask(in: self.configuration.pathLossTimeout) {
-            [weak self] in
-            guard let self, let report = self.report else { return }
-            self.fail(.pathLost(report))
+        let timeout = self.configuration.pathLossTimeout
+        self.lossTimer = self.eventLoop.assumeIsolated().scheduleTask(in: timeout) { [weak self] in
+            guard let self else { return }
+            self.fail(self.report.map(Failure.pathLost) ?? .bridgeLost(timeout))
         }
     }
 

@@ -13,7 +13,7 @@ struct RestartSchedule {
     }
 
     /// Requests are at least this far apart: several events often tell of one cause.
-    private static let spacing = TimeAmount.milliseconds(500)
+    static let spacing = TimeAmount.milliseconds(500)
     /// After failures, doubling from the first to the last.
     private static let delays = (first: TimeAmount.seconds(1), last: TimeAmount.seconds(8))
     /// Looks at a carrier on the bridge that misses answers, before its route is doubted; then twice as many each time.
