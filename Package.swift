@@ -164,7 +164,7 @@ let package = Package(
                 "UDPRelay", .nioCore, .nioEmbedded, .nioPosix, .logging,
             ]),
         tests("UDPRelayTests", ["UDPRelay", .nioCore]),
-        tests("ClientSupportTests", ["ClientSupport", "AppProto", "PeerChannel", .nioCore]),
+        tests("ClientSupportTests", ["ClientSupport", "AppProto", "PeerChannel", "Signaling", .nioCore, .nioPosix]),
         tests("DiagnosisTests", ["Diagnosis", "AppProto", "CommandSupport", "PeerChannel", "Signaling", .nioCore]),
         tests("CommandSupportTests", ["CommandSupport", .nioCore, .nioEmbedded, .argumentParser, .logging]),
         tests(

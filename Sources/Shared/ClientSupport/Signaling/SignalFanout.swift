@@ -15,10 +15,22 @@ package protocol SignalListener: AnyObject {
 /// Tells several listeners, each on its own event loop, what happens on the control connection. Belongs to that
 /// connection's event loop; what it tells one listener keeps its order.
 package final class SignalFanout: SignalClientDelegate {
-    private let listeners: [NIOLoopBound<any SignalListener>]
+    /// Those of one event loop hear of a thing in one turn of it: bridged datagrams are many, and so may listeners be.
+    private struct Group {
+        let eventLoop: any EventLoop
+        var listeners: [NIOLoopBound<any SignalListener>]
+    }
+
+    private let groups: [Group]
 
     package init(_ listeners: [NIOLoopBound<any SignalListener>]) {
-        self.listeners = listeners
+        self.groups = listeners.reduce(into: []) { groups, listener in
+            if let index = groups.firstIndex(where: { $0.eventLoop === listener.eventLoop }) {
+                groups[index].listeners.append(listener)
+            } else {
+                groups.append(Group(eventLoop: listener.eventLoop, listeners: [listener]))
+            }
+        }
     }
 
     package func signalConnected(_ session: SignalSession) {
@@ -39,11 +51,14 @@ package final class SignalFanout: SignalClientDelegate {
     }
 
     private func tell(_ body: @escaping @Sendable (any SignalListener) -> Void) {
-        for listener in self.listeners {
-            if listener.eventLoop.inEventLoop {
-                body(listener.value)
+        for group in self.groups {
+            let listeners = group.listeners
+            if group.eventLoop.inEventLoop {
+                for listener in listeners { body(listener.value) }
             } else {
-                listener.eventLoop.execute { body(listener.value) }
+                group.eventLoop.execute {
+                    for listener in listeners { body(listener.value) }
+                }
             }
         }
     }
