@@ -94,12 +94,12 @@ import Testing
     @Test(arguments: [
         (MappingBehavior.none, MappingBehavior.none, PathPrediction.Likelihood.likely),
         (.endpointIndependent, .portIndependent, .likely),
-        (.addressAndPortDependent, .endpointIndependent, .unlikely),
-        (.endpointIndependent, .addressDependent, .unlikely),
+        (.addressAndPortDependent, .endpointIndependent, .possible),
+        (.endpointIndependent, .addressDependent, .possible),
         (.addressDependent, .addressAndPortDependent, .unlikely),
         (.none, .addressAndPortDependent, .possible),
         (.addressDependent, .none, .possible),
-        (.addressDependent, .unknown, .unlikely),
+        (.addressDependent, .unknown, .possible),
         (.unknown, .endpointIndependent, .possible),
         (.endpointIndependent, .unknown, .possible),
         (.udpBlocked, .none, .unlikely),
@@ -148,6 +148,28 @@ import Testing
             pattern: ".*", agents: agents, count: 2,
             client: .init(observedAddress: "127.0.0.1:1", serverIsLoopback: false, mapping: .none, probe: nil))
         #expect(proxied.predictions.map(\.likelihood) == [.likely, .likely])
+    }
+
+    @Test func `without guessing, one hard NAT is enough to make a direct path unlikely`() throws {
+        let pairs: [(MappingBehavior, MappingBehavior)] = [
+            (.addressDependent, .endpointIndependent), (.unknown, .addressAndPortDependent),
+        ]
+        for (client, agent) in pairs {
+            #expect(PathPrediction(client: client, agent: agent, guessesPorts: false).likelihood == .unlikely)
+            #expect(PathPrediction(client: client, agent: agent, guessesPorts: true).likelihood == .possible)
+        }
+        #expect(PathPrediction(client: .none, agent: .none, guessesPorts: false).likelihood == .likely)
+    }
+
+    @Test func `with the bridge alone NATs do not matter`() throws {
+        let report = AgentsReport(
+            pattern: ".*", agents: [try self.agent("far", .udpBlocked)], count: 1,
+            client: .init(observedAddress: "", serverIsLoopback: false, mapping: .udpBlocked, probe: nil),
+            bridgeAlone: true)
+        #expect(report.items.map(\.outcome) == [.ok, .ok])
+        #expect(report.items.last?.finding == "far: over the bridge")
+        #expect(CheckVerdict.bridgeAlone(isOffered: true).status == .done)
+        #expect(CheckVerdict.bridgeAlone(isOffered: false).status == .unavailable)
     }
 
     @Test func `a long list is cut`() throws {

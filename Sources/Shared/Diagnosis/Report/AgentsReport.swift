@@ -33,12 +33,21 @@ package struct AgentsReport: Sendable {
     /// All that are registered.
     let count: Int
     let client: Client
+    /// Whether the client takes no direct path (`--p2p bridge`).
+    let bridgeAlone: Bool
+    /// Whether it takes part in a spread (`--p2p-spread`).
+    let guessesPorts: Bool
 
-    package init(pattern: String, agents: [AgentInfo], count: Int, client: Client) {
+    package init(
+        pattern: String, agents: [AgentInfo], count: Int, client: Client,
+        bridgeAlone: Bool = false, guessesPorts: Bool = true
+    ) {
         self.pattern = pattern
         self.agents = agents
         self.count = count
         self.client = client
+        self.bridgeAlone = bridgeAlone
+        self.guessesPorts = guessesPorts
     }
 
     /// More than these are counted only.
@@ -59,17 +68,22 @@ package struct AgentsReport: Sendable {
         }
         let summary = CheckItem(
             .ok, "agents", "\(self.agents.count) of \(self.count) registered match \(self.pattern)")
-        let shown = zip(self.agents, self.predictions).prefix(Self.maximumShown).map { agent, prediction in
-            CheckItem(
-                prediction.likelihood == .unlikely ? .warning : .ok, "agent",
-                "\(agent.name): NAT \(agent.mapping); \(prediction.text)")
-        }
+        let shown = zip(self.agents, self.predictions).prefix(Self.maximumShown).map(self.item)
         let rest = self.agents.count - shown.count
         return [summary] + shown + (rest > 0 ? [CheckItem(.ok, "agents", "and \(rest) more")] : [])
     }
 
+    private func item(_ agent: AgentInfo, _ prediction: PathPrediction) -> CheckItem {
+        guard !self.bridgeAlone else { return CheckItem(.ok, "agent", "\(agent.name): over the bridge") }
+        return CheckItem(
+            prediction.likelihood == .unlikely ? .warning : .ok, "agent",
+            "\(agent.name): NAT \(agent.mapping); \(prediction.text)")
+    }
+
     private func prediction(_ agent: AgentInfo) -> PathPrediction {
-        PathPrediction(client: self.client.mapping, agent: agent.mapping, place: self.place(of: agent))
+        PathPrediction(
+            client: self.client.mapping, agent: agent.mapping, place: self.place(of: agent),
+            guessesPorts: self.guessesPorts)
     }
 
     private func place(of agent: AgentInfo) -> PathPrediction.Place {

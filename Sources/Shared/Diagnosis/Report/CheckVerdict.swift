@@ -19,10 +19,21 @@ package struct CheckVerdict: Hashable, Sendable {
     /// The server, or somebody in its place, does not accept our proof or we not theirs.
     package static let refused = CheckVerdict("nothing will work: the secret is refused", .refused)
 
+    /// `--p2p bridge`: there is nothing else.
+    ///
+    /// - Parameter isOffered: whether the server carries datagrams for peers.
+    package static func bridgeAlone(isOffered: Bool) -> CheckVerdict {
+        isOffered
+            ? CheckVerdict("the server's bridge will carry all traffic, as --p2p bridge asks", .done)
+            : CheckVerdict("nothing will work: --p2p bridge, and the server offers no bridge", .unavailable)
+    }
+
     /// What an agent with such a NAT can expect.
     ///
-    /// - Parameter bridge: whether the server carries what finds no direct path, and this program lets it.
-    package static func agent(mapping: MappingBehavior, bridge: Bool) -> CheckVerdict {
+    /// - Parameters:
+    ///   - bridge: whether the server carries what finds no direct path, and this program lets it.
+    ///   - guessesPorts: whether this program takes part in a spread (`--p2p-spread`).
+    package static func agent(mapping: MappingBehavior, bridge: Bool, guessesPorts: Bool = true) -> CheckVerdict {
         switch mapping {
         case .none, .endpointIndependent, .portIndependent:
             CheckVerdict("direct paths are likely", .done)
@@ -30,8 +41,11 @@ package struct CheckVerdict: Hashable, Sendable {
             CheckVerdict("direct paths are possible: how your NAT behaves is not known\(self.otherwise(bridge))", .done)
         case .addressDependent, .addressAndPortDependent:
             CheckVerdict(
-                "direct paths are unlikely: your NAT chooses a new port for every destination, so only clients that let in "
-                    + "whoever sends will reach you\(self.otherwise(bridge))", .done)
+                (guessesPorts ? "direct paths are possible" : "direct paths are unlikely")
+                    + ": your NAT chooses a new port for every destination, "
+                    + (guessesPorts
+                        ? "which most clients will find after some seconds of guessing"
+                        : "so only clients that let in whoever sends will reach you") + self.otherwise(bridge), .done)
         case .udpBlocked where bridge:
             CheckVerdict(
                 "direct paths are impossible: UDP is blocked; the server's bridge will carry the traffic", .done)

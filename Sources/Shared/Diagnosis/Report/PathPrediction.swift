@@ -24,12 +24,15 @@ package struct PathPrediction: Hashable, Sendable {
     /// `a direct path is likely`, or why it is not.
     package let text: String
 
-    package init(client: MappingBehavior, agent: MappingBehavior, place: Place = .apart) {
-        (self.likelihood, self.text) = Self.judge(client, agent, place)
+    /// - Parameter guessesPorts: whether the client takes part in a spread (`--p2p-spread`); the agent is taken to.
+    package init(
+        client: MappingBehavior, agent: MappingBehavior, place: Place = .apart, guessesPorts: Bool = true
+    ) {
+        (self.likelihood, self.text) = Self.judge(client, agent, place, guessesPorts)
     }
 
     private static func judge(
-        _ client: MappingBehavior, _ agent: MappingBehavior, _ place: Place
+        _ client: MappingBehavior, _ agent: MappingBehavior, _ place: Place, _ guessesPorts: Bool
     ) -> (Likelihood, String) {
         switch place {
         case .together: return (.likely, "a direct path is likely: it has the same outside address as this machine")
@@ -53,14 +56,19 @@ package struct PathPrediction: Hashable, Sendable {
             return (.possible, "a direct path is possible, if no firewall in front of it insists on a port")
         case (false, true) where client == .none:
             return (.possible, "a direct path is possible, if no firewall in front of this machine insists on a port")
-        case (true, false):
-            return (.unlikely, "a direct path is unlikely: this side's NAT chooses a new port for every destination")
-        case (false, true):
-            return (.unlikely, "a direct path is unlikely: its NAT chooses a new port for every destination")
+        case (true, false): return self.oneHardSide("this side's", guessesPorts)
+        case (false, true): return self.oneHardSide("its", guessesPorts)
         case (false, false): break
         }
         if client == .unknown { return (.possible, "a direct path is possible: this side's NAT is not known") }
         if agent == .unknown { return (.possible, "a direct path is possible: it has not said how its NAT behaves") }
         return (.likely, "a direct path is likely")
+    }
+
+    private static func oneHardSide(_ whose: String, _ guessesPorts: Bool) -> (Likelihood, String) {
+        let reason = "\(whose) NAT chooses a new port for every destination"
+        return guessesPorts
+            ? (.possible, "a direct path is possible after some seconds of guessing ports: \(reason)")
+            : (.unlikely, "a direct path is unlikely: \(reason), and --p2p-spread 0 guesses none")
     }
 }

@@ -130,6 +130,8 @@ package struct ConnectionCheck {
         let announced = PeerChannelConfiguration.STUNServerAddress.servers(
             reachedAt: session.remoteAddress, announced: session.welcome.stunServers)
         let bridge = session.welcome.bridge && self.peers.pathChoice != .direct
+        let bridgeAlone = self.peers.pathChoice == .bridge
+        let guessesPorts = self.peers.spread > 0
         let connection = self.connection
         async let listing = connection.agents(within: Self.listLimit)
         let probe = await self.probe(announced, loopbackOnly: session.serverIsLoopback)
@@ -142,14 +144,17 @@ package struct ConnectionCheck {
         switch self.role {
         case .agent(let name):
             Self.show([Self.item(agentNamed: name, among: agents)])
-            return .agent(mapping: nat.mapping, bridge: bridge)
+            if bridgeAlone { return .bridgeAlone(isOffered: bridge) }
+            return .agent(mapping: nat.mapping, bridge: bridge, guessesPorts: guessesPorts)
         case .client(let pattern, let matches):
             let report = AgentsReport(
                 pattern: pattern, agents: agents.filter { matches($0.name) }, count: agents.count,
                 client: AgentsReport.Client(
                     observedAddress: session.welcome.observedAddress, serverIsLoopback: session.serverIsLoopback,
-                    mapping: nat.mapping, probe: try? probe.get()))
+                    mapping: nat.mapping, probe: try? probe.get()),
+                bridgeAlone: bridgeAlone, guessesPorts: guessesPorts)
             Self.show(report.items)
+            if bridgeAlone, !report.agents.isEmpty { return .bridgeAlone(isOffered: bridge) }
             return .client(report.predictions, mapping: nat.mapping, bridge: bridge)
         }
     }
@@ -179,12 +184,16 @@ package struct ConnectionCheck {
     }
 
     private func bridgeItem(_ session: SignalSession) -> CheckItem {
-        if !session.welcome.bridge {
-            return CheckItem(.warning, "bridge", "the server carries nothing for peers that find no direct path")
+        switch (session.welcome.bridge, self.peers.pathChoice) {
+        case (false, .bridge):
+            CheckItem(
+                .failed, "bridge", "the server carries nothing for peers, and --p2p bridge wants nothing else",
+                advice: "start rtun-server without --no-bridge, or leave --p2p as it is")
+        case (false, _): CheckItem(.warning, "bridge", "the server carries nothing for peers that find no direct path")
+        case (true, .direct): CheckItem(.warning, "bridge", "the server offers one, which --p2p direct does not use")
+        case (true, .auto): CheckItem(.ok, "bridge", "the server carries what finds no direct path")
+        case (true, .bridge): CheckItem(.ok, "bridge", "the server carries everything, as --p2p bridge asks")
         }
-        return self.peers.pathChoice == .direct
-            ? CheckItem(.warning, "bridge", "the server offers one, which --p2p direct does not use")
-            : CheckItem(.ok, "bridge", "the server carries what finds no direct path")
     }
 
     private static func item(agentNamed name: String, among agents: [AgentInfo]) -> CheckItem {
