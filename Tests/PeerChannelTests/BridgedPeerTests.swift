@@ -1,5 +1,6 @@
 import AppProto
 import NIOCore
+import Synchronization
 import TLS
 import TestSupport
 import Testing
@@ -75,7 +76,7 @@ struct BridgedPeerTests {
         }
         try await PeerPair.wait(pair) { $0.connected.futureResult }
         try await PeerPair.wait(pair) { $0.agentConnected.futureResult }
-        try await self.eventuallyPath("bridge", pair, within: .seconds(1))
+        try await self.eventuallyPath("bridge", pair, within: .seconds(30))
         let line = try await self.line(pair)
         try await self.exchange(line, 200_000)
         try await PeerPair.on(pair) { pair in
@@ -110,11 +111,13 @@ struct BridgedPeerTests {
             _ = try line.client.receive(exactly: 200 * marker.count)
         }
         try await Task.sleep(for: .seconds(3))
-        try await self.eventuallyPath("bridge", pair, within: .seconds(1))
+        try await self.eventuallyPath("bridge", pair, within: .seconds(30))
         try await PeerPair.on(pair) { pair in
             #expect(pair.hub.bridged.reduce(0) { $0 + $1.readableBytes } > 200 * marker.count)
             for datagrams in pair.hub.bridged {
-                #expect(String(decoding: datagrams.readableBytesView, as: UTF8.self).contains("fox") == false)
+                #expect(
+                    String(decoding: datagrams.readableBytesView, as: UTF8.self).contains("the quick brown fox")
+                        == false)
             }
         }
         try await PeerPair.finish(pair)
@@ -145,14 +148,14 @@ struct BridgedPeerTests {
             // No way around it for now.
             pair.hub.restart = nil
         }
-        try await self.eventuallyPath("bridge", pair, within: .seconds(10))
+        try await self.eventuallyPath("bridge", pair, within: .seconds(30))
         try await self.exchange(line, 500_000)
         try await PeerPair.on(pair) { pair in
             pair.hub.restart = { [unowned pair] restart in
                 pair.agent?.receive(restart) ?? PeerPair.eventLoop.makeFailedFuture(Failure(code: .peerUnknown))
             }
         }
-        try await self.eventuallyPath("direct", pair, within: .seconds(12))
+        try await self.eventuallyPath("direct", pair, within: .seconds(30))
         try await PeerPair.on(pair) { pair in
             #expect(pair.client.core.transport?.current?.generation ?? 0 >= 1)
             #expect(pair.client.core.transport?.current?.generation == pair.agent?.core.transport?.current?.generation)
@@ -171,10 +174,10 @@ struct BridgedPeerTests {
         let line = try await self.line(pair)
         try await self.exchange(line, 1000)
         try await PeerPair.on(pair) { Self.setDirect(false, at: $0.client.core.transport) }
-        try await self.eventuallyPath("bridge", pair, within: .seconds(10))
+        try await self.eventuallyPath("bridge", pair, within: .seconds(30))
         try await self.exchange(line, 10_000)
         try await PeerPair.on(pair) { Self.setDirect(true, at: $0.client.core.transport) }
-        try await self.eventuallyPath("direct", pair, within: .seconds(10))
+        try await self.eventuallyPath("direct", pair, within: .seconds(30))
         try await self.exchange(line, 1_000_000)
         try await PeerPair.finish(pair)
     }
@@ -225,6 +228,37 @@ struct BridgedPeerTests {
             pair.hub.carriesBridge = true
             pair.client.signalChanged(isUp: true, bridges: true)
         }
+        try await self.exchange(line, 100_000)
+        try await PeerPair.finish(pair)
+    }
+
+    @Test func `an agent that comes back is asked at once, however often it was not there`() async throws {
+        let asked = Mutex(0)
+        let pair = try await self.connect(client: .bridge)
+        let line = try await self.line(pair)
+        try await PeerPair.on(pair) { pair in
+            let answer = pair.hub.restart
+            pair.hub.carriesBridge = false
+            pair.hub.restart = { restart in
+                let isBack = asked.withLock { count in
+                    count += 1
+                    return count > 4
+                }
+                guard isBack, let answer else {
+                    return PeerPair.eventLoop.makeFailedFuture(Failure(code: .agentGone))
+                }
+                return answer(restart)
+            }
+            pair.client.signalChanged(isUp: false, bridges: false)
+            pair.client.signalChanged(isUp: true, bridges: true)
+        }
+        // At once and after 1, 2, 4 s; the next time would be after another 8 s.
+        try await eventually(within: .seconds(30), "four requests") { asked.withLock { $0 } == 4 }
+        try await PeerPair.on(pair) { pair in
+            pair.hub.carriesBridge = true
+            pair.client.agentCameBack()
+        }
+        try await eventually(within: .seconds(4), "the fifth request") { asked.withLock { $0 } >= 5 }
         try await self.exchange(line, 100_000)
         try await PeerPair.finish(pair)
     }

@@ -52,6 +52,13 @@ extension PeerChannelCore {
         self.wantRestart(transport.usesDirectPath ? .route : .session, after: .zero)
     }
 
+    /// The agent is registered again. While it was not, restarts failed, and the next one may be seconds away.
+    func agentCameBack() {
+        guard self.side == .client, self.isConnected, let transport = self.transport else { return }
+        self.restarts.forgetFailures()
+        self.wantRestart(transport.usesDirectPath ? .route : .session, after: .zero)
+    }
+
     /// This machine's addresses or routes have changed, or it has slept.
     func networkChanged(_ change: AddressChange) {
         guard self.isConnected, self.ending == nil, let transport = self.transport else { return }

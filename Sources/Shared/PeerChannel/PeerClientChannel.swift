@@ -86,6 +86,12 @@ package final class PeerClientChannel<Carrier: PeerCarrier> {
         self.core.receive(wanted)
     }
 
+    /// The agent, which had left the server's registry, is registered again: the channel's route through the server is
+    /// restored at once.
+    package func agentCameBack() {
+        self.core.agentCameBack()
+    }
+
     /// The control connection has come up or was lost.
     ///
     /// - Parameter bridges: whether its server carries datagrams between peers.

@@ -242,7 +242,10 @@ extension ChannelPool {
             switch result {
             case .success(.bound):
                 failure = nil
-                for (id, channel) in self.channels where channel.agent.key == agent { self.channels[id]?.gone = nil }
+                for (id, channel) in self.channels where channel.agent.key == agent && channel.gone != nil {
+                    self.channels[id]?.gone = nil
+                    channel.channel.agentCameBack()
+                }
             case .success: failure = .unspecified
             case .failure(SignalError.failure(let answer)): failure = answer.code
             case .failure: failure = .timedOut

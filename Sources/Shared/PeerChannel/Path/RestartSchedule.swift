@@ -90,6 +90,9 @@ struct RestartSchedule {
 
     // MARK: What happens meanwhile
 
+    /// What made requests fail is over.
+    mutating func forgetFailures() { self.failures = 0 }
+
     mutating func foundDirectPath() {
         self.hasFoundDirectPath = true
         self.failures = 0
