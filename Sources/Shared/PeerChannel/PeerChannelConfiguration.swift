@@ -1,3 +1,4 @@
+package import HostNetwork
 package import ICE
 package import NIOCore
 package import TLS
@@ -42,6 +43,8 @@ package struct PeerChannelConfiguration: Sendable {
     /// True when the rtun server itself is reached over loopback: everything is on one machine then, and only
     /// loopback is used.
     package var loopbackOnly = false
+    /// Tells of changes of the machine's addresses and routes; nil: nobody does.
+    package var addressMonitor: AddressMonitor? = AddressMonitor.shared
     /// The key of `--e2e-secret`, 32 bytes: offers and answers carry a proof of it, and those without are refused.
     package var e2eKey: [UInt8]?
     /// How long to look for a path before giving up.

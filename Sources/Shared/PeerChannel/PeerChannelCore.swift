@@ -455,7 +455,9 @@ extension PeerChannelCore: PeerCarrierDelegate {
         let roundTripTime = self.carrier?.roundTripTime ?? self.transport?.roundTripTime
         self.logger.info("peer connected", metadata: self.pathMetadata("peer.connected", roundTripTime))
         self.watchCarrier()
-        self.addresses = AddressMonitor.shared.subscribe(on: self.eventLoop) { [weak self] in self?.networkChanged($0) }
+        self.addresses = self.configuration.addressMonitor?.subscribe(on: self.eventLoop) { [weak self] in
+            self?.networkChanged($0)
+        }
         self.delegate?.coreConnected()
     }
 
