@@ -31,8 +31,9 @@ final class SignalClientCore {
     /// How long the server may take to give a sign of life after the network has changed. TCP has sent a lost segment again
     /// by then.
     private static let checkTime = TimeAmount.seconds(3)
-    /// How long a goodbye gets to leave the process: some turns of the event loop.
-    private static let farewellTime = TimeAmount.milliseconds(50)
+    /// How long a goodbye gets to leave the process: some turns of the event loop at least, and as long as it waits for the
+    /// server to read, within the time that a closing link has.
+    private static let farewellTime = (least: TimeAmount.milliseconds(50), most: SignalLinkLimits.closeTimeout)
 
     var delegate: (any SignalClientDelegate)?
 
@@ -49,6 +50,8 @@ final class SignalClientCore {
     private var backoff = ReconnectBackoff()
     private var generator = SystemRandomNumberGenerator()
     private var completion: EventLoopPromise<SignalTerminal>?
+    /// Succeeds when the goodbye that has been said has left.
+    private var farewell: EventLoopFuture<Void>?
     /// Causes of failure that a warning has been written about since the last connection.
     private var warnedCauses: Set<String> = []
     /// Whether a server has proved the secret to this process.
@@ -93,20 +96,34 @@ final class SignalClientCore {
         self.connect()
     }
 
-    /// Ends; the future succeeds once a goodbye, if there is somebody to say it to, has left.
+    /// Ends; the future succeeds once a goodbye, if there is somebody to say it to, has left. A further call brings the same.
     @discardableResult
     func stop() -> EventLoopFuture<Void> {
         guard case .connected(let connected) = self.state else {
             self.end(.stopped)
-            return self.eventLoop.makeSucceededVoidFuture()
+            return self.farewell ?? self.eventLoop.makeSucceededVoidFuture()
         }
         let connection = connected.connection
         self.bridge.use(nil)
         connection.delegate = nil
         connection.close(Goodbye(code: .shutdown, reason: "\(self.configuration.software) stops"))
         // The program ends with `run()`; the goodbye must have left by then.
-        self.end(.stopped, after: Self.farewellTime)
-        return self.eventLoop.scheduleTask(in: Self.farewellTime) {}.futureResult
+        let promise = self.eventLoop.makePromise(of: Void.self)
+        self.farewell = promise.futureResult
+        let deadline = self.eventLoop.now + Self.farewellTime.most
+        self.awaitFarewell(over: connection, after: Self.farewellTime.least, until: deadline, promise)
+        self.end(.stopped, after: promise.futureResult)
+        return promise.futureResult
+    }
+
+    private func awaitFarewell(
+        over connection: SignalConnection, after time: TimeAmount, until deadline: NIODeadline,
+        _ promise: EventLoopPromise<Void>
+    ) {
+        self.eventLoop.assumeIsolated().scheduleTask(in: time) {
+            guard connection.pendingBytes > 0, self.eventLoop.now < deadline else { return promise.succeed() }
+            self.awaitFarewell(over: connection, after: .milliseconds(10), until: deadline, promise)
+        }
     }
 
     var session: SignalSession? {
@@ -385,7 +402,7 @@ final class SignalClientCore {
 
     // MARK: The end
 
-    private func end(_ terminal: SignalTerminal, after delay: TimeAmount = .zero) {
+    private func end(_ terminal: SignalTerminal, after farewell: EventLoopFuture<Void>? = nil) {
         switch self.state {
         case .ended:
             return
@@ -407,11 +424,8 @@ final class SignalClientCore {
         self.delegate = nil
         guard let completion = self.completion else { return }
         self.completion = nil
-        if delay > .zero {
-            self.eventLoop.scheduleTask(in: delay) { completion.succeed(terminal) }
-        } else {
-            completion.succeed(terminal)
-        }
+        guard let farewell else { return completion.succeed(terminal) }
+        farewell.whenComplete { _ in completion.succeed(terminal) }
     }
 }
 

@@ -157,6 +157,9 @@ package final class SignalConnection {
         self.link.flush()
     }
 
+    /// Bytes that have not left the process yet; a connection that is closed goes on sending them for a while.
+    package var pendingBytes: Int { self.link.pendingBytes }
+
     /// Closes the connection, after a `Goodbye` if there is something to say. The delegate hears `.closedHere`.
     package func close(_ goodbye: Goodbye? = nil) {
         self.end(.closedHere, saying: goodbye)
