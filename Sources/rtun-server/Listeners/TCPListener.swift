@@ -123,9 +123,15 @@ final class TCPListener {
         self.listening = []
     }
 
-    /// Completes when the last connection has closed.
-    func drained() -> EventLoopFuture<Void> {
-        .andAllComplete(self.connections.values.map(\.closeFuture), on: self.eventLoop)
+    /// Completes when the last connection has closed. Those that have not by the end of `limit` are closed then: they have
+    /// asked for nothing, or do not read the answer.
+    func drained(within limit: TimeAmount) -> EventLoopFuture<Void> {
+        let timer = self.eventLoop.assumeIsolated().scheduleTask(in: limit) {
+            for channel in self.connections.values { channel.close(promise: nil) }
+        }
+        let drained = EventLoopFuture.andAllComplete(self.connections.values.map(\.closeFuture), on: self.eventLoop)
+        drained.assumeIsolated().whenComplete { _ in timer.cancel() }
+        return drained
     }
 }
 

@@ -163,7 +163,7 @@ final class Server: Sendable {
         try? await self.eventLoop.submit { [parts] in parts.value.service.report() }.get()
     }
 
-    /// Stops accepting, says goodbye to all sessions and returns when their connections have closed.
+    /// Stops accepting, says goodbye to all sessions and returns when all connections have closed, within 2 s.
     func stop() async {
         try? await self.eventLoop.flatSubmit { [parts] in
             let parts = parts.value
@@ -171,7 +171,8 @@ final class Server: Sendable {
             parts.reports?.cancel()
             parts.tcp.stopAccepting()
             parts.service.stop()
-            return parts.tcp.drained().and(parts.udp.drained(within: 2 * SignalLinkLimits.closeTimeout)).map { _ in }
+            let limit = 2 * SignalLinkLimits.closeTimeout
+            return parts.tcp.drained(within: limit).and(parts.udp.drained(within: limit)).map { _ in }
         }.get()
         try? await self.eventLoop.submit { [parts] in
             parts.value.udp.close()
