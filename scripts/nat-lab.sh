@@ -445,10 +445,14 @@ link set d-$port up
 link set e-$port up master public
 link set p-$port nomaster
 IP
+    local answer
     # In place of the subshell, so that the process id is its own.
-    (exec ip netns exec "$lab-net" "$(command -v python3)" "$folder/nat_lab_delay.py" "p-$port" "d-$port" "$2" \
-        </dev/null >/dev/null 2>&1) &
+    exec {answer}< <(exec ip netns exec "$lab-net" "$(command -v python3)" "$folder/nat_lab_delay.py" \
+        "p-$port" "d-$port" "$2" </dev/null 2>/dev/null)
     ip -n "$lab-net" link set "d-$port" alias "$!"
+    # Frames that come before it is ready are lost.
+    read -r <&"$answer"
+    exec {answer}<&-
 }
 
 # on_or_off HOST TABLE on|off: rules from standard input, or none.

@@ -1,4 +1,5 @@
 """Passes Ethernet frames between two interfaces, each some milliseconds after it came: a slow network in between.
+Prints a line when it is ready.
 
 usage: nat_lab_delay.py INTERFACE OTHER MILLISECONDS
 """
@@ -29,6 +30,8 @@ def open_interface(name):
 # Whoever started it and waits for the end of a pipe must not wait for this.
 os.closerange(3, 1024)
 here, there = (open_interface(name) for name in sys.argv[1:3])
+print("ready", flush=True)
+os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 delay = float(sys.argv[3]) / 1000
 others = {here: there, there: here}
 under_way = deque()

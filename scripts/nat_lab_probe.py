@@ -1,11 +1,12 @@
 """Tells what is between a host and the server, independently of rtun.
 
-serve A4 B4 A6 B6: on two ports of the addresses A and B of each family, answers with where a datagram came from; asked
-                   to, from elsewhere.
+serve A4 B4 A6 B6: on two ports of the addresses A and B of each family, answers with where a datagram came from, and
+                   with the last word of the question if that begins with #; asked to, from elsewhere.
 ask A B:           says what mapping and filtering the NAT or firewall has (RFC 4787 sections 4.1 and 5).
 measure A B:       says how large a packet gets through each way, how many get lost, and how long they take.
 """
 import collections
+import itertools
 import select
 import socket
 import struct
@@ -21,13 +22,13 @@ SO_RCVBUFFORCE, SO_EE_ORIGIN_LOCAL = 33, 1
 OVERHEAD = 48 if ":" in first else 28
 
 
-def udp(address, port):
+def udp(address, port, keeps_errors):
     v6 = ":" in address
     s = socket.socket(socket.AF_INET6 if v6 else socket.AF_INET, socket.SOCK_DGRAM)
-    # Never fragmented, whatever the kernel has heard of the path; and ICMP errors are kept to be asked for.
+    # Never fragmented, whatever the kernel has heard of the path; and ICMP errors are kept to be asked for, or ignored.
     level = socket.IPPROTO_IPV6 if v6 else socket.IPPROTO_IP
     s.setsockopt(level, IPV6_MTU_DISCOVER if v6 else IP_MTU_DISCOVER, PMTUDISC_PROBE)
-    s.setsockopt(level, IPV6_RECVERR if v6 else IP_RECVERR, 1)
+    s.setsockopt(level, IPV6_RECVERR if v6 else IP_RECVERR, keeps_errors)
     s.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 8 << 20)
     s.bind((address, port))
     return s
@@ -44,18 +45,17 @@ def burst(s, destination, count):
 def serve():
     pairs = [addresses[i : i + 2] for i in range(0, len(addresses), 2)]
     other = {a: b for pair in pairs for a, b in (pair, reversed(pair))}
-    sockets = {(a, p): udp(a, p) for a in addresses for p in PORTS}
+    sockets = {(a, p): udp(a, p, False) for a in addresses for p in PORTS}
     counts = collections.Counter()
     print("serving", flush=True)
     while True:
         for ready in select.select(list(sockets.values()), [], [])[0]:
-            try:
-                message, sender = ready.recvfrom(2048)
-            except OSError:
-                continue  # an ICMP error for an earlier answer
+            message, sender = ready.recvfrom(2048)
             here = ready.getsockname()[:2]
             question, *rest = message.rstrip(b"\0").split(b" ")
             answer, answer_from = f"{sender[0]} {sender[1]}".encode(), here
+            if rest and rest[-1].startswith(b"#"):
+                answer += b" " + rest.pop()
             if question == b"other-port":
                 answer_from = (here[0], PORTS[1] if here[1] == PORTS[0] else PORTS[0])
             elif question == b"other-address":
@@ -67,6 +67,9 @@ def serve():
                 answer = b"%d" % counts[sender]
             elif question == b"send-burst":
                 burst(ready, sender, int(rest[0]))
+                # One of these gets through.
+                for _ in range(20):
+                    ready.sendto(b"end", sender)
                 continue
             elif question == b"send":
                 answer = bytes(int(rest[0]))
@@ -84,18 +87,50 @@ def ask(s, address, port, question, tries=3, wait=0.25):
     return None
 
 
+numbers = itertools.count(1)
+
+
+def answers(s, question, address, port, wait):
+    """Where the datagram with a question is seen to come from; None without an answer. A machine that is busy is waited for:
+    no answer counts before another question, asked later, has been answered."""
+    number = b"#%d" % next(numbers)
+
+    def receive(wait):
+        end = time.monotonic() + wait
+        while (left := end - time.monotonic()) > 0:
+            s.settimeout(left)
+            try:
+                *seen, mark = s.recv(2048).split(b" ")
+            except OSError:
+                continue
+            # Not the answer to an earlier question that has been asked twice.
+            if mark == number:
+                return seen
+        return None
+
+    for _ in range(3):
+        try:
+            s.sendto(question + b" " + number, (address, port))
+        except OSError:
+            pass
+        if seen := receive(wait):
+            return seen
+    ask(anywhere(), first, 7001, b"here", tries=10)
+    return receive(0.02)
+
+
 def anywhere():
-    return udp("::" if ":" in first else "0.0.0.0", 0)
+    return udp("::" if ":" in first else "0.0.0.0", 0, True)
 
 
 def tell_nat():
     s = anywhere()
     begin = time.monotonic()
-    at_first = ask(s, first, 7001, b"here")
-    if at_first is None:
+    if ask(s, first, 7001, b"here") is None:
         return "no UDP"
     wait = 0.08 + 2 * (time.monotonic() - begin)
-    at_port, at_second = ask(s, first, 7002, b"here", 3, wait), ask(s, second, 7001, b"here", 3, wait)
+    at_first = answers(s, b"here", first, 7001, wait)
+    at_port, at_second = answers(s, b"here", first, 7002, wait), answers(s, b"here", second, 7001, wait)
     if at_first == at_port == at_second:
         mapping = "endpoint-independent"
     elif at_first == at_port:
@@ -103,9 +138,9 @@ def tell_nat():
     else:
         mapping = "address-and-port-dependent"
     # A socket of its own, which has asked one place only.
-    if ask(anywhere(), first, 7001, b"other-address", 3, wait):
+    if answers(anywhere(), b"other-address", first, 7001, wait):
         filtering = "endpoint-independent"
-    elif ask(anywhere(), first, 7001, b"other-port", 3, wait):
+    elif answers(anywhere(), b"other-port", first, 7001, wait):
         filtering = "address-dependent"
     else:
         filtering = "address-and-port-dependent"
@@ -157,13 +192,15 @@ def measure():
     time.sleep(wait)
     arrived = int(ask(s, first, 7001, b"counted", 20, wait))
     returned = 0
-    # The question may get lost, too.
+    # The question may get lost, too; asked again on another socket, so that no datagram counts twice.
     while not returned:
+        s = anywhere()
         s.sendto(b"send-burst %d" % count, (first, 7001))
-        s.settimeout(0.3 + wait)
+        s.settimeout(0.5 + wait)
         try:
-            while True:
-                returned += s.recv(2048) == b"burst"
+            while (datagram := s.recv(2048)) != b"end":
+                returned += datagram == b"burst"
+                s.settimeout(5)
         except TimeoutError:
             pass
     return (
