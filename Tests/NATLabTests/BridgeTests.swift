@@ -98,23 +98,32 @@ struct BridgeTests {
         let rate = Int(2 * cap / Double(8 * size))
         let spray = try lab.launchTraffic(
             on: "client", "spray \(LabPrograms.relayPort) \(channels) \(seconds + 6) \(size) \(rate)")
-        func counts() async throws -> [Int] {
+        struct Counts: Decodable {
+            /// Of the counting, in seconds.
+            let time: Double
+            /// Of datagrams, by channel.
+            let counts: [String: Int]
+        }
+        func counts() async throws -> Counts {
             let text = try await lab.traffic(on: "agent", "counts \(LabPrograms.echoPort)")
-            let counts = try JSONDecoder().decode([String: Int].self, from: Data(text.utf8))
-            return (0..<channels).map { counts["\($0)"] ?? 0 }
+            return try JSONDecoder().decode(Counts.self, from: Data(text.utf8))
         }
         try await Task.sleep(for: .seconds(4))
         let (before, memoryBefore) = (try await counts(), try programs.server.residentBytes())
         try await Task.sleep(for: .seconds(seconds))
         let (after, memoryAfter) = (try await counts(), try programs.server.residentBytes())
-        let shares = zip(after, before).map { Double($0 - $1) }
+        let shares = (0..<channels).map {
+            Double(after.counts["\($0)", default: 0] - before.counts["\($0)", default: 0])
+        }
         let mean = shares.reduce(0, +) / Double(channels)
         for (channel, share) in shares.enumerated() {
             #expect(abs(share - mean) < 0.2 * mean, "channel \(channel): \(share) datagrams, \(mean) on average")
         }
-        let payloadRate = mean * Double(channels) * Double(size * 8) / Double(seconds)
-        #expect(payloadRate < cap && payloadRate > 0.75 * cap, "\(payloadRate) bit/s")
-        #expect(memoryAfter.now - memoryBefore.now < 2 << 20, "\(memoryBefore) \(memoryAfter)")
+        let payloadRate = mean * Double(channels) * Double(size * 8) / (after.time - before.time)
+        #expect(payloadRate < cap && payloadRate > 0.6 * cap, "\(payloadRate) bit/s")
+        // As much again as is carried would have to stay without a bound, 40 MB. After a moment without its share of the
+        // processor the queues may be full: 128 KiB each.
+        #expect(memoryAfter.now - memoryBefore.now < 16 << 20, "\(memoryBefore) \(memoryAfter)")
         await programs.stop(spray, relay)
     }
 }

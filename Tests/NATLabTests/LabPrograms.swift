@@ -125,7 +125,7 @@ struct LabPrograms: Sendable {
     }
 
     /// What goes through the relay: Mbit/s one way, and the percentage that is lost.
-    func flood(seconds: Int = 1, size: Int = 1000) async throws -> (mbits: Double, lost: Double) {
+    func flood(seconds: Double = 1, size: Int = 1000) async throws -> (mbits: Double, lost: Double) {
         let text = try await self.lab.traffic(on: "client", "flood \(Self.relayPort) \(seconds) \(size)")
         let values = KeyValues.parse(text).mapValues { Double($0) ?? .nan }
         guard let mbits = values["mbits"], let lost = values["lost_percent"] else {
@@ -161,6 +161,7 @@ struct SteadyTraffic: Sendable {
         let sent: Int
         let answered: Int
         let lost: Int
+        /// Between two answers; beyond what the sender itself was late, as it is on a busy machine.
         let longestGap: Duration
         let description: String
     }
@@ -180,10 +181,19 @@ struct SteadyTraffic: Sendable {
         let line = await self.program.output.firstLine(from: known) { $0.hasPrefix("sent=") || $0.hasPrefix("closed") }
         let values = KeyValues.parse(line ?? "").compactMapValues(Int.init)
         guard let sent = values["sent"], let answered = values["answered"], let lost = values["lost"],
-            let gap = values["longest_gap_ms"]
+            let gap = values["longest_gap_ms"], let stall = values["own_stall_ms"]
         else { throw UnexpectedOutput(text: self.program.output.text + self.program.errors.text) }
         return Report(
-            sent: sent, answered: answered, lost: lost, longestGap: .milliseconds(gap), description: line ?? "")
+            sent: sent, answered: answered, lost: lost, longestGap: .milliseconds(max(gap - stall, 0)),
+            description: line ?? "")
+    }
+
+    /// Waits until so much has been sent since the start or the last restart, and answered but for what gets lost.
+    func reaches(sent count: Int, within limit: Duration = .seconds(60)) async throws {
+        try await eventually(within: limit, "\(count) datagrams of steady traffic") {
+            let report = try await self.report()
+            return report.sent >= count && report.answered + report.lost >= count
+        }
     }
 
     /// Waits until answers come.

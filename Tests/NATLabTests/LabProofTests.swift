@@ -43,8 +43,8 @@ struct LabProofTests {
             let words = line.split(separator: " ")
             let losses = words.indices.filter { words[$0] == "%" }.compactMap { Double(words[$0 - 1]) }
             #expect(losses.count == 2)
-            // Of a thousand: four times the standard deviation.
-            let margin = 4 * (1000 * Double(percent) / 100 * (1 - Double(percent) / 100)).squareRoot() / 10
+            // Of a thousand: six times the standard deviation, once in a billion.
+            let margin = 6 * (1000 * Double(percent) / 100 * (1 - Double(percent) / 100)).squareRoot() / 10
             for loss in losses { #expect(abs(loss - Double(percent)) < margin, "\(line)") }
         }
     }
@@ -55,10 +55,16 @@ struct LabProofTests {
             try await lab.change("delay client \(client)")
             try await lab.change("delay agent \(agent)")
             for (side, delay) in [(NATLab.Side.client, client), (.agent, agent)] {
-                for line in try await lab.measure(side).split(separator: "\n") {
-                    let taken = line.split(separator: " ").dropLast().last.flatMap { Double($0) } ?? -1
-                    #expect(taken >= Double(2 * delay) && taken < Double(2 * delay + 5), "\(line)")
+                // The shortest of ten round trips; on a busy machine all of them may be longer.
+                var lines: [Substring] = []
+                for _ in 0..<5 {
+                    lines = try await lab.measure(side).split(separator: "\n")
+                    let taken = lines.map { $0.split(separator: " ").dropLast().last.flatMap { Double($0) } ?? -1 }
+                    #expect(taken.allSatisfy { $0 >= Double(2 * delay) }, "\(lines)")
+                    if taken.allSatisfy({ $0 < Double(2 * delay + 5) }) { lines = [] }
+                    if lines.isEmpty { break }
                 }
+                #expect(lines.isEmpty, "longer than \(2 * delay) ms and 5: \(lines)")
             }
         }
     }
@@ -129,9 +135,14 @@ struct LabProofTests {
                     """
                     import socket
                     s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-                    s.settimeout(0.5)
-                    s.sendto(b"hello", ("192.0.2.130", 7000))
-                    print(s.recv(100))
+                    s.settimeout(0.2)
+                    for _ in range(5):
+                        s.sendto(b"hello", ("192.0.2.130", 7000))
+                        try:
+                            print(s.recv(100))
+                            break
+                        except TimeoutError:
+                            pass
                     """,
                 ])
             _ = try await asking.end()

@@ -20,10 +20,10 @@ struct LossTests {
         let relay = try await programs.start(.relay)
         for client in LabPrograms.Client.allCases { #expect(try await programs.firstByte(client) < 10_000) }
         for program in [socks, relay] { try await program.awaitPath(kind.path, within: .seconds(20)) }
-        let steady = try programs.steady(.relay)
+        let steady = try programs.steady(.relay, interval: 5)
         _ = try await programs.download(5_000_000).end()
         for _ in 0..<20 { #expect(try await programs.firstByte(.socks) < 5000) }
-        try await Task.sleep(for: .seconds(5))
+        try await steady.reaches(sent: 1000)
         let report = try await steady.report()
         if kind.path == "direct" {
             // There and back; twice that, because chance may have it.

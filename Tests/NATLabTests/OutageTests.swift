@@ -63,14 +63,28 @@ struct OutageTests {
         }
     }
 
-    @Test func `a server that is out of reach for 30 s does not hold up direct traffic`() async throws {
+    /// What one waits longest for, side by side: it is next to no work.
+    @Test func `open connections and flows outlast the sleep of a side, and a server that is out of reach`()
+        async throws
+    {
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for pair in Self.pairs {
+                for side in NATLab.Side.allCases { group.addTask { try await Self.outlastSleep(of: side, pair) } }
+            }
+            group.addTask { try await Self.outlastServer() }
+            try await group.waitForAll()
+        }
+    }
+
+    /// Out of reach for 30 s.
+    private static func outlastServer() async throws {
         let lab = try await NATLab(client: .port, agent: .port)
         let running = try await Running(on: lab, path: "direct")
         try await lab.change("cut server on")
         try await Task.sleep(for: .seconds(30))
         for traffic in running.steady {
             let report = try await traffic.report()
-            #expect(report.longestGap < .seconds(1) && report.answered > 1000, "\(report)")
+            #expect(report.longestGap < .seconds(3) && report.answered > 1000, "\(report)")
         }
         let known = running.socks.errors.lines.count
         try await lab.change("cut server off")
@@ -78,7 +92,7 @@ struct OutageTests {
             $0.contains("event=signal.connected")
         }
         running.expectSameChannels()
-        #expect(try await running.programs.firstByte(.socks) < 1000)
+        #expect(try await running.programs.firstByte(.socks) < 3000)
         await running.stop()
     }
 
@@ -91,36 +105,34 @@ struct OutageTests {
         let programs = [running.socks, running.relay, running.programs.agent]
         let known = programs.map(\.errors.lines.count)
         await running.programs.server.kill9()
-        try await Task.sleep(for: .seconds(2))
         let server = try await LabPrograms.launchServer(on: lab)
         for (program, start) in zip(programs, known) {
             _ = try await program.logLine(within: .seconds(20), "the server again", from: start) {
                 $0.contains("event=signal.connected")
             }
         }
-        try await Task.sleep(for: .seconds(2))
         // On the bridge there is nothing to go on with until both have found the server again.
-        try await running.expect(longestGap: path == "direct" ? .seconds(1) : .seconds(15))
+        try await running.expect(longestGap: path == "direct" ? .seconds(3) : .seconds(15))
         running.expectSameChannels()
         #expect(running.socks.path == path)
         await running.stop(server)
     }
 
-    @Test(arguments: Self.pairs, ["client", "agent"])
-    func `open connections and flows outlast the sleep of a side`(
-        pair: (path: String, client: NATKind, agent: NATKind), side: String
+    private static func outlastSleep(
+        of side: NATLab.Side, _ pair: (path: String, client: NATKind, agent: NATKind)
     ) async throws {
         let lab = try await NATLab(client: pair.client, agent: pair.agent)
         let running = try await Running(on: lab, path: pair.path)
-        let sleepers = side == "client" ? [running.socks, running.relay] : [running.programs.agent]
+        let sleepers = side == .client ? [running.socks, running.relay] : [running.programs.agent]
         for program in sleepers { program.signal(SIGSTOP) }
         try await Task.sleep(for: Self.suspension)
         for program in sleepers { program.signal(SIGCONT) }
         try await running.expect(longestGap: Self.suspension + .seconds(12))
         // What has been sent over the open connection meanwhile comes late and is not lost.
-        try await Task.sleep(for: .seconds(3))
-        let report = try await running.steady[0].report()
-        #expect(report.lost == 0 && report.answered > 50, "\(report)")
+        try await eventually(within: .seconds(30), "all that was sent meanwhile") {
+            let report = try await running.steady[0].report()
+            return report.lost == 0 && report.answered > Int(Self.suspension.components.seconds) * 50
+        }
         try await running.socks.awaitPath(pair.path, within: .seconds(20))
         await running.stop()
     }
@@ -140,6 +152,9 @@ struct OutageTests {
         try await LabPrograms.ready(agentProgram)
         let programs = LabPrograms(lab: lab, server: server, agent: agentProgram, services: services)
         // The next try of a connection to the server comes within 30 s; an agent that has just come is heard of at once.
+        for program in [socks, relay] {
+            _ = try await program.logLine(within: .seconds(40), "the server") { $0.contains("event=signal.connected") }
+        }
         #expect(try await programs.firstByte(.relay) < 10_000)
         #expect(try await programs.firstByte(.socks) < 10_000)
         for program in [socks, relay] { try await program.awaitPath(path, within: .seconds(15)) }
@@ -153,14 +168,14 @@ struct OutageTests {
         try await lab.change("block agent on")
         try await running.expect(longestGap: .seconds(10))
         for program in [running.socks, running.relay] {
-            #expect(program.path == "bridge")
+            try await program.awaitPath("bridge", within: .seconds(5))
             #expect(program.events("peer.path_changed").last?["reason"]?.isEmpty == false)
         }
         try await lab.change("block agent off")
         // While on the bridge, a direct path is looked for once a minute.
         for program in [running.socks, running.relay] { try await program.awaitPath("direct", within: .seconds(75)) }
         for traffic in running.steady { try await traffic.restart() }
-        try await running.expect(longestGap: .seconds(1))
+        try await running.expect(longestGap: .seconds(3))
         running.expectSameChannels()
         await running.stop()
     }

@@ -6,13 +6,14 @@ import Testing
 /// that it was told.
 ///
 /// `RTUN_NAT_SPREAD_TRIES` says how often to try for each of client and agent behind the symmetric NAT, and with
-/// `RTUN_NAT_SPREAD=FILE` the result is written to a file: `make nat-spread`.
+/// `RTUN_NAT_SPREAD=FILE` the result is written to a file: `make nat-spread`. Otherwise the first success is enough.
 @Suite(
     .serialized, .timeLimit(.minutes(60)),
     .enabled(if: EgressNamespace.isAvailable, "needs root, to make network namespaces"))
 struct SpreadTests {
     private static let environment = ProcessInfo.processInfo.environment
-    private static let tries = Self.environment["RTUN_NAT_SPREAD_TRIES"].flatMap(Int.init) ?? 3
+    private static let tries = Self.environment["RTUN_NAT_SPREAD_TRIES"].flatMap(Int.init)
+    private static let mostTries = 5
 
     @Test func `guessing ports gets through`() async throws {
         var rows: [String] = []
@@ -20,7 +21,7 @@ struct SpreadTests {
             let lab = try await NATLab(client: client, agent: agent)
             let programs = try await LabPrograms(on: lab)
             var seconds: [Double] = []
-            for _ in 0..<Self.tries {
+            for _ in 0..<(Self.tries ?? Self.mostTries) where Self.tries != nil || seconds.isEmpty {
                 for side in NATLab.Side.allCases { try await lab.change("flush \(side)") }
                 let relay = try await programs.start(.relay)
                 _ = try await programs.firstByte(.relay)
@@ -35,10 +36,10 @@ struct SpreadTests {
                 }
                 await relay.kill9()
             }
-            #expect(!seconds.isEmpty, "none of \(Self.tries) tries, \(client) to \(agent)")
+            #expect(!seconds.isEmpty, "none of \(Self.tries ?? Self.mostTries) tries, \(client) to \(agent)")
             let median = seconds.sorted().dropFirst(seconds.count / 2).first ?? .nan
             rows.append(
-                "| \(client) | \(agent) | \(seconds.count) of \(Self.tries) | "
+                "| \(client) | \(agent) | \(seconds.count) of \(Self.tries ?? Self.mostTries) | "
                     + "\(median.formatted(.number.precision(.fractionLength(1)))) s | "
                     + "\((seconds.max() ?? .nan).formatted(.number.precision(.fractionLength(1)))) s |")
             await programs.stop()

@@ -14,13 +14,13 @@ download PROXY PORT BYTES RATE:
 flood PORT SECONDS SIZE: keeps datagrams of SIZE bytes under way to an echo; prints mbits=M (one way) lost_percent=P,
                          if what comes is what was sent
 steady PORT MS SIZE:     sends a datagram every MS milliseconds; for each line on standard input (and at its end for the
-                         last time) prints sent=N answered=N lost=N longest_gap_ms=G worst_ms=W since the start, or
-                         since the last line "restart"
+                         last time) prints sent=N answered=N lost=N longest_gap_ms=G own_stall_ms=O worst_ms=W since
+                         the start, or since the last line "restart"; O is by how much it was late itself
 steady-socks PROXY PORT MS:
                          the same over one connection through the proxy; what is late is not lost there
 spray PORT CHANNELS SECONDS SIZE RATE:
                          sends RATE datagrams a second, in turn to PORT, PORT + 1, …, with the channel's number in front
-counts PORT:             prints the counts of the sink as a JSON object
+counts PORT:             prints the counts of the sink, and the time in seconds, as a JSON object
 """
 import collections
 import hashlib
@@ -36,7 +36,7 @@ import time
 HOST = "127.0.0.1"
 # In all that is sent: whoever reads along must not find it.
 MARKER = b"for the eyes of client and target only "
-PATIENCE = 2  # seconds after which a datagram counts as lost
+PATIENCE = 3  # seconds after which a datagram counts as lost
 
 
 def payload(head, size):
@@ -61,7 +61,7 @@ def exactly(connection, count):
 # The far end.
 
 
-def listen(port, handle):
+def listen(listener, handle):
     def guarded(connection):
         with connection:
             try:
@@ -69,7 +69,6 @@ def listen(port, handle):
             except OSError:
                 pass  # seen at the other end
 
-    listener = socket.create_server((HOST, port), backlog=128)
     while True:
         connection, _ = listener.accept()
         thread(guarded, connection)
@@ -81,8 +80,7 @@ def echo_stream(connection):
         connection.sendall(data)
 
 
-def echo_datagrams(port):
-    service = bound_udp(port)
+def echo_datagrams(service):
     while True:
         data, sender = service.recvfrom(2048)
         service.sendto(data, sender)
@@ -98,8 +96,7 @@ def bound_udp(port):
 counted = collections.Counter()
 
 
-def count(port):
-    sink = bound_udp(port)
+def count(sink):
     while True:
         counted[int.from_bytes(sink.recv(2048)[:2], "big")] += 1
 
@@ -107,7 +104,7 @@ def count(port):
 def serve_files(connection):
     question = connection.makefile().readline().split()
     if question == ["counts"]:
-        connection.sendall(json.dumps(counted).encode())
+        connection.sendall(json.dumps({"time": time.monotonic(), "counts": counted}).encode())
         return
     size, rate = map(int, question)
     generator, digest = random.Random(size), hashlib.sha256()
@@ -125,11 +122,10 @@ def serve_files(connection):
 
 
 def serve(port):
-    thread(listen, port, echo_stream)
-    thread(listen, port + 1, serve_files)
-    thread(echo_datagrams, port)
-    thread(count, port + 2)
-    time.sleep(0.05)
+    thread(listen, socket.create_server((HOST, port), backlog=128), echo_stream)
+    thread(listen, socket.create_server((HOST, port + 1), backlog=128), serve_files)
+    thread(echo_datagrams, bound_udp(port))
+    thread(count, bound_udp(port + 2))
     print("serving", flush=True)
     threading.Event().wait()
 
@@ -237,7 +233,7 @@ def flood(port, seconds, size):
         except OSError:
             pass
         # Datagrams are numbered in the order of their times.
-        while under_way and now - under_way[next(iter(under_way))] > 0.5:
+        while under_way and now - under_way[next(iter(under_way))] > PATIENCE:
             under_way.pop(next(iter(under_way)))
     print(f"mbits={answered * size * 8 / seconds / 1e6:.1f} lost_percent={100 * (sent - answered) / sent:.1f}")
 
@@ -253,6 +249,7 @@ class Steady:
 
     def reset(self, now):
         self.first, self.answered, self.longest, self.worst, self.last = self.sent, 0, 0, 0, now
+        self.stall = 0
 
     def run(self):
         thread(self.send_all)
@@ -269,7 +266,8 @@ class Steady:
         due = time.monotonic()
         while not self.is_over:
             with self.lock:
-                self.times[self.sent] = time.monotonic()
+                now = self.times[self.sent] = time.monotonic()
+                self.stall = max(self.stall, now - due)
                 number = self.sent
                 self.sent += 1
             try:
@@ -295,7 +293,8 @@ class Steady:
             lost = [n for n, begin in self.times.items() if now - begin > PATIENCE and n >= self.first]
             print(
                 f"sent={self.sent - self.first} answered={self.answered} lost={len(lost)} "
-                f"longest_gap_ms={gap * 1000:.0f} worst_ms={self.worst * 1000:.0f}",
+                f"longest_gap_ms={gap * 1000:.0f} own_stall_ms={self.stall * 1000:.0f} "
+                f"worst_ms={self.worst * 1000:.0f}",
                 flush=True,
             )
 
@@ -350,4 +349,4 @@ if __name__ == "__main__":
         f.__name__.replace("_", "-"): f
         for f in (serve, counts, socks, udp, download, flood, steady, steady_socks, spray)
     }
-    commands[sys.argv[1]](*map(int, sys.argv[2:]))
+    commands[sys.argv[1]](*(float(a) if "." in a else int(a) for a in sys.argv[2:]))
