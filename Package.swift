@@ -164,15 +164,16 @@ let package = Package(
                 "UDPRelay", .nioCore, .nioEmbedded, .nioPosix, .logging,
             ]),
         tests("UDPRelayTests", ["UDPRelay", .nioCore]),
-        tests("ClientSupportTests", ["ClientSupport", "AppProto", "PeerChannel", "Signaling", .nioCore, .nioPosix]),
+        tests(
+            "ClientSupportTests",
+            ["ClientSupport", "AppProto", "PeerChannel", "Signaling", "TestSupport", .nioCore, .nioPosix]),
         tests("DiagnosisTests", ["Diagnosis", "AppProto", "CommandSupport", "PeerChannel", "Signaling", .nioCore]),
         tests("CommandSupportTests", ["CommandSupport", .nioCore, .nioEmbedded, .argumentParser, .logging]),
         tests(
             "rtun-serverTests",
             [
-                "rtun-server", "AppProto", "TLS", "STUN", "Signaling", "CommandSupport", .nioCore, .nioEmbedded,
-                .nioHTTP1,
-                .nioPosix, .argumentParser, .logging,
+                "rtun-server", "AppProto", "TLS", "STUN", "Signaling", "CommandSupport", "TestSupport", .nioCore,
+                .nioEmbedded, .nioHTTP1, .nioPosix, .argumentParser, .logging,
             ]),
         tests(
             "rtun-agentTests",

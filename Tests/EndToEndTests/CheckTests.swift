@@ -50,7 +50,7 @@ struct CheckTests {
             #expect(try self.finding("name", in: lines).hasPrefix("ok name localhost is "))
             #expect(try self.finding("signalling", in: lines).contains("certificate verified"))
             #expect(try self.finding("secret", in: lines).hasPrefix("ok secret accepted by rtun-server/"))
-            #expect(try self.finding("clock", in: lines) == "ok clock agrees with the server's")
+            #expect(try self.finding("clock", in: lines).hasPrefix("ok clock "))
             // The main port, and the second one.
             #expect(lines.filter { $0.contains(" sees this machine as 127.0.0.1:") }.count == 2)
             #expect(try self.finding("mapping", in: lines).hasPrefix("ok mapping no NAT"))

@@ -9,73 +9,80 @@ struct RelayFailoverTests {
     func `when the agent in use is killed traffic goes on through the other within 5 s, and nothing is lost after that`(
         scheme: SignalScheme
     ) async throws {
-        let cluster = try await Cluster(scheme)
-        let first = try await cluster.agent("first")
-        let echo = try UDPEchoService()
-        let relay = try await cluster.relay(["127.0.0.1:0?to=127.0.0.1:\(echo.port)"])
-        // Later than the first, so that the relay does not know of it yet.
-        let second = try await cluster.agent("second")
-        let traffic = try SteadyTraffic(to: relay.port)
-        try await traffic.untilAnswered()
-        await first.program.kill9()
-        let clock = ContinuousClock()
-        let killed = clock.now
-        _ = try await relay.program.logLine("the next agent") {
-            $0.contains("event=agent.selected") && $0.contains("agent=second")
+        try await expectWithin(.seconds(5)) {
+            let cluster = try await Cluster(scheme)
+            let first = try await cluster.agent("first")
+            let echo = try UDPEchoService()
+            let relay = try await cluster.relay(["127.0.0.1:0?to=127.0.0.1:\(echo.port)"])
+            // Later than the first, so that the relay does not know of it yet.
+            let second = try await cluster.agent("second")
+            let traffic = try SteadyTraffic(to: relay.port)
+            try await traffic.untilAnswered()
+            await first.program.kill9()
+            let clock = ContinuousClock()
+            let killed = clock.now
+            _ = try await relay.program.logLine("the next agent") {
+                $0.contains("event=agent.selected") && $0.contains("agent=second")
+            }
+            try await traffic.untilAnswered()
+            let time = clock.now - killed
+            try await traffic.expectNothingLost(for: .seconds(2))
+            traffic.stop()
+            await stopAll([cluster.server, second.program, relay.program])
+            return time
         }
-        try await traffic.untilAnswered()
-        #expect(clock.now - killed < .seconds(5))
-        try await traffic.expectNothingLost(for: .seconds(2))
-        traffic.stop()
-        await stopAll([cluster.server, second.program, relay.program])
     }
 
     @Test(arguments: SignalScheme.allCases)
     func `an agent that was killed and started again under its name is a new one, and serves within 5 s`(
         scheme: SignalScheme
     ) async throws {
-        let cluster = try await Cluster(scheme)
-        let before = try await cluster.agent("egress")
-        let echo = try UDPEchoService()
-        let relay = try await cluster.relay(["127.0.0.1:0?to=127.0.0.1:\(echo.port)"])
-        let traffic = try SteadyTraffic(to: relay.port)
-        try await traffic.untilAnswered()
-        await before.program.kill9()
-        let after = try await cluster.agent("egress")
-        #expect(after.instance != before.instance)
-        let clock = ContinuousClock()
-        let restarted = clock.now
-        _ = try await relay.program.logLine("the new instance") {
-            $0.contains("event=agent.selected") && $0.contains(after.instance)
+        try await expectWithin(.seconds(5)) {
+            let cluster = try await Cluster(scheme)
+            let before = try await cluster.agent("egress")
+            let echo = try UDPEchoService()
+            let relay = try await cluster.relay(["127.0.0.1:0?to=127.0.0.1:\(echo.port)"])
+            let traffic = try SteadyTraffic(to: relay.port)
+            try await traffic.untilAnswered()
+            await before.program.kill9()
+            let after = try await cluster.agent("egress")
+            #expect(after.instance != before.instance)
+            let clock = ContinuousClock()
+            let restarted = clock.now
+            _ = try await relay.program.logLine("the new instance") {
+                $0.contains("event=agent.selected") && $0.contains(after.instance)
+            }
+            try await traffic.untilAnswered()
+            let time = clock.now - restarted
+            try await traffic.expectNothingLost(for: .seconds(2))
+            traffic.stop()
+            await stopAll([cluster.server, after.program, relay.program])
+            return time
         }
-        try await traffic.untilAnswered()
-        #expect(clock.now - restarted < .seconds(5))
-        try await traffic.expectNothingLost(for: .seconds(2))
-        traffic.stop()
-        await stopAll([cluster.server, after.program, relay.program])
     }
 
-    @Test(arguments: SignalScheme.allCases)
-    func `a server that is away for 20 s does not cost a datagram`(scheme: SignalScheme) async throws {
-        let cluster = try await Cluster(scheme)
-        let agent = try await cluster.agent("egress")
-        let echo = try UDPEchoService()
-        let relay = try await cluster.relay(["127.0.0.1:0?to=127.0.0.1:\(echo.port)"])
-        let traffic = try SteadyTraffic(to: relay.port)
-        try await traffic.untilAnswered()
-        await cluster.server.kill9()
-        try await traffic.expectNothingLost(for: .seconds(20))
-        let known = relay.program.errors.lines.count
-        let server = try await cluster.relaunchServer()
-        // An agent or relay that has tried in vain for 20 s waits for up to 20 s more.
-        _ = try await relay.program.logLine(within: .seconds(40), "the server") {
-            $0.contains("event=signal.connected")
+    @Test func `a server that is away for 20 s does not cost a datagram`() async {
+        await withBothSchemes { scheme in
+            let cluster = try await Cluster(scheme)
+            let agent = try await cluster.agent("egress")
+            let echo = try UDPEchoService()
+            let relay = try await cluster.relay(["127.0.0.1:0?to=127.0.0.1:\(echo.port)"])
+            let traffic = try SteadyTraffic(to: relay.port)
+            try await traffic.untilAnswered()
+            await cluster.server.kill9()
+            try await traffic.expectNothingLost(for: .seconds(20))
+            let known = relay.program.errors.lines.count
+            let server = try await cluster.relaunchServer()
+            // Whoever has tried in vain for 20 s may wait for up to 30 s before trying again.
+            _ = try await relay.program.logLine(within: .seconds(40), "the server", from: known) {
+                $0.contains("event=signal.connected")
+            }
+            try await traffic.expectNothingLost(for: .seconds(2))
+            let selections = relay.program.errors.lines.filter { $0.contains("event=agent.selected") }
+            #expect(selections.count == 1, "\(scheme): \(selections)")
+            traffic.stop()
+            await stopAll([server, agent.program, relay.program])
         }
-        try await traffic.expectNothingLost(for: .seconds(2))
-        let selections = relay.program.errors.lines.filter { $0.contains("event=agent.selected") }
-        #expect(selections.count == 1 && known > 0)
-        traffic.stop()
-        await stopAll([server, agent.program, relay.program])
     }
 
     @Test(arguments: SignalScheme.allCases)
@@ -91,7 +98,7 @@ struct RelayFailoverTests {
         #expect(try await first.program.end() == .exit(0))
         try await traffic.untilAnswered()
         // What was under way to the first agent when its answers were not wanted any more.
-        #expect(traffic.lost <= 3, "\(traffic.lost) lost")
+        await traffic.expectLost(atMost: 3)
         traffic.stop()
         await stopAll([cluster.server, second.program, relay.program])
     }
@@ -135,9 +142,10 @@ struct RelayFailoverTests {
         let agent = try await cluster.agent("late")
         // The newest 256 of 300.
         let answers = try await onThread {
-            try (0..<256).map { _ in try socket.receive()?.first }
+            try (0..<256).compactMap { _ in try socket.receive()?.first }
         }
-        #expect(answers == (44..<300).map { UInt8($0 / 2) })
+        // In any order: the channel may change its path meanwhile.
+        #expect(answers.sorted() == (44..<300).map { UInt8($0 / 2) })
         #expect(try await Cluster.statistics(of: relay.program)["dropped_no_channel"] == "44")
         #expect(relay.program.errors.text.contains("reason=no_channel"))
         await stopAll([cluster.server, agent.program, relay.program])

@@ -37,8 +37,10 @@ struct SOCKSReplyTests {
     @Test(arguments: SignalScheme.allCases)
     func `refusals carry the reply code of their cause`(scheme: SignalScheme) async throws {
         let cluster = try await Cluster(scheme)
+        // On a machine that cannot ask anybody, the search for the name is over soon.
         let agent = try await cluster.agent(
-            "egress", options: ["--deny", "127.0.0.9/32", "--allow", "0.0.0.0/0", "--allow", "::/0"])
+            "egress", options: ["--deny", "127.0.0.9/32", "--allow", "0.0.0.0/0", "--allow", "::/0"],
+            environment: ["RES_OPTIONS": "timeout:1 attempts:1"])
         let socks = try await cluster.socks()
         let closed = try TCPService.closedPort()
         let proxy = socks.port
@@ -56,35 +58,34 @@ struct SOCKSReplyTests {
         await stopAll([cluster.server, agent.program, socks.program])
     }
 
-    @Test(
-        .enabled(if: EgressNamespace.isAvailable, "needs root, to give the agent a network namespace"),
-        arguments: SignalScheme.allCases)
-    func `unreachable and silent targets have reply codes of their own`(scheme: SignalScheme) async throws {
+    @Test(.enabled(if: EgressNamespace.isAvailable, "needs root, to give the agents a network namespace"))
+    func `unreachable and silent targets have reply codes of their own`() async throws {
         let namespace = try await EgressNamespace()
-        let environment = ["RTUN_SECRET": Cluster.secret]
-        let server = try RunningProgram("rtun-server", ["--addr", "0.0.0.0:0"], environment: environment)
-        let port = try await Cluster.readyPort(of: server)
-        // A plain listener: http:// for the one scheme; over quic:// the server has made its own certificate.
-        let url = { (host: String) in "\(scheme == .https ? "http" : "quic")://\(host):\(port)" }
-        let agent = try namespace.launch(
-            "rtun-agent", [url(namespace.hostAddress), "--agent", "inside", "--quic-insecure"], environment: environment
-        )
-        _ = try await agent.line("the ready line") { $0.hasPrefix("rtun-agent ready ") }
-        // Reached over the virtual link: the peers then gather its addresses and not loopback's.
-        let socks = try RunningProgram(
-            "rtun-socks", ["--listen", "127.0.0.1:0", url(namespace.hostAddress), "--quic-insecure"],
-            environment: environment)
-        let ready = try await socks.line("the ready line") { $0.hasPrefix("rtun-socks ready ") }
-        let proxy = try #require(ready.split(separator: ":").last.flatMap { Int($0) })
+        await withBothSchemes { scheme in
+            let environment = ["RTUN_SECRET": Cluster.secret]
+            let server = try RunningProgram("rtun-server", ["--addr", "0.0.0.0:0"], environment: environment)
+            let port = try await Cluster.readyPort(of: server)
+            // A plain listener: http:// for the one scheme; over quic:// the server has made its own certificate.
+            // Reached over the virtual link: the peers then gather its addresses and not loopback's.
+            let url = "\(scheme == .https ? "http" : "quic")://\(namespace.hostAddress):\(port)"
+            let agent = try namespace.launch(
+                "rtun-agent", [url, "--agent", "inside", "--quic-insecure"], environment: environment)
+            _ = try await agent.line("the ready line") { $0.hasPrefix("rtun-agent ready ") }
+            let socks = try RunningProgram(
+                "rtun-socks", ["--listen", "127.0.0.1:0", url, "--quic-insecure"], environment: environment)
+            let ready = try await socks.line("the ready line") { $0.hasPrefix("rtun-socks ready ") }
+            let proxy = try #require(ready.split(separator: ":").last.flatMap { Int($0) })
 
-        async let unreachableHost = SOCKSTestClient.request5(proxy: proxy, .ipv4(namespace.unreachableHost), port: 80)
-        async let unreachableNetwork = SOCKSTestClient.request5(
-            proxy: proxy, .ipv4(namespace.unreachableNetwork), port: 80)
-        async let silent = SOCKSTestClient.request5(proxy: proxy, .ipv4(namespace.silentTarget), port: 80)
-        #expect(try await unreachableHost.reply == 4)
-        #expect(try await unreachableNetwork.reply == 3)
-        #expect(try await silent.reply == 6)
-        await stopAll([server, agent, socks])
+            async let unreachableHost = SOCKSTestClient.request5(
+                proxy: proxy, .ipv4(namespace.unreachableHost), port: 80)
+            async let unreachableNetwork = SOCKSTestClient.request5(
+                proxy: proxy, .ipv4(namespace.unreachableNetwork), port: 80)
+            async let silent = SOCKSTestClient.request5(proxy: proxy, .ipv4(namespace.silentTarget), port: 80)
+            #expect(try await unreachableHost.reply == 4, "\(scheme)")
+            #expect(try await unreachableNetwork.reply == 3, "\(scheme)")
+            #expect(try await silent.reply == 6, "\(scheme)")
+            await stopAll([server, agent, socks])
+        }
     }
 
     @Test func `a user and password are asked for when set, and checked`() async throws {
@@ -119,7 +120,7 @@ struct SOCKSReplyTests {
         let began = clock.now
         let failed = try await SOCKSTestClient.request5(proxy: socks.port, .loopback, port: echo.port)
         #expect(failed.reply == 1)
-        #expect((8.0...12.0).contains((clock.now - began) / .seconds(1)))
+        #expect((8.0...15.0).contains((clock.now - began) / .seconds(1)))
 
         async let waiting = SOCKSTestClient.request5(proxy: socks.port, .loopback, port: echo.port)
         let agent = try await cluster.agent("late")

@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// Bulk, concurrency and memory: the real programs between a real client and a real target.
-@Suite(.serialized, .timeLimit(.minutes(3)))
+@Suite(.serialized, .timeLimit(.minutes(5)))
 struct TransferTests {
     static let megabyte = 1 << 20
 
@@ -23,7 +23,7 @@ struct TransferTests {
                 -o '\(folder.file("down.bin"))' http://localhost:\(web.port)/big.bin
             curl -sS --fail --socks5-hostname 127.0.0.1:\(socks.port) \
                 -T '\(folder.file("down.bin"))' http://localhost:\(web.port)/upload/up.bin
-            """)
+            """, within: .seconds(170))
         let sums = try await ShellCommand.run(
             "sha256sum '\(web.root)/big.bin' '\(folder.file("down.bin"))' '\(web.root)/upload/up.bin' | cut -d' ' -f1")
         let distinct = Set(sums.split(separator: "\n"))

@@ -37,11 +37,10 @@ import UDP
 
     @Test func `on one machine there is no NAT`() async throws {
         let servers = [try await self.server(answers: true), try await self.server(answers: true)]
-        let (report, took) = try await self.run(try servers.map(self.place))
+        let (report, _) = try await self.run(try servers.map(self.place))
         #expect(report.mapping == .none)
         #expect(report.answers.count == 2)
         #expect(report.localAddresses.map(\.ipAddress).contains("127.0.0.1"))
-        #expect(took < .seconds(2))
         for server in servers { try await server.close() }
     }
 
@@ -50,7 +49,7 @@ import UDP
         let (report, took) = try await self.run([try self.place(silent)])
         #expect(report.mapping == .udpBlocked)
         #expect(report.answers.map(\.outcome) == [.noAnswer])
-        #expect(took < .seconds(5))
+        #expect(took < .seconds(15))
         try await silent.close()
     }
 
@@ -60,7 +59,7 @@ import UDP
         #expect(report.mapping == .unknown)
         #expect(report.unresolved == [nowhere])
         #expect(report.answers.isEmpty)
-        #expect(took < .seconds(5))
+        #expect(took < .seconds(15))
     }
 
     @Test func `an interface that does not exist is an error`() async throws {

@@ -1,6 +1,7 @@
 import AppProto
 import NIOCore
 import TLS
+import TestSupport
 import Testing
 
 @testable import PeerChannel
@@ -190,7 +191,7 @@ struct PeerChannelTests {
 
     @Test func `a peer that vanishes is noticed`() async throws {
         var configuration = try PeerPair.configuration()
-        configuration.idleTimeout = .seconds(1)
+        configuration.idleTimeout = .seconds(3)
         let pair = try await PeerPair.connect(client: configuration, agent: configuration)
         try await PeerPair.on(pair) { pair in
             pair.hub.isDown = true
@@ -241,13 +242,16 @@ struct PeerChannelTests {
             pair.agent?.core.transport?.close()
             pair.client.carrier?.open(OpenTcp(host: "example.org", port: 80), timeout: .seconds(20)) { _ in }
         }
-        while try await PeerPair.on(pair, { $0.client.carrier?.unansweredSince == nil }) {}
-        try await PeerPair.on(pair) { #expect($0.client.carrier?.isSuspect == false) }
-        let since = ContinuousClock().now
-        while try await PeerPair.on(pair, { $0.client.carrier?.isSuspect != true }) {
-            try await ContinuousClock().sleep(for: .milliseconds(20))
+        // At every look it is suspect just when it has waited for so long.
+        try await eventually(within: .seconds(30), "suspicion") {
+            try await PeerPair.on(pair) { pair in
+                guard let carrier = pair.client.carrier, let since = carrier.unansweredSince else { return false }
+                let before = NIODeadline.now() - since
+                let isSuspect = carrier.isSuspect
+                #expect(isSuspect ? NIODeadline.now() - since >= .seconds(2) : before < .seconds(2))
+                return isSuspect
+            }
         }
-        #expect(since.duration(to: ContinuousClock().now) < .seconds(3))
         try await PeerPair.on(pair) { #expect($0.client.isConnected) }
         try await PeerPair.finish(pair)
     }

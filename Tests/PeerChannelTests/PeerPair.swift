@@ -39,6 +39,8 @@ final class PeerPair {
     static func configuration() throws -> PeerChannelConfiguration {
         var configuration = PeerChannelConfiguration(identity: try Identity.selfSigned(commonName: "test"))
         configuration.loopbackOnly = true
+        // Other tests change addresses.
+        configuration.addressMonitor = nil
         return configuration
     }
 
@@ -228,7 +230,10 @@ final class PeerPair {
 
 extension PeerPair: PeerClientChannelDelegate {
     func peerChannelConnected(_ peerID: PeerID) { self.connected.succeed() }
-    func peerChannel(_ peerID: PeerID, closed reason: PeerChannelError) { self.clientClosed.succeed(reason) }
+    func peerChannel(_ peerID: PeerID, closed reason: PeerChannelError) {
+        self.connected.fail(reason)
+        self.clientClosed.succeed(reason)
+    }
 }
 
 extension PeerPath {
@@ -249,7 +254,10 @@ final class AgentDelegate: PeerServerChannelDelegate {
     }
 
     func peerChannelConnected(_ peerID: PeerID) { self.connected.succeed() }
-    func peerChannel(_ peerID: PeerID, closed reason: PeerChannelError) { self.closed.succeed(reason) }
+    func peerChannel(_ peerID: PeerID, closed reason: PeerChannelError) {
+        self.connected.fail(reason)
+        self.closed.succeed(reason)
+    }
 }
 
 /// Keeps what arrives before the splice is there, as the SOCKS handler does: NIO reads up to a FIN even without

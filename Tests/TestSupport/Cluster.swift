@@ -45,9 +45,19 @@ package final class Cluster: Sendable {
 
     /// Starts the server anew on the port it had (after it was killed).
     package func relaunchServer() async throws -> RunningProgram {
-        let server = try Self.launchServer(self.certificates, port: self.port)
-        _ = try await Self.readyPort(of: server)
-        return server
+        for _ in 0..<20 {
+            let server = try Self.launchServer(self.certificates, port: self.port)
+            do {
+                _ = try await Self.readyPort(of: server)
+                return server
+            } catch let error as ProgramEnded {
+                // For a moment somebody may have the port by chance, such as a program that looks for the server.
+                _ = try? await server.end()
+                guard server.errors.text.contains("address already in use") else { throw error }
+                try await ContinuousClock().sleep(for: .milliseconds(500))
+            }
+        }
+        throw SocketFailure(operation: "listen on port \(self.port)", number: EADDRINUSE)
     }
 
     /// Waits for a server's ready line and reads its port.
@@ -60,20 +70,20 @@ package final class Cluster: Sendable {
     }
 
     /// Starts an agent without waiting for it.
-    package func launchAgent(_ name: String, secret: String = Cluster.secret, options: [String] = []) throws
-        -> RunningProgram
-    {
+    package func launchAgent(
+        _ name: String, secret: String = Cluster.secret, options: [String] = [], environment: [String: String] = [:]
+    ) throws -> RunningProgram {
         try RunningProgram(
             "rtun-agent",
             [self.url, "--agent", name, "--ca-cert", self.certificates.authority, "--log-level", "debug"] + options,
-            environment: ["RTUN_SECRET": secret])
+            environment: environment.merging(["RTUN_SECRET": secret]) { $1 })
     }
 
     /// Starts an agent and waits until it is registered. By default it may dial loopback only.
-    package func agent(_ name: String, options: [String] = []) async throws -> (
-        program: RunningProgram, instance: String
-    ) {
-        let program = try self.launchAgent(name, options: options)
+    package func agent(
+        _ name: String, options: [String] = [], environment: [String: String] = [:]
+    ) async throws -> (program: RunningProgram, instance: String) {
+        let program = try self.launchAgent(name, options: options, environment: environment)
         let ready = try await program.line("the ready line") { $0.hasPrefix("rtun-agent ready agent=\(name) ") }
         guard let instance = ready.split(separator: "=").last.map(String.init), instance.count == 32 else {
             throw UnexpectedLine(line: ready)

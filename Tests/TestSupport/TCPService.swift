@@ -24,12 +24,16 @@ package final class TCPService: Sendable {
         self.host = host
         self.port = Self.localPort(of: descriptor)
         let accepting = Thread {
+            // Closed where it is used, and nowhere else: its number would be somebody else's by then.
+            defer { Glibc.close(descriptor) }
             while true {
                 let accepted = accept(descriptor, nil, nil)
                 guard accepted >= 0 else {
                     if errno == EINTR || errno == ECONNABORTED { continue }
                     return
                 }
+                // Programs that other tests start must not get it.
+                _ = fcntl(accepted, F_SETFD, FD_CLOEXEC)
                 let connection = BlockingSocket(takingOwnership: accepted)
                 // A connection that ends early is the test's business, which sees it from its own side.
                 let thread = Thread { try? handle(connection) }
@@ -41,8 +45,8 @@ package final class TCPService: Sendable {
     }
 
     deinit {
+        // Ends the wait for a connection, and the thread.
         shutdown(self.descriptor, Int32(SHUT_RDWR))
-        Glibc.close(self.descriptor)
     }
 
     static func localPort(of descriptor: Int32) -> Int {

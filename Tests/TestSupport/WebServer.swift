@@ -53,7 +53,7 @@ package final class WebServer: Sendable {
         let folder = try TestFolder()
         let root = folder.file("root")
         try FileManager.default.createDirectory(atPath: root + "/upload", withIntermediateDirectories: true)
-        let port = try Self.freePort()
+        let port = try FreePort.next()
         let configuration = try folder.write(
             "nginx.conf",
             """
@@ -89,11 +89,4 @@ package final class WebServer: Sendable {
     }
 
     deinit { self.program.signal(15) }
-
-    /// A port nobody listens on just now.
-    private static func freePort() throws -> Int {
-        let (port, holder) = try TCPService.closedPort()
-        _ = consume holder
-        return port
-    }
 }

@@ -36,12 +36,12 @@ struct ConnectedUDPSocketTests {
         }
     }
 
-    private func echo(port: Int = 0) async throws -> any Channel {
+    private func echo(host: String = "127.0.0.1", port: Int = 0) async throws -> any Channel {
         try await DatagramBootstrap(group: self.eventLoop)
             .channelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture { try channel.pipeline.syncOperations.addHandler(Echo()) }
             }
-            .bind(host: "127.0.0.1", port: port).get()
+            .bind(host: host, port: port).get()
     }
 
     @Test func `datagrams of all sizes come back, each whole, singly and in runs`() async throws {
@@ -75,7 +75,8 @@ struct ConnectedUDPSocketTests {
     }
 
     @Test func `a port that nobody listens on is counted, and serves once somebody does`() async throws {
-        let free = try await self.echo()
+        // An address of its own: nobody else gets the port in between.
+        let free = try await self.echo(host: "127.0.0.77")
         let remote = try #require(free.localAddress)
         try await free.close()
         let poller = try UDPPoller.shared(by: self.eventLoop)
@@ -89,7 +90,7 @@ struct ConnectedUDPSocketTests {
         while try await self.eventLoop.submit({ state.value.0.reportedErrors == 0 }).get() {
             await Task.yield()
         }
-        let echo = try await self.echo(port: remote.port ?? 0)
+        let echo = try await self.echo(host: "127.0.0.77", port: remote.port ?? 0)
         try await self.eventLoop.flatSubmit {
             _ = state.value.0.send(ByteBuffer(string: "now?"), segmentSize: nil)
             return state.value.1.complete.futureResult

@@ -3,6 +3,7 @@ import Logging
 import NIOCore
 import NIOPosix
 import Signaling
+import Synchronization
 import Testing
 
 /// A client or an agent that does signalling, and nothing else.
@@ -53,7 +54,15 @@ struct BridgePeer: Sendable {
     let record: NIOLoopBound<Record>
     let session: SignalSession
 
-    /// Connects; ends with the test's task.
+    /// Those that run, by the port of their server.
+    private static let running = Mutex<[Int: [SignalClient]]>([:])
+
+    /// Ends all clients of the server at a port.
+    static func stopAll(port: Int) async {
+        for client in Self.running.withLock({ $0.removeValue(forKey: port) }) ?? [] { await client.stopAndWait() }
+    }
+
+    /// Connects; goes on until `stopAll`.
     static func connect(
         _ scheme: ServerURL.Scheme, port: Int, key: SharedKey, agent: String? = nil,
         on eventLoop: any EventLoop = MultiThreadedEventLoopGroup.singleton.next()
@@ -72,6 +81,7 @@ struct BridgePeer: Sendable {
             client.setDelegate(record)
             return NIOLoopBound(record, eventLoop: eventLoop)
         }.get()
+        Self.running.withLock { $0[port, default: []].append(client) }
         Task { await client.run() }
         for await session in sessions {
             return BridgePeer(client: client, record: record, session: session)
@@ -96,7 +106,7 @@ struct BridgePeer: Sendable {
 
     /// Waits until as many bytes of the channel have come.
     func receive(_ bytes: Int, of peerID: PeerID) async throws {
-        let deadline = NIODeadline.now() + .seconds(5)
+        let deadline = NIODeadline.now() + .seconds(20)
         while try await self.read({ $0.bytes[peerID, default: 0] }) < bytes {
             try #require(NIODeadline.now() < deadline, "it did not arrive")
             try await Task.sleep(for: .milliseconds(2))

@@ -17,6 +17,14 @@ final class SlowRoad: Sendable {
     }
 
     static func start(to server: Int, bytesPerSecond: Int) async throws -> SlowRoad {
+        // The port that is free for TCP may be somebody's for UDP.
+        for _ in 0..<10 {
+            if let road = try? await self.open(to: server, bytesPerSecond: bytesPerSecond) { return road }
+        }
+        return try await self.open(to: server, bytesPerSecond: bytesPerSecond)
+    }
+
+    private static func open(to server: Int, bytesPerSecond: Int) async throws -> SlowRoad {
         let loop = MultiThreadedEventLoopGroup.singleton.next()
         let perTick = bytesPerSecond / Int(TimeAmount.seconds(1).nanoseconds / Self.tick.nanoseconds)
         let tcp = try await ServerBootstrap(group: loop)
@@ -32,8 +40,8 @@ final class SlowRoad: Sendable {
                     .channelOption(.recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: perTick))
                     .connect(host: "127.0.0.1", port: server)
                     .flatMapThrowing { far in
-                        try near.pipeline.syncOperations.addHandler(Carrier(to: far))
-                        try far.pipeline.syncOperations.addHandler(Carrier(to: near))
+                        try near.pipeline.syncOperations.addHandler(Carrier(to: far, bytesPerSecond))
+                        try far.pipeline.syncOperations.addHandler(Carrier(to: near, bytesPerSecond))
                     }
             }
             .bind(host: "127.0.0.1", port: 0).get()
@@ -42,7 +50,7 @@ final class SlowRoad: Sendable {
             .channelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
                     try channel.pipeline.syncOperations.addHandler(
-                        Shaper(server: try SocketAddress(ipAddress: "127.0.0.1", port: server), perTick: perTick))
+                        Shaper(server: try SocketAddress(ipAddress: "127.0.0.1", port: server), bytesPerSecond))
                 }
             }
             .bind(host: "127.0.0.1", port: port).get()
@@ -53,25 +61,54 @@ final class SlowRoad: Sendable {
         for channel in self.channels { channel.close(promise: nil) }
     }
 
+    /// What may pass: grows with time, so that a tick that comes late takes nothing away.
+    private struct Allowance {
+        private let bytesPerSecond: Int
+        private var last = NIODeadline.now()
+        private var bytes = 0.0
+
+        init(_ bytesPerSecond: Int) {
+            self.bytesPerSecond = bytesPerSecond
+        }
+
+        /// Whether something may pass now.
+        mutating func isLeft() -> Bool {
+            let now = NIODeadline.now()
+            self.bytes += Double((now - self.last).nanoseconds) / 1e9 * Double(self.bytesPerSecond)
+            self.last = now
+            // No more than 100 ms are made up for.
+            self.bytes = min(self.bytes, Double(self.bytesPerSecond) / 10)
+            return self.bytes > 0
+        }
+
+        mutating func take(_ count: Int) { self.bytes -= Double(count) }
+    }
+
     /// Reads as much as may pass, again and again.
     private final class Carrier: ChannelInboundHandler {
         typealias InboundIn = ByteBuffer
         private let other: any Channel
+        private var allowance: Allowance
         private var timer: RepeatedTask?
 
-        init(to other: any Channel) {
+        init(to other: any Channel, _ bytesPerSecond: Int) {
             self.other = other
+            self.allowance = Allowance(bytesPerSecond)
         }
 
         func handlerAdded(context: ChannelHandlerContext) {
-            let channel = context.channel
+            let bound = NIOLoopBound((self, context.channel), eventLoop: context.eventLoop)
             self.timer = context.eventLoop.scheduleRepeatedTask(initialDelay: .zero, delay: SlowRoad.tick) { _ in
-                channel.read()
+                let (carrier, channel) = bound.value
+                if carrier.allowance.isLeft() { channel.read() }
             }
         }
 
         func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-            self.other.writeAndFlush(self.unwrapInboundIn(data), promise: nil)
+            let bytes = self.unwrapInboundIn(data)
+            self.allowance.take(bytes.readableBytes)
+            self.other.writeAndFlush(bytes, promise: nil)
+            if self.allowance.isLeft() { context.read() }
         }
 
         func channelInactive(context: ChannelHandlerContext) {
@@ -91,19 +128,19 @@ final class SlowRoad: Sendable {
         private struct Line {
             var datagrams = CircularBuffer<ByteBuffer>()
             var bytes = 0
-            var allowance = 0
+            var allowance: Allowance
         }
 
         private let server: SocketAddress
-        private let perTick: Int
         private var client: SocketAddress?
-        private var toServer = Line()
-        private var toClient = Line()
+        private var toServer: Line
+        private var toClient: Line
         private var timer: RepeatedTask?
 
-        init(server: SocketAddress, perTick: Int) {
+        init(server: SocketAddress, _ bytesPerSecond: Int) {
             self.server = server
-            self.perTick = perTick
+            self.toServer = Line(allowance: Allowance(bytesPerSecond))
+            self.toClient = Line(allowance: Allowance(bytesPerSecond))
         }
 
         func channelActive(context: ChannelHandlerContext) {
@@ -137,10 +174,9 @@ final class SlowRoad: Sendable {
         }
 
         private func send(_ line: inout Line, _ address: SocketAddress, _ context: ChannelHandlerContext) {
-            line.allowance = min(line.allowance + self.perTick, 2 * self.perTick)
-            while line.allowance > 0, let datagram = line.datagrams.popFirst() {
+            while line.allowance.isLeft(), let datagram = line.datagrams.popFirst() {
                 line.bytes -= datagram.readableBytes
-                line.allowance -= datagram.readableBytes
+                line.allowance.take(datagram.readableBytes)
                 context.write(
                     self.wrapOutboundOut(AddressedEnvelope(remoteAddress: address, data: datagram)), promise: nil)
             }
