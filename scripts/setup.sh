@@ -33,7 +33,8 @@ if [ ${#missing[@]} -gt 0 ]; then
         made_policy=1
     fi
     # A package index is fetched only when the one at hand does not know a package.
-    install=("${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "${missing[@]}")
+    install=("${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -o DPkg::Lock::Timeout=300
+        -o Acquire::Retries=3 --no-install-recommends "${missing[@]}")
     if ! "${install[@]}" >"$log" 2>&1; then
         if ! { "${sudo[@]}" apt-get update && "${install[@]}"; } >"$log" 2>&1; then
             [ -z "$made_policy" ] || "${sudo[@]}" rm -f "$policy"
@@ -58,6 +59,6 @@ if [ -f "$requirements" ] && ! cmp -s "$requirements" "$venv/installed.txt"; the
     echo "setup: installing $(tr '\n' ' ' <"$requirements")into $venv"
     rm -rf "$venv"
     python3 -m venv "$venv"
-    "$venv/bin/pip" install --quiet --disable-pip-version-check -r "$requirements"
+    "$venv/bin/pip" install --quiet --disable-pip-version-check --retries 10 -r "$requirements"
     cp "$requirements" "$venv/installed.txt"
 fi
