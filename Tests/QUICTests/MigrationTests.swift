@@ -84,6 +84,40 @@ import Testing
         #expect(network.server.connection?.pathNumber == 1)
     }
 
+    /// Small path challenges of the server get through and are answered, then the large ones are lost.
+    @Test(arguments: [200, 1500, 5000])
+    func `a server that loses its large path challenges goes on with the next packet of the client`(milliseconds: Int64)
+        throws
+    {
+        let network = try VirtualNetwork(
+            client: {
+                var client = Self.configured(.pinnedClient)
+                client.keepAliveInterval = .seconds(10)
+                return client
+            }(), server: Self.configured(.pinnedServer))
+        network.arrival = 1
+        try network.run { network.clientEvents.isConnected && network.serverEvents.isConnected }
+        let total = 3_000_000
+        let pump = Pump(total: total)
+        network.serverEvents.onStream = { stream in
+            pump.start(stream)
+            return pump
+        }
+        let stream = try network.client.openStream()
+        let recorder = StreamRecorder()
+        stream.delegate = recorder
+        stream.write(ByteBuffer(string: "go"))
+        try network.run { recorder.receivedBytes > total / 10 }
+        network.server.migrate()
+        network.faults.largestToClient = 1000
+        network.run(for: .milliseconds(milliseconds))
+        network.faults.largestToClient = .max
+        try network.run(for: .seconds(30)) { recorder.isFinished }
+        #expect(recorder.receivedBytes == total)
+        #expect(network.server.connection?.pathNumber ?? 0 >= (milliseconds > 1000 ? 2 : 1))
+        #expect(network.clientEvents.closeReason == nil && network.serverEvents.closeReason == nil)
+    }
+
     @Test func `packets grow and shrink as the owner says`() throws {
         let network = try self.connected()
         #expect(network.largestDatagram == 1200)

@@ -16,6 +16,8 @@ final class VirtualNetwork {
         var reordering = 0.0
         /// Drops everything while set.
         var isCut = false
+        /// Drops what is larger on the way to the client, in bytes.
+        var largestToClient = Int.max
     }
 
     let loop = EmbeddedEventLoop()
@@ -103,7 +105,9 @@ final class VirtualNetwork {
         while let datagram = rest.readSlice(length: min(step, rest.readableBytes)), datagram.readableBytes > 0 {
             count += 1
             self.largestDatagram = max(self.largestDatagram, datagram.readableBytes)
-            guard !self.faults.isCut, !self.happens(self.faults.loss) else { continue }
+            guard !self.faults.isCut, !self.happens(self.faults.loss),
+                toServer || datagram.readableBytes <= self.faults.largestToClient
+            else { continue }
             if self.happens(self.faults.reordering) {
                 late.append(datagram)
             } else {

@@ -33,6 +33,22 @@ extension QUICConnection {
         }
     }
 
+    /// Whether a failure to send is left to the next packet of the client to mend.
+    ///
+    /// A server that has moved asks with small datagrams, as long as it has heard little from the new path, and then with
+    /// large ones whether that carries those, too (RFC 9000 section 8.2.1); ngtcp2 gives up the connection when two of these
+    /// are lost at one time. Here the owner of the path knows what it carries: the client's next packet counts as one from a
+    /// new path, and all is asked again. Until then nothing can be sent; a client that has nothing to say sends its
+    /// keep-alive.
+    func awaitsNewPath(after code: Int32) -> Bool {
+        guard code == NGTCP2_ERR_NO_VIABLE_PATH, self.context.role == .server, self.context.configuration.migrates
+        else {
+            return false
+        }
+        self.hasMoved = true
+        return true
+    }
+
     /// A server: where the datagrams that follow have come in; equal numbers are the same path. What came during the
     /// handshake counts as one path.
     func arrived(on arrival: UInt32) {
