@@ -40,14 +40,22 @@ extension QUICConnection {
     /// are lost at one time. Here the owner of the path knows what it carries: the client's next packet counts as one from a
     /// new path, and all is asked again. Until then nothing can be sent; a client that has nothing to say sends its
     /// keep-alive.
-    func awaitsNewPath(after code: Int32) -> Bool {
+    func awaitsNewPath(after code: Int32, at now: NIODeadline) -> Bool {
         guard code == NGTCP2_ERR_NO_VIABLE_PATH, self.context.role == .server, self.context.configuration.migrates
         else {
             return false
         }
+        // Still so: nothing has come in since.
+        if self.hasMoved, self.challengesLostAt != nil { return true }
+        // Once more is once too often: a new connection does better.
+        if let last = self.challengesLostAt, now - last < Self.challengeMemory { return false }
+        self.challengesLostAt = now
         self.hasMoved = true
         return true
     }
+
+    /// Losses that are so far apart have nothing to do with each other.
+    private static var challengeMemory: TimeAmount { .seconds(60) }
 
     /// A server: where the datagrams that follow have come in; equal numbers are the same path. What came during the
     /// handshake counts as one path.
@@ -58,6 +66,6 @@ extension QUICConnection {
         self.arrival = arrival
         guard !isFirst else { return }
         self.pathNumber &+= 1
-        self.path = OpaquePath(number: self.pathNumber)
+        self.path = OpaquePath(number: self.pathNumber, local: 0)
     }
 }

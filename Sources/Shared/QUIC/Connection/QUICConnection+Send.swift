@@ -30,7 +30,7 @@ extension QUICConnection {
         self.flushedBytes += batch.bytes
         self.isDrained = batch.isLast
         if batch.bytes > 0 { self.packetsSent(at: now) }
-        if batch.code < 0, !self.awaitsNewPath(after: batch.code) { self.fail(batch.code, at: now) }
+        if batch.code < 0, !self.awaitsNewPath(after: batch.code, at: now) { self.fail(batch.code, at: now) }
         return batch.bytes > 0 ? self.transmit(batch, in: buffer) : self.nextTransmit(at: now)
     }
 

@@ -71,6 +71,8 @@ final class QUICConnection {
     var wantsMigration = false
     /// Set when the owner has moved to another path and nothing has come in since (servers).
     var hasMoved = false
+    /// A server: when its large path challenges were lost, the last time.
+    var challengesLostAt: NIODeadline?
     /// Largest UDP payload to send now, in bytes.
     var maximumDatagramSize: Int
 
