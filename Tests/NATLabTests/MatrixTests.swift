@@ -19,8 +19,8 @@ struct MatrixTests {
     /// the two messages each of the mutual proof, and the list of agents; to the peer and back for the offer, the handshake
     /// (one of QUIC's, two of DTLS's), and the echo, before which the proxy has the agent connect.
     private static let floor = 5 * (2 * delay) + 4 * (4 * delay)
-    /// What the programs may take besides, on a machine that has other things to do.
-    private static let room = 400
+    /// With what the programs may take besides, on a machine that has other things to do.
+    private static let limit = floor + 400
     /// So often a program is started anew to see whether it was the machine that took the time.
     private static let tries = 6
 
@@ -86,7 +86,7 @@ struct MatrixTests {
                     #expect(outcome.path == "bridge", "\(what); the log:\n\(outcome.log)")
                 }
                 // Signalling and one handshake, and nothing that waits for a path to be found.
-                #expect(outcome.firstByte ?? .max < Self.floor + Self.room, "\(what); the log:\n\(outcome.log)")
+                #expect(outcome.firstByte ?? .max < Self.limit, "\(what); the log:\n\(outcome.log)")
             }
         }
         try self.write(cells.flatMap(\.rows))
@@ -154,7 +154,7 @@ struct MatrixTests {
             async let time = programs.firstByte(client)
             var start = Start(program: try LabPrograms.launch(client, on: programs.lab, programs.options))
             do { start.firstByte = try await time } catch { start.trouble = "\(error)" }
-            if triesLeft == 0 || start.firstByte ?? .max < Self.floor + Self.room { return start }
+            if triesLeft == 0 || start.firstByte ?? .max < Self.limit { return start }
             await stopAll([start.program])
             try await Task.sleep(for: .seconds(1))
         }

@@ -46,17 +46,17 @@ extension PeerChannelCore {
         self.logger.log(level: isNews ? .info : .debug, "no direct path to the peer", metadata: metadata)
     }
 
-    /// The control connection is back.
+    /// The control connection is back: the server knows nothing of the channel.
     func signalCameBack() {
         guard self.side == .client, self.isConnected, let transport = self.transport else { return }
         self.wantRestart(transport.usesDirectPath ? .route : .session, after: .zero)
     }
 
-    /// The agent is registered again. While it was not, restarts failed, and the next one may be seconds away.
+    /// The agent is registered again, and the server knows nothing of the channel, as above. While it was not, restarts
+    /// failed, and the next one may be seconds away.
     func agentCameBack() {
-        guard self.side == .client, self.isConnected, let transport = self.transport else { return }
         self.restarts.forgetFailures()
-        self.wantRestart(transport.usesDirectPath ? .route : .session, after: .zero)
+        self.signalCameBack()
     }
 
     /// This machine's addresses or routes have changed, or it has slept.

@@ -40,12 +40,13 @@ package struct CheckVerdict: Hashable, Sendable {
         case .unknown:
             CheckVerdict("direct paths are possible: how your NAT behaves is not known\(self.otherwise(bridge))", .done)
         case .addressDependent, .addressAndPortDependent:
-            CheckVerdict(
-                (guessesPorts ? "direct paths are possible" : "direct paths are unlikely")
-                    + ": your NAT chooses a new port for every destination, "
-                    + (guessesPorts
-                        ? "which most clients will find after some seconds of guessing"
-                        : "so only clients that let in whoever sends will reach you") + self.otherwise(bridge), .done)
+            guessesPorts
+                ? CheckVerdict(
+                    "direct paths are possible: your NAT chooses a new port for every destination, which most clients will "
+                        + "find after some seconds of guessing\(self.otherwise(bridge))", .done)
+                : CheckVerdict(
+                    "direct paths are unlikely: your NAT chooses a new port for every destination, so only clients that let "
+                        + "in whoever sends will reach you\(self.otherwise(bridge))", .done)
         case .udpBlocked where bridge:
             CheckVerdict(
                 "direct paths are impossible: UDP is blocked; the server's bridge will carry the traffic", .done)
