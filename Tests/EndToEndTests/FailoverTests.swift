@@ -197,15 +197,7 @@ struct FailoverTests {
         // The silence of the old connection would be noticed after 15 s.
         try await expectWithin(.seconds(5)) {
             let namespace = try await EgressNamespace()
-            let environment = ["RTUN_SECRET": Cluster.secret]
-            let server = try RunningProgram("rtun-server", ["--addr", "0.0.0.0:0"], environment: environment)
-            let port = try await Cluster.readyPort(of: server)
-            // A plain listener: http:// for the one scheme; over quic:// the server has made its own certificate.
-            let url = "\(scheme == .https ? "http" : "quic")://\(namespace.hostAddress):\(port)"
-            let agent = try namespace.launch(
-                "rtun-agent", [url, "--agent", "roaming", "--quic-insecure"], environment: environment)
-            let ready = try await agent.line("the ready line") { $0.hasPrefix("rtun-agent ready ") }
-            let instance = try #require(ready.split(separator: "=").last)
+            let (server, agent, instance, _) = try await namespace.startServerAndAgent(scheme, agent: "roaming")
             let known = agent.errors.lines.count
             let clock = ContinuousClock()
             let began = clock.now

@@ -5,19 +5,38 @@ import Testing
 /// Agents and servers come and go; datagrams find their way.
 @Suite(.serialized, .timeLimit(.minutes(4)))
 struct RelayFailoverTests {
+    /// A relay with one rule, to an echo, through the only agent that there is so far.
+    private struct Scene {
+        let cluster: Cluster
+        let agent: (program: RunningProgram, instance: String)
+        let relay: Cluster.Relay
+        private let echo: UDPEchoService
+
+        init(_ scheme: SignalScheme, agent name: String) async throws {
+            self.cluster = try await Cluster(scheme)
+            self.agent = try await self.cluster.agent(name)
+            self.echo = try UDPEchoService()
+            self.relay = try await self.cluster.relay(["127.0.0.1:0?to=127.0.0.1:\(self.echo.port)"])
+        }
+
+        /// Begins steady traffic, and waits until it is answered.
+        func traffic() async throws -> SteadyTraffic {
+            let traffic = try SteadyTraffic(to: self.relay.port)
+            try await traffic.untilAnswered()
+            return traffic
+        }
+    }
+
     @Test(arguments: SignalScheme.allCases)
     func `when the agent in use is killed traffic goes on through the other within 5 s, and nothing is lost after that`(
         scheme: SignalScheme
     ) async throws {
         try await expectWithin(.seconds(5)) {
-            let cluster = try await Cluster(scheme)
-            let first = try await cluster.agent("first")
-            let echo = try UDPEchoService()
-            let relay = try await cluster.relay(["127.0.0.1:0?to=127.0.0.1:\(echo.port)"])
+            let scene = try await Scene(scheme, agent: "first")
+            let (cluster, first, relay) = (scene.cluster, scene.agent, scene.relay)
             // Later than the first, so that the relay does not know of it yet.
             let second = try await cluster.agent("second")
-            let traffic = try SteadyTraffic(to: relay.port)
-            try await traffic.untilAnswered()
+            let traffic = try await scene.traffic()
             await first.program.kill9()
             let clock = ContinuousClock()
             let killed = clock.now
@@ -38,12 +57,9 @@ struct RelayFailoverTests {
         scheme: SignalScheme
     ) async throws {
         try await expectWithin(.seconds(5)) {
-            let cluster = try await Cluster(scheme)
-            let before = try await cluster.agent("egress")
-            let echo = try UDPEchoService()
-            let relay = try await cluster.relay(["127.0.0.1:0?to=127.0.0.1:\(echo.port)"])
-            let traffic = try SteadyTraffic(to: relay.port)
-            try await traffic.untilAnswered()
+            let scene = try await Scene(scheme, agent: "egress")
+            let (cluster, before, relay) = (scene.cluster, scene.agent, scene.relay)
+            let traffic = try await scene.traffic()
             await before.program.kill9()
             let after = try await cluster.agent("egress")
             #expect(after.instance != before.instance)
@@ -63,12 +79,9 @@ struct RelayFailoverTests {
 
     @Test func `a server that is away for 20 s does not cost a datagram`() async {
         await withBothSchemes { scheme in
-            let cluster = try await Cluster(scheme)
-            let agent = try await cluster.agent("egress")
-            let echo = try UDPEchoService()
-            let relay = try await cluster.relay(["127.0.0.1:0?to=127.0.0.1:\(echo.port)"])
-            let traffic = try SteadyTraffic(to: relay.port)
-            try await traffic.untilAnswered()
+            let scene = try await Scene(scheme, agent: "egress")
+            let (cluster, agent, relay) = (scene.cluster, scene.agent, scene.relay)
+            let traffic = try await scene.traffic()
             await cluster.server.kill9()
             try await traffic.expectNothingLost(for: .seconds(20))
             let known = relay.program.errors.lines.count
@@ -87,13 +100,10 @@ struct RelayFailoverTests {
 
     @Test(arguments: SignalScheme.allCases)
     func `an agent that stops is left before it goes, without a datagram lost`(scheme: SignalScheme) async throws {
-        let cluster = try await Cluster(scheme)
-        let first = try await cluster.agent("first")
-        let echo = try UDPEchoService()
-        let relay = try await cluster.relay(["127.0.0.1:0?to=127.0.0.1:\(echo.port)"])
+        let scene = try await Scene(scheme, agent: "first")
+        let (cluster, first, relay) = (scene.cluster, scene.agent, scene.relay)
         let second = try await cluster.agent("second")
-        let traffic = try SteadyTraffic(to: relay.port)
-        try await traffic.untilAnswered()
+        let traffic = try await scene.traffic()
         first.program.signal(SIGTERM)
         #expect(try await first.program.end() == .exit(0))
         try await traffic.untilAnswered()

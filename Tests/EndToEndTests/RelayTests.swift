@@ -293,20 +293,7 @@ struct RelayTests {
         await stopAll([cluster.server, agent.program, relay.program])
     }
 
-    /// A server on this machine and an agent in a namespace, and where clients on this machine find the server.
-    private static func start(
-        in namespace: EgressNamespace
-    ) async throws -> (server: RunningProgram, agent: RunningProgram, url: String) {
-        let environment = ["RTUN_SECRET": Cluster.secret]
-        let server = try RunningProgram("rtun-server", ["--addr", "0.0.0.0:0"], environment: environment)
-        let url = "quic://\(namespace.hostAddress):\(try await Cluster.readyPort(of: server))"
-        let agent = try namespace.launch(
-            "rtun-agent", [url, "--agent", "inside", "--quic-insecure"], environment: environment)
-        _ = try await agent.line("the ready line") { $0.hasPrefix("rtun-agent ready ") }
-        return (server, agent, url)
-    }
-
-    /// A relay on this machine with one rule, for such a server.
+    /// A relay on this machine with one rule, for a server that stands beside a namespace.
     private static func relay(
         to target: String, _ arguments: [String]
     ) async throws -> (program: RunningProgram, port: Int) {
@@ -321,7 +308,7 @@ struct RelayTests {
     func `ICMP errors of every kind leave a flow alone`() async throws {
         // Inside, since the kernel believes what such messages say of paths.
         let namespace = try await EgressNamespace()
-        let (server, agent, url) = try await Self.start(in: namespace)
+        let (server, agent, _, url) = try await namespace.startServerAndAgent(.quic)
         let target = try namespace.launch(
             "/usr/bin/python3", [Interpreter.script("icmp_target.py")], environment: [:])
         let targetPort = try await target.line("the port", where: { !$0.isEmpty })
@@ -344,7 +331,7 @@ struct RelayTests {
     func `the limit follows what the path carries, and a larger one that was asked for is warned about`() async throws {
         let namespace = try await EgressNamespace()
         try await namespace.setMTU(1300)
-        let (server, agent, url) = try await Self.start(in: namespace)
+        let (server, agent, _, url) = try await namespace.startServerAndAgent(.quic)
         let echo = try UDPEchoService("0.0.0.0")
         let (relay, port) = try await Self.relay(
             to: "\(namespace.hostAddress):\(echo.port)", [url, "--udp-max-payload", "1400"])

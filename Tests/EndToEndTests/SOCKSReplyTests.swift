@@ -62,17 +62,10 @@ struct SOCKSReplyTests {
     func `unreachable and silent targets have reply codes of their own`() async throws {
         let namespace = try await EgressNamespace()
         await withBothSchemes { scheme in
-            let environment = ["RTUN_SECRET": Cluster.secret]
-            let server = try RunningProgram("rtun-server", ["--addr", "0.0.0.0:0"], environment: environment)
-            let port = try await Cluster.readyPort(of: server)
-            // A plain listener: http:// for the one scheme; over quic:// the server has made its own certificate.
-            // Reached over the virtual link: the peers then gather its addresses and not loopback's.
-            let url = "\(scheme == .https ? "http" : "quic")://\(namespace.hostAddress):\(port)"
-            let agent = try namespace.launch(
-                "rtun-agent", [url, "--agent", "inside", "--quic-insecure"], environment: environment)
-            _ = try await agent.line("the ready line") { $0.hasPrefix("rtun-agent ready ") }
+            let (server, agent, _, url) = try await namespace.startServerAndAgent(scheme)
             let socks = try RunningProgram(
-                "rtun-socks", ["--listen", "127.0.0.1:0", url, "--quic-insecure"], environment: environment)
+                "rtun-socks", ["--listen", "127.0.0.1:0", url, "--quic-insecure"],
+                environment: ["RTUN_SECRET": Cluster.secret])
             let ready = try await socks.line("the ready line") { $0.hasPrefix("rtun-socks ready ") }
             let proxy = try #require(ready.split(separator: ":").last.flatMap { Int($0) })
 

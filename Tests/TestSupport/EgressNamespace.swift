@@ -89,3 +89,23 @@ package final class EgressNamespace: Sendable {
             environment: environment)
     }
 }
+
+extension EgressNamespace {
+    /// Starts a server on this machine and an agent inside, and waits until that is registered. `url` is where both, and
+    /// clients, find the server: over the virtual link, so that peers gather its addresses and not loopback's.
+    package func startServerAndAgent(
+        _ scheme: SignalScheme, agent name: String = "inside"
+    ) async throws -> (server: RunningProgram, agent: RunningProgram, instance: String, url: String) {
+        let environment = ["RTUN_SECRET": Cluster.secret]
+        let server = try RunningProgram("rtun-server", ["--addr", "0.0.0.0:0"], environment: environment)
+        let port = try await Cluster.readyPort(of: server)
+        // A plain listener: http:// for the one scheme; over quic:// the server has made its own certificate.
+        let url = "\(scheme == .https ? "http" : "quic")://\(self.hostAddress):\(port)"
+        let agent = try self.launch("rtun-agent", [url, "--agent", name, "--quic-insecure"], environment: environment)
+        let ready = try await agent.line("the ready line") { $0.hasPrefix("rtun-agent ready ") }
+        guard let instance = ready.split(separator: "=").last.map(String.init) else {
+            throw UnexpectedLine(line: ready)
+        }
+        return (server, agent, instance, url)
+    }
+}
