@@ -20,8 +20,8 @@ struct QUICConnectionSetup {
             self.settings.no_pmtud = 1
             self.settings.no_tx_udp_payload_size_shaping = 1
         }
-        self.settings.max_stream_window = UInt64(clamping: configuration.maxStreamWindow)
-        // No auto-tuning for the connection: ReceiveCredit bounds it.
+        // No tuning of windows by ngtcp2: StreamWindow does it for streams, and ReceiveCredit bounds the connection.
+        self.settings.max_stream_window = 0
         self.settings.max_window = 0
 
         CNgtcp2_transport_params_default(&self.parameters)

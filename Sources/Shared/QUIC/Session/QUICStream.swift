@@ -44,6 +44,7 @@ package final class QUICStream {
     var expectedBytes = 0
     /// Bytes handed to the delegate and not consumed yet.
     var unconsumed = 0
+    var window: StreamWindow
     /// Set when the stream ended because the connection did.
     var closeReason: QUICCloseReason?
     var resetCode: UInt64 = 0
@@ -60,6 +61,9 @@ package final class QUICStream {
     init(id: Int64, connection: QUICConnection) {
         self.id = id
         self.connection = connection
+        let configuration = connection.context.configuration
+        self.window = StreamWindow(
+            initial: configuration.initialStreamWindow, limit: configuration.maxStreamWindow)
     }
 
     deinit {

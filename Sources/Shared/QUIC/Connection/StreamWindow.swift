@@ -1,0 +1,35 @@
+import NIOCore
+
+/// Receive window of one stream (RFC 9000 §4.1), which grows as far as its consumer keeps up.
+///
+/// ngtcp2 0.12 has such a tuning of its own, but counts a credit that did not fit into a packet as not given when it goes
+/// out with the next one: a peer that makes use of it is then accused of a flow control error. With that tuning off, ngtcp2
+/// gives out exactly what it is told.
+struct StreamWindow {
+    /// What the peer may have sent and the application not yet consumed, in bytes.
+    private(set) var size: Int
+    private let limit: Int
+    /// Consumed since `lastTurn`.
+    private var consumed = 0
+    /// When half a window had been consumed the last time.
+    private var lastTurn: NIODeadline?
+
+    /// Both in bytes, `initial` no more than `limit`.
+    init(initial: Int, limit: Int) {
+        self.size = initial
+        self.limit = limit
+    }
+
+    /// The application is done with `count` bytes. Returns how much credit to give the peer, in bytes: more than `count` when
+    /// half of the window was used up within two round trips, so that it may be what holds the peer back.
+    mutating func consumed(_ count: Int, at now: NIODeadline, roundTrip: () -> TimeAmount) -> Int {
+        self.consumed += count
+        guard self.consumed > self.size / 2 else { return count }
+        self.consumed = 0
+        defer { self.lastTurn = now }
+        guard let lastTurn, now - lastTurn < roundTrip() * 2 else { return count }
+        let growth = min(self.size, self.limit - self.size)
+        self.size += growth
+        return count + growth
+    }
+}
