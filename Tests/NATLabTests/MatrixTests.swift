@@ -109,8 +109,6 @@ struct MatrixTests {
             if client.isPunchable(with: agent) || (Self.tableFile != nil && client.isGuessable(with: agent)) {
                 for program in [socks, relay] { try? await program.awaitPath("direct", within: .seconds(15)) }
             }
-            // Frames get lost when a delay ends; QUIC still asks about the new path for some round trips.
-            try await Task.sleep(for: .milliseconds(500))
             for side in NATLab.Side.allCases { try await lab.change("delay \(side) 0") }
             if cell.socks.trouble.isEmpty {
                 do {

@@ -33,9 +33,10 @@ final class VirtualNetwork {
     /// Packets per transmit, the most seen.
     private(set) var largestBatch = 0
     private(set) var datagramCount = 0
-    /// Which path the datagrams come in by.
+    private(set) var bytesToClient = 0
+    /// Which path the datagrams that are sent from now on come in by.
     var arrival: UInt32?
-    private var random = SeededGenerator(42)
+    private var random: SeededGenerator
     private let wires = Wires()
 
     /// The transmit closures exist before the network does.
@@ -45,9 +46,10 @@ final class VirtualNetwork {
 
     init(
         client: QUICConfiguration = .pinnedClient, server: QUICConfiguration = .pinnedServer,
-        delay: TimeAmount = .milliseconds(5)
+        delay: TimeAmount = .milliseconds(5), seed: UInt64 = 42
     ) throws {
         self.delay = delay
+        self.random = SeededGenerator(seed)
         // Like on a machine that has been up for a while.
         self.loop.advanceTime(by: .seconds(1))
         let wires = self.wires
@@ -104,6 +106,7 @@ final class VirtualNetwork {
         var count = 0
         while let datagram = rest.readSlice(length: min(step, rest.readableBytes)), datagram.readableBytes > 0 {
             count += 1
+            if !toServer { self.bytesToClient += datagram.readableBytes }
             self.largestDatagram = max(self.largestDatagram, datagram.readableBytes)
             guard !self.faults.isCut, !self.happens(self.faults.loss),
                 toServer || datagram.readableBytes <= self.faults.largestToClient
@@ -128,9 +131,10 @@ final class VirtualNetwork {
 
     private func deliver(_ datagrams: [ByteBuffer], toServer: Bool, in delay: TimeAmount) {
         guard !datagrams.isEmpty else { return }
+        let arrival = self.arrival
         self.loop.assumeIsolated().scheduleTask(in: delay) {
             let session = toServer ? self.server : self.client
-            for datagram in datagrams { session.receive(datagram, segmentSize: nil, on: self.arrival) }
+            for datagram in datagrams { session.receive(datagram, segmentSize: nil, on: arrival) }
             session.receiveComplete()
         }
     }

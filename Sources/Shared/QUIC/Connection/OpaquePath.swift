@@ -19,30 +19,19 @@ final class OpaquePath {
 
     private let storage: UnsafeMutablePointer<ngtcp2_path_storage>
 
-    /// - Parameter local: the number that the local address is made of, if it is another one. A client may only migrate to
-    ///   another local address. A server starts congestion control anew when the remote address is another one, and needs
-    ///   a new connection id for it only when its own address is, too: it must be able to do without while it can't send.
-    init(number: UInt32, local: UInt32? = nil) {
-        var (localAddress, remoteAddress) = (Self.address(local ?? number), Self.address(number))
-        let length = socklen_t(MemoryLayout<sockaddr_in>.size)
-        let storage = UnsafeMutablePointer<ngtcp2_path_storage>.allocate(capacity: 1)
-        self.storage = storage
-        withUnsafePointer(to: &localAddress) { local in
-            withUnsafePointer(to: &remoteAddress) { remote in
-                local.withMemoryRebound(to: sockaddr.self, capacity: 1) { local in
-                    remote.withMemoryRebound(to: sockaddr.self, capacity: 1) { remote in
-                        ngtcp2_path_storage_init(storage, local, length, remote, length, nil)
-                    }
-                }
-            }
-        }
-    }
-
-    private static func address(_ number: UInt32) -> sockaddr_in {
+    init(number: UInt32) {
+        // Both ends of the path change: a client may only migrate to another local address, and a server starts
+        // congestion control anew only when it is not just the remote port that has changed.
         var address = sockaddr_in()
         address.sin_family = sa_family_t(AF_INET)
         address.sin_addr.s_addr = number.bigEndian
-        return address
+        let length = socklen_t(MemoryLayout<sockaddr_in>.size)
+        self.storage = .allocate(capacity: 1)
+        withUnsafePointer(to: &address) { address in
+            address.withMemoryRebound(to: sockaddr.self, capacity: 1) { address in
+                ngtcp2_path_storage_init(self.storage, address, length, address, length, nil)
+            }
+        }
     }
 
     deinit {

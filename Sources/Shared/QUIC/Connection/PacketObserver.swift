@@ -15,6 +15,8 @@ struct PacketObservation {
     var authenticated = 0
     /// The STOP_SENDING frames among them.
     var stops: [(streamID: Int64, code: UInt64)] = []
+    /// Whether there was a PATH_CHALLENGE among them.
+    var hasPathChallenge = false
 }
 
 /// The thread's slot for the observation in progress.
@@ -41,11 +43,14 @@ enum PacketObserver {
             return
         }
         pointer.pointee.authenticated += 1
-        // STOP_SENDING occurs in 1-RTT packets only; these have a short header (RFC 9000 §17.3).
+        // What is looked for occurs in 1-RTT packets only; these have a short header (RFC 9000 §17.3).
         guard header & 0x80 == 0 else { return }
-        var scanner = StopSendingScanner(payload)
-        while let stop = scanner.next() {
-            pointer.pointee.stops.append(stop)
+        var scanner = FrameScanner(payload)
+        while let frame = scanner.next() {
+            switch frame {
+            case .stopSending(let streamID, let code): pointer.pointee.stops.append((streamID, code))
+            case .pathChallenge: pointer.pointee.hasPathChallenge = true
+            }
         }
     }
 }

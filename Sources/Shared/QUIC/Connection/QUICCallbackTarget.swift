@@ -51,6 +51,9 @@ final class QUICCallbackTarget {
         callbacks.recv_stateless_reset = { _, _, target in
             QUICCallbackTarget.record(target) { $0.wasStatelesslyReset = true }
         }
+        callbacks.path_validation = { _, _, path, result, target in
+            QUICCallbackTarget.record(target) { $0.recordPathValidation(of: path, result) }
+        }
         callbacks.recv_datagram = { _, _, data, length, target in
             QUICCallbackTarget.record(target) { $0.recordDatagram(UnsafeBufferPointer(start: data, count: length)) }
         }

@@ -25,6 +25,7 @@ extension QUICConnection {
             self.lastReceived = now
             self.unansweredSince = nil
         }
+        if observation.hasPathChallenge { self.challenge = (now, false) }
         guard code == 0 else { return self.fail(code, at: now) }
         self.migrateIfPossible(at: now)
         for stop in observation.stops {
@@ -41,6 +42,7 @@ extension QUICConnection {
             let length = min(step, left)
             let code = CNgtcp2_conn_read_pkt(self.handle, self.path.pointer, datagram, length, now.uptimeNanoseconds)
             guard code == 0 else { return code }
+            self.vouchForPath(at: now)
             start = datagram + length
             left -= length
         }

@@ -30,7 +30,7 @@ extension QUICConnection {
         self.flushedBytes += batch.bytes
         self.isDrained = batch.isLast
         if batch.bytes > 0 { self.packetsSent(at: now) }
-        if batch.code < 0, !self.awaitsNewPath(after: batch.code, at: now) { self.fail(batch.code, at: now) }
+        if batch.code < 0 { self.fail(batch.code, at: now) }
         return batch.bytes > 0 ? self.transmit(batch, in: buffer) : self.nextTransmit(at: now)
     }
 
@@ -51,6 +51,7 @@ extension QUICConnection {
         self.isDrained = false
         // The buffer is kept while there is a backlog; its memory is used again unless somebody else holds it by then.
         if !self.sendQueue.bulkExceeds(Self.smallBuffer) { self.sendBuffer = ByteBuffer() }
+        if self.challenge != nil, ngtcp2_conn_get_cwnd_left(self.handle) > 0 { self.challenge?.hadRoomToAnswer = true }
         let hasSent = self.flushedBytes > 0
         self.flushedBytes = 0
         // Pacing sets a timer at each send. ngtcp2 lets packets go 1 ms early, so a timer within that time is of no

@@ -67,12 +67,17 @@ final class QUICConnection {
     var pathNumber: UInt32 = 0
     /// The owner's name for the path that datagrams came in by last (servers).
     var arrival: UInt32?
+    /// The one before, and when it changed (servers).
+    var leftArrival: (number: UInt32, at: NIODeadline)?
     /// Set while a migration that was asked for is not possible yet.
     var wantsMigration = false
     /// Set when the owner has moved to another path and nothing has come in since (servers).
     var hasMoved = false
-    /// A server: when its large path challenges were lost, the last time.
-    var challengesLostAt: NIODeadline?
+    /// When the client asked last whether its path is good, with PATH_CHALLENGE, and whether congestion control has let an
+    /// answer go since (servers).
+    var challenge: (at: NIODeadline, hadRoomToAnswer: Bool)?
+    /// Set while the peer has not yet answered on `path` (servers).
+    var isPathUnvalidated = false
     /// Largest UDP payload to send now, in bytes.
     var maximumDatagramSize: Int
 

@@ -116,7 +116,7 @@ package final class QUICSession {
     package func receive(_ datagrams: ByteBuffer, segmentSize: Int?, on arrival: UInt32? = nil) {
         self.isReceiving = true
         guard let connection = self.connection ?? self.accept(datagrams, segmentSize: segmentSize) else { return }
-        if let arrival { connection.arrived(on: arrival) }
+        if let arrival { connection.arrived(on: arrival, at: self.eventLoop.now) }
         connection.receive(datagrams, segmentSize: segmentSize, at: self.eventLoop.now)
     }
 

@@ -1,10 +1,15 @@
-/// Finds STOP_SENDING frames in the payload of a decrypted 1-RTT packet (RFC 9000 §12.4, §19).
+/// Finds the frames that ngtcp2 0.12 keeps to itself in the payload of a decrypted 1-RTT packet (RFC 9000 §12.4, §19).
 ///
-/// ngtcp2 0.12 answers STOP_SENDING with RESET_STREAM by itself, but tells the application neither that it came nor
-/// its code: a stream with nothing to send would not learn that its reader has gone. So the frames are looked at
-/// here, between decryption and ngtcp2. Nothing is validated; ngtcp2 closes the connection when a payload is
-/// malformed.
-struct StopSendingScanner {
+/// It answers STOP_SENDING with RESET_STREAM, but tells the application neither that it came nor its code: a stream with
+/// nothing to send would not learn that its reader has gone. Nor does it tell of PATH_CHALLENGE, before whose answer a
+/// server's path had better not change. So the frames are looked at here, between decryption and ngtcp2. Nothing is
+/// validated; ngtcp2 closes the connection when a payload is malformed.
+struct FrameScanner {
+    enum Frame: Equatable {
+        case stopSending(streamID: Int64, code: UInt64)
+        case pathChallenge
+    }
+
     private let payload: UnsafeRawBufferPointer
     private var position = 0
 
@@ -13,16 +18,20 @@ struct StopSendingScanner {
         self.payload = payload
     }
 
-    /// The next STOP_SENDING frame; nil at the end, or where the payload stops making sense.
-    mutating func next() -> (streamID: Int64, code: UInt64)? {
+    /// The next such frame; nil at the end, or where the payload stops making sense.
+    mutating func next() -> Frame? {
         while self.position < self.payload.count {
             let type = self.payload[self.position]
             self.position += 1
-            if type == 0x05 {
+            switch type {
+            case 0x05:
                 guard let id = self.integer(), let code = self.integer() else { return nil }
-                return (Int64(id), code)
+                return .stopSending(streamID: Int64(id), code: code)
+            case 0x1a:
+                return self.skipBytes(8) ? .pathChallenge : nil
+            default:
+                guard self.skipFrame(type: type) else { return nil }
             }
-            guard self.skipFrame(type: type) else { return nil }
         }
         return nil
     }
@@ -53,7 +62,7 @@ struct StopSendingScanner {
         case 0x18:  // NEW_CONNECTION_ID: sequence number, retire prior to, length (1), id, stateless reset token (16)
             guard self.skipIntegers(2), self.position < self.payload.count else { return false }
             return self.skipBytes(UInt64(self.payload[self.position]) + 1 + 16)
-        case 0x1a, 0x1b:  // PATH_CHALLENGE, PATH_RESPONSE
+        case 0x1b:  // PATH_RESPONSE
             return self.skipBytes(8)
         default:  // CONNECTION_CLOSE, DATAGRAM without length, and what is unknown: nothing of interest follows
             return false

@@ -3,12 +3,14 @@ import Testing
 
 @testable import QUIC
 
-@Suite struct StopSendingScannerTests {
+@Suite struct FrameScannerTests {
     private func scan(_ bytes: [UInt8]) -> [[UInt64]] {
         bytes.withUnsafeBytes { bytes in
-            var scanner = StopSendingScanner(bytes)
+            var scanner = FrameScanner(bytes)
             var found: [[UInt64]] = []
-            while let stop = scanner.next() { found.append([UInt64(stop.streamID), stop.code]) }
+            while let frame = scanner.next() {
+                if case .stopSending(let id, let code) = frame { found.append([UInt64(id), code]) }
+            }
             return found
         }
     }
@@ -38,6 +40,16 @@ import Testing
         let stop: [UInt8] = [0x05, 0x44, 0x00, 0x21]
         #expect(self.scan(frame + stop + [1] + frame + [0x05, 0x08, 0x07]) == [[0x400, 0x21], [8, 7]])
         #expect(self.scan(frame) == [])
+    }
+
+    @Test func `a path challenge is found in front of and behind other frames`() {
+        let challenge: [UInt8] = [0x1a] + [UInt8](repeating: 5, count: 8)
+        let bytes = [1] + challenge + [0x05, 0x08, 0x07] + challenge + challenge.dropLast()
+        let found = bytes.withUnsafeBytes { bytes in
+            var scanner = FrameScanner(bytes)
+            return Array(sequence(state: ()) { _ in scanner.next() })
+        }
+        #expect(found == [.pathChallenge, .stopSending(streamID: 8, code: 7), .pathChallenge])
     }
 
     @Test func `bytes of a stream that reaches to the end are no frames`() {
