@@ -17,6 +17,21 @@ struct InteropTests {
         await cluster.server.stop()
     }
 
+    @Test func `a QUIC client that has connection ids retired loses its connection, and nobody else theirs`()
+        async throws
+    {
+        let cluster = try await Cluster(.quic)
+        let agent = try await cluster.agent("egress")
+        let script = Interpreter.script("quic_retirements.py")
+        let said = try await ShellCommand.run(
+            "'\(Interpreter.python)' '\(script)' \(cluster.url) '\(cluster.certificates.authority)'")
+        // PROTOCOL_VIOLATION (RFC 9000 section 20.1).
+        #expect(said.contains("error_code=10"))
+        #expect(cluster.server.isRunning)
+        #expect(!agent.program.errors.text.contains("event=signal.lost"))
+        await stopAll([cluster.server, agent.program])
+    }
+
     @Test(arguments: ["127.0.0.1", "::1"])
     func `coturn's STUN client learns its address from rtun-server`(host: String) async throws {
         let bracketed = host.contains(":") ? "[\(host)]" : host

@@ -32,6 +32,9 @@ import Testing
         ("NEW_CONNECTION_ID", [0x18, 0x01, 0x00, 0x02, 5, 5] + [UInt8](repeating: 5, count: 16)),
         ("RETIRE_CONNECTION_ID", [0x19, 0x00]),
         ("PATH_CHALLENGE", [0x1a] + [UInt8](repeating: 5, count: 8)),
+        ("PATH_RESPONSE", [0x1b] + [UInt8](repeating: 5, count: 8)),
+        ("CONNECTION_CLOSE of QUIC", [0x1c, 0x05, 0x00, 0x02, 5, 5]),
+        ("CONNECTION_CLOSE of the application", [0x1d, 0x05, 0x02, 5, 5]),
         ("HANDSHAKE_DONE", [0x1e]),
         ("DATAGRAM with length", [0x31, 0x02, 5, 5]),
     ]
@@ -50,6 +53,16 @@ import Testing
             return Array(sequence(state: ()) { _ in scanner.next() })
         }
         #expect(found == [.pathChallenge, .stopSending(streamID: 8, code: 7), .pathChallenge])
+    }
+
+    @Test func `a demand to retire connection ids is found`() {
+        let frame: [UInt8] = [0x18, 0x05, 0x41, 0x00, 0x02, 7, 7] + [UInt8](repeating: 5, count: 16)
+        (frame + [0x18, 0x06, 0x00] + frame.dropFirst(4)).withUnsafeBytes { bytes in
+            var scanner = FrameScanner(bytes)
+            #expect(scanner.next() == .newConnectionID(retirePriorTo: 256))
+            #expect(scanner.next() == .newConnectionID(retirePriorTo: 0))
+            #expect(scanner.next() == nil)
+        }
     }
 
     @Test func `bytes of a stream that reaches to the end are no frames`() {

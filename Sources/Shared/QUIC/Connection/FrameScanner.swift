@@ -1,13 +1,14 @@
-/// Finds the frames that ngtcp2 0.12 keeps to itself in the payload of a decrypted 1-RTT packet (RFC 9000 §12.4, §19).
-///
-/// It answers STOP_SENDING with RESET_STREAM, but tells the application neither that it came nor its code: a stream with
-/// nothing to send would not learn that its reader has gone. Nor does it tell of PATH_CHALLENGE, before whose answer a
-/// server's path had better not change. So the frames are looked at here, between decryption and ngtcp2. Nothing is
-/// validated; ngtcp2 closes the connection when a payload is malformed.
+/// Finds the frames of which ngtcp2 0.12 tells too little in the payload of a decrypted 1-RTT packet (RFC 9000 §12.4, §19),
+/// before ngtcp2 sees them. Nothing is validated; ngtcp2 closes the connection when a payload is malformed.
 struct FrameScanner {
     enum Frame: Equatable {
+        /// ngtcp2 answers with RESET_STREAM, but tells the application neither that it came nor its code: a stream with
+        /// nothing to send would not learn that its reader has gone.
         case stopSending(streamID: Int64, code: UInt64)
+        /// A server's path had better not change before this has been answered.
         case pathChallenge
+        /// ngtcp2 aborts the process when an id below `retirePriorTo` is given out twice, as in a retransmission.
+        case newConnectionID(retirePriorTo: UInt64)
     }
 
     private let payload: UnsafeRawBufferPointer
@@ -27,6 +28,11 @@ struct FrameScanner {
             case 0x05:
                 guard let id = self.integer(), let code = self.integer() else { return nil }
                 return .stopSending(streamID: Int64(id), code: code)
+            case 0x18:  // sequence number, retire prior to, length (1), id, stateless reset token (16)
+                guard self.skipIntegers(1), let retirePriorTo = self.integer(), self.position < self.payload.count,
+                    self.skipBytes(UInt64(self.payload[self.position]) + 1 + 16)
+                else { return nil }
+                return .newConnectionID(retirePriorTo: retirePriorTo)
             case 0x1a:
                 return self.skipBytes(8) ? .pathChallenge : nil
             default:
@@ -59,12 +65,11 @@ struct FrameScanner {
             return self.skipIntegers(1)
         case 0x11, 0x15:  // MAX_STREAM_DATA, STREAM_DATA_BLOCKED
             return self.skipIntegers(2)
-        case 0x18:  // NEW_CONNECTION_ID: sequence number, retire prior to, length (1), id, stateless reset token (16)
-            guard self.skipIntegers(2), self.position < self.payload.count else { return false }
-            return self.skipBytes(UInt64(self.payload[self.position]) + 1 + 16)
         case 0x1b:  // PATH_RESPONSE
             return self.skipBytes(8)
-        default:  // CONNECTION_CLOSE, DATAGRAM without length, and what is unknown: nothing of interest follows
+        case 0x1c, 0x1d:  // CONNECTION_CLOSE: error, 0x1c: frame type, reason
+            return self.skipIntegers(type == 0x1c ? 2 : 1) && self.skipPrefixedBytes()
+        default:  // DATAGRAM without length, and what is unknown: nothing follows
             return false
         }
     }

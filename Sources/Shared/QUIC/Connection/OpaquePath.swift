@@ -34,6 +34,13 @@ final class OpaquePath {
         }
     }
 
+    init(copying path: UnsafePointer<ngtcp2_path>) {
+        self.storage = .allocate(capacity: 1)
+        let path = path.pointee
+        ngtcp2_path_storage_init(
+            self.storage, path.local.addr, path.local.addrlen, path.remote.addr, path.remote.addrlen, nil)
+    }
+
     deinit {
         self.storage.deallocate()
     }

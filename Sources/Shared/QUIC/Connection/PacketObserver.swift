@@ -17,6 +17,8 @@ struct PacketObservation {
     var stops: [(streamID: Int64, code: UInt64)] = []
     /// Whether there was a PATH_CHALLENGE among them.
     var hasPathChallenge = false
+    /// Whether there was a NEW_CONNECTION_ID among them that wants older ids retired.
+    var wantsRetirement = false
 }
 
 /// The thread's slot for the observation in progress.
@@ -37,20 +39,22 @@ enum PacketObserver {
         }
     }
 
-    /// Called for each decrypted packet. `header` is its first byte.
-    static func packetDecrypted(header: UInt8, payload: UnsafeRawBufferPointer) {
+    /// Called for each decrypted packet. `header` is its first byte. Returns false when ngtcp2 must not see it.
+    static func packetDecrypted(header: UInt8, payload: UnsafeRawBufferPointer) -> Bool {
         guard let pointer = pthread_getspecific(self.slot)?.assumingMemoryBound(to: PacketObservation.self) else {
-            return
+            return true
         }
         pointer.pointee.authenticated += 1
         // What is looked for occurs in 1-RTT packets only; these have a short header (RFC 9000 §17.3).
-        guard header & 0x80 == 0 else { return }
+        guard header & 0x80 == 0 else { return true }
         var scanner = FrameScanner(payload)
         while let frame = scanner.next() {
             switch frame {
             case .stopSending(let streamID, let code): pointer.pointee.stops.append((streamID, code))
             case .pathChallenge: pointer.pointee.hasPathChallenge = true
+            case .newConnectionID(let retirePriorTo): if retirePriorTo > 0 { pointer.pointee.wantsRetirement = true }
             }
         }
+        return !pointer.pointee.wantsRetirement
     }
 }

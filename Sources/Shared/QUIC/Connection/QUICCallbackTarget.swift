@@ -32,12 +32,10 @@ final class QUICCallbackTarget {
             let code = ngtcp2_crypto_decrypt_cb(
                 target, aead, key, ciphertext, ciphertextLength, nonce, nonceLength, header, headerLength)
             // All cipher suites of QUIC v1 append a tag of 16 bytes (RFC 9001 §5.3).
-            if code == 0, let target, let header, headerLength > 0, ciphertextLength >= 16 {
-                PacketObserver.packetDecrypted(
-                    header: header.pointee, payload: UnsafeRawBufferPointer(start: target, count: ciphertextLength - 16)
-                )
-            }
-            return code
+            guard code == 0, let target, let header, headerLength > 0, ciphertextLength >= 16 else { return code }
+            let isAcceptable = PacketObserver.packetDecrypted(
+                header: header.pointee, payload: UnsafeRawBufferPointer(start: target, count: ciphertextLength - 16))
+            return isAcceptable ? 0 : NGTCP2_ERR_CALLBACK_FAILURE
         }
         self.addConnectionCallbacks(&callbacks)
         self.addStreamCallbacks(&callbacks)
@@ -50,6 +48,10 @@ final class QUICCallbackTarget {
         }
         callbacks.recv_stateless_reset = { _, _, target in
             QUICCallbackTarget.record(target) { $0.wasStatelesslyReset = true }
+        }
+        callbacks.dcid_status = { _, type, _, _, _, target in
+            guard type == Int32(bitPattern: NGTCP2_CONNECTION_ID_STATUS_TYPE_DEACTIVATE.rawValue) else { return 0 }
+            return QUICCallbackTarget.record(target) { $0.retirements += 1 }
         }
         callbacks.path_validation = { _, _, path, result, target in
             QUICCallbackTarget.record(target) { $0.recordPathValidation(of: path, result) }

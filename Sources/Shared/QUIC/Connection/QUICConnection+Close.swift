@@ -13,8 +13,10 @@ extension QUICConnection {
         self.finish(.local(code: code, reason: reason))
     }
 
-    /// Ends the connection for an error that ngtcp2 returned.
-    func fail(_ code: Int32, at now: NIODeadline) {
+    /// Ends the connection for an error that ngtcp2 returned, or should have.
+    ///
+    /// - Parameter words: why, if ngtcp2 has no good words for it.
+    func fail(_ code: Int32, because words: String? = nil, at now: NIODeadline) {
         guard case .active = self.state else { return }
         switch code {
         case NGTCP2_ERR_DRAINING:
@@ -39,7 +41,7 @@ extension QUICConnection {
         case NGTCP2_ERR_CRYPTO:
             self.failHandshake(at: now)
         default:
-            let detail = ngtcp2Message(code)
+            let detail = words ?? ngtcp2Message(code)
             self.sendClose(at: now, reason: "") { error, text, length in
                 ngtcp2_connection_close_error_set_transport_error_liberr(&error, code, text, length)
             }

@@ -1,14 +1,16 @@
 internal import CNgtcp2
 import NIOCore
+import TLS
 
 /// Migration (RFC 9000 section 9) as the owner of the path needs it: congestion control and round-trip time start anew.
 extension QUICConnection {
     /// Datagrams go another way from now on. Of a client it takes effect as soon as the handshake is confirmed and the peer
     /// has given out a connection id for it; a server, which may not migrate, takes the next packet of the client for one
-    /// from a new path.
+    /// from a new path, unless it has come from one a moment ago: that was the same move.
     func migrate(at now: NIODeadline) {
         guard self.context.role == .client else {
-            if self.isHandshakeComplete { self.hasMoved = true }
+            let hasJustChanged = self.leftArrivals.last.map { now - $0.at < Self.overtakenTime } ?? false
+            if self.isHandshakeComplete, !hasJustChanged { self.hasMoved = true }
             return
         }
         self.wantsMigration = true
@@ -40,18 +42,15 @@ extension QUICConnection {
     /// each change starts congestion control anew and uses up a connection id.
     func arrived(on arrival: UInt32, at now: NIODeadline) {
         guard self.context.role == .server, arrival != self.arrival || self.hasMoved else { return }
-        if arrival == self.leftArrival?.number, let left = self.leftArrival, now - left.at < Self.overtakenTime {
-            return
-        }
+        self.leftArrivals.removeAll { now - $0.at >= Self.overtakenTime }
+        guard !self.leftArrivals.contains(where: { $0.number == arrival }) else { return }
         let isFirst = self.arrival == nil || !self.isHandshakeComplete
-        if !isFirst, let last = self.arrival, last != arrival { self.leftArrival = (last, now) }
+        if !isFirst, let last = self.arrival, last != arrival { self.leftArrivals.append((last, now)) }
         self.arrival = arrival
         self.hasMoved = false
         // A path that nothing has made the current one yet will do for this change, too.
-        guard !isFirst, ngtcp2_path_eq(ngtcp2_conn_get_path(self.handle), self.path.pointer) != 0 else { return }
-        // ngtcp2 answers on the path that a question came by. From one that is left before, it never could, and would use up
-        // connection ids with trying: put off until it has answered.
-        if let challenge, now - challenge.at < (challenge.hadRoomToAnswer ? Self.pacedTime : Self.answerTime) {
+        guard !isFirst, self.isPathCurrent else { return }
+        guard self.mayLeavePath(at: now) else {
             self.hasMoved = true
             return
         }
@@ -60,14 +59,38 @@ extension QUICConnection {
         self.isPathUnvalidated = true
     }
 
+    /// Whether ngtcp2 is in a state for a change of path.
+    ///
+    /// It answers PATH_CHALLENGE on the path that it came by. On one that was left before that, it would try for ever, and use
+    /// up connection ids with it. And it aborts the process when too many of these are retired that the peer does not
+    /// acknowledge.
+    private func mayLeavePath(at now: NIODeadline) -> Bool {
+        guard !self.hasRetiredMany else { return false }
+        guard let challenge = self.challenge else { return true }
+        let wait = challenge.hadRoomToAnswer ? max(Self.pacedTime, self.smoothedRTT) : Self.answerTime
+        return now - challenge.at >= wait
+    }
+
+    /// Whether ngtcp2 sends by `path`: from the client's next packet on, if it says more than PATH_CHALLENGE.
+    private var isPathCurrent: Bool { ngtcp2_path_eq(ngtcp2_conn_get_path(self.handle), self.path.pointer) != 0 }
+
+    private var hasRetiredMany: Bool { self.retirements >= Self.maximumRetirements }
+
+    /// Where ngtcp2 is told that a datagram came in. A path that is not the current one yet must not become it when that may
+    /// not be left any more.
+    var readingPath: OpaquePath {
+        guard self.hasRetiredMany, let current = ngtcp2_conn_get_path(self.handle) else { return self.path }
+        return OpaquePath(copying: current)
+    }
+
     /// A server, after each datagram on a path that it is still asking about: lifts the limit on what it may send there.
     ///
-    /// A server may send three times of what it has received from an address that has not been validated (RFC 9000 section
-    /// 8.1). Ours has been: ICE has seen it answer, and the owner's datagrams go nowhere else. Held to the limit, a server
+    /// A server may send three times what it has received from an address that has not been validated (RFC 9000 section
+    /// 8.1). Ours has been, by ICE, or is the bridge, and the owner's datagrams go nowhere else. Held to the limit, a server
     /// whose client says little could hardly send until the path is validated; and it would have to ask with small datagrams
     /// first, then again with large ones (section 8.2.1), the loss of which ngtcp2 takes for the end of the connection
-    /// (NO_VIABLE_PATH). Asked with large ones from the start, it goes on as it did when no answer comes, and asks again at
-    /// the client's next packet. ngtcp2 has no call that says so, but counts whatever comes in, before it looks at it.
+    /// (NO_VIABLE_PATH). When large ones are all that is asked with, and get lost, the path is only asked about again, at the
+    /// client's next packet. ngtcp2 has no call that says so, but counts whatever comes in, before it looks at it.
     func vouchForPath(at now: NIODeadline) {
         guard self.isPathUnvalidated, self.context.role == .server, self.context.configuration.migrates else { return }
         _ = Self.discardedPacket.withUnsafeBufferPointer { packet in
@@ -79,23 +102,57 @@ extension QUICConnection {
     /// What ngtcp2 says about our question whether the peer receives on a path (RFC 9000 section 8.2).
     func recordPathValidation(of path: UnsafePointer<ngtcp2_path>?, _ result: ngtcp2_path_validation_result) {
         // The answer may be about a path that has been left.
-        guard ngtcp2_path_eq(path, self.path.pointer) != 0 else { return }
+        guard self.context.role == .server, ngtcp2_path_eq(path, self.path.pointer) != 0 else { return }
         switch result {
-        case NGTCP2_PATH_VALIDATION_RESULT_SUCCESS: self.isPathUnvalidated = false
-        case NGTCP2_PATH_VALIDATION_RESULT_FAILURE: self.isPathUnvalidated = true
-        default: break  // Given up in favour of a newer path.
+        case NGTCP2_PATH_VALIDATION_RESULT_SUCCESS:
+            self.isPathUnvalidated = false
+        case NGTCP2_PATH_VALIDATION_RESULT_FAILURE:
+            self.isPathUnvalidated = true
+            // ngtcp2 forgets the timer by which it would find out what else was lost: the next packet sets it again.
+            self.wantsPing = true
+            ngtcp2_conn_set_keep_alive_timeout(self.handle, UInt64(Self.pingDelay.nanoseconds))
+        default:
+            break  // Given up.
         }
+    }
+
+    /// All has been written that may be for now.
+    func pathFlushed(at now: NIODeadline) {
+        if self.wantsPing, self.flushedBytes > 0 {
+            self.wantsPing = false
+            let interval = self.context.configuration.keepAliveInterval.map { UInt64(clamping: $0.nanoseconds) }
+            ngtcp2_conn_set_keep_alive_timeout(self.handle, interval ?? 0)
+        }
+        if self.challenge != nil, self.isPathCurrent, ngtcp2_conn_get_cwnd_left(self.handle) > 0 {
+            self.challenge?.hadRoomToAnswer = true
+        }
+        self.hasWrittenAll = true
+    }
+
+    /// Called before anything is read: whether all that was sent has been acknowledged, ids that were given back included.
+    /// There is nothing under way, nothing left to write, and pacing has held nothing up for a round trip.
+    func noteQuiet(at now: NIODeadline) {
+        defer { self.hasWrittenAll = false }
+        guard self.retirements > 0, self.hasWrittenAll, let lastSent = self.lastSent else { return }
+        let statistics = self.statistics
+        guard statistics.bytes_in_flight == 0,
+            now - lastSent > max(.nanoseconds(Int64(clamping: statistics.smoothed_rtt)), .milliseconds(10))
+        else { return }
+        self.retirements = 0
     }
 
     /// For how long after a change datagrams may still come in by the path before. A bridge keeps them for less.
     private static var overtakenTime: TimeAmount { .seconds(1) }
-
-    /// More than what pacing holds up a PATH_RESPONSE for.
+    /// More than what pacing holds up a packet for, if a round trip takes no longer.
     private static var pacedTime: TimeAmount { .milliseconds(500) }
-    /// More than what congestion control may hold one up for on a path that is alive.
-    private static var answerTime: TimeAmount { .seconds(5) }
+    /// More than what congestion control may hold up a PATH_RESPONSE for on a path that is alive.
+    private static var answerTime: TimeAmount { .seconds(30) }
+    private static var pingDelay: TimeAmount { .milliseconds(1) }
+    /// ngtcp2 has room for 16 that are not acknowledged, and tells of all but the last two.
+    private static var maximumRetirements: Int { 12 }
 
-    /// A Version Negotiation packet, which a server drops unread (RFC 9000 section 6.1). Three times its size is more than
-    /// congestion control lets go between two packets of the client so soon after a move.
-    private static let discardedPacket: [UInt8] = [0xC0] + [UInt8](repeating: 0, count: (32 << 10) - 1)
+    /// A Version Negotiation packet, which ngtcp2 drops at a server, once it has seen that its end is no stateless reset token.
+    /// Three times its size is more than congestion control lets go between two packets of the client so soon after a move.
+    private static let discardedPacket: [UInt8] =
+        [0xC0] + [UInt8](repeating: 0, count: (32 << 10) - 17) + SecureRandom.bytes(16)
 }

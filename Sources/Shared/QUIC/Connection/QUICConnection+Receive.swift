@@ -17,6 +17,7 @@ extension QUICConnection {
         case .draining, .terminated:
             return
         }
+        self.noteQuiet(at: now)
         var observation = PacketObservation()
         let code = PacketObserver.observe(&observation) {
             datagrams.withUnsafeReadableBytes { self.read($0, segmentSize: segmentSize, at: now) }
@@ -25,7 +26,10 @@ extension QUICConnection {
             self.lastReceived = now
             self.unansweredSince = nil
         }
-        if observation.hasPathChallenge { self.challenge = (now, false) }
+        if observation.hasPathChallenge, self.context.role == .server { self.challenge = (now, false) }
+        guard !observation.wantsRetirement else {
+            return self.fail(NGTCP2_ERR_PROTO, because: "the peer wants connection ids retired", at: now)
+        }
         guard code == 0 else { return self.fail(code, at: now) }
         self.migrateIfPossible(at: now)
         for stop in observation.stops {
@@ -38,9 +42,10 @@ extension QUICConnection {
         let step = max(segmentSize ?? datagrams.count, 1)
         var start = datagrams.bindMemory(to: UInt8.self).baseAddress
         var left = datagrams.count
+        let path = self.readingPath
         while left > 0, let datagram = start {
             let length = min(step, left)
-            let code = CNgtcp2_conn_read_pkt(self.handle, self.path.pointer, datagram, length, now.uptimeNanoseconds)
+            let code = CNgtcp2_conn_read_pkt(self.handle, path.pointer, datagram, length, now.uptimeNanoseconds)
             guard code == 0 else { return code }
             self.vouchForPath(at: now)
             start = datagram + length

@@ -51,7 +51,7 @@ extension QUICConnection {
         self.isDrained = false
         // The buffer is kept while there is a backlog; its memory is used again unless somebody else holds it by then.
         if !self.sendQueue.bulkExceeds(Self.smallBuffer) { self.sendBuffer = ByteBuffer() }
-        if self.challenge != nil, ngtcp2_conn_get_cwnd_left(self.handle) > 0 { self.challenge?.hadRoomToAnswer = true }
+        if case .active = self.state { self.pathFlushed(at: now) }
         let hasSent = self.flushedBytes > 0
         self.flushedBytes = 0
         // Pacing sets a timer at each send. ngtcp2 lets packets go 1 ms early, so a timer within that time is of no
@@ -127,6 +127,7 @@ extension QUICConnection {
 
     private func packetsSent(at now: NIODeadline) {
         ngtcp2_conn_update_pkt_tx_time(self.handle, now.uptimeNanoseconds)
+        self.lastSent = now
         guard self.unansweredSince == nil else { return }
         // ngtcp2 notes the time of the last packet that asks for an acknowledgement in each packet number space.
         let times = self.statistics.last_tx_pkt_ts

@@ -67,12 +67,19 @@ final class QUICConnection {
     var pathNumber: UInt32 = 0
     /// The owner's name for the path that datagrams came in by last (servers).
     var arrival: UInt32?
-    /// The one before, and when it changed (servers).
-    var leftArrival: (number: UInt32, at: NIODeadline)?
+    /// Those before, and when they changed; the last few (servers).
+    var leftArrivals: [(number: UInt32, at: NIODeadline)] = []
     /// Set while a migration that was asked for is not possible yet.
     var wantsMigration = false
-    /// Set when the owner has moved to another path and nothing has come in since (servers).
+    /// Set while what comes in next, or when it is possible, counts as coming from a new path (servers).
     var hasMoved = false
+    /// How many connection ids were given back since the peer had acknowledged everything the last time.
+    var retirements = 0
+    /// Set while everything has been written that there was when something came in last.
+    var hasWrittenAll = false
+    var lastSent: NIODeadline?
+    /// Set until a packet has gone out that the peer acknowledges (servers).
+    var wantsPing = false
     /// When the client asked last whether its path is good, with PATH_CHALLENGE, and whether congestion control has let an
     /// answer go since (servers).
     var challenge: (at: NIODeadline, hadRoomToAnswer: Bool)?

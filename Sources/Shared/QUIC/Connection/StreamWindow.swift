@@ -3,8 +3,8 @@ import NIOCore
 /// Receive window of one stream (RFC 9000 §4.1), which grows as far as its consumer keeps up.
 ///
 /// ngtcp2 0.12 has such a tuning of its own, but counts a credit that did not fit into a packet as not given when it goes
-/// out with the next one: a peer that makes use of it is then accused of a flow control error. With that tuning off, ngtcp2
-/// gives out exactly what it is told.
+/// out with the next one: a peer that makes use of it is then accused of a flow control error. With that tuning off, it
+/// counts the credit with the next packet that has room for the stream.
 struct StreamWindow {
     /// What the peer may have sent and the application not yet consumed, in bytes.
     private(set) var size: Int
