@@ -27,12 +27,6 @@ struct BridgedPeerTests {
             client: Self.configuration(client), agent: Self.configuration(agent), prepare: prepare)
     }
 
-    private func eventuallyPath(_ name: String?, _ pair: NIOLoopBound<PeerPair>, within limit: Duration) async throws {
-        try await eventually(within: limit, "the path \(name ?? "none") on both sides") {
-            try await PeerPair.on(pair) { $0.client.path?.name == name && $0.agent?.path?.name == name }
-        }
-    }
-
     /// A line through the tunnel; what one side writes the other reads.
     private func line(_ pair: NIOLoopBound<PeerPair>) async throws -> (client: BlockingSocket, target: BlockingSocket) {
         let (targets, arrived) = AsyncStream.makeStream(of: BlockingSocket.self)
@@ -76,7 +70,7 @@ struct BridgedPeerTests {
         }
         try await PeerPair.wait(pair) { $0.connected.futureResult }
         try await PeerPair.wait(pair) { $0.agentConnected.futureResult }
-        try await self.eventuallyPath("bridge", pair, within: .seconds(30))
+        try await PeerPair.eventuallyPath("bridge", pair, within: .seconds(30))
         let line = try await self.line(pair)
         try await self.exchange(line, 200_000)
         try await PeerPair.on(pair) { pair in
@@ -85,7 +79,7 @@ struct BridgedPeerTests {
                 for candidate in from.localCandidates { to.addRemote(candidate: candidate) }
             }
         }
-        try await self.eventuallyPath("direct", pair, within: .seconds(5))
+        try await PeerPair.eventuallyPath("direct", pair, within: .seconds(5))
         let bridged = try await PeerPair.on(pair) { $0.hub.bridged.count }
         try await self.exchange(line, 3_000_000)
         try await PeerPair.on(pair) { #expect($0.hub.bridged.count <= bridged + 20) }
@@ -111,7 +105,7 @@ struct BridgedPeerTests {
             _ = try line.client.receive(exactly: 200 * marker.count)
         }
         try await Task.sleep(for: .seconds(3))
-        try await self.eventuallyPath("bridge", pair, within: .seconds(30))
+        try await PeerPair.eventuallyPath("bridge", pair, within: .seconds(30))
         try await PeerPair.on(pair) { pair in
             #expect(pair.hub.bridged.reduce(0) { $0 + $1.readableBytes } > 200 * marker.count)
             for datagrams in pair.hub.bridged {
@@ -140,7 +134,7 @@ struct BridgedPeerTests {
 
     @Test func `a direct path that dies gives way to the bridge, and a new session finds another`() async throws {
         let pair = try await self.connect()
-        try await self.eventuallyPath("direct", pair, within: .seconds(5))
+        try await PeerPair.eventuallyPath("direct", pair, within: .seconds(5))
         let line = try await self.line(pair)
         try await self.exchange(line, 1_000_000)
         try await PeerPair.on(pair) { pair in
@@ -148,14 +142,14 @@ struct BridgedPeerTests {
             // No way around it for now.
             pair.hub.restart = nil
         }
-        try await self.eventuallyPath("bridge", pair, within: .seconds(30))
+        try await PeerPair.eventuallyPath("bridge", pair, within: .seconds(30))
         try await self.exchange(line, 500_000)
         try await PeerPair.on(pair) { pair in
             pair.hub.restart = { [unowned pair] restart in
                 pair.agent?.receive(restart) ?? PeerPair.eventLoop.makeFailedFuture(Failure(code: .peerUnknown))
             }
         }
-        try await self.eventuallyPath("direct", pair, within: .seconds(30))
+        try await PeerPair.eventuallyPath("direct", pair, within: .seconds(30))
         try await PeerPair.on(pair) { pair in
             #expect(pair.client.core.transport?.current?.generation ?? 0 >= 1)
             #expect(pair.client.core.transport?.current?.generation == pair.agent?.core.transport?.current?.generation)
@@ -170,14 +164,14 @@ struct BridgedPeerTests {
 
     @Test func `a direct path that comes back is taken again without a new session`() async throws {
         let pair = try await self.connect { $0.hub.restart = nil }
-        try await self.eventuallyPath("direct", pair, within: .seconds(5))
+        try await PeerPair.eventuallyPath("direct", pair, within: .seconds(5))
         let line = try await self.line(pair)
         try await self.exchange(line, 1000)
         try await PeerPair.on(pair) { Self.setDirect(false, at: $0.client.core.transport) }
-        try await self.eventuallyPath("bridge", pair, within: .seconds(30))
+        try await PeerPair.eventuallyPath("bridge", pair, within: .seconds(30))
         try await self.exchange(line, 10_000)
         try await PeerPair.on(pair) { Self.setDirect(true, at: $0.client.core.transport) }
-        try await self.eventuallyPath("direct", pair, within: .seconds(30))
+        try await PeerPair.eventuallyPath("direct", pair, within: .seconds(30))
         try await self.exchange(line, 1_000_000)
         try await PeerPair.finish(pair)
     }
@@ -202,7 +196,7 @@ struct BridgedPeerTests {
         let pair = try await self.connect { pair in
             pair.hub.restart = { _ in PeerPair.eventLoop.makeFailedFuture(Failure(code: .peerUnknown)) }
         }
-        try await self.eventuallyPath("direct", pair, within: .seconds(5))
+        try await PeerPair.eventuallyPath("direct", pair, within: .seconds(5))
         try await PeerPair.on(pair) { pair in
             pair.client.signalChanged(isUp: false, bridges: false)
             pair.client.signalChanged(isUp: true, bridges: true)
@@ -277,7 +271,7 @@ struct BridgedPeerTests {
 
     @Test func `an agent opens sessions one after the other, however many are asked for`() async throws {
         let pair = try await self.connect()
-        try await self.eventuallyPath("direct", pair, within: .seconds(5))
+        try await PeerPair.eventuallyPath("direct", pair, within: .seconds(5))
         let line = try await self.line(pair)
         let answers = try await PeerPair.wait(pair) { pair in
             let answers = (UInt32(1)...50).compactMap { generation in
@@ -302,7 +296,7 @@ struct BridgedPeerTests {
         var agent = try Self.configuration()
         agent.e2eKey = client.e2eKey
         let pair = try await PeerPair.connect(client: client, agent: agent)
-        try await self.eventuallyPath("direct", pair, within: .seconds(5))
+        try await PeerPair.eventuallyPath("direct", pair, within: .seconds(5))
         try await PeerPair.on(pair) { $0.client.receive(RestartWanted(peerID: $0.client.peerID)) }
         try await eventually(within: .seconds(5), "a new session") {
             try await PeerPair.on(pair) { $0.client.core.transport?.current?.generation == 1 }

@@ -69,6 +69,23 @@ private struct MonitoredPath {
 }
 
 @Suite struct PathMonitorTests {
+    @Test func `only a path that answers small probes and none of full size is said to carry too little`() throws {
+        var path = MonitoredPath(carries: 1000)
+        path.run(for: .seconds(30))
+        let (event, after) = try #require(path.events.first)
+        #expect(event == .carriesTooLittle)
+        #expect(after < .seconds(10))
+        var silent = MonitoredPath()
+        silent.isDead = true
+        silent.run(for: .seconds(60))
+        #expect(!silent.kinds.contains(.carriesTooLittle))
+        // Loss alone is no reason: sooner or later a large one gets through.
+        var lossy = MonitoredPath()
+        lossy.loses = 2
+        lossy.run(for: .seconds(60))
+        #expect(!lossy.kinds.contains(.carriesTooLittle))
+    }
+
     @Test func `a path that carries the largest size is confirmed after one round trip`() {
         var path = MonitoredPath()
         #expect(!path.monitor.isConfirmed)
@@ -98,17 +115,17 @@ private struct MonitoredPath {
     @Test func `a path for small datagrams alone is never confirmed`() {
         var path = MonitoredPath(carries: 600)
         path.run(for: .seconds(30))
-        #expect(path.events.isEmpty)
+        #expect(path.kinds == [.carriesTooLittle])
         path.carries = 1300
         path.run(for: .seconds(6))
-        #expect(path.kinds.first == .confirmed)
+        #expect(path.kinds.dropFirst().first == .confirmed)
     }
 
     @Test func `full size in one direction is not enough`() {
         var path = MonitoredPath()
         path.answersPadded = false
         path.run(for: .seconds(30))
-        #expect(path.events.isEmpty)
+        #expect(path.kinds == [.carriesTooLittle])
     }
 
     @Test(arguments: [false, true]) func `a dead path is noticed within 10 s, and comes back`(busy: Bool) {
@@ -166,7 +183,7 @@ private struct MonitoredPath {
         path.carries = 500
         path.monitor.trafficSeen()
         path.run(for: .seconds(30))
-        #expect(path.kinds.last == .lost(.carriesOnlySmallDatagrams))
+        #expect(path.kinds.suffix(2) == [.lost(.carriesOnlySmallDatagrams), .carriesTooLittle])
     }
 
     @Test func `one probe in five lost changes nothing`() {
@@ -219,7 +236,8 @@ private struct MonitoredPath {
         path.monitor.setCeiling(ceiling, at: path.now)
         #expect(!path.monitor.isConfirmed)
         path.run(for: .seconds(10))
-        #expect(path.kinds == [.confirmed, .lost(.carriesOnlySmallDatagrams)])
+        // Small probes without padding get through even at a ceiling that no check could have.
+        #expect(path.kinds == [.confirmed, .lost(.carriesOnlySmallDatagrams), .carriesTooLittle])
         path.carries = 1452
         path.monitor.setCeiling(1452, at: path.now)
         path.run(for: .seconds(2))

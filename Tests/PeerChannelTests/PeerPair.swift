@@ -3,6 +3,7 @@ import Logging
 import NIOCore
 import NIOPosix
 import TLS
+import TestSupport
 import Testing
 
 @testable import PeerChannel
@@ -20,6 +21,8 @@ final class PeerPair {
     var agent: PeerServerChannel<QUICTunnel>?
     /// What the agent does with requests; the default dials.
     var requested: ((TunnelRequest) -> Void)?
+    /// What a test wants to live as long as the pair.
+    var retained: [AnyObject] = []
     /// How the splices of either side ended.
     var summaries: [StreamSplice.Summary] = []
     /// The client's listener: every connection is opened at the agent, to `target`.
@@ -205,6 +208,15 @@ final class PeerPair {
         _ pair: NIOLoopBound<PeerPair>, _ body: @escaping @Sendable (PeerPair) -> EventLoopFuture<Value>
     ) async throws -> Value {
         try await self.eventLoop.flatSubmit { body(pair.value) }.get()
+    }
+
+    /// Waits until both sides use the path of this name.
+    static func eventuallyPath(
+        _ name: String?, _ pair: NIOLoopBound<PeerPair>, within limit: Duration
+    ) async throws {
+        try await eventually(within: limit, "the path \(name ?? "none") on both sides") {
+            try await self.on(pair) { $0.client.path?.name == name && $0.agent?.path?.name == name }
+        }
     }
 
     /// Ends both sides and waits until they have.

@@ -81,9 +81,10 @@ struct CandidatePair: Sendable {
         (self.state == .frozen || self.state == .waiting) && self.requestsSent == 0
     }
 
-    /// Consent that was lost can't be had again with the same credentials (RFC 7675 section 5.1).
+    /// Consent that was lost can't be had again with the same credentials (RFC 7675 section 5.1); and a pair that was rejected
+    /// is not to come back with the next check.
     var isBarred: Bool {
-        self.state == .failed(.consentLost)
+        self.state == .failed(.consentLost) || self.state == .failed(.carriesTooLittle)
     }
 
     var snapshot: ICECandidatePair {

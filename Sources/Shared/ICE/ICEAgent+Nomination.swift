@@ -77,9 +77,16 @@ extension ICEAgent {
             }
             return
         }
-        self.emit(.consentLost(self.checkList[index].snapshot))
+        if self.checkList[index].state == .failed(.consentLost) {
+            self.emit(.consentLost(self.checkList[index].snapshot))
+        }
         guard let next = self.checkList.best(where: \.isAvailable) else {
-            self.fail()
+            if self.checkList[index].state == .failed(.carriesTooLittle), self.checkList.hasUnfinished(above: 0) {
+                // The nomination was premature: it had ended the checks of the others.
+                self.phase = .checking(since: now)
+            } else {
+                self.fail()
+            }
             return
         }
         // Data goes on at once. The controlling side nominates the pair as soon as `advance` runs; the controlled side

@@ -24,6 +24,17 @@ extension ICEAgent {
             on: index, for: .probe, wait: self.configuration.probeLifetime, size: size, at: now)
     }
 
+    /// The caller's probes have shown that a valid pair carries less than is needed. If it was in use, the best of the other
+    /// valid ones takes over (`selectedPairChanged`); without any, checks go on with the pairs that they had not come to
+    /// (`pairUsable`), or the session has failed.
+    package mutating func reject(_ pair: ICEPairID, at now: NIODeadline) {
+        guard self.phase != .failed, let index = self.checkList.index(of: pair.key),
+            self.checkList[index].state == .succeeded
+        else { return }
+        self.failPair(index, .carriesTooLittle, at: now)
+        self.advance(at: now)
+    }
+
     mutating func probeAnswered(_ transaction: CheckTransaction, by answer: STUNMessage, at now: NIODeadline) {
         self.scheduleLivenessCheck(of: transaction.pair, at: now)
         let size = answer.padding == nil ? nil : transaction.request.readableBytes

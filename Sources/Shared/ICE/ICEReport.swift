@@ -19,6 +19,8 @@ package struct ICEReport: Hashable, Sendable {
         case sendFailed(String)
         /// It worked, until the peer stopped answering.
         case consentLost
+        /// Checks got through, but nothing larger (`ICEAgent.reject`).
+        case carriesTooLittle
     }
 
     package struct Pair: Hashable, Sendable {
@@ -111,6 +113,7 @@ extension ICEReport.Outcome: CustomStringConvertible {
         case .badAnswer: "answered with nonsense"
         case .sendFailed(let reason): "cannot send: \(reason)"
         case .consentLost: "worked, then the peer stopped answering"
+        case .carriesTooLittle: "answers small checks only, none with padding"
         }
     }
 }

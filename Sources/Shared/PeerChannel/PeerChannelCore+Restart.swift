@@ -35,6 +35,12 @@ extension PeerChannelCore {
     private func sayNoDirectPath(_ report: ICEReport) {
         let isNews = !self.hasSaidNoDirectPath
         self.hasSaidNoDirectPath = true
+        self.logger.log(
+            level: isNews ? .info : .debug, "no direct path to the peer", metadata: self.metadata(of: report))
+    }
+
+    /// What was tried, and what is known of why that was not enough, for event `peer.paths`.
+    func metadata(of report: ICEReport) -> Logger.Metadata {
         var metadata: Logger.Metadata = [
             "event": "peer.paths", "mapping": "\(self.localMapping)", "peer_mapping": "\(self.peerMapping)",
         ]
@@ -43,7 +49,22 @@ extension PeerChannelCore {
             peerSpread: Int(clamping: self.peerSpread))
         if case .none(let obstacle) = plan, obstacle != .notNeeded { metadata["reason"] = "\(obstacle)" }
         metadata["report"] = "\(report)"
-        self.logger.log(level: isNews ? .info : .debug, "no direct path to the peer", metadata: metadata)
+        return metadata
+    }
+
+    /// There were no sockets for a first session; there may be later.
+    func retryMissingSession() {
+        let interval = self.configuration.directRetryInterval
+        switch self.side {
+        case .client: self.wantRestart(.session, after: interval)
+        case .agent:
+            self.eventLoop.assumeIsolated().scheduleTask(in: interval) { [weak self] in
+                guard let self, self.ending == nil, let transport = self.transport, transport.current == nil else {
+                    return
+                }
+                self.signaling.sendRestartWanted(RestartWanted(peerID: self.peerID))
+            }
+        }
     }
 
     /// The control connection is back: the server knows nothing of the channel.

@@ -52,6 +52,8 @@ final class PeerChannelCore<Carrier: PeerCarrier> {
     var sessionTimer: Scheduled<Void>?
     /// Whom the client's end asks for restarts.
     var agent: (name: String, instanceID: InstanceID)?
+    /// Set when the sockets of the first session could not be opened.
+    private var lacksSession = false
     /// Said once at `info`, and at `debug` from then on.
     var hasSaidNoDirectPath = false
 
@@ -125,6 +127,7 @@ final class PeerChannelCore<Carrier: PeerCarrier> {
             case .success(let session): self.opened(transport, session, then: opened)
             case .failure(let error) where self.bridgesHere:
                 self.logger.debug("no direct path can be looked for", metadata: ["error": "\(error)"])
+                self.lacksSession = true
                 self.opened(transport, nil, then: opened)
             case .failure(let error): self.end(error, tellingPeer: false)
             }
@@ -361,7 +364,7 @@ final class PeerChannelCore<Carrier: PeerCarrier> {
         if let report = reason.report ?? (isTrouble ? self.unfinishedReport : nil) {
             self.logger.log(
                 level: isKnown ? .debug : .info, "paths to the peer that were tried",
-                metadata: ["event": "peer.paths", "report": "\(report)"])
+                metadata: self.metadata(of: report))
         }
     }
 }
@@ -458,6 +461,7 @@ extension PeerChannelCore: PeerCarrierDelegate {
         self.addresses = self.configuration.addressMonitor?.subscribe(on: self.eventLoop) { [weak self] in
             self?.networkChanged($0)
         }
+        if self.lacksSession { self.retryMissingSession() }
         self.delegate?.coreConnected()
     }
 

@@ -61,6 +61,8 @@ package enum SpreadObstacle: Hashable, Sendable, CustomStringConvertible {
     case bothDependOnDestination
     case switchedOffHere
     case switchedOffAtPeer
+    /// No guess would get through.
+    case udpBlocked
 
     package var description: String {
         switch self {
@@ -72,6 +74,8 @@ package enum SpreadObstacle: Hashable, Sendable, CustomStringConvertible {
             "port guessing is switched off here (--p2p-spread 0)"
         case .switchedOffAtPeer:
             "port guessing is switched off at the peer (--p2p-spread 0)"
+        case .udpBlocked:
+            "UDP is blocked on one side at least"
         }
     }
 }

@@ -67,8 +67,9 @@ final class DirectSession {
     private(set) var tentative: Path?
     /// Datagrams that came from nobody we know.
     private(set) var strangersDropped = 0
-    /// How our NAT maps; known when gathering has ended.
+    /// How our NAT maps, as far as that is known when gathering has ended.
     private(set) var mapping = MappingBehavior.unknown
+    private var hasGathered = false
 
     let eventLoop: any EventLoop
     let logger: Logger
@@ -159,7 +160,7 @@ final class DirectSession {
 
     /// Once both sides know their NATs: whether guessing ports may help where ordinary checks don't.
     private func considerSpread() {
-        guard self.spread == nil, let peer = self.peer, self.mapping != .unknown, !self.isClosed else { return }
+        guard self.spread == nil, let peer = self.peer, self.hasGathered, !self.isClosed else { return }
         let plan = SpreadPlan(
             local: self.mapping, peer: peer.mapping, localSpread: self.localSpread, peerSpread: peer.spread)
         if case .none = plan { return }
@@ -378,6 +379,7 @@ extension DirectSession {
                     metadata: ["server": "\(server)", "error": "\(error.map { "\($0)" } ?? "no answer in time")"])
             case .ended(let mapping):
                 self.mapping = mapping
+                self.hasGathered = true
                 self.considerSpread()
                 self.agent.localCandidatesEnded(at: self.eventLoop.now)
                 self.delegate?.sessionGatheringEnded(self)
@@ -455,14 +457,18 @@ extension DirectSession {
         while let event = self.usable?.monitor.nextEvent() {
             isBusy = true
             switch event {
-            case .confirmed: break
+            case .confirmed, .carriesTooLittle: break
             case .limitChanged: self.delegate?.sessionLimitChanged(self)
             case .lost(let loss): self.usableLost(loss)
             }
         }
         while let event = self.tentative?.monitor.nextEvent() {
             isBusy = true
-            if case .confirmed = event { self.tentativeConfirmed() }
+            switch event {
+            case .confirmed: self.tentativeConfirmed()
+            case .carriesTooLittle: self.rejectTentative()
+            case .limitChanged, .lost: break
+            }
         }
         return isBusy
     }
@@ -477,6 +483,14 @@ extension DirectSession {
         self.usable?.wasLost = false
         self.tentative = nil
         self.delegate?.session(self, pathsChanged: isFirst ? .confirmed : .betterPair)
+    }
+
+    /// ICE's checks get through, what the path is for does not: ICE may have another pair, or has failed.
+    private func rejectTentative() {
+        guard let pair = self.tentative?.pair else { return }
+        self.logger.debug("a path carries small datagrams only", metadata: ["remote": "\(pair.remote)"])
+        self.tentative = nil
+        self.agent.reject(pair.id, at: self.eventLoop.now)
     }
 
     /// The monitor goes on: the path may come back while ICE has consent to use it.

@@ -49,14 +49,16 @@ struct PathMonitor {
         case limitChanged
         /// The path is of no use for now; `confirmed` follows if it comes back.
         case lost(Loss)
+        /// Not confirmed so far: small datagrams get through, those of the base size don't. Another path may do better.
+        case carriesTooLittle
     }
 
     /// Names a probe: the one that sends them says which.
     typealias ProbeID = TransactionID
 
     private enum Phase: Hashable {
-        /// Not known to carry the base size.
-        case confirming(tries: Int)
+        /// Not known to carry the base size. `smallAnswers`: so many probes without padding were answered.
+        case confirming(tries: Int, smallAnswers: Int)
         /// Looks for the largest size: `low` gets through, `high` may.
         case searching(low: Int, high: Int, tries: Int)
         /// All is well until the next probe.
@@ -76,6 +78,8 @@ struct PathMonitor {
     private var toSend: [Int] = []
     private var events: [Event] = []
     private var hasTraffic = false
+    /// Whether `carriesTooLittle` has been said since the path was confirmed last.
+    private var hasComplained = false
     /// Times in a row that a probe was waited for in vain.
     private var silentRounds = 0
 
@@ -103,7 +107,7 @@ struct PathMonitor {
         self.ceiling = ceiling & ~3
         self.roundTripTime = roundTripTime
         self.limit = usesPadding ? min(configuration.base, ceiling & ~3) : ceiling
-        self.phase = .confirming(tries: 0)
+        self.phase = .confirming(tries: 0, smallAnswers: 0)
         self.deadline = now
         self.nextRaise = now + configuration.raiseInterval
         if usesPadding {
@@ -181,8 +185,14 @@ struct PathMonitor {
         guard now >= self.deadline else { return }
         if self.phase != .resting { self.silentRounds += 1 }
         switch self.phase {
-        case .confirming(let tries):
-            self.phase = .confirming(tries: tries + 1)
+        case .confirming(let tries, let smallAnswers):
+            let isHopeless =
+                tries >= 2 * self.configuration.probesPerSize && smallAnswers >= self.configuration.probesPerSize
+            if isHopeless, !self.hasComplained {
+                self.hasComplained = true
+                self.events.append(.carriesTooLittle)
+            }
+            self.phase = .confirming(tries: tries + 1, smallAnswers: smallAnswers)
             self.beginRound(at: now)
         case .searching where self.silentRounds >= self.configuration.probesPerSize:
             // Even the small probes are lost.
@@ -213,9 +223,10 @@ struct PathMonitor {
     private mutating func beginRound(at now: NIODeadline) {
         var wait = self.answerTime
         switch self.phase {
-        case .confirming(let tries):
+        case .confirming(let tries, _):
             self.toSend =
                 self.ceiling > self.configuration.base ? [self.ceiling, self.configuration.base] : [self.ceiling]
+            if tries >= self.configuration.probesPerSize { self.toSend.append(0) }
             if tries >= self.configuration.hopelessTries {
                 wait = self.configuration.interval
             } else if tries >= self.configuration.silentTries {
@@ -240,9 +251,12 @@ struct PathMonitor {
 
     private mutating func succeeded(_ size: Int, at now: NIODeadline) {
         switch self.phase {
-        case .confirming:
-            guard !self.usesPadding || size >= self.configuration.base else { return }
-            self.confirm(size, at: now)
+        case .confirming(let tries, let smallAnswers):
+            if !self.usesPadding || size >= self.configuration.base {
+                self.confirm(size, at: now)
+            } else {
+                self.phase = .confirming(tries: tries, smallAnswers: smallAnswers + 1)
+            }
         case .searching(let low, let high, _):
             guard size > low else { return }
             self.setLimit(max(self.limit, size))
@@ -266,6 +280,7 @@ struct PathMonitor {
             self.setLimit(limit)
         } else {
             self.isConfirmed = true
+            self.hasComplained = false
             self.limit = limit
             self.events.append(.confirmed)
         }
@@ -353,7 +368,7 @@ struct PathMonitor {
         self.limit = min(self.configuration.base, self.ceiling)
         self.events.append(.lost(loss))
         self.silentRounds = 0
-        self.phase = .confirming(tries: self.configuration.silentTries)
+        self.phase = .confirming(tries: self.configuration.silentTries, smallAnswers: 0)
         self.beginRound(at: now)
     }
 }

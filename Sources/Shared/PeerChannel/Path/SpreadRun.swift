@@ -168,6 +168,10 @@ extension SpreadRun: UDPSocketDelegate {
 extension SpreadPlan {
     /// What this side does when the two sides' NATs map like this; see there for the spreads.
     init(local: MappingBehavior, peer: MappingBehavior, localSpread: Int, peerSpread: Int) {
+        guard local != .udpBlocked, peer != .udpBlocked else {
+            self = .none(.udpBlocked)
+            return
+        }
         self.init(
             localDependsOnDestination: local.dependsOnDestination, peerDependsOnDestination: peer.dependsOnDestination,
             localSpread: localSpread, peerSpread: peerSpread)
