@@ -90,15 +90,21 @@ struct Agent {
         }.get()
         if let interval = self.statisticsInterval {
             self.client.eventLoop.scheduleRepeatedTask(initialDelay: interval, delay: interval) { _ in
-                self.acceptor.report()
+                self.report()
             }
         }
         try await ProgramLifecycle.run(
             logger: self.log.logger,
             hangup: { self.log.reopen() },
-            report: { self.acceptor.report() },
+            report: { self.report() },
             drain: { await self.drain() },
             body: { try await self.serve() })
+    }
+
+    /// Writes statistics to the log. From any event loop.
+    private func report() {
+        self.acceptor.report()
+        self.client.reportBridge()
     }
 
     private func serve() async throws {

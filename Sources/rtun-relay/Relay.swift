@@ -39,7 +39,7 @@ struct Relay {
         try await ProgramLifecycle.run(
             logger: self.log.logger,
             hangup: { self.log.reopen() },
-            report: { for worker in workers { worker.eventLoop.execute { worker.value.report() } } },
+            report: { self.report(workers) },
             drain: { await self.close(workers) },
             body: {
                 do {
@@ -89,10 +89,8 @@ struct Relay {
             self.control.client.setDelegate(SignalFanout(listeners))
         }.get()
         if let interval = self.statisticsInterval {
-            for worker in workers {
-                worker.eventLoop.scheduleRepeatedTask(initialDelay: interval, delay: interval) { _ in
-                    worker.value.report()
-                }
+            self.control.eventLoop.scheduleRepeatedTask(initialDelay: interval, delay: interval) { [workers] _ in
+                self.report(workers)
             }
         }
         for port in ports where !port.isLoopback {
@@ -101,6 +99,12 @@ struct Relay {
         }
         ReadyLine(program: RelayCommand.name, ports.map { ("udp", $0.authority) }).announce()
         return workers
+    }
+
+    /// Writes statistics to the log. From any event loop.
+    private func report(_ workers: [NIOLoopBound<RelayWorker>]) {
+        for worker in workers { worker.eventLoop.execute { worker.value.report() } }
+        self.control.client.reportBridge()
     }
 
     private func openWorker(

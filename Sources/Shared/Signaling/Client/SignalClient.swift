@@ -131,6 +131,15 @@ package final class SignalClient: Sendable {
         return statistics
     }
 
+    /// Writes a line of statistics of the bridge to the log, once there is something to say. From any event loop.
+    package func reportBridge() {
+        self.eventLoop.execute {
+            let statistics = self.bridgeStatistics
+            guard statistics != BridgeStatistics() else { return }
+            self.core.value.logger.info("bridge statistics", metadata: statistics.metadata)
+        }
+    }
+
     /// What is known of the connection; nil while there is none. On the event loop.
     package var session: SignalSession? {
         self.core.value.session

@@ -40,7 +40,7 @@ final class SignalClientCore {
     private let configuration: SignalClientConfiguration
     private let connector: any SignalConnector
     private let eventLoop: any EventLoop
-    private let logger: Logger
+    let logger: Logger
     private let timing: SignalConnection.Timing
     private let addressMonitor: AddressMonitor?
     private let route: (SocketAddress) -> NetworkRoute?
