@@ -76,6 +76,39 @@ struct BridgeTests {
         await programs.stop(middle, socks, relay)
     }
 
+    /// Twice as much as it may send, through one channel: most is lost, nothing is late.
+    @Test func `a channel at its rate is not delayed for long, and the counters say what has become of the rest`()
+        async throws
+    {
+        let rate = 2_000_000
+        var options = LabPrograms.Options()
+        options.server = ["--bridge-rate", "2M"]
+        options.clients = ["--p2p", "bridge"]
+        let lab = try await NATLab(client: .port, agent: .port)
+        let programs = try await LabPrograms(on: lab, options)
+        let relay = try await programs.start(.relay)
+        _ = try await programs.firstByte(.relay)
+        let size = 1000
+        let spray = try lab.launchTraffic(
+            on: "client", "spray \(LabPrograms.relayPort) 1 20 \(size) \(2 * rate / (8 * size))")
+        let steady = try programs.steady(.relay, interval: 5)
+        try await steady.flows()
+        try await steady.restart()
+        try await Task.sleep(for: .seconds(8))
+        let report = try await steady.report()
+        // 250 ms at the server and 200 ms at a peer, there and back.
+        #expect(report.worst < .milliseconds(1200), "\(report)")
+        #expect(report.answered > 50, "\(report)")
+        let server = try await Cluster.statistics(of: programs.server, event: "bridge.stats").compactMapValues(Int.init)
+        #expect(server["channels"] == 1, "\(server)")
+        #expect(server["datagrams"] ?? 0 > 1000, "\(server)")
+        #expect(server["waits_rate"] ?? 0 > 0, "\(server)")
+        #expect((server["dropped_queue_full"] ?? 0) + (server["dropped_too_old"] ?? 0) > 1000, "\(server)")
+        let client = try await Cluster.statistics(of: relay, event: "bridge.stats").compactMapValues(Int.init)
+        #expect(client["datagrams"] ?? 0 > 2000, "\(client)")
+        await programs.stop(spray, steady.program, relay)
+    }
+
     @Test func `a hundred channels share a bridge that is full, and its memory does not grow`() async throws {
         let channels = 100
         let cap = 40_000_000.0
@@ -93,9 +126,9 @@ struct BridgeTests {
             relay.events("peer.connected").count >= channels
         }
         #expect(relay.events("peer.connected").allSatisfy { $0["path"] == "bridge" })
-        // Twice as much as fits.
+        // Twice as much as fits, every second channel three times as much as the others: shares don't follow demand.
         let (size, seconds) = (1000, 8)
-        let rate = Int(2 * cap / Double(8 * size))
+        let rate = Int(2.4 * cap / Double(8 * size))
         let spray = try lab.launchTraffic(
             on: "client", "spray \(LabPrograms.relayPort) \(channels) \(seconds + 6) \(size) \(rate)")
         struct Counts: Decodable {

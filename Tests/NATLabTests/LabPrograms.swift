@@ -163,6 +163,8 @@ struct SteadyTraffic: Sendable {
         let lost: Int
         /// Between two answers; beyond what the sender itself was late, as it is on a busy machine.
         let longestGap: Duration
+        /// Until the latest answer came, the sender's own lateness included.
+        let worst: Duration
         let description: String
     }
 
@@ -181,11 +183,12 @@ struct SteadyTraffic: Sendable {
         let line = await self.program.output.firstLine(from: known) { $0.hasPrefix("sent=") || $0.hasPrefix("closed") }
         let values = KeyValues.parse(line ?? "").compactMapValues(Int.init)
         guard let sent = values["sent"], let answered = values["answered"], let lost = values["lost"],
-            let gap = values["longest_gap_ms"], let stall = values["own_stall_ms"]
+            let gap = values["longest_gap_ms"], let stall = values["own_stall_ms"],
+            let worst = values["worst_ms"]
         else { throw UnexpectedOutput(text: self.program.output.text + self.program.errors.text) }
         return Report(
             sent: sent, answered: answered, lost: lost, longestGap: .milliseconds(max(gap - stall, 0)),
-            description: line ?? "")
+            worst: .milliseconds(worst), description: line ?? "")
     }
 
     /// Waits until so much has been sent since the start or the last restart, and answered but for what gets lost.

@@ -113,6 +113,42 @@ struct LabProofTests {
     @Test func `a blocked side reaches the server, and no peer`() async throws {
         let lab = try await NATLab(client: .open, agent: .open)
         let proof = try await lab.prove()
+        let echo = try await Self.startEcho(in: lab)
+        let answered = { try await Self.isAnswered(in: lab) }
+        #expect(try await answered())
+        #expect(try await lab.count(.client) ?? 0 > 0)
+        try await lab.change("block client on")
+        #expect(try await lab.prove() == proof)
+        #expect(try await !answered())
+        try await lab.change("block client off")
+        #expect(try await answered())
+        await echo.kill9()
+    }
+
+    /// Whether an echo at the agent, which is behind no NAT, answers the client.
+    private static func isAnswered(in lab: NATLab) async throws -> Bool {
+        let asking = try lab.launch(
+            "/usr/bin/python3", on: "client",
+            [
+                "-c",
+                """
+                import socket
+                s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+                s.settimeout(0.2)
+                for _ in range(5):
+                    s.sendto(b"hello", ("192.0.2.130", 7000))
+                    try:
+                        print(s.recv(100))
+                        break
+                    except TimeoutError:
+                        pass
+                """,
+            ])
+        _ = try await asking.end()
+        return asking.output.lines.count == 1
+    }
+
+    private static func startEcho(in lab: NATLab) async throws -> RunningProgram {
         let echo = try lab.launch(
             "/usr/bin/python3", on: "agent",
             [
@@ -127,34 +163,24 @@ struct LabProofTests {
                 """,
             ])
         _ = try await echo.line("the echo") { $0 == "serving" }
-        func answered() async throws -> Bool {
-            let asking = try lab.launch(
-                "/usr/bin/python3", on: "client",
-                [
-                    "-c",
-                    """
-                    import socket
-                    s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-                    s.settimeout(0.2)
-                    for _ in range(5):
-                        s.sendto(b"hello", ("192.0.2.130", 7000))
-                        try:
-                            print(s.recv(100))
-                            break
-                        except TimeoutError:
-                            pass
-                    """,
-                ])
-            _ = try await asking.end()
-            return asking.output.lines.count == 1
-        }
-        #expect(try await answered())
-        #expect(try await lab.count(.client) ?? 0 > 0)
-        try await lab.change("block client on")
-        #expect(try await lab.prove() == proof)
-        #expect(try await !answered())
-        try await lab.change("block client off")
-        #expect(try await answered())
-        await echo.kill9()
+        return echo
+    }
+
+    /// The probe, which asks servers, does not see what makes these two differ from kind port.
+    @Test func `behind server-only no peer is reached, and a carrier's customer has two NATs in front`() async throws {
+        let lab = try await NATLab(client: .serverOnly, agent: .open)
+        let echo = try await Self.startEcho(in: lab)
+        #expect(try await !Self.isAnswered(in: lab))
+        let other = try await NATLab(client: .carrier, agent: .open)
+        let second = try await Self.startEcho(in: other)
+        #expect(try await Self.isAnswered(in: other))
+        let addresses = try other.launch("/usr/sbin/ip", on: "client-nat", ["-brief", "-4", "address", "show"])
+        _ = try await addresses.end()
+        // The first NAT's outside is no public address.
+        #expect(!addresses.output.text.contains("203.0.113."), "\(addresses.output.text)")
+        let outside = try other.launch("/usr/sbin/ip", on: "client-carrier", ["-brief", "-4", "address", "show"])
+        _ = try await outside.end()
+        #expect(outside.output.text.contains("203.0.113."), "\(outside.output.text)")
+        await stopAll([echo, second])
     }
 }

@@ -9,16 +9,24 @@ import Testing
 struct PathChoiceTests {
     /// Side by side: all of them just wait for ICE to give up.
     @Test func `with --p2p direct, where there is no direct path, both sides say what they tried`() async throws {
-        let pairs = [(NATKind.symmetric, NATKind.symmetric), (.serverOnly, .open), (.open, .noUDP), (.ipv6, .open)]
+        let pairs: [(client: NATKind, agent: NATKind, options: [String], reason: String?)] = [
+            (.symmetric, .symmetric, [], "both sides' NATs"), (.serverOnly, .open, [], nil),
+            (.open, .noUDP, [], "UDP is blocked"), (.ipv6, .open, [], nil),
+            (.symmetric, .port, ["--p2p-spread", "0"], "switched off"),
+        ]
         try await withThrowingTaskGroup(of: Void.self) { group in
-            for (client, agent) in pairs { group.addTask { try await Self.failDirect(client, agent) } }
+            for pair in pairs {
+                group.addTask { try await Self.failDirect(pair.client, pair.agent, pair.options, pair.reason) }
+            }
             try await group.waitForAll()
         }
     }
 
-    private static func failDirect(_ client: NATKind, _ agent: NATKind) async throws {
+    private static func failDirect(_ client: NATKind, _ agent: NATKind, _ more: [String], _ reason: String?)
+        async throws
+    {
         var options = LabPrograms.Options()
-        options.clients = ["--p2p", "direct"]
+        options.clients = ["--p2p", "direct"] + more
         let lab = try await NATLab(client: client, agent: agent)
         let programs = try await LabPrograms(on: lab, options)
         let socks = try await programs.start(.socks)
@@ -28,16 +36,28 @@ struct PathChoiceTests {
             let line = try await program.logLine(within: .seconds(25), "the paths that were tried") {
                 $0.contains("event=peer.paths")
             }
-            let report = try #require(LogEvent(line)?["report"])
+            let event = try #require(LogEvent(line))
+            let report = try #require(event["report"])
             switch (client, agent) {
             case (.ipv6, _): #expect(report.contains("no address family"), "\(report)")
-            // Every pair, and how it ended.
-            default: #expect(report.contains("no answer to"), "\(report)")
+            default:
+                // Every pair, and how it ended.
+                let count = try #require(Self.number(in: report, after: "pairs: "))
+                let pairs = report.components(separatedBy: " -> ").dropFirst()
+                #expect(count > 0 && pairs.count == count, "\(report)")
+                // A pair whose like was still being checked has not had its turn.
+                #expect(pairs.allSatisfy { $0.contains("no answer to") || $0.contains("not tried") }, "\(report)")
+                #expect(pairs.contains { $0.contains("no answer to") }, "\(report)")
             }
+            if let reason { #expect(event["reason"]?.contains(reason) == true, "\(line)") }
             #expect(program.events("peer.connected").isEmpty)
         }
         #expect(try await asked.end(within: .seconds(30)) == .exit(1))
         await programs.stop(socks, relay)
+    }
+
+    private static func number(in text: String, after words: String) -> Int? {
+        text.range(of: words).flatMap { Int(text[$0.upperBound...].prefix(while: \.isNumber)) }
     }
 
     @Test(arguments: ["client", "agent"])

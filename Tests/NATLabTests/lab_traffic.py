@@ -19,7 +19,8 @@ steady PORT MS SIZE:     sends a datagram every MS milliseconds; for each line o
 steady-socks PROXY PORT MS:
                          the same over one connection through the proxy; what is late is not lost there
 spray PORT CHANNELS SECONDS SIZE RATE:
-                         sends RATE datagrams a second, in turn to PORT, PORT + 1, …, with the channel's number in front
+                         sends RATE datagrams a second to PORT, PORT + 1, …, with the channel's number in front; every
+                         second one gets three times as many as the others
 counts PORT:             prints the counts of the sink, and the time in seconds, as a JSON object
 """
 import collections
@@ -337,7 +338,9 @@ def spray(port, channels, seconds, size, rate):
     begin, sent = time.monotonic(), 0
     while (now := time.monotonic()) < begin + seconds:
         while sent < (now - begin) * rate:
-            channel = sent % channels
+            # Of each pair of channels the second gets three times as much.
+            pair, turn = divmod(sent, 4)
+            channel = (2 * pair + (turn > 0)) % channels
             s.sendto(payload(channel.to_bytes(2, "big"), size), (HOST, port + channel))
             sent += 1
         time.sleep(0.001)

@@ -151,12 +151,12 @@ extension Cluster {
 
     /// Asks a relay or an agent for its statistics: the values of the next line about `what`, by key.
     package static func statistics(
-        of program: RunningProgram, _ what: String = "event=relay.stats"
+        of program: RunningProgram, event: String = "relay.stats", _ what: String = "event="
     ) async throws -> [String: String] {
         let known = program.errors.lines.count
         program.signal(SIGUSR1)
         let line = try await program.logLine("the statistics", from: known) {
-            $0.contains("event=relay.stats") && $0.contains(what)
+            $0.contains("event=\(event)") && $0.contains(what)
         }
         var values: [String: String] = [:]
         for pair in line.split(separator: " ") {
