@@ -337,6 +337,75 @@ import Testing
         #expect(session.agent.path?.remoteAddress == (try address("192.0.2.1", 5000)))
     }
 
+    // MARK: Pairs that carry too little
+
+    private func reject(in session: Session, by peers: [Peer]) {
+        for peer in peers {
+            guard let path = peer.path else { continue }
+            session.network.drive(peer) { $0.reject(path.id, at: session.network.now) }
+        }
+    }
+
+    /// Both sides know from their probes, or only one does.
+    @Test(arguments: [["client", "agent"], ["client"], ["agent"]])
+    func `take a pair whose checks the nomination had cut when the nominated one is rejected`(names: [String]) throws {
+        let session = Session()
+        session.network.isBlocked = { source, _ in source.family == .ipv4 }
+        session.exchange(
+            client: try session.gather(session.client, "192.0.2.1") + session.gather(session.client, "2001:db8::1"),
+            agent: try session.gather(session.agent, "192.0.2.2") + session.gather(session.agent, "2001:db8::2"))
+        #expect(session.runUntilSelected())
+        session.network.run(for: .seconds(5))
+        session.network.isBlocked = { _, _ in false }
+        let rejecting = session.peers.filter { names.contains($0.name) }
+        self.reject(in: session, by: rejecting)
+        session.network.run(for: .seconds(10))
+        for peer in rejecting {
+            #expect(peer.path?.remoteAddress.protocol == .inet)
+            #expect(peer.failure == nil)
+        }
+        session.network.run(for: .seconds(120))
+        for peer in rejecting { #expect(peer.path?.remoteAddress.protocol == .inet) }
+        #expect(session.peers.allSatisfy { $0.failure == nil })
+    }
+
+    @Test func `come to the last of many pairs, even one that was not kept alive`() throws {
+        let session = Session()
+        var agent = try session.gather(session.agent, "192.0.2.2")
+        for number in 1...6 { agent += try session.gather(session.agent, "2001:db8::2:\(number)") }
+        session.exchange(
+            client: try session.gather(session.client, "192.0.2.1") + session.gather(session.client, "2001:db8::1"),
+            agent: agent)
+        #expect(session.runUntilSelected())
+        session.network.run(for: .seconds(30))
+        var rejections = 0
+        while session.client.path?.remoteAddress.protocol != .inet
+            || session.agent.path?.remoteAddress.protocol != .inet
+        {
+            rejections += 1
+            try #require(rejections <= 12 && session.peers.allSatisfy { $0.failure == nil })
+            self.reject(in: session, by: session.peers.filter { $0.path?.remoteAddress.protocol == .inet6 })
+            session.network.run(for: .seconds(4))
+        }
+        #expect(rejections >= 6)
+        session.expectOnePath()
+    }
+
+    @Test func `say that all pairs carry too little`() throws {
+        let session = Session()
+        session.exchange(
+            client: try session.gather(session.client, "192.0.2.1"),
+            agent: try session.gather(session.agent, "192.0.2.2"))
+        #expect(session.runUntilSelected())
+        self.reject(in: session, by: session.peers)
+        session.network.run(for: .seconds(5))
+        for peer in session.peers {
+            let report = try #require(peer.failure)
+            #expect(report.pairs.map(\.outcome) == [.carriesTooLittle])
+            #expect("\(report)".contains("answers small checks only"))
+        }
+    }
+
     // MARK: No path
 
     @Test func `say why there is no path`() throws {

@@ -1,7 +1,9 @@
 """Does to a QUIC server what ends processes that use ngtcp2 0.12: has connection ids retired, and gives one out again that
 is retired already. Written on aioquic. Prints how the server ends the connection, such as "error_code=10".
 
-usage: quic_retirements.py URL CA-FILE
+usage: quic_retirements.py URL CA-FILE [hidden]
+
+hidden: behind a frame of a type that there is none of, which ngtcp2 0.12 takes for STREAM
 """
 
 import asyncio
@@ -19,6 +21,10 @@ FRAMES = [(5, 5), (3, 0), (3, 0)]
 
 
 def write_frames(builder, connection_id):
+    if FRAMES and sys.argv[3:] == ["hidden"]:
+        frame = builder.start_frame(0x2A, capacity=8)
+        frame.push_uint_var(0)
+        frame.push_uint_var(0)
     while FRAMES:
         sequence, prior = FRAMES.pop(0)
         frame = builder.start_frame(QuicFrameType.NEW_CONNECTION_ID, capacity=64)

@@ -177,6 +177,7 @@ struct LabProofTests {
         let addresses = try other.launch("/usr/sbin/ip", on: "client-nat", ["-brief", "-4", "address", "show"])
         _ = try await addresses.end()
         // The first NAT's outside is no public address.
+        #expect(addresses.output.text.contains("wan"), "\(addresses.output.text)")
         #expect(!addresses.output.text.contains("203.0.113."), "\(addresses.output.text)")
         let outside = try other.launch("/usr/sbin/ip", on: "client-carrier", ["-brief", "-4", "address", "show"])
         _ = try await outside.end()

@@ -38,10 +38,15 @@ struct DirectRetryTests {
         }
         try await eventually(within: .seconds(20), "the end of the first search") {
             try await PeerPair.on(pair) { pair in
-                pair.client.core.transport?.current == nil && pair.agent?.core.transport?.current == nil
+                [pair.clientLog, pair.agentLog].allSatisfy { $0.lines.contains { $0.event == "peer.paths" } }
             }
         }
-        try await PeerPair.eventuallyPath("bridge", pair, within: .seconds(1))
+        try await PeerPair.on(pair) { pair in
+            for log in [pair.clientLog, pair.agentLog] {
+                let connected = log.lines.first { $0.event == "peer.connected" }
+                #expect(connected?.metadata["path"] == "bridge")
+            }
+        }
         return pair
     }
 

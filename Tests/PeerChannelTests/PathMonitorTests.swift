@@ -79,11 +79,13 @@ private struct MonitoredPath {
         silent.isDead = true
         silent.run(for: .seconds(60))
         #expect(!silent.kinds.contains(.carriesTooLittle))
-        // Loss alone is no reason: sooner or later a large one gets through.
-        var lossy = MonitoredPath()
-        lossy.loses = 2
-        lossy.run(for: .seconds(60))
-        #expect(!lossy.kinds.contains(.carriesTooLittle))
+        // A large one that gets through late is early enough.
+        var late = MonitoredPath(carries: 1000)
+        late.run(for: .milliseconds(2500))
+        #expect(late.kinds.isEmpty)
+        late.carries = 1452
+        late.run(for: .seconds(3))
+        #expect(late.kinds == [.confirmed])
     }
 
     @Test func `a path that carries the largest size is confirmed after one round trip`() {

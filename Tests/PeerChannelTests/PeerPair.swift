@@ -13,6 +13,8 @@ import Testing
 /// Lives on one event loop; tests reach in with `PeerPair.on`.
 final class PeerPair {
     static let eventLoop: any EventLoop = MultiThreadedEventLoopGroup.singleton.next()
+    /// Those that have not been finished: a test that fails must not release one on another thread. Used on the loop only.
+    nonisolated(unsafe) private static var unfinished: [PeerPair] = []
 
     let hub: MemorySignaling.Hub
     let clientLog = LogRecord()
@@ -178,6 +180,7 @@ final class PeerPair {
         let agent = try agent ?? self.configuration()
         return try await self.eventLoop.submit {
             let pair = try PeerPair(client: client, agent: agent)
+            self.unfinished.append(pair)
             prepare(pair)
             pair.client.start { try QUICTunnel($0) }
             return NIOLoopBound(pair, eventLoop: self.eventLoop)
@@ -236,6 +239,7 @@ final class PeerPair {
             pair.agentConnected.succeed()
             pair.agentClosed.succeed(.closedHere(reason: ""))
             pair.openFailed.succeed(.notConnected)
+            self.unfinished.removeAll { $0 === pair }
         }
     }
 }

@@ -214,6 +214,24 @@ import Testing
         try network.run(for: .seconds(4)) { echo.receivedBytes == 8 }
     }
 
+    /// ngtcp2 has room for 16 connection ids that were given back and not acknowledged.
+    @Test func `a server follows any number of moves, as long as there are pauses`() throws {
+        let network = try self.connected()
+        let stream = try network.client.openStream()
+        let line = StreamRecorder()
+        stream.delegate = line
+        network.serverEvents.onStream = { _ in Echo() }
+        for move in 1...40 {
+            network.client.migrate()
+            network.arrival = UInt32(2 + move % 3)
+            stream.write(ByteBuffer(string: "here"))
+            try network.run(for: .seconds(5)) { line.receivedBytes == 4 * move }
+            network.run(for: .seconds(2))
+            #expect(network.server.connection?.pathNumber == UInt32(move))
+        }
+        #expect(network.client.connection?.pathNumber == 40)
+    }
+
     @Test func `a server fills its first window after a move, however little the client says`() throws {
         let (network, _) = try self.downloading(bytes: 20_000_000, delay: .milliseconds(50))
         let path = try #require(network.server.connection?.pathNumber)

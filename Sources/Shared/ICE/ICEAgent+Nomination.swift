@@ -61,6 +61,9 @@ extension ICEAgent {
         self.scheduleLivenessCheck(of: index, at: now)
         for other in self.checkList.pairs.indices where self.checkList[other].state == .inProgress {
             self.cancelCurrentCheck(of: other, at: now)
+            // Neither failed nor worth another request, unless ordinary checks begin again.
+            self.checkList[other].state = .waiting
+            self.checkList[other].currentCheck = nil
         }
         self.trimStandbyPairs()
         self.emit(.selectedPairChanged(self.checkList[index].snapshot))
@@ -81,9 +84,8 @@ extension ICEAgent {
             self.emit(.consentLost(self.checkList[index].snapshot))
         }
         guard let next = self.checkList.best(where: \.isAvailable) else {
-            if self.checkList[index].state == .failed(.carriesTooLittle), self.checkList.hasUnfinished(above: 0) {
-                // The nomination was premature: it had ended the checks of the others.
-                self.phase = .checking(since: now)
+            if self.checkList[index].state == .failed(.carriesTooLittle) {
+                self.resumeChecks(at: now)
             } else {
                 self.fail()
             }
@@ -94,5 +96,13 @@ extension ICEAgent {
         self.phase = .connected(active: next, .awaited(decideAt: now))
         self.checkList[next].nextLivenessCheck = now
         self.emit(.selectedPairChanged(self.checkList[next].snapshot))
+    }
+
+    /// The nomination was premature: it had ended the checks of other pairs, and the keepalives of valid ones.
+    private mutating func resumeChecks(at now: NIODeadline) {
+        self.phase = .checking(since: now)
+        for index in self.checkList.pairs.indices where self.checkList[index].state == .succeeded {
+            self.checkList.trigger(index)
+        }
     }
 }

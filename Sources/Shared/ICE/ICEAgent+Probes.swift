@@ -25,8 +25,8 @@ extension ICEAgent {
     }
 
     /// The caller's probes have shown that a valid pair carries less than is needed. If it was in use, the best of the other
-    /// valid ones takes over (`selectedPairChanged`); without any, checks go on with the pairs that they had not come to
-    /// (`pairUsable`), or the session has failed.
+    /// valid ones takes over (`selectedPairChanged`); without any, checks begin again (`pairUsable`) or, when there is nothing
+    /// left to check, the session fails in a moment.
     package mutating func reject(_ pair: ICEPairID, at now: NIODeadline) {
         guard self.phase != .failed, let index = self.checkList.index(of: pair.key),
             self.checkList[index].state == .succeeded

@@ -102,6 +102,11 @@ package struct ICEAgent: Sendable {
         if case .connected(let active, _) = self.phase { self.checkList[active].snapshot } else { nil }
     }
 
+    /// Whether a pair that works is looked for.
+    package var isChecking: Bool {
+        if case .checking = self.phase { true } else { false }
+    }
+
     /// Whether the last event has been `failed`: nothing happens any more.
     package var hasFailed: Bool {
         self.phase == .failed

@@ -63,6 +63,8 @@ extension PeerChannelCore {
                     return
                 }
                 self.signaling.sendRestartWanted(RestartWanted(peerID: self.peerID))
+                // It may have got lost, or there are no sockets yet.
+                self.retryMissingSession()
             }
         }
     }

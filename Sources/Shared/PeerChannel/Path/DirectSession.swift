@@ -113,6 +113,8 @@ final class DirectSession {
         }
     }
 
+    /// Whether a pair that works is looked for.
+    var isSearching: Bool { self.agent.isChecking }
     /// The path to be used, confirmed or not.
     var best: Path? { self.usable ?? self.tentative }
     /// Those known so far.
@@ -485,12 +487,19 @@ extension DirectSession {
         self.delegate?.session(self, pathsChanged: isFirst ? .confirmed : .betterPair)
     }
 
-    /// ICE's checks get through, what the path is for does not: ICE may have another pair, or has failed.
+    /// ICE's checks get through, what the path is for does not: ICE may have another pair, or look for one. A path that was in
+    /// use may come back, and its loss has had its consequences.
     private func rejectTentative() {
-        guard let pair = self.tentative?.pair else { return }
-        self.logger.debug("a path carries small datagrams only", metadata: ["remote": "\(pair.remote)"])
+        guard let path = self.tentative, !path.wasLost else { return }
+        self.logger.debug("a path carries small datagrams only", metadata: ["remote": "\(path.pair.remote)"])
         self.tentative = nil
-        self.agent.reject(pair.id, at: self.eventLoop.now)
+        self.agent.reject(path.pair.id, at: self.eventLoop.now)
+        guard self.isSearching else { return }
+        self.delegate?.session(self, pathsChanged: .carriesOnlySmallDatagrams)
+        // The spread has not begun for as long as there was a pair.
+        self.spread?.end()
+        self.spread = nil
+        self.considerSpread()
     }
 
     /// The monitor goes on: the path may come back while ICE has consent to use it.

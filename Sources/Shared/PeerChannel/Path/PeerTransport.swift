@@ -416,7 +416,7 @@ extension PeerTransport: DirectSessionDelegate {
 
     func session(_ session: DirectSession, pathsChanged reason: PathChangeReason) {
         self.choosePath(reason)
-        if session.usable == nil, reason != .found {
+        if session.usable == nil, reason != .found, !session.isSearching {
             let report = session.report
             self.notify { $0.transport(self, directPathFailed: report) }
         }

@@ -17,8 +17,17 @@ struct PacketObservation {
     var stops: [(streamID: Int64, code: UInt64)] = []
     /// Whether there was a PATH_CHALLENGE among them.
     var hasPathChallenge = false
-    /// Whether there was a NEW_CONNECTION_ID among them that wants older ids retired.
-    var wantsRetirement = false
+    /// How many NEW_CONNECTION_ID frames there were among them.
+    var connectionIDs = 0
+    /// Set before: whether what no server says before the client has ended the handshake is dropped, as if it had not come.
+    var dropsEarly = false
+    /// What a packet contained that ngtcp2 must not see.
+    var violation: Violation?
+
+    enum Violation: String {
+        case unreadable = "a frame that is none of QUIC"
+        case retirement = "a demand to retire connection ids"
+    }
 }
 
 /// The thread's slot for the observation in progress.
@@ -39,22 +48,37 @@ enum PacketObserver {
         }
     }
 
-    /// Called for each decrypted packet. `header` is its first byte. Returns false when ngtcp2 must not see it.
-    static func packetDecrypted(header: UInt8, payload: UnsafeRawBufferPointer) -> Bool {
+    enum Verdict {
+        case acceptable
+        /// As if it had not come.
+        case dropped
+        /// The connection has to end.
+        case refused
+    }
+
+    /// Called for each decrypted packet, before ngtcp2 looks into it. `header` is its first byte.
+    static func packetDecrypted(header: UInt8, payload: UnsafeRawBufferPointer) -> Verdict {
         guard let pointer = pthread_getspecific(self.slot)?.assumingMemoryBound(to: PacketObservation.self) else {
-            return true
+            return .acceptable
         }
         pointer.pointee.authenticated += 1
         // What is looked for occurs in 1-RTT packets only; these have a short header (RFC 9000 §17.3).
-        guard header & 0x80 == 0 else { return true }
+        guard header & 0x80 == 0 else { return .acceptable }
         var scanner = FrameScanner(payload)
         while let frame = scanner.next() {
             switch frame {
             case .stopSending(let streamID, let code): pointer.pointee.stops.append((streamID, code))
             case .pathChallenge: pointer.pointee.hasPathChallenge = true
-            case .newConnectionID(let retirePriorTo): if retirePriorTo > 0 { pointer.pointee.wantsRetirement = true }
+            case .newConnectionID(let retirePriorTo):
+                guard !pointer.pointee.dropsEarly else { return .dropped }
+                pointer.pointee.connectionIDs += 1
+                if retirePriorTo > 0 { pointer.pointee.violation = .retirement }
+            case .handshakeDone:
+                guard !pointer.pointee.dropsEarly else { return .dropped }
+            case .unreadable:
+                pointer.pointee.violation = .unreadable
             }
         }
-        return !pointer.pointee.wantsRetirement
+        return pointer.pointee.violation == nil ? .acceptable : .refused
     }
 }

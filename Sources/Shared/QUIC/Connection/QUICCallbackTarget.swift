@@ -33,9 +33,13 @@ final class QUICCallbackTarget {
                 target, aead, key, ciphertext, ciphertextLength, nonce, nonceLength, header, headerLength)
             // All cipher suites of QUIC v1 append a tag of 16 bytes (RFC 9001 §5.3).
             guard code == 0, let target, let header, headerLength > 0, ciphertextLength >= 16 else { return code }
-            let isAcceptable = PacketObserver.packetDecrypted(
+            let verdict = PacketObserver.packetDecrypted(
                 header: header.pointee, payload: UnsafeRawBufferPointer(start: target, count: ciphertextLength - 16))
-            return isAcceptable ? 0 : NGTCP2_ERR_CALLBACK_FAILURE
+            switch verdict {
+            case .acceptable: return 0
+            case .dropped: return NGTCP2_ERR_DECRYPT
+            case .refused: return NGTCP2_ERR_CALLBACK_FAILURE
+            }
         }
         self.addConnectionCallbacks(&callbacks)
         self.addStreamCallbacks(&callbacks)
@@ -48,10 +52,6 @@ final class QUICCallbackTarget {
         }
         callbacks.recv_stateless_reset = { _, _, target in
             QUICCallbackTarget.record(target) { $0.wasStatelesslyReset = true }
-        }
-        callbacks.dcid_status = { _, type, _, _, _, target in
-            guard type == Int32(bitPattern: NGTCP2_CONNECTION_ID_STATUS_TYPE_DEACTIVATE.rawValue) else { return 0 }
-            return QUICCallbackTarget.record(target) { $0.retirements += 1 }
         }
         callbacks.path_validation = { _, _, path, result, target in
             QUICCallbackTarget.record(target) { $0.recordPathValidation(of: path, result) }

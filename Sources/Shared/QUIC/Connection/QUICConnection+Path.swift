@@ -65,7 +65,7 @@ extension QUICConnection {
     /// up connection ids with it. And it aborts the process when too many of these are retired that the peer does not
     /// acknowledge.
     private func mayLeavePath(at now: NIODeadline) -> Bool {
-        guard !self.hasRetiredMany else { return false }
+        guard !self.mayHaveRetiredMany else { return false }
         guard let challenge = self.challenge else { return true }
         let wait = challenge.hadRoomToAnswer ? max(Self.pacedTime, self.smoothedRTT) : Self.answerTime
         return now - challenge.at >= wait
@@ -74,12 +74,12 @@ extension QUICConnection {
     /// Whether ngtcp2 sends by `path`: from the client's next packet on, if it says more than PATH_CHALLENGE.
     private var isPathCurrent: Bool { ngtcp2_path_eq(ngtcp2_conn_get_path(self.handle), self.path.pointer) != 0 }
 
-    private var hasRetiredMany: Bool { self.retirements >= Self.maximumRetirements }
+    private var mayHaveRetiredMany: Bool { self.connectionIDsSinceQuiet >= Self.maximumConnectionIDs }
 
     /// Where ngtcp2 is told that a datagram came in. A path that is not the current one yet must not become it when that may
     /// not be left any more.
     var readingPath: OpaquePath {
-        guard self.hasRetiredMany, let current = ngtcp2_conn_get_path(self.handle) else { return self.path }
+        guard self.mayHaveRetiredMany, let current = ngtcp2_conn_get_path(self.handle) else { return self.path }
         return OpaquePath(copying: current)
     }
 
@@ -91,11 +91,11 @@ extension QUICConnection {
     /// first, then again with large ones (section 8.2.1), the loss of which ngtcp2 takes for the end of the connection
     /// (NO_VIABLE_PATH). When large ones are all that is asked with, and get lost, the path is only asked about again, at the
     /// client's next packet. ngtcp2 has no call that says so, but counts whatever comes in, before it looks at it.
-    func vouchForPath(at now: NIODeadline) {
+    func vouch(for path: OpaquePath, at now: NIODeadline) {
         guard self.isPathUnvalidated, self.context.role == .server, self.context.configuration.migrates else { return }
         _ = Self.discardedPacket.withUnsafeBufferPointer { packet in
             CNgtcp2_conn_read_pkt(
-                self.handle, self.path.pointer, packet.baseAddress, packet.count, now.uptimeNanoseconds)
+                self.handle, path.pointer, packet.baseAddress, packet.count, now.uptimeNanoseconds)
         }
     }
 
@@ -133,12 +133,12 @@ extension QUICConnection {
     /// There is nothing under way, nothing left to write, and pacing has held nothing up for a round trip.
     func noteQuiet(at now: NIODeadline) {
         defer { self.hasWrittenAll = false }
-        guard self.retirements > 0, self.hasWrittenAll, let lastSent = self.lastSent else { return }
+        guard self.connectionIDsSinceQuiet > 0, self.hasWrittenAll, let lastSent = self.lastSent else { return }
         let statistics = self.statistics
         guard statistics.bytes_in_flight == 0,
             now - lastSent > max(.nanoseconds(Int64(clamping: statistics.smoothed_rtt)), .milliseconds(10))
         else { return }
-        self.retirements = 0
+        self.connectionIDsSinceQuiet = 0
     }
 
     /// For how long after a change datagrams may still come in by the path before. A bridge keeps them for less.
@@ -148,8 +148,8 @@ extension QUICConnection {
     /// More than what congestion control may hold up a PATH_RESPONSE for on a path that is alive.
     private static var answerTime: TimeAmount { .seconds(30) }
     private static var pingDelay: TimeAmount { .milliseconds(1) }
-    /// ngtcp2 has room for 16 that are not acknowledged, and tells of all but the last two.
-    private static var maximumRetirements: Int { 12 }
+    /// ngtcp2 has room for 16 ids that were given back and not acknowledged.
+    private static var maximumConnectionIDs: Int { 7 }
 
     /// A Version Negotiation packet, which ngtcp2 drops at a server, once it has seen that its end is no stateless reset token.
     /// Three times its size is more than congestion control lets go between two packets of the client so soon after a move.

@@ -19,6 +19,7 @@ extension QUICConnection {
         }
         self.noteQuiet(at: now)
         var observation = PacketObservation()
+        observation.dropsEarly = self.context.role == .client && !self.hasEndedHandshake
         let code = PacketObserver.observe(&observation) {
             datagrams.withUnsafeReadableBytes { self.read($0, segmentSize: segmentSize, at: now) }
         }
@@ -27,8 +28,10 @@ extension QUICConnection {
             self.unansweredSince = nil
         }
         if observation.hasPathChallenge, self.context.role == .server { self.challenge = (now, false) }
-        guard !observation.wantsRetirement else {
-            return self.fail(NGTCP2_ERR_PROTO, because: "the peer wants connection ids retired", at: now)
+        self.connectionIDsSinceQuiet += observation.connectionIDs
+        if let violation = observation.violation {
+            let code = violation == .unreadable ? NGTCP2_ERR_FRAME_ENCODING : NGTCP2_ERR_PROTO
+            return self.fail(code, because: "the peer has sent \(violation.rawValue)", at: now)
         }
         guard code == 0 else { return self.fail(code, at: now) }
         self.migrateIfPossible(at: now)
@@ -47,7 +50,7 @@ extension QUICConnection {
             let length = min(step, left)
             let code = CNgtcp2_conn_read_pkt(self.handle, path.pointer, datagram, length, now.uptimeNanoseconds)
             guard code == 0 else { return code }
-            self.vouchForPath(at: now)
+            self.vouch(for: path, at: now)
             start = datagram + length
             left -= length
         }

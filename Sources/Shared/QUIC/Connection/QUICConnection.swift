@@ -73,8 +73,11 @@ final class QUICConnection {
     var wantsMigration = false
     /// Set while what comes in next, or when it is possible, counts as coming from a new path (servers).
     var hasMoved = false
-    /// How many connection ids were given back since the peer had acknowledged everything the last time.
-    var retirements = 0
+    /// How many connection ids the peer has given out since it had acknowledged everything the last time, besides those that
+    /// each side gives out after the handshake: so many may have been given back, and eight that were there before.
+    var connectionIDsSinceQuiet = -7
+    /// Whether anything has been sent since the handshake was complete: of a client, its end of it.
+    var hasEndedHandshake = false
     /// Set while everything has been written that there was when something came in last.
     var hasWrittenAll = false
     var lastSent: NIODeadline?
@@ -180,6 +183,7 @@ final class QUICConnection {
 
     /// Does what is due. Calling it early or late is harmless.
     func handleTimeout(at now: NIODeadline) {
+        self.hasWrittenAll = false
         switch self.state {
         case .active:
             let code = ngtcp2_conn_handle_expiry(self.handle, now.uptimeNanoseconds)
