@@ -108,21 +108,13 @@ extension QUICConnection {
             self.isPathUnvalidated = false
         case NGTCP2_PATH_VALIDATION_RESULT_FAILURE:
             self.isPathUnvalidated = true
-            // ngtcp2 forgets the timer by which it would find out what else was lost: the next packet sets it again.
-            self.wantsPing = true
-            ngtcp2_conn_set_keep_alive_timeout(self.handle, UInt64(Self.pingDelay.nanoseconds))
         default:
             break  // Given up.
         }
     }
 
     /// All has been written that may be for now.
-    func pathFlushed(at now: NIODeadline) {
-        if self.wantsPing, self.flushedBytes > 0 {
-            self.wantsPing = false
-            let interval = self.context.configuration.keepAliveInterval.map { UInt64(clamping: $0.nanoseconds) }
-            ngtcp2_conn_set_keep_alive_timeout(self.handle, interval ?? 0)
-        }
+    func pathFlushed() {
         if self.challenge != nil, self.isPathCurrent, ngtcp2_conn_get_cwnd_left(self.handle) > 0 {
             self.challenge?.hadRoomToAnswer = true
         }
@@ -147,7 +139,6 @@ extension QUICConnection {
     private static var pacedTime: TimeAmount { .milliseconds(500) }
     /// More than what congestion control may hold up a PATH_RESPONSE for on a path that is alive.
     private static var answerTime: TimeAmount { .seconds(30) }
-    private static var pingDelay: TimeAmount { .milliseconds(1) }
     /// ngtcp2 has room for 16 ids that were given back and not acknowledged.
     private static var maximumConnectionIDs: Int { 7 }
 

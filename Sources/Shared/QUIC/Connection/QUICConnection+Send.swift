@@ -51,7 +51,7 @@ extension QUICConnection {
         self.isDrained = false
         // The buffer is kept while there is a backlog; its memory is used again unless somebody else holds it by then.
         if !self.sendQueue.bulkExceeds(Self.smallBuffer) { self.sendBuffer = ByteBuffer() }
-        if case .active = self.state { self.pathFlushed(at: now) }
+        if case .active = self.state { self.pathFlushed() }
         let hasSent = self.flushedBytes > 0
         self.flushedBytes = 0
         // Pacing sets a timer at each send. ngtcp2 lets packets go 1 ms early, so a timer within that time is of no

@@ -81,8 +81,6 @@ final class QUICConnection {
     /// Set while everything has been written that there was when something came in last.
     var hasWrittenAll = false
     var lastSent: NIODeadline?
-    /// Set until a packet has gone out that the peer acknowledges (servers).
-    var wantsPing = false
     /// When the client asked last whether its path is good, with PATH_CHALLENGE, and whether congestion control has let an
     /// answer go since (servers).
     var challenge: (at: NIODeadline, hadRoomToAnswer: Bool)?
