@@ -195,7 +195,7 @@ let package = Package(
             ["TestSupport", "AppProto", "PeerChannel", "ICE", "TLS", .nioCore, .nioPosix, .logging] + programs,
             exclude: [
                 "requirements.txt", "quic_middle.py", "server_hello.py", "ice_peer.py", "relay_injector.py",
-                "icmp_target.py", "quic_retirements.py",
+                "icmp_target.py", "quic_attacks.py",
             ]),
     ]
 )

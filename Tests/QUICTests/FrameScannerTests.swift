@@ -65,6 +65,43 @@ import Testing
                 == [.newConnectionID(retirePriorTo: 256), .newConnectionID(retirePriorTo: 0)])
     }
 
+    private static func decrypted(_ header: [UInt8], _ payload: [UInt8]) -> (
+        verdict: PacketObserver.Verdict, payload: [UInt8]
+    ) {
+        var payload = payload
+        let verdict = header.withUnsafeBytes { header in
+            payload.withUnsafeMutableBytes { PacketObserver.packetDecrypted(header: header, payload: $0) }
+        }
+        return (verdict, payload)
+    }
+
+    @Test func `a packet that was overtaken comes without its acknowledgements`() {
+        var observation = PacketObservation()
+        let ack: [UInt8] = [0x02, 0x05, 0x00, 0x00, 0x05]
+        PacketObserver.observe(&observation) {
+            #expect(Self.decrypted([0x40, 7], ack + [1]).payload == ack + [1])
+            let (verdict, payload) = Self.decrypted([0x40, 6], [1] + ack + [1])
+            #expect(verdict == .acceptable)
+            #expect(payload == [1, 0, 0, 0, 0, 0, 1])
+            #expect(Self.decrypted([0x40, 8], ack).payload == ack)
+            // Each packet number space has its own numbers. In those of the handshake an old packet is dropped.
+            for first: UInt8 in [0xc0, 0xe0] {
+                #expect(Self.decrypted([first, 0, 0, 0, 1, 3], ack).verdict == .acceptable)
+                #expect(Self.decrypted([first, 0, 0, 0, 1, 2], ack).verdict == .dropped)
+                #expect(Self.decrypted([first, 0, 0, 0, 1, 4], ack).verdict == .acceptable)
+            }
+        }
+    }
+
+    @Test func `packet numbers are told from their last bytes`() {
+        // RFC 9000 appendix A.3.
+        #expect(LargestPacketNumbers.decode(0x9b32, bits: 16, after: 0xa82f_30ea) == 0xa82f_9b32)
+        #expect(LargestPacketNumbers.decode(0, bits: 8, after: -1) == 0)
+        #expect(LargestPacketNumbers.decode(0, bits: 8, after: 255) == 256)
+        #expect(LargestPacketNumbers.decode(255, bits: 8, after: 256) == 255)
+        #expect(LargestPacketNumbers.decode(0xffff_ffff, bits: 32, after: (1 << 62) - 1) < 1 << 62)
+    }
+
     @Test func `bytes of a stream or a datagram that reaches to the end are no frames`() {
         for rest: [UInt8] in [
             [0x08, 0x04, 0x05, 0x04, 0x07], [0x0c, 0x04, 0x00, 0x05, 0x04, 0x07], [0x30, 0x05, 0x04, 0x07],
@@ -92,7 +129,7 @@ import Testing
                 var observation = PacketObservation()
                 observation.dropsEarly = isEarly
                 let verdict = PacketObserver.observe(&observation) {
-                    payload.withUnsafeBytes { PacketObserver.packetDecrypted(header: 0x40, payload: $0) }
+                    Self.decrypted([0x40, 9], payload).verdict
                 }
                 #expect(verdict == (isEarly ? .dropped : .acceptable))
             }

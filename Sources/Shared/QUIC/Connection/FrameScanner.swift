@@ -15,6 +15,10 @@ struct FrameScanner {
         case newConnectionID(retirePriorTo: UInt64)
         /// ngtcp2 crashes when this comes before a client has ended the handshake.
         case handshakeDone
+        /// Where it stands in the payload. ngtcp2 aborts the process after one in a packet that is older than others.
+        case acknowledgement(Range<Int>)
+        /// Nobody has anything to say in TLS after the handshake: there are no tickets. A KeyUpdate makes ngtcp2 abort.
+        case crypto
         /// No frame of RFC 9000 section 19 or RFC 9221; nothing behind it has been looked at.
         case unreadable
     }
@@ -33,9 +37,15 @@ struct FrameScanner {
             let type = self.payload[self.position]
             self.position += 1
             switch type {
+            case 0x02, 0x03:
+                let start = self.position - 1
+                guard self.skipFrame(type: type) else { return self.unreadable }
+                return .acknowledgement(start..<self.position)
             case 0x05:
                 guard let id = self.integer(), let code = self.integer() else { return self.unreadable }
                 return .stopSending(streamID: Int64(id), code: code)
+            case 0x06:
+                return self.skipIntegers(1) && self.skipPrefixedBytes() ? .crypto : self.unreadable
             case 0x18:  // sequence number, retire prior to, length (1), id, stateless reset token (16)
                 guard self.skipIntegers(1), let retirePriorTo = self.integer(), self.position < self.payload.count,
                     self.skipBytes(UInt64(self.payload[self.position]) + 1 + 16)
@@ -71,8 +81,6 @@ struct FrameScanner {
             return self.skipIntegers(1 + 2 * Int(ranges) + (type == 0x03 ? 3 : 0))
         case 0x04:  // RESET_STREAM
             return self.skipIntegers(3)
-        case 0x06:  // CRYPTO
-            return self.skipIntegers(1) && self.skipPrefixedBytes()
         case 0x07, 0x31:  // NEW_TOKEN, DATAGRAM with length
             return self.skipPrefixedBytes()
         case 0x08...0x0f:  // STREAM: bit 0x04 offset present, bit 0x02 length present

@@ -34,7 +34,8 @@ final class QUICCallbackTarget {
             // All cipher suites of QUIC v1 append a tag of 16 bytes (RFC 9001 §5.3).
             guard code == 0, let target, let header, headerLength > 0, ciphertextLength >= 16 else { return code }
             let verdict = PacketObserver.packetDecrypted(
-                header: header.pointee, payload: UnsafeRawBufferPointer(start: target, count: ciphertextLength - 16))
+                header: UnsafeRawBufferPointer(start: header, count: headerLength),
+                payload: UnsafeMutableRawBufferPointer(start: target, count: ciphertextLength - 16))
             switch verdict {
             case .acceptable: return 0
             case .dropped: return NGTCP2_ERR_DECRYPT
@@ -52,6 +53,11 @@ final class QUICCallbackTarget {
         }
         callbacks.recv_stateless_reset = { _, _, target in
             QUICCallbackTarget.record(target) { $0.wasStatelesslyReset = true }
+        }
+        callbacks.dcid_status = { _, type, _, _, _, target in
+            // The first time at the end of the handshake, when a client has written its part of that.
+            guard type == Int32(bitPattern: NGTCP2_CONNECTION_ID_STATUS_TYPE_ACTIVATE.rawValue) else { return 0 }
+            return QUICCallbackTarget.record(target) { $0.hasEndedHandshake = true }
         }
         callbacks.path_validation = { _, _, path, result, target in
             QUICCallbackTarget.record(target) { $0.recordPathValidation(of: path, result) }

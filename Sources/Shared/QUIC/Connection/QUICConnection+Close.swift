@@ -7,6 +7,11 @@ extension QUICConnection {
     /// Closes at once (§10.2); the peer sees `code`, at most 2^62 - 1, and `reason`.
     func close(code: UInt64, reason: String, at now: NIODeadline) {
         guard case .active = self.state else { return }
+        // A server has no keys before a packet of the client has been read, and ngtcp2 does not look.
+        guard self.context.role == .client || self.hasHeardPeer else {
+            self.state = .terminated
+            return self.finish(.local(code: code, reason: reason))
+        }
         self.sendClose(at: now, reason: reason) { error, text, length in
             ngtcp2_connection_close_error_set_application_error(&error, min(code, Self.maxVarint), text, length)
         }

@@ -57,6 +57,7 @@ extension QUICConnection {
         self.pathNumber &+= 1
         self.path = OpaquePath(number: self.pathNumber)
         self.isPathUnvalidated = true
+        self.pathChangedAt = now
     }
 
     /// Whether ngtcp2 is in a state for a change of path.
@@ -127,7 +128,8 @@ extension QUICConnection {
         defer { self.hasWrittenAll = false }
         guard self.connectionIDsSinceQuiet > 0, self.hasWrittenAll, let lastSent = self.lastSent else { return }
         let statistics = self.statistics
-        guard statistics.bytes_in_flight == 0,
+        // ngtcp2 forgets what is in flight when the path changes, and sets the timer with what it sends next.
+        guard statistics.bytes_in_flight == 0, statistics.loss_detection_timer == .max, lastSent > self.pathChangedAt,
             now - lastSent > max(.nanoseconds(Int64(clamping: statistics.smoothed_rtt)), .milliseconds(10))
         else { return }
         self.connectionIDsSinceQuiet = 0

@@ -19,11 +19,14 @@ extension QUICConnection {
         }
         self.noteQuiet(at: now)
         var observation = PacketObservation()
+        observation.largest = self.largestPacketNumbers
         observation.dropsEarly = self.context.role == .client && !self.hasEndedHandshake
         let code = PacketObserver.observe(&observation) {
             datagrams.withUnsafeReadableBytes { self.read($0, segmentSize: segmentSize, at: now) }
         }
+        self.largestPacketNumbers = observation.largest
         if observation.authenticated > 0 {
+            self.hasHeardPeer = true
             self.lastReceived = now
             self.unansweredSince = nil
         }

@@ -61,7 +61,10 @@ extension QUICConnection {
 
     /// Queues a DATAGRAM frame; false when the peer takes none or none as large, or too many wait.
     func sendDatagram(_ payload: ByteBuffer) -> Bool {
-        guard payload.readableBytes <= self.maxDatagramPayload, self.datagramQueue.append(payload) else { return false }
+        // ngtcp2 aborts the process when one is empty.
+        guard payload.readableBytes > 0, payload.readableBytes <= self.maxDatagramPayload,
+            self.datagramQueue.append(payload)
+        else { return false }
         self.onWork?()
         return true
     }

@@ -76,8 +76,14 @@ final class QUICConnection {
     /// How many connection ids the peer has given out since it had acknowledged everything the last time, besides those that
     /// each side gives out after the handshake: so many may have been given back, and eight that were there before.
     var connectionIDsSinceQuiet = -7
-    /// Whether anything has been sent since the handshake was complete: of a client, its end of it.
+    /// Whether any packet of the peer has been read.
+    var hasHeardPeer = false
+    /// Whether the handshake is behind us, its last packet written if it is ours.
     var hasEndedHandshake = false
+    /// Of the peer's packets.
+    var largestPacketNumbers = LargestPacketNumbers()
+    /// When `path` changed last (servers).
+    var pathChangedAt = NIODeadline.uptimeNanoseconds(0)
     /// Set while everything has been written that there was when something came in last.
     var hasWrittenAll = false
     var lastSent: NIODeadline?

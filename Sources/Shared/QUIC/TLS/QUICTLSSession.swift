@@ -83,9 +83,10 @@ final class QUICTLSSession {
         try self.configureVerification(isServer: isServer)
     }
 
-    /// ALPN is not optional in QUIC (RFC 9001 §8.1). GnuTLS enforces it only once the peer has sent the extension;
-    /// the hook refuses a peer that sent none. A client looks at the end: the hook for EncryptedExtensions would run
-    /// before GnuTLS has parsed them.
+    /// ALPN and transport parameters are not optional in QUIC (RFC 9001 §8.1 and 8.2). GnuTLS enforces the one, and ngtcp2
+    /// 0.12 looks at the other, only once the peer has sent the extension; the hook refuses a peer that sent none, without
+    /// whose parameters ngtcp2 would abort the process. A client looks at the end: the hook for EncryptedExtensions would
+    /// run before GnuTLS has parsed them.
     private func configureApplicationProtocol(isServer: Bool) throws(QUICError) {
         var name = Array(self.context.configuration.applicationProtocol.utf8)
         let code = name.withUnsafeMutableBufferPointer { name in
@@ -99,6 +100,10 @@ final class QUICTLSSession {
             guard gnutls_alpn_get_selected_protocol(session, &selected) == 0, selected.size > 0 else {
                 return GNUTLS_E_NO_APPLICATION_PROTOCOL
             }
+            let reference = gnutls_session_get_ptr(session)?.assumingMemoryBound(to: ngtcp2_crypto_conn_ref.self)
+            guard let connection = QUICTLSSession.from(reference)?.connection,
+                ngtcp2_conn_get_remote_transport_params(connection) != nil
+            else { return GNUTLS_E_MISSING_EXTENSION }
             return 0
         }
     }
