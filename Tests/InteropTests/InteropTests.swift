@@ -20,7 +20,7 @@ struct InteropTests {
     /// Each of these ends a process that leaves everything to ngtcp2 0.12.
     @Test(arguments: [
         ("retirement", "error_code=10"), ("hidden", "error_code=7"), ("key-update", "error_code=10"),
-        ("no-parameters", "error_code=365"), ("old-ack", "sent"),
+        ("no-parameters", "error_code=365"), ("old-ack", "sent"), ("decoded-ack", "sent"),
     ])
     func `whoever attacks a QUIC server loses a connection, and nobody else theirs`(attack: String, outcome: String)
         async throws

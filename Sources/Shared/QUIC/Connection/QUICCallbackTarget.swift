@@ -18,7 +18,18 @@ final class QUICCallbackTarget {
         callbacks.recv_retry = ngtcp2_crypto_recv_retry_cb
         callbacks.encrypt = ngtcp2_crypto_encrypt_cb
         callbacks.hp_mask = ngtcp2_crypto_hp_mask_cb
-        callbacks.update_key = ngtcp2_crypto_update_key_cb
+        callbacks.update_key = {
+            handle, secret, sendSecret, key, vector, sendKey, sendVector, current, sendCurrent, length, target in
+            let code = ngtcp2_crypto_update_key_cb(
+                handle, secret, sendSecret, key, vector, sendKey, sendVector, current, sendCurrent, length, target)
+            guard code == 0, let key, let vector else { return code }
+            return QUICCallbackTarget.record(target) {
+                // All cipher suites have vectors of 12 bytes.
+                $0.packetNumbers.keyUpdated(
+                    UInt(bitPattern: key.pointee.native_handle),
+                    vector: UnsafeRawBufferPointer(start: vector, count: 12))
+            }
+        }
         callbacks.delete_crypto_aead_ctx = ngtcp2_crypto_delete_crypto_aead_ctx_cb
         callbacks.delete_crypto_cipher_ctx = ngtcp2_crypto_delete_crypto_cipher_ctx_cb
         callbacks.get_path_challenge_data = ngtcp2_crypto_get_path_challenge_data_cb
@@ -35,7 +46,9 @@ final class QUICCallbackTarget {
             guard code == 0, let target, let header, headerLength > 0, ciphertextLength >= 16 else { return code }
             let verdict = PacketObserver.packetDecrypted(
                 header: UnsafeRawBufferPointer(start: header, count: headerLength),
-                payload: UnsafeMutableRawBufferPointer(start: target, count: ciphertextLength - 16))
+                payload: UnsafeMutableRawBufferPointer(start: target, count: ciphertextLength - 16),
+                nonce: UnsafeRawBufferPointer(start: nonce, count: nonceLength),
+                key: UInt(bitPattern: key?.pointee.native_handle))
             switch verdict {
             case .acceptable: return 0
             case .dropped: return NGTCP2_ERR_DECRYPT
@@ -55,9 +68,9 @@ final class QUICCallbackTarget {
             QUICCallbackTarget.record(target) { $0.wasStatelesslyReset = true }
         }
         callbacks.dcid_status = { _, type, _, _, _, target in
-            // The first time at the end of the handshake, when a client has written its part of that.
+            // The first time when ngtcp2 has left the handshake behind.
             guard type == Int32(bitPattern: NGTCP2_CONNECTION_ID_STATUS_TYPE_ACTIVATE.rawValue) else { return 0 }
-            return QUICCallbackTarget.record(target) { $0.hasEndedHandshake = true }
+            return QUICCallbackTarget.record(target) { $0.hasLeftHandshake = true }
         }
         callbacks.path_validation = { _, _, path, result, target in
             QUICCallbackTarget.record(target) { $0.recordPathValidation(of: path, result) }

@@ -18,13 +18,15 @@ extension QUICConnection {
             return
         }
         self.noteQuiet(at: now)
-        var observation = PacketObservation()
-        observation.largest = self.largestPacketNumbers
+        // The second packet number space is that of the handshake. ngtcp2 forgets this time along with its keys.
+        if self.hasLeftHandshake, !self.hasEndedHandshake, self.statistics.last_tx_pkt_ts.1 != .max {
+            self.hasEndedHandshake = true
+        }
+        var observation = PacketObservation(self.packetNumbers)
         observation.dropsEarly = self.context.role == .client && !self.hasEndedHandshake
         let code = PacketObserver.observe(&observation) {
             datagrams.withUnsafeReadableBytes { self.read($0, segmentSize: segmentSize, at: now) }
         }
-        self.largestPacketNumbers = observation.largest
         if observation.authenticated > 0 {
             self.hasHeardPeer = true
             self.lastReceived = now

@@ -78,10 +78,13 @@ final class QUICConnection {
     var connectionIDsSinceQuiet = -7
     /// Whether any packet of the peer has been read.
     var hasHeardPeer = false
-    /// Whether the handshake is behind us, its last packet written if it is ours.
+    /// Whether the handshake is behind us. A client may not have written its last part yet, if congestion control was against
+    /// it.
+    var hasLeftHandshake = false
+    /// A client: whether it has written that.
     var hasEndedHandshake = false
-    /// Of the peer's packets.
-    var largestPacketNumbers = LargestPacketNumbers()
+    /// Of the peer.
+    let packetNumbers = PacketNumbers()
     /// When `path` changed last (servers).
     var pathChangedAt = NIODeadline.uptimeNanoseconds(0)
     /// Set while everything has been written that there was when something came in last.

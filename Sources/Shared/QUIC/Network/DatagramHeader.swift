@@ -19,6 +19,11 @@ enum DatagramHeader {
         let bytes = datagram.bindMemory(to: UInt8.self)
         let code = ngtcp2_pkt_decode_version_cid(&ids, bytes.baseAddress, bytes.count, ConnectionID.localLength)
         switch code {
+        // ngtcp2 knows a draft of version 2 as well, with other types of packets.
+        case 0 where datagram[0] & 0x80 != 0 && ids.version != CNgtcp2_version_1():
+            self = .unknownVersion(
+                destinationID: Array(UnsafeBufferPointer(start: ids.dcid, count: ids.dcidlen)),
+                sourceID: Array(UnsafeBufferPointer(start: ids.scid, count: ids.scidlen)))
         case 0:
             guard ids.dcidlen <= ConnectionID.maxLength else { return nil }
             self = .packet(
