@@ -131,8 +131,22 @@ import Testing
         }
     }
 
+    /// A peer may begin with the second key; the first is not learned from what comes after that.
+    @Test func `a key is learned from the very first packet only`() {
+        let numbers = PacketNumbers()
+        var observation = PacketObservation(numbers)
+        PacketObserver.observe(&observation) {
+            let vector = [UInt8](repeating: 7, count: 12)
+            vector.withUnsafeBytes { numbers.keyUpdated(2, vector: $0) }
+            #expect(Self.decrypted(0x40, number: 0x210, length: 2, [1], key: 2).verdict == .acceptable)
+            for number: UInt64 in [0x1f0, 0x20f] {
+                #expect(Self.decrypted(0x40, number: number, Self.acknowledgement, key: 1).verdict == .dropped)
+            }
+        }
+    }
+
     /// ngtcp2 knows a draft of version 2, whose types of packets have other numbers.
-    @Test(arguments: [(UInt32(1), true), (0x709a_50c4, false), (0x6b33_43cf, false)])
+    @Test(arguments: [(UInt32(1), true), (0, false), (0x709a_50c4, false), (0x6b33_43cf, false)])
     func `no other version than 1 is spoken`(version: UInt32, isOurs: Bool) {
         let number = (0..<4).map { UInt8(truncatingIfNeeded: version >> UInt32(24 - 8 * $0)) }
         let datagram =
@@ -141,6 +155,7 @@ import Testing
         datagram.withUnsafeBytes { bytes in
             if case .packet = DatagramHeader(bytes) { #expect(isOurs) } else { #expect(!isOurs) }
             #expect((InitialPacket(bytes) != nil) == isOurs)
+            if version == 0, DatagramHeader(bytes) != nil { Issue.record("would be answered") }
         }
     }
 

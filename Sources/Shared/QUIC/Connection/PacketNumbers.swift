@@ -25,7 +25,6 @@ final class PacketNumbers {
     private static let largestInHandshake: UInt64 = 126
 
     private var keys: [Key] = []
-    private var knowsFirstKey = false
     private var largestInitial: UInt64?
     private var largestOfHandshake: UInt64?
     private var largest: UInt64?
@@ -65,9 +64,9 @@ final class PacketNumbers {
             default: return .impossible  // 0-RTT, which is not used.
             }
         }
-        if !self.knowsFirstKey, !self.keys.contains(where: { $0.name == key }) {
-            // Of the first packet under the first key all that is not said is 0.
-            self.knowsFirstKey = true
+        if self.largest == nil, !self.keys.contains(where: { $0.name == key }) {
+            // Of the first packet of all the bytes that are not said are 0. Nobody tells of the key that it comes with, and
+            // that could be asked of no later packet.
             self.learn(Key(name: key, vector: Self.lastEight(of: nonce) ^ truncated))
         }
         guard let vector = self.keys.first(where: { $0.name == key })?.vector else { return .impossible }

@@ -19,6 +19,9 @@ enum DatagramHeader {
         let bytes = datagram.bindMemory(to: UInt8.self)
         let code = ngtcp2_pkt_decode_version_cid(&ids, bytes.baseAddress, bytes.count, ConnectionID.localLength)
         switch code {
+        // Version Negotiation, which must not be answered with another (RFC 9000 §6.1).
+        case 0 where datagram[0] & 0x80 != 0 && ids.version == 0:
+            return nil
         // ngtcp2 knows a draft of version 2 as well, with other types of packets.
         case 0 where datagram[0] & 0x80 != 0 && ids.version != CNgtcp2_version_1():
             self = .unknownVersion(
