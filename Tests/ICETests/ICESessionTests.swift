@@ -26,18 +26,14 @@ import Testing
     func `find a path through loss, reordering and duplication`(seed: Int) throws {
         let session = Session(seed: UInt64(seed))
         session.network.conditions = .init(delay: 5...150, loss: 0.25, duplication: 0.2)
-        session.exchange(
-            client: try session.gather(session.client, "192.0.2.1") + session.gather(session.client, "2001:db8::1"),
-            agent: try session.gather(session.agent, "192.0.2.2") + session.gather(session.agent, "2001:db8::2"))
+        try session.exchangeBothFamilies()
         #expect(session.runUntilSelected())
         session.expectOnePath()
     }
 
     @Test func `prefer IPv6, and data does not wait for the decision`() throws {
         let session = Session()
-        session.exchange(
-            client: try session.gather(session.client, "192.0.2.1") + session.gather(session.client, "2001:db8::1"),
-            agent: try session.gather(session.agent, "192.0.2.2") + session.gather(session.agent, "2001:db8::2"))
+        try session.exchangeBothFamilies()
         #expect(session.runUntilSelected())
         session.expectOnePath()
         #expect(session.client.path?.remoteAddress == (try address("2001:db8::2", 5000)))
@@ -48,9 +44,7 @@ import Testing
     @Test func `take IPv4 when IPv6 leads nowhere, after a short wait`() throws {
         let session = Session()
         session.network.isBlocked = { source, _ in source.family == .ipv6 }
-        session.exchange(
-            client: try session.gather(session.client, "192.0.2.1") + session.gather(session.client, "2001:db8::1"),
-            agent: try session.gather(session.agent, "192.0.2.2") + session.gather(session.agent, "2001:db8::2"))
+        try session.exchangeBothFamilies()
         #expect(session.runUntilSelected())
         session.expectOnePath()
         #expect(session.client.path?.remoteAddress == (try address("192.0.2.2", 5000)))
@@ -272,9 +266,7 @@ import Testing
 
     @Test func `switch to another pair when consent is lost`() throws {
         let session = Session()
-        session.exchange(
-            client: try session.gather(session.client, "192.0.2.1") + session.gather(session.client, "2001:db8::1"),
-            agent: try session.gather(session.agent, "192.0.2.2") + session.gather(session.agent, "2001:db8::2"))
+        try session.exchangeBothFamilies()
         #expect(session.runUntilSelected())
         session.network.run(for: .seconds(100))
         #expect(session.client.path?.remoteAddress == (try address("2001:db8::2", 5000)))
@@ -325,9 +317,7 @@ import Testing
     @Test func `follow the controlling side to a worse pair`() throws {
         // Only what comes back to the client is lost on IPv6: the agent's consent checks fail just the same.
         let session = Session()
-        session.exchange(
-            client: try session.gather(session.client, "192.0.2.1") + session.gather(session.client, "2001:db8::1"),
-            agent: try session.gather(session.agent, "192.0.2.2") + session.gather(session.agent, "2001:db8::2"))
+        try session.exchangeBothFamilies()
         #expect(session.runUntilSelected())
         session.network.isBlocked = { source, destination in
             destination.description == "[2001:db8::1]:5000"
@@ -351,9 +341,7 @@ import Testing
     func `take a pair whose checks the nomination had cut when the nominated one is rejected`(names: [String]) throws {
         let session = Session()
         session.network.isBlocked = { source, _ in source.family == .ipv4 }
-        session.exchange(
-            client: try session.gather(session.client, "192.0.2.1") + session.gather(session.client, "2001:db8::1"),
-            agent: try session.gather(session.agent, "192.0.2.2") + session.gather(session.agent, "2001:db8::2"))
+        try session.exchangeBothFamilies()
         #expect(session.runUntilSelected())
         session.network.run(for: .seconds(5))
         session.network.isBlocked = { _, _ in false }

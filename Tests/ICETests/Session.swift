@@ -94,6 +94,14 @@ struct Session {
         }
     }
 
+    /// As above, with one address of IPv4 and one of IPv6 on each side: 192.0.2.1 and 2001:db8::1 at the client, the next at
+    /// the agent.
+    func exchangeBothFamilies() throws {
+        self.exchange(
+            client: try self.gather(self.client, "192.0.2.1") + self.gather(self.client, "2001:db8::1"),
+            agent: try self.gather(self.agent, "192.0.2.2") + self.gather(self.agent, "2001:db8::2"))
+    }
+
     @discardableResult
     func runUntilSelected(for limit: TimeAmount = .seconds(15)) -> Bool {
         self.network.run(for: limit) { self.client.isSelected && self.agent.isSelected }

@@ -31,7 +31,7 @@ final class PacketNumbers {
 
     /// The next key is ready. `vector` has 12 bytes.
     func keyUpdated(_ name: UInt, vector: UnsafeRawBufferPointer) {
-        self.learn(Key(name: name, vector: Self.lastEight(of: vector)))
+        self.learn(Key(name: name, vector: Self.last(8, of: vector)))
     }
 
     private func learn(_ key: Key) {
@@ -48,12 +48,11 @@ final class PacketNumbers {
     ///   - nonce: of the packet, 12 bytes.
     ///   - key: the library's name for the key.
     func note(header: UnsafeRawBufferPointer, nonce: UnsafeRawBufferPointer, key: UInt) -> Age {
-        guard let first = header.first, header.count > Int(first & 0x03) + 1, nonce.count >= 8 else {
-            return .impossible
-        }
+        guard let first = header.first else { return .impossible }
         // The packet number is what the header ends with, 1 to 4 bytes (§17.1).
         let length = Int(first & 0x03) + 1
-        let truncated = header.suffix(length).reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
+        guard header.count > length, nonce.count >= 8 else { return .impossible }
+        let truncated = Self.last(length, of: header)
         guard first & 0x80 == 0 else {
             guard header.dropFirst().prefix(4).elementsEqual([0, 0, 0, 1]), truncated <= Self.largestInHandshake else {
                 return .impossible
@@ -67,10 +66,10 @@ final class PacketNumbers {
         if self.largest == nil, !self.keys.contains(where: { $0.name == key }) {
             // Of the first packet of all the bytes that are not said are 0. Nobody tells of the key that it comes with, and
             // that could be asked of no later packet.
-            self.learn(Key(name: key, vector: Self.lastEight(of: nonce) ^ truncated))
+            self.learn(Key(name: key, vector: Self.last(8, of: nonce) ^ truncated))
         }
         guard let vector = self.keys.first(where: { $0.name == key })?.vector else { return .impossible }
-        let number = Self.lastEight(of: nonce) ^ vector
+        let number = Self.last(8, of: nonce) ^ vector
         guard number & (1 << UInt64(8 * length) - 1) == truncated else { return .impossible }
         return Self.note(number, &self.largest)
     }
@@ -81,7 +80,8 @@ final class PacketNumbers {
         return .newest
     }
 
-    private static func lastEight(of bytes: UnsafeRawBufferPointer) -> UInt64 {
-        bytes.suffix(8).reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
+    /// The last bytes, at most 8, as a number.
+    private static func last(_ count: Int, of bytes: UnsafeRawBufferPointer) -> UInt64 {
+        bytes.suffix(count).reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
     }
 }

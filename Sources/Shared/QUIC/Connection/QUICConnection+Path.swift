@@ -93,7 +93,7 @@ extension QUICConnection {
     /// (NO_VIABLE_PATH). When large ones are all that is asked with, and get lost, the path is only asked about again, at the
     /// client's next packet. ngtcp2 has no call that says so, but counts whatever comes in, before it looks at it.
     func vouch(for path: OpaquePath, at now: NIODeadline) {
-        guard self.isPathUnvalidated, self.context.role == .server, self.context.configuration.migrates else { return }
+        guard self.isPathUnvalidated, self.context.configuration.migrates else { return }
         _ = Self.discardedPacket.withUnsafeBufferPointer { packet in
             CNgtcp2_conn_read_pkt(
                 self.handle, path.pointer, packet.baseAddress, packet.count, now.uptimeNanoseconds)

@@ -19,11 +19,12 @@ extension QUICConnection {
         }
         self.noteQuiet(at: now)
         // The second packet number space is that of the handshake. ngtcp2 forgets this time along with its keys.
-        if self.hasLeftHandshake, !self.hasEndedHandshake, self.statistics.last_tx_pkt_ts.1 != .max {
+        let isServer = self.context.role == .server
+        if !isServer, self.hasLeftHandshake, !self.hasEndedHandshake, self.statistics.last_tx_pkt_ts.1 != .max {
             self.hasEndedHandshake = true
         }
         var observation = PacketObservation(self.packetNumbers)
-        observation.dropsEarly = self.context.role == .client && !self.hasEndedHandshake
+        observation.dropsEarly = !isServer && !self.hasEndedHandshake
         let code = PacketObserver.observe(&observation) {
             datagrams.withUnsafeReadableBytes { self.read($0, segmentSize: segmentSize, at: now) }
         }
@@ -32,8 +33,10 @@ extension QUICConnection {
             self.lastReceived = now
             self.unansweredSince = nil
         }
-        if observation.hasPathChallenge, self.context.role == .server { self.challenge = (now, false) }
-        self.connectionIDsSinceQuiet += observation.connectionIDs
+        if isServer {
+            if observation.hasPathChallenge { self.challenge = (now, false) }
+            self.connectionIDsSinceQuiet += observation.connectionIDs
+        }
         if let violation = observation.violation {
             let code = violation == .unreadable ? NGTCP2_ERR_FRAME_ENCODING : NGTCP2_ERR_PROTO
             return self.fail(code, because: "the peer has sent \(violation.rawValue)", at: now)

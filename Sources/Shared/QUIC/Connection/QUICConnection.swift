@@ -74,7 +74,7 @@ final class QUICConnection {
     /// Set while what comes in next, or when it is possible, counts as coming from a new path (servers).
     var hasMoved = false
     /// How many connection ids the peer has given out since it had acknowledged everything the last time, besides those that
-    /// each side gives out after the handshake: so many may have been given back, and eight that were there before.
+    /// each side gives out after the handshake: so many may have been given back, and eight that were there before (servers).
     var connectionIDsSinceQuiet = -7
     /// Whether any packet of the peer has been read.
     var hasHeardPeer = false

@@ -18,12 +18,14 @@ enum DatagramHeader {
         var ids = ngtcp2_version_cid()
         let bytes = datagram.bindMemory(to: UInt8.self)
         let code = ngtcp2_pkt_decode_version_cid(&ids, bytes.baseAddress, bytes.count, ConnectionID.localLength)
+        let isShort = (datagram.first ?? 0) & 0x80 == 0
         switch code {
         // Version Negotiation, which must not be answered with another (RFC 9000 §6.1).
-        case 0 where datagram[0] & 0x80 != 0 && ids.version == 0:
+        case 0 where !isShort && ids.version == 0:
             return nil
         // ngtcp2 knows a draft of version 2 as well, with other types of packets.
-        case 0 where datagram[0] & 0x80 != 0 && ids.version != CNgtcp2_version_1():
+        case NGTCP2_ERR_VERSION_NEGOTIATION,
+            0 where !isShort && ids.version != CNgtcp2_version_1():
             self = .unknownVersion(
                 destinationID: Array(UnsafeBufferPointer(start: ids.dcid, count: ids.dcidlen)),
                 sourceID: Array(UnsafeBufferPointer(start: ids.scid, count: ids.scidlen)))
@@ -31,11 +33,7 @@ enum DatagramHeader {
             guard ids.dcidlen <= ConnectionID.maxLength else { return nil }
             self = .packet(
                 destinationID: ConnectionID(UnsafeRawBufferPointer(start: ids.dcid, count: ids.dcidlen)),
-                isShort: datagram[0] & 0x80 == 0)
-        case NGTCP2_ERR_VERSION_NEGOTIATION:
-            self = .unknownVersion(
-                destinationID: Array(UnsafeBufferPointer(start: ids.dcid, count: ids.dcidlen)),
-                sourceID: Array(UnsafeBufferPointer(start: ids.scid, count: ids.scidlen)))
+                isShort: isShort)
         default:
             return nil
         }

@@ -100,8 +100,7 @@ final class QUICTLSSession {
             guard gnutls_alpn_get_selected_protocol(session, &selected) == 0, selected.size > 0 else {
                 return GNUTLS_E_NO_APPLICATION_PROTOCOL
             }
-            let reference = gnutls_session_get_ptr(session)?.assumingMemoryBound(to: ngtcp2_crypto_conn_ref.self)
-            guard let connection = QUICTLSSession.from(reference)?.connection,
+            guard let connection = QUICTLSSession.of(session)?.connection,
                 ngtcp2_conn_get_remote_transport_params(connection) != nil
             else { return GNUTLS_E_MISSING_EXTENSION }
             return 0
@@ -123,8 +122,7 @@ final class QUICTLSSession {
             break
         }
         gnutls_session_set_verify_function(self.handle) { session in
-            let reference = gnutls_session_get_ptr(session)?.assumingMemoryBound(to: ngtcp2_crypto_conn_ref.self)
-            guard let tls = QUICTLSSession.from(reference) else { return GNUTLS_E_INTERNAL_ERROR }
+            guard let tls = QUICTLSSession.of(session) else { return GNUTLS_E_INTERNAL_ERROR }
             return tls.verifyPeer() ? 0 : GNUTLS_E_CERTIFICATE_ERROR
         }
     }
@@ -147,6 +145,11 @@ final class QUICTLSSession {
 
     private func check(_ operation: String, _ code: Int32) throws(QUICError) {
         guard code == 0 else { throw .library(operation: operation, message: gnutlsMessage(code)) }
+    }
+
+    /// The object that a GnuTLS session belongs to.
+    private static func of(_ session: gnutls_session_t?) -> QUICTLSSession? {
+        self.from(gnutls_session_get_ptr(session)?.assumingMemoryBound(to: ngtcp2_crypto_conn_ref.self))
     }
 
     private static func from(_ reference: UnsafeMutablePointer<ngtcp2_crypto_conn_ref>?) -> QUICTLSSession? {
