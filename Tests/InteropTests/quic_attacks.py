@@ -17,7 +17,6 @@ import asyncio
 import os
 import socket
 import sys
-import time
 from urllib.parse import urlsplit
 
 from aioquic.asyncio import QuicConnectionProtocol, connect
@@ -124,10 +123,11 @@ def old_acknowledgement(url, decoded=False):
         packets.insert(1, (256, bytes([0x1E])))
     with socket.socket(where[0], socket.SOCK_DGRAM) as client:
         client.connect(where[4])
+        client.settimeout(5)
         for number, frames in packets:
             client.send(initial(destination, source, number, frames))
-            time.sleep(0.2)
-        time.sleep(0.3)
+            if number == 1:
+                client.recv(2048)  # what the last one acknowledges
     print("sent")
 
 
