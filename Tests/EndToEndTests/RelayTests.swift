@@ -74,6 +74,35 @@ struct RelayTests {
         await stopAll([cluster.server, agent.program, relay.program, server])
     }
 
+    /// Whatever a path is used as, it is measured: with `--p2p direct` it is in use before it is confirmed.
+    @Test(arguments: SignalScheme.allCases, ["auto", "direct", "bridge"])
+    func `payloads of the limit pass in every mode, from the first datagram on or after a pause`(
+        scheme: SignalScheme, mode: String
+    ) async throws {
+        let cluster = try await Cluster(scheme)
+        let agent = try await cluster.agent("egress", options: ["--p2p", mode])
+        let echo = try UDPEchoService()
+        let relays = [
+            try await cluster.relay(["127.0.0.1:0?to=127.0.0.1:\(echo.port)"], options: ["--p2p", mode]),
+            try await cluster.relay(["127.0.0.1:0?to=127.0.0.1:\(echo.port)"], options: ["--p2p", mode]),
+        ]
+        for (index, relay) in relays.enumerated() {
+            if index == 1 { try await ContinuousClock().sleep(for: .seconds(3)) }
+            try await eventually(within: .seconds(10), "1200 and 1409 bytes, there and back") {
+                try await onThread {
+                    let socket = try DatagramSocket("127.0.0.1", connectedTo: relay.port)
+                    return [1200, 1409].allSatisfy { length in
+                        let payload = [UInt8](repeating: UInt8(truncatingIfNeeded: length), count: length)
+                        try? socket.send(payload)
+                        return (try? socket.receive(within: .milliseconds(500))) == payload
+                    }
+                }
+            }
+            #expect(try await Cluster.statistics(of: relay.program)["limit"] == "1409")
+        }
+        await stopAll([cluster.server, agent.program] + relays.map(\.program))
+    }
+
     @Test(arguments: SignalScheme.allCases)
     func `payloads up to the limit pass whole, larger ones are dropped and told of, in all address families`(
         scheme: SignalScheme

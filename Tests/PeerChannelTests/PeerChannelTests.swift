@@ -21,6 +21,21 @@ struct PeerChannelTests {
         try await PeerPair.on(pair) { #expect(!$0.client.isConnected) }
     }
 
+    @Test(arguments: [PeerChannelConfiguration.PathChoice.auto, .direct])
+    func `a tunnel uses the packet size that its path was found to carry`(
+        choice: PeerChannelConfiguration.PathChoice
+    ) async throws {
+        var configuration = try PeerPair.configuration()
+        configuration.pathChoice = choice
+        let pair = try await PeerPair.connect(client: configuration, agent: configuration)
+        try await eventually(within: .seconds(10), "packets of 1452 bytes on both sides") {
+            try await PeerPair.on(pair) { pair in
+                pair.client.carrier?.maximumPacketSize == 1452 && pair.agent?.carrier?.maximumPacketSize == 1452
+            }
+        }
+        try await PeerPair.finish(pair)
+    }
+
     @Test(arguments: [NIOBSDSocket.ProtocolFamily.inet, .inet6])
     func `either address family is enough`(family: NIOBSDSocket.ProtocolFamily) async throws {
         let pair = try await PeerPair.connect { pair in

@@ -13,7 +13,7 @@ protocol DirectSessionDelegate: AnyObject {
     func sessionGatheringEnded(_ session: DirectSession)
     /// `usable` or `tentative` has changed.
     func session(_ session: DirectSession, pathsChanged reason: PathChangeReason)
-    /// The usable path has been found to carry larger datagrams, or smaller ones only.
+    /// A path has been found to carry larger datagrams, or smaller ones only.
     func sessionLimitChanged(_ session: DirectSession)
     /// A datagram of the protocol above from a peer that has proved itself; with `segmentSize` several.
     func session(
@@ -204,9 +204,9 @@ final class DirectSession {
 
     // MARK: Watching the path
 
-    /// Datagrams of the protocol above leave by the usable path.
+    /// Datagrams of the protocol above leave by the best path.
     func trafficSeen() {
-        self.usable?.monitor.trafficSeen()
+        if self.usable != nil { self.usable?.monitor.trafficSeen() } else { self.tentative?.monitor.trafficSeen() }
     }
 
     /// Somebody has reason to think that the path is dead.
@@ -220,10 +220,14 @@ final class DirectSession {
     /// datagrams that are too large asks for each of them.
     func updateCeiling() {
         let now = self.eventLoop.now
-        guard !self.isClosed, let path = self.usable, now >= self.nextCeilingLookup else { return }
+        guard !self.isClosed, let path = self.best, now >= self.nextCeilingLookup else { return }
         self.nextCeilingLookup = now + Self.ceilingLookupInterval
         guard let ceiling = Self.ceiling(of: path.socket, to: path.remote) else { return }
-        self.usable?.monitor.setCeiling(ceiling, at: now)
+        if self.usable != nil {
+            self.usable?.monitor.setCeiling(ceiling, at: now)
+        } else {
+            self.tentative?.monitor.setCeiling(ceiling, at: now)
+        }
         self.advance()
     }
 
@@ -469,7 +473,8 @@ extension DirectSession {
             switch event {
             case .confirmed: self.tentativeConfirmed()
             case .carriesTooLittle: self.rejectTentative()
-            case .limitChanged, .lost: break
+            case .limitChanged: self.delegate?.sessionLimitChanged(self)
+            case .lost: break
             }
         }
         return isBusy

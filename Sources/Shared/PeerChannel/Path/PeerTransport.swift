@@ -119,6 +119,8 @@ final class PeerTransport: DatagramPath {
     private(set) var bridge = BridgeState.unavailable
     private var route: Route?
     private var hasHadPath = false
+    /// What the protocol above was told last that the path carries, in bytes of UDP payload.
+    private var announcedLimit = PeerTransport.largestDatagram
     private var early: [(bytes: ByteBuffer, segmentSize: Int?)] = []
     private var earlyBytes = 0
     private var arrivals: [Arrival] = []
@@ -333,18 +335,23 @@ extension PeerTransport {
     private func choosePath(_ reason: PathChangeReason) {
         guard !self.isClosed else { return }
         let old = self.path
-        let oldLimit = self.maximumDatagramSize
         self.route = self.bestRoute
         self.retirePrevious()
         self.watchForLoss()
-        guard self.path != old else {
-            if self.maximumDatagramSize != oldLimit { self.notify { $0.transportLimitChanged(self) } }
-            return
-        }
+        guard self.path != old else { return self.announceLimit() }
         self.hasHadPath = self.hasHadPath || self.route != nil
+        self.announcedLimit = self.maximumDatagramSize
         self.delegate?.transportWritabilityChanged(self)
         self.sendEarly()
         self.notify { $0.transport(self, pathChangedFrom: old, reason: reason) }
+    }
+
+    /// Tells of a limit that is not the one told last. Sessions measure a path at any time, also one that was in use before it
+    /// was confirmed, so that the limit is compared with what was told and not with what it was before a call.
+    private func announceLimit() {
+        guard self.maximumDatagramSize != self.announcedLimit else { return }
+        self.announcedLimit = self.maximumDatagramSize
+        self.notify { $0.transportLimitChanged(self) }
     }
 
     /// Once the newest session has a path, the one before is kept for a while: the other side may not have followed yet, or not
@@ -423,8 +430,7 @@ extension PeerTransport: DirectSessionDelegate {
     }
 
     func sessionLimitChanged(_ session: DirectSession) {
-        guard case .direct(let inUse, _, _, _) = self.route, inUse === session else { return }
-        self.notify { $0.transportLimitChanged(self) }
+        self.announceLimit()
     }
 
     func session(

@@ -141,6 +141,8 @@ package final class QUICTunnel: PeerCarrier {
     package var isClosed: Bool { self.session.isClosed }
     /// As QUIC measures it.
     package var roundTripTime: TimeAmount? { self.session.smoothedRTT }
+    /// The largest packet that is sent, in bytes of UDP payload.
+    package var maximumPacketSize: Int { self.session.maximumDatagramSize }
     /// Since when packets wait for any sign of life; nil when none does.
     package var unansweredSince: NIODeadline? { self.session.unansweredSince }
 
