@@ -27,6 +27,7 @@ final class PeerPair {
     var retained: [AnyObject] = []
     /// How the splices of either side ended.
     var summaries: [StreamSplice.Summary] = []
+    let watch = ConnectionWatch(eventLoop: PeerPair.eventLoop, logger: Logger(label: "test"))
     /// The client's listener: every connection is opened at the agent, to `target`.
     private(set) var listener: (any Channel)?
     var target: OpenTcp?
@@ -163,7 +164,7 @@ final class PeerPair {
     private func splice(_ channel: any Channel, _ stream: TunnelStream) {
         do {
             try channel.pipeline.syncOperations.addHandler(
-                StreamSplice(stream: stream) { self.summaries.append($0) })
+                StreamSplice(stream: stream, watch: self.watch) { self.summaries.append($0) })
         } catch {
             Issue.record(error)
         }

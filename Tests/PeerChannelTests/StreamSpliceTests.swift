@@ -11,12 +11,14 @@ struct StreamSpliceTests {
             case write(String)
             case finish
             case reset(TunnelErrorCode)
+            case resetAfterDelivery(TunnelErrorCode)
             case stopSending(TunnelErrorCode)
             case consume(Int)
         }
 
         var calls: [Call] = []
         var isWritable = true
+        var undeliveredBytes = 0
         var consumer: (any StreamConsumer)?
         /// Delivered by `attach`.
         var early = ""
@@ -24,6 +26,7 @@ struct StreamSpliceTests {
         func write(_ bytes: ByteBuffer) { self.calls.append(.write(String(buffer: bytes))) }
         func finish() { self.calls.append(.finish) }
         func reset(_ code: TunnelErrorCode) { self.calls.append(.reset(code)) }
+        func resetAfterDelivery(_ code: TunnelErrorCode) { self.calls.append(.resetAfterDelivery(code)) }
         func stopSending(_ code: TunnelErrorCode) { self.calls.append(.stopSending(code)) }
         func consume(_ bytes: Int) { self.calls.append(.consume(bytes)) }
         func attach(_ consumer: any StreamConsumer) {
@@ -67,7 +70,19 @@ struct StreamSpliceTests {
         }
     }
 
+    /// What the kernel would say.
+    private final class Socket: SplicedSocket {
+        var resetsOnClose = false
+        var hasKeepalive = false
+        var undeliveredBytes = 0
+        var acknowledgements: TCPAcknowledgements?
+
+        func setResetsOnClose(_ resets: Bool) { self.resetsOnClose = resets }
+        func enableKeepalive() { self.hasKeepalive = true }
+    }
+
     private let stream = RecordingStream()
+    private let socket = Socket()
     private let wire = Wire()
     private let channel = EmbeddedChannel()
     private let ends = Ends()
@@ -81,8 +96,9 @@ struct StreamSpliceTests {
         self.stream.early = early
         let ends = self.ends
         try self.channel.pipeline.syncOperations.addHandler(self.wire)
+        let socket = self.socket
         try self.channel.pipeline.syncOperations.addHandler(
-            StreamSplice(splicing: self.stream) { ends.summaries.append($0) })
+            StreamSplice(splicing: self.stream, watch: nil, socket: { _ in socket }) { ends.summaries.append($0) })
     }
 
     private func deliver(_ text: String) throws {
@@ -199,11 +215,11 @@ struct StreamSpliceTests {
         #expect(self.ends.summaries.map(\.wasReset) == [true])
     }
 
-    @Test func `a reset of the connection abandons the stream`() throws {
+    @Test func `a reset of the connection abandons the stream behind what was read`() throws {
         try self.start()
         self.channel.pipeline.fireErrorCaught(IOError(errnoCode: 104, reason: "read"))
         self.channel.embeddedEventLoop.run()
-        #expect(self.stream.calls == [.reset(.connectionReset), .stopSending(.connectionReset)])
+        #expect(self.stream.calls == [.resetAfterDelivery(.connectionReset), .stopSending(.connectionReset)])
         try self.consumer().streamClosed()
         #expect(self.ends.summaries.map(\.wasReset) == [true])
     }
@@ -220,7 +236,7 @@ struct StreamSpliceTests {
     @Test func `a connection that ends without FIN abandons the stream`() throws {
         try self.start()
         self.channel.close(promise: nil)
-        #expect(self.stream.calls == [.reset(.connectionReset), .stopSending(.connectionReset)])
+        #expect(self.stream.calls == [.resetAfterDelivery(.connectionReset), .stopSending(.connectionReset)])
     }
 
     @Test func `a peer that reads no more still gets its own bytes delivered`() throws {
@@ -248,7 +264,106 @@ struct StreamSpliceTests {
         try self.channel.close().wait()
         let ends = self.ends
         _ = try? self.channel.pipeline.syncOperations.addHandler(
-            StreamSplice(splicing: self.stream) { ends.summaries.append($0) })
-        #expect(self.stream.calls == [.reset(.connectionReset), .stopSending(.connectionReset)])
+            StreamSplice(splicing: self.stream, watch: nil, socket: { _ in Socket() }) { ends.summaries.append($0) })
+        #expect(self.stream.calls == [.resetAfterDelivery(.connectionReset), .stopSending(.connectionReset)])
+    }
+
+    // MARK: Reset behind data
+
+    /// Lets time pass, in steps in which timers fire.
+    private func pass(_ time: TimeAmount) { self.channel.embeddedEventLoop.advanceTime(by: time) }
+
+    @Test func `a reset of the stream waits until the other end has what was written`() throws {
+        try self.start()
+        self.socket.undeliveredBytes = 4
+        try self.consumer().streamReceived(ByteBuffer(string: "tail"))
+        try self.consumer().streamReset()
+        #expect(self.socket.resetsOnClose)
+        for _ in 0..<20 {
+            self.pass(.seconds(1))
+            #expect(!self.wire.isFullyClosed)
+        }
+        self.socket.undeliveredBytes = 0
+        self.pass(.milliseconds(250))
+        #expect(self.wire.isFullyClosed && self.socket.resetsOnClose && !self.wire.outputClosed)
+        try self.consumer().streamClosed()
+        #expect(self.ends.summaries.map(\.wasReset) == [true])
+    }
+
+    @Test func `a reader that stalls puts the reset off for 30 s, one that is slow for as long as it reads`() throws {
+        try self.start()
+        self.socket.undeliveredBytes = 100
+        try self.consumer().streamReset()
+        for _ in 0..<10 {
+            self.pass(.seconds(25))
+            self.socket.undeliveredBytes -= 1
+            #expect(!self.wire.isFullyClosed)
+        }
+        self.pass(.seconds(31))
+        #expect(self.wire.isFullyClosed)
+    }
+
+    @Test func `a peer that takes nothing is reset at once after 30 s`() throws {
+        try self.start()
+        try self.deliver("request")
+        self.stream.undeliveredBytes = 7
+        self.channel.pipeline.fireErrorCaught(IOError(errnoCode: 104, reason: "read"))
+        self.pass(.seconds(29))
+        self.stream.undeliveredBytes = 6
+        self.pass(.seconds(29))
+        #expect(self.stream.calls.last == .stopSending(.connectionReset))
+        self.pass(.seconds(3))
+        #expect(self.stream.calls.last == .reset(.connectionReset))
+    }
+
+    @Test func `what is read with the error goes before the reset`() throws {
+        try self.start()
+        self.channel.pipeline.fireChannelRead(ByteBuffer(string: "last words"))
+        self.channel.pipeline.fireErrorCaught(IOError(errnoCode: 104, reason: "read"))
+        #expect(
+            self.stream.calls == [
+                .write("last words"), .resetAfterDelivery(.connectionReset), .stopSending(.connectionReset),
+            ])
+    }
+
+    @Test func `data, the end and then the reset reach the TCP side in that order`() throws {
+        try self.start()
+        try self.consumer().streamReceived(ByteBuffer(string: "answer"))
+        try self.consumer().streamFinished()
+        #expect(self.wire.outputClosed && !self.wire.isFullyClosed && !self.socket.resetsOnClose)
+        self.socket.undeliveredBytes = 7
+        try self.consumer().streamStopped()
+        self.pass(.seconds(1))
+        #expect(!self.wire.isFullyClosed && self.socket.resetsOnClose)
+        self.socket.undeliveredBytes = 0
+        self.pass(.milliseconds(250))
+        #expect(self.wire.isFullyClosed && self.socket.resetsOnClose)
+    }
+
+    @Test func `a process that ends in the middle sends no FIN`() throws {
+        try self.start()
+        #expect(self.socket.resetsOnClose && self.socket.hasKeepalive)
+        try self.consumer().streamFinished()
+        #expect(!self.socket.resetsOnClose)
+    }
+
+    @Test func `a tunnel that is lost after FIN resets a connection that still sends`() throws {
+        try self.start()
+        try self.consumer().streamFinished()
+        try self.consumer().streamClosed()
+        #expect(self.wire.isFullyClosed && self.socket.resetsOnClose)
+        #expect(self.ends.summaries.map(\.wasReset) == [true])
+    }
+
+    @Test func `NIO may read what is left when a write has failed, also while nothing is read`() throws {
+        try self.start()
+        self.stream.isWritable = false
+        try self.deliver("full")
+        // The question after each read is no reason to read.
+        self.channel.read()
+        #expect(self.wire.reads == 1)
+        // One out of turn is.
+        self.channel.read()
+        #expect(self.wire.reads == 2)
     }
 }

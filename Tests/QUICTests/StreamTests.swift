@@ -270,3 +270,71 @@ import Testing
         #expect(!network.client.sendDatagram(ByteBuffer(string: "one")))
     }
 }
+
+/// RESET_STREAM overtakes data that is under way: how a stream is abandoned without losing what was sent before.
+@Suite struct OrderedResetTests {
+    @Test(arguments: [0.0, 0.1, 0.3]) func `a reset after delivery lets everything arrive first`(loss: Double) throws {
+        for seed in 0..<10 as Range<UInt64> {
+            let network = try VirtualNetwork.connected(seed: seed)
+            network.faults = .init(loss: loss, duplication: loss, reordering: loss)
+            let stream = try network.client.openStream()
+            let recorder = StreamRecorder()
+            stream.delegate = recorder
+            let bytes = Pump.bytes(200_000)
+            stream.write(ByteBuffer(bytes: bytes))
+            stream.resetAfterDelivery(code: 7)
+            // What comes later is not sent, and no end follows.
+            stream.write(ByteBuffer(string: "late"))
+            stream.finish()
+            try network.run(for: .seconds(120)) { network.serverEvents.recorders.first?.resetCode != nil }
+            #expect(network.serverEvents.recorders[0].received == bytes)
+            #expect(network.serverEvents.recorders[0].resetCode == 7)
+            #expect(!network.serverEvents.recorders[0].isFinished)
+            network.serverEvents.streams[0].finish()
+            try network.run(for: .seconds(60)) { recorder.isClosed }
+        }
+    }
+
+    @Test func `a reset after delivery of what has been delivered goes out at once`() throws {
+        let network = try VirtualNetwork.connected()
+        let stream = try network.client.openStream()
+        stream.write(ByteBuffer(string: "all"))
+        try network.run { stream.undeliveredBytes == 0 }
+        stream.resetAfterDelivery(code: 3)
+        try network.run { network.serverEvents.recorders.first?.resetCode == 3 }
+        #expect(network.serverEvents.recorders[0].received == Array("all".utf8))
+    }
+
+    @Test func `a receiver that consumes nothing puts the reset off, and a reset at once ends the wait`() throws {
+        let network = try VirtualNetwork.connected()
+        let silent = StreamRecorder()
+        silent.consumes = false
+        network.serverEvents.onStream = { _ in silent }
+        let stream = try network.client.openStream()
+        stream.write(ByteBuffer(repeating: 1, count: 8 << 20))
+        stream.resetAfterDelivery(code: 3)
+        for _ in 0..<20 { network.run(for: .seconds(1)) }
+        #expect(silent.resetCode == nil && stream.undeliveredBytes > 0)
+        stream.reset(code: 4)
+        try network.run { silent.resetCode == 4 }
+    }
+
+    @Test func `a peer that stops the stream ends a wait for delivery`() throws {
+        let network = try VirtualNetwork.connected()
+        let silent = StreamRecorder()
+        silent.consumes = false
+        var accepted: QUICStream?
+        network.serverEvents.onStream = {
+            accepted = $0
+            return silent
+        }
+        let stream = try network.client.openStream()
+        let recorder = StreamRecorder()
+        stream.delegate = recorder
+        stream.write(ByteBuffer(repeating: 1, count: 8 << 20))
+        stream.resetAfterDelivery(code: 3)
+        try network.run { silent.receivedBytes > 0 }
+        accepted?.stopSending(code: 5)
+        try network.run { recorder.stopCode == 5 }
+    }
+}

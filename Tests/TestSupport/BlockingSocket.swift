@@ -119,6 +119,36 @@ package final class BlockingSocket: Sendable {
     /// Ends the sending direction (FIN).
     package func shutdownSending() { shutdown(self.descriptor, Int32(SHUT_WR)) }
 
+    /// Everything up to the end of the stream or a failure, and that failure.
+    package func receiveToFailure() -> (count: Int, failure: SocketFailure?) {
+        var count = 0
+        while true {
+            do {
+                let more = try self.receive()
+                if more.isEmpty { return (count, nil) }
+                count += more.count
+            } catch {
+                return (count, error as? SocketFailure)
+            }
+        }
+    }
+
+    /// Waits until the other end's kernel has acknowledged everything that was sent.
+    package func waitUntilDelivered() throws {
+        let clock = ContinuousClock()
+        let limit = clock.now + .seconds(Self.timeout)
+        var queued: Int32 = 1
+        while clock.now < limit {
+            // SIOCOUTQ (tcp(7)), which has the number of TIOCOUTQ.
+            guard ioctl(self.descriptor, UInt(TIOCOUTQ), &queued) == 0 else {
+                throw SocketFailure(operation: "SIOCOUTQ", number: errno)
+            }
+            if queued == 0 { return }
+            usleep(1000)
+        }
+        throw SocketFailure(operation: "wait for delivery", number: ETIMEDOUT)
+    }
+
     /// Ends both directions at once with a reset (RST).
     package func reset() {
         var option = linger(l_onoff: 1, l_linger: 0)

@@ -18,14 +18,18 @@ final class EgressConnection {
     private let request: TunnelRequest
     private let eventLoop: any EventLoop
     private let egress: Egress
+    private let watch: ConnectionWatch
     private let logger: Logger
     private var state = State.dialing(attempts: [])
 
     /// The caller has taken a place from `egress`, which this gives back at the end.
-    init(request: TunnelRequest, eventLoop: any EventLoop, egress: Egress, logger: Logger) {
+    init(
+        request: TunnelRequest, eventLoop: any EventLoop, egress: Egress, watch: ConnectionWatch, logger: Logger
+    ) {
         self.request = request
         self.eventLoop = eventLoop
         self.egress = egress
+        self.watch = watch
         self.logger = logger
     }
 
@@ -71,7 +75,7 @@ final class EgressConnection {
         }
         let opened = self.eventLoop.now
         self.log("flow opened", event: "flow.opened", ["remote": "\(channel.remoteAddress?.authority ?? "unknown")"])
-        let splice = StreamSplice(stream: stream) { summary in
+        let splice = StreamSplice(stream: stream, watch: self.watch) { summary in
             self.egress.giveBackStream()
             self.log(
                 "flow closed", event: "flow.closed",

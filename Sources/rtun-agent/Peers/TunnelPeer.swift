@@ -7,6 +7,7 @@ import PeerChannel
 final class TunnelPeer: AcceptedPeer {
     private let channel: PeerServerChannel<QUICTunnel>
     private let egress: Egress
+    private let watch: ConnectionWatch
     private let logger: Logger
     private let closed: () -> Void
 
@@ -16,6 +17,7 @@ final class TunnelPeer: AcceptedPeer {
         offer: OpenPeer, configuration: PeerChannelConfiguration, signaling: any PeerSignaling,
         eventLoop: any EventLoop, egress: Egress, logger: Logger, closed: @escaping () -> Void
     ) throws(PeerChannelError) {
+        self.watch = .shared(by: eventLoop, logger: logger)
         var logger = logger
         logger[metadataKey: "peer"] = "\(offer.peerID)"
         self.egress = egress
@@ -43,7 +45,8 @@ final class TunnelPeer: AcceptedPeer {
             return
         }
         EgressConnection(
-            request: request, eventLoop: self.channel.eventLoop, egress: self.egress, logger: self.logger
+            request: request, eventLoop: self.channel.eventLoop, egress: self.egress, watch: self.watch,
+            logger: self.logger
         ).open()
     }
 

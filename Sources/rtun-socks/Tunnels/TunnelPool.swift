@@ -23,6 +23,7 @@ final class TunnelPool {
     /// The tunnels; hears of the control connection.
     let channels: ChannelPool<QUICTunnel>
     private let logger: Logger
+    private let watch: ConnectionWatch
     private var requests: [ConnectionID: Request] = [:]
     private var nextConnection: UInt64 = 1
 
@@ -31,6 +32,7 @@ final class TunnelPool {
         pattern: AgentNamePattern, configuration: PeerChannelConfiguration, signal: SignalClient, logger: Logger
     ) {
         self.logger = logger
+        self.watch = .shared(by: signal.eventLoop, logger: logger)
         self.channels = ChannelPool(
             pattern: pattern, kind: .quicTunnel, usage: .connections, configuration: configuration, signal: signal,
             eventLoop: signal.eventLoop, logger: logger)
@@ -95,7 +97,7 @@ extension TunnelPool: ChannelPoolDelegate {
         let connection = TargetConnection(
             boundAddress: stream.boundAddress,
             makeHandler: {
-                StreamSplice(stream: stream) { summary in
+                StreamSplice(stream: stream, watch: self.watch) { summary in
                     self.logger.debug(
                         "connection closed",
                         metadata: Self.metadata("flow.closed", id, target, agent).merging([

@@ -74,9 +74,9 @@ final class VirtualNetwork {
 
     /// A network whose two ends have completed the handshake.
     static func connected(
-        client: QUICConfiguration = .pinnedClient, server: QUICConfiguration = .pinnedServer
+        client: QUICConfiguration = .pinnedClient, server: QUICConfiguration = .pinnedServer, seed: UInt64 = 42
     ) throws -> VirtualNetwork {
-        let network = try VirtualNetwork(client: client, server: server)
+        let network = try VirtualNetwork(client: client, server: server, seed: seed)
         try network.run { network.clientEvents.isConnected && network.serverEvents.isConnected }
         return network
     }

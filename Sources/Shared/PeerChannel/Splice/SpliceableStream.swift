@@ -8,8 +8,12 @@ protocol SpliceableStream: AnyObject {
     func write(_ bytes: ByteBuffer)
     /// Ends our direction behind what was written.
     func finish()
-    /// Abandons our direction.
+    /// Abandons our direction, now: what is on its way may be lost.
     func reset(_ code: TunnelErrorCode)
+    /// Abandons our direction once the peer has everything that was written.
+    func resetAfterDelivery(_ code: TunnelErrorCode)
+    /// Bytes written that the peer has not acknowledged.
+    var undeliveredBytes: Int { get }
     /// Says that we read no more.
     func stopSending(_ code: TunnelErrorCode)
     /// Gives credit for bytes that were passed on.

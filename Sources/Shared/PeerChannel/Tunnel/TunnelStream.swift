@@ -83,6 +83,8 @@ extension TunnelStream: SpliceableStream {
     func write(_ bytes: ByteBuffer) { self.stream.write(bytes) }
     func finish() { self.stream.finish() }
     func reset(_ code: TunnelErrorCode) { self.stream.reset(code: code.rawValue) }
+    func resetAfterDelivery(_ code: TunnelErrorCode) { self.stream.resetAfterDelivery(code: code.rawValue) }
+    var undeliveredBytes: Int { self.stream.undeliveredBytes }
     func stopSending(_ code: TunnelErrorCode) { self.stream.stopSending(code: code.rawValue) }
     func consume(_ bytes: Int) { self.stream.consume(bytes) }
 

@@ -108,7 +108,7 @@ final class QUICCallbackTarget {
             QUICCallbackTarget.record(target) { $0.recordStreamsAvailable() }
         }
         callbacks.acked_stream_data_offset = { _, _, offset, length, target, stream in
-            QUICCallbackTarget.record(target, stream) { $1.sendBuffer.acknowledge(upTo: offset + length) }
+            QUICCallbackTarget.record(target, stream) { $0.recordStreamAcknowledged($1, upTo: offset + length) }
         }
         callbacks.extend_max_stream_data = { _, _, _, target, stream in
             QUICCallbackTarget.record(target, stream) { $0.recordStreamUnblocked($1) }

@@ -119,6 +119,7 @@ extension QUICConnection {
         self.closeReason = reason
         self.sendQueue.removeAll()
         self.datagramQueue.removeAll()
+        self.deliveredStreams.removeAll()
         self.unansweredSince = nil
         for stream in self.streams.values.sorted(by: { $0.id < $1.id }) {
             stream.abandonSending()

@@ -88,6 +88,20 @@ extension QUICConnection {
         self.enqueue(stream)
     }
 
+    /// The peer has acknowledged everything up to `offset`.
+    func recordStreamAcknowledged(_ stream: QUICStream, upTo offset: UInt64) {
+        stream.sendBuffer.acknowledge(upTo: offset)
+        if case .resetting = stream.sendState, stream.undeliveredBytes == 0 { self.deliveredStreams.append(stream) }
+    }
+
+    /// Resets the streams that have waited for the delivery of what they sent. Not for callbacks of ngtcp2.
+    func resetDelivered() {
+        for stream in self.deliveredStreams {
+            if case .resetting(let code) = stream.sendState { stream.reset(code: code) }
+        }
+        self.deliveredStreams.removeAll()
+    }
+
     func recordStreamReset(_ stream: QUICStream, code: UInt64) {
         guard !stream.ignoresReceived else { return }
         stream.resetCode = code
@@ -108,7 +122,7 @@ extension QUICConnection {
     func recordStreamStopped(id: Int64, code: UInt64) {
         guard let stream = self.streams[id] else { return }
         switch stream.sendState {
-        case .open, .finishing:
+        case .open, .finishing, .resetting:
             break
         case .finished where stream.sendBuffer.acknowledgedOffset < stream.sendBuffer.endOffset:
             break

@@ -42,6 +42,7 @@ extension QUICConnection {
             return self.fail(code, because: "the peer has sent \(violation.rawValue)", at: now)
         }
         guard code == 0 else { return self.fail(code, at: now) }
+        self.resetDelivered()
         self.migrateIfPossible(at: now)
         for stop in observation.stops {
             self.recordStreamStopped(id: stop.streamID, code: stop.code)

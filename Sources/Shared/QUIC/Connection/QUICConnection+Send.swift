@@ -160,7 +160,7 @@ extension QUICConnection {
         while let stream = self.sendQueue.next, left > 0 || stream.sendBuffer.unsentBytes == 0 {
             let (pieces, bytes) = stream.sendBuffer.describeUnsent(
                 in: self.vectors, capacity: Self.vectorCapacity, limit: capacity)
-            let isLast = stream.sendState == .finishing && bytes == stream.sendBuffer.unsentBytes
+            let isLast = stream.isFinishing && bytes == stream.sendBuffer.unsentBytes
             let flags = UInt32(NGTCP2_WRITE_STREAM_FLAG_MORE) | (isLast ? UInt32(NGTCP2_WRITE_STREAM_FLAG_FIN) : 0)
             var accepted = -1
             let result = CNgtcp2_conn_writev_stream(
@@ -220,7 +220,7 @@ extension QUICConnection {
         if isLast { stream.sendState = .finished }
         if stream.isThrottled, stream.sendBuffer.unsentBytes < stream.writableMarks.low {
             stream.isThrottled = false
-            if stream.sendState == .open { self.note(.writable, on: stream) }
+            if case .open = stream.sendState { self.note(.writable, on: stream) }
         }
         self.sendQueue.endTurn(continues: stream.hasWork)
     }

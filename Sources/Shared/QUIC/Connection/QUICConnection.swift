@@ -39,6 +39,8 @@ final class QUICConnection {
     var streams: [Int64: QUICStream] = [:]
     /// Streams with news, in the order in which the first of it came.
     var newsworthy: Deque<QUICStream> = []
+    /// Streams to be reset, now that the peer has everything that they have sent.
+    var deliveredStreams: [QUICStream] = []
     var pendingEvents: Deque<QUICEvent> = []
     var credit: ReceiveCredit
 

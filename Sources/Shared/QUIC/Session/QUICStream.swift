@@ -28,6 +28,8 @@ package final class QUICStream {
         case finishing
         /// FIN has been put into a packet.
         case finished
+        /// `resetAfterDelivery` was called; RESET_STREAM goes out when the peer has acknowledged the last byte.
+        case resetting(code: UInt64)
         /// Abandoned, by us or on the peer's demand.
         case abandoned
     }
@@ -74,7 +76,7 @@ package final class QUICStream {
     /// Queues `bytes` to be sent; they are copied. Ignored after `finish` or `reset`, when the peer stopped the
     /// stream, or when it is closed.
     package func write(_ bytes: ByteBuffer) {
-        guard self.sendState == .open, bytes.readableBytes > 0 else { return }
+        guard case .open = self.sendState, bytes.readableBytes > 0 else { return }
         self.sendBuffer.append(bytes)
         if self.sendBuffer.unsentBytes > self.writableMarks.high { self.isThrottled = true }
         self.connection.enqueue(self)
@@ -82,7 +84,7 @@ package final class QUICStream {
 
     /// Ends our direction after what has been written (FIN).
     package func finish() {
-        guard self.sendState == .open else { return }
+        guard case .open = self.sendState else { return }
         self.sendState = .finishing
         self.connection.enqueue(self)
     }
@@ -90,9 +92,20 @@ package final class QUICStream {
     /// Abandons our direction: unsent bytes are dropped, the peer sees `code` (RESET_STREAM, RFC 9000 §19.4). `code`
     /// < 2^62.
     package func reset(code: UInt64) {
-        guard self.sendState != .abandoned else { return }
+        if case .abandoned = self.sendState { return }
         self.abandonSending()
         self.connection.shutdownWriting(of: self, code: code)
+    }
+
+    /// Abandons our direction behind everything that was written: the peer sees `code` once it has acknowledged the last
+    /// byte. RESET_STREAM overtakes data that is under way (RFC 9000 §3.1, "Data Sent"), so it cannot leave earlier.
+    /// Without effect after `finish` or `reset`. A peer that reads nothing can put it off for ever: watch
+    /// `undeliveredBytes`, and call `reset` when it has waited long enough. `code` < 2^62.
+    package func resetAfterDelivery(code: UInt64) {
+        guard case .open = self.sendState else { return }
+        self.sendState = .resetting(code: code)
+        self.isThrottled = false
+        if self.undeliveredBytes == 0 { self.reset(code: code) }
     }
 
     /// Tells the peer that we read no more (STOP_SENDING, RFC 9000 §19.5); what still arrives is dropped and
@@ -113,6 +126,9 @@ package final class QUICStream {
     /// Bytes written and not yet put into a packet.
     package var unsentBytes: Int { self.sendBuffer.unsentBytes }
 
+    /// Bytes written that the peer has not acknowledged yet.
+    package var undeliveredBytes: Int { Int(self.sendBuffer.endOffset - self.sendBuffer.acknowledgedOffset) }
+
     /// Gives the peer credit for `bytes` that were received and have been passed on. Works after the stream is
     /// closed, too: the connection's credit is held back until then.
     package func consume(_ bytes: Int) {
@@ -129,10 +145,13 @@ package final class QUICStream {
         self.isThrottled = false
     }
 
+    /// Whether FIN is to go out with the last byte.
+    var isFinishing: Bool { if case .finishing = self.sendState { true } else { false } }
+
     /// Whether there is something to put into a packet.
     var hasWork: Bool {
         switch self.sendState {
-        case .open: self.sendBuffer.unsentBytes > 0
+        case .open, .resetting: self.sendBuffer.unsentBytes > 0
         case .finishing: true
         case .finished, .abandoned: false
         }

@@ -1,0 +1,128 @@
+import NIOCore
+
+#if canImport(Musl)
+import Musl
+#else
+import Glibc
+#endif
+
+/// The socket below a TCP channel, for what NIO has no words for. Used on the channel's event loop only, where it is also
+/// closed.
+protocol SplicedSocket {
+    /// Whether closing it, be it at the end of the process, sends RST instead of FIN and discards what is queued
+    /// (`SO_LINGER` with a time of 0, socket(7)).
+    func setResetsOnClose(_ resets: Bool)
+    /// Has the kernel ask an end that is silent whether it is still there.
+    func enableKeepalive()
+    /// Bytes that were written and that the other end's kernel has not acknowledged; FIN counts as one.
+    var undeliveredBytes: Int { get }
+    /// What the kernel knows of the other end's acknowledgements; nil when it cannot be asked.
+    var acknowledgements: TCPAcknowledgements? { get }
+}
+
+/// The real one. On a channel that is closed everything is as if nothing had to be waited for.
+struct ConnectionSocket: SplicedSocket {
+    private let channel: any Channel
+
+    init(_ channel: any Channel) { self.channel = channel }
+
+    func setResetsOnClose(_ resets: Bool) {
+        var option = linger(l_onoff: resets ? 1 : 0, l_linger: 0)
+        self.withDescriptor {
+            _ = setsockopt($0, SOL_SOCKET, SO_LINGER, &option, socklen_t(MemoryLayout<linger>.size))
+        }
+    }
+
+    /// `SO_KEEPALIVE` (tcp(7)) after 60 s, and every 15 s then: one that has vanished is noticed after 105 s.
+    func enableKeepalive() {
+        self.withDescriptor { descriptor in
+            let options = [
+                (SOL_SOCKET, SO_KEEPALIVE, 1), (CInt(IPPROTO_TCP), TCP_KEEPIDLE, 60),
+                (CInt(IPPROTO_TCP), TCP_KEEPINTVL, 15), (CInt(IPPROTO_TCP), TCP_KEEPCNT, 3),
+            ]
+            for (level, name, value) in options {
+                var value = CInt(value)
+                _ = setsockopt(descriptor, level, name, &value, socklen_t(MemoryLayout<CInt>.size))
+            }
+        }
+    }
+
+    var undeliveredBytes: Int {
+        let buffered = (try? self.channel.syncOptions?.getOption(.bufferedWritableBytes)) ?? 0
+        var queued: CInt = 0
+        // SIOCOUTQ (tcp(7)), which Linux gives the number of TIOCOUTQ.
+        self.withDescriptor { if ioctl($0, UInt(TIOCOUTQ), &queued) != 0 { queued = 0 } }
+        return buffered + Int(queued)
+    }
+
+    var acknowledgements: TCPAcknowledgements? {
+        var info = tcp_info()
+        var length = socklen_t(MemoryLayout<tcp_info>.size)
+        var isKnown = false
+        self.withDescriptor { isKnown = getsockopt($0, CInt(IPPROTO_TCP), TCP_INFO, &info, &length) == 0 }
+        guard isKnown else { return nil }
+        return TCPAcknowledgements(
+            unacknowledgedSegments: Int(info.tcpi_unacked), unansweredProbes: Int(info.tcpi_probes),
+            sinceLast: .milliseconds(Int64(info.tcpi_last_ack_recv)))
+    }
+
+    private func withDescriptor(_ body: (CInt) -> Void) {
+        guard self.channel.isActive else { return }
+        try? self.channel.pipeline.syncOperations.withUnsafeTransportIfAvailable(of: CInt.self, body)
+    }
+}
+
+/// What a look at a TCP connection says of the other end's acknowledgements (`TCP_INFO`, tcp(7)).
+struct TCPAcknowledgements: Hashable {
+    /// Segments on their way.
+    var unacknowledgedSegments: Int
+    /// Questions in a row, whether there is room again or somebody at all, without an answer.
+    var unansweredProbes: Int
+    /// How long ago the last acknowledgement came.
+    var sinceLast: TimeAmount
+}
+
+/// Decides from repeated looks whether the other end of a connection has vanished while data was on its way to it.
+///
+/// `TCP_USER_TIMEOUT` does not do: Linux has it end connections whose other end is alive and merely reads nothing, since it
+/// counts the time with a closed window although each probe is answered (`tcp_probe_timer`).
+struct AcknowledgementWatch {
+    /// Silence that is taken for the end.
+    static let limit = TimeAmount.seconds(90)
+
+    private var waitingSince: NIODeadline?
+
+    /// Takes a look; true when the other end has acknowledged nothing for ``limit``.
+    mutating func hasVanished(_ look: TCPAcknowledgements, at now: NIODeadline) -> Bool {
+        // A single probe is on its way often enough while the other end takes nothing; each is answered in time.
+        guard look.unacknowledgedSegments > 0 || look.unansweredProbes > 1 else {
+            self.waitingSince = nil
+            return false
+        }
+        guard let since = self.waitingSince, now - since <= look.sinceLast else {
+            self.waitingSince = now
+            return false
+        }
+        return now - since >= Self.limit
+    }
+}
+
+/// Decides from repeated looks whether something that is to shrink to nothing stands still.
+struct StallWatch {
+    /// Standstill that is taken for the end.
+    static let limit = TimeAmount.seconds(30)
+
+    private var least = Int.max
+    private var since: NIODeadline
+
+    init(at now: NIODeadline) { self.since = now }
+
+    /// Takes a look; true when what is left has not become less for ``limit``.
+    mutating func isStalled(left: Int, at now: NIODeadline) -> Bool {
+        if left < self.least {
+            self.least = left
+            self.since = now
+        }
+        return now - self.since >= Self.limit
+    }
+}
