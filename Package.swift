@@ -138,7 +138,7 @@ let package = Package(
         program(
             "rtun-relay",
             [
-                "AppProto", "TLS", "Signaling", "PeerChannel", "UDP", "UDPRelay", "PeerSupport", "ClientSupport",
+                "AppProto", "TLS", "HostNetwork", "Signaling", "PeerChannel", "UDP", "UDPRelay", "PeerSupport", "ClientSupport",
                 "Diagnosis",
                 "CommandSupport", .nioCore, .nioPosix, .dequeModule, .argumentParser, .logging,
             ]),

@@ -24,7 +24,21 @@ struct LabPrograms: Sendable {
         var relay: [String] = ["-L", "127.0.0.1:\(relayPort)?to=127.0.0.1:\(echoPort)"]
         /// Where agent and clients find the server.
         var serverPort = 8888
+        /// An address of the server's host that the services are at, on a host of their own from the agent's point of view;
+        /// nil for 127.0.0.1 of the agent's host.
+        var target: String?
+
+        /// With the services at `farTarget`.
+        static var far: Options {
+            Options(
+                relay: ["-L", "127.0.0.1:\(relayPort)?to=\(farTarget):\(echoPort)"], target: farTarget)
+        }
+
+        /// What comes first in the arguments of `lab_traffic.py`.
+        var place: String { self.target.map { "at=\($0) " } ?? "" }
     }
+
+    static let farTarget = "203.0.113.11"
 
     let lab: NATLab
     let options: Options
@@ -35,7 +49,7 @@ struct LabPrograms: Sendable {
     /// Starts a server, an agent and the services beside it.
     init(on lab: NATLab, _ options: Options = Options()) async throws {
         let server = try await Self.launchServer(on: lab, options)
-        let services = try await Self.launchServices(on: lab)
+        let services = try await Self.launchServices(on: lab, options)
         let agent = try Self.launchAgent(on: lab, options)
         try await Self.ready(agent)
         self.init(lab: lab, options: options, server: server, agent: agent, services: services)
@@ -58,8 +72,9 @@ struct LabPrograms: Sendable {
         return server
     }
 
-    static func launchServices(on lab: NATLab) async throws -> RunningProgram {
-        let services = try lab.launchTraffic(on: "agent", "serve \(Self.echoPort)")
+    static func launchServices(on lab: NATLab, _ options: Options = Options()) async throws -> RunningProgram {
+        let services = try lab.launchTraffic(
+            on: options.target == nil ? "agent" : "server", "\(options.place)serve \(Self.echoPort)")
         _ = try await services.line("the services") { $0 == "serving" }
         return services
     }
@@ -101,7 +116,7 @@ struct LabPrograms: Sendable {
             case .socks: "socks \(Self.proxyPort) \(Self.echoPort)"
             case .relay: "udp \(Self.relayPort)"
             }
-        let text = try await self.lab.traffic(on: "client", arguments)
+        let text = try await self.lab.traffic(on: "client", self.options.place + arguments)
         guard let milliseconds = Int(text) else { throw UnexpectedOutput(text: text) }
         return milliseconds
     }
@@ -111,7 +126,7 @@ struct LabPrograms: Sendable {
     /// - Parameter rate: of the sender, bytes a second; 0 for as fast as it goes.
     func download(_ bytes: Int, rate: Int = 0) throws -> Download {
         let arguments = "download \(Self.proxyPort) \(Self.downloadPort) \(bytes) \(rate)"
-        return Download(program: try self.lab.launchTraffic(on: "client", arguments))
+        return Download(program: try self.lab.launchTraffic(on: "client", self.options.place + arguments))
     }
 
     /// Begins steady traffic through a client.
@@ -121,7 +136,7 @@ struct LabPrograms: Sendable {
             case .socks: "steady-socks \(Self.proxyPort) \(Self.echoPort) \(interval)"
             case .relay: "steady \(Self.relayPort) \(interval) \(size)"
             }
-        return SteadyTraffic(program: try self.lab.launchTraffic(on: "client", arguments))
+        return SteadyTraffic(program: try self.lab.launchTraffic(on: "client", self.options.place + arguments))
     }
 
     /// What goes through the relay: Mbit/s one way, and the percentage that is lost.

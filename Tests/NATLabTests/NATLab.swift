@@ -64,6 +64,12 @@ final class NATLab: Sendable {
     /// Runs one of the script's other commands, such as `loss client 10`.
     func change(_ command: String) async throws { try await self.run(command) }
 
+    /// Runs commands of a shell on a host, and returns what they print.
+    @discardableResult
+    func shell(on host: String, _ commands: String) async throws -> String {
+        try await ShellCommand.run("ip netns exec \(self.name)-\(host) sh -ec '\(commands)'")
+    }
+
     /// Where a side finds the server.
     ///
     /// - Parameter port: of the server, or of what stands before it.

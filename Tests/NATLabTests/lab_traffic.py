@@ -1,5 +1,7 @@
 #!/usr/bin/env python3
-"""Traffic for the NAT lab. Everything is on 127.0.0.1 of the host that it runs on.
+"""Traffic for the NAT lab. Everything is on 127.0.0.1 of the host that it runs on, unless the first argument is
+at=ADDRESS: then the services are there, and connections through a proxy lead there. After near=ADDRESS it is the
+proxy or relay that is there.
 
 serve PORT:              at PORT an echo over TCP and UDP; at PORT + 1 over TCP downloads and counts, see below; at
                          PORT + 2 over UDP a sink that counts datagrams by their first two bytes
@@ -16,6 +18,7 @@ flood PORT SECONDS SIZE: keeps datagrams of SIZE bytes under way to an echo; pri
 steady PORT MS SIZE:     sends a datagram every MS milliseconds; for each line on standard input (and at its end for the
                          last time) prints sent=N answered=N lost=N longest_gap_ms=G own_stall_ms=O worst_ms=W since
                          the start, or since the last line "restart"; O is by how much it was late itself
+idle-socks PROXY PORT:   connects through the proxy, prints "connected", and when that ends "closed" and why
 steady-socks PROXY PORT MS:
                          the same over one connection through the proxy; what is late is not lost there
 spray PORT CHANNELS SECONDS SIZE RATE:
@@ -35,6 +38,7 @@ import threading
 import time
 
 HOST = "127.0.0.1"
+TARGET = HOST
 # In all that is sent: whoever reads along must not find it.
 MARKER = b"for the eyes of client and target only "
 PATIENCE = 3  # seconds after which a datagram counts as lost
@@ -90,7 +94,7 @@ def echo_datagrams(service):
 def bound_udp(port):
     s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     s.setsockopt(socket.SOL_SOCKET, 33, 8 << 20)  # SO_RCVBUFFORCE
-    s.bind((HOST, port))
+    s.bind((TARGET, port))
     return s
 
 
@@ -123,8 +127,8 @@ def serve_files(connection):
 
 
 def serve(port):
-    thread(listen, socket.create_server((HOST, port), backlog=128), echo_stream)
-    thread(listen, socket.create_server((HOST, port + 1), backlog=128), serve_files)
+    thread(listen, socket.create_server((TARGET, port), backlog=128), echo_stream)
+    thread(listen, socket.create_server((TARGET, port + 1), backlog=128), serve_files)
     thread(echo_datagrams, bound_udp(port))
     thread(count, bound_udp(port + 2))
     print("serving", flush=True)
@@ -150,7 +154,7 @@ def through(proxy, port):
         except ConnectionRefusedError:
             time.sleep(0.002)
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    connection.sendall(b"\x05\x01\x00" + b"\x05\x01\x00\x01\x7f\x00\x00\x01" + port.to_bytes(2, "big"))
+    connection.sendall(b"\x05\x01\x00" + b"\x05\x01\x00\x01" + socket.inet_aton(TARGET) + port.to_bytes(2, "big"))
     reply = exactly(connection, 12)
     if reply[3] != 0:
         sys.exit(f"the proxy answers {reply[3]}")
@@ -333,6 +337,17 @@ def steady_socks(proxy, port, interval):
     traffic.run()
 
 
+def idle_socks(proxy, port):
+    _, connection = through(proxy, port)
+    connection.settimeout(None)
+    print("connected", flush=True)
+    try:
+        connection.recv(1)
+        print("closed at the end")
+    except OSError as error:
+        print("closed", error)
+
+
 def spray(port, channels, seconds, size, rate):
     s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     begin, sent = time.monotonic(), 0
@@ -350,6 +365,10 @@ def spray(port, channels, seconds, size, rate):
 if __name__ == "__main__":
     commands = {
         f.__name__.replace("_", "-"): f
-        for f in (serve, counts, socks, udp, download, flood, steady, steady_socks, spray)
+        for f in (serve, counts, socks, udp, download, flood, steady, steady_socks, idle_socks, spray)
     }
+    if sys.argv[1].startswith("near="):
+        HOST = sys.argv.pop(1)[5:]
+    if sys.argv[1].startswith("at="):
+        TARGET = sys.argv.pop(1)[3:]
     commands[sys.argv[1]](*(float(a) if "." in a else int(a) for a in sys.argv[2:]))

@@ -74,9 +74,12 @@ package final class ConnectedUDPSocket {
         let flags = CInt(SOCK_DGRAM.rawValue) | CInt(SOCK_CLOEXEC.rawValue) | CInt(SOCK_NONBLOCK.rawValue)
         let descriptor = socket(CInt(remote.protocol.rawValue), flags, 0)
         guard descriptor >= 0 else { throw IOError(errnoCode: errno, reason: "socket") }
-        for option in [SO_RCVBUF, SO_SNDBUF] {
-            var size = Self.kernelBufferBytes
-            _ = setsockopt(descriptor, SOL_SOCKET, option, &size, socklen_t(MemoryLayout<CInt>.size))
+        // The last one for remote addresses that are those of a whole network (ip(7)).
+        for (option, value) in [
+            (SO_RCVBUF, Self.kernelBufferBytes), (SO_SNDBUF, Self.kernelBufferBytes), (SO_BROADCAST, 1),
+        ] {
+            var value = value
+            _ = setsockopt(descriptor, SOL_SOCKET, option, &value, socklen_t(MemoryLayout<CInt>.size))
         }
         guard remote.withSockAddr({ connectDescriptor(descriptor, $0, socklen_t($1)) }) == 0 else {
             let error = errno

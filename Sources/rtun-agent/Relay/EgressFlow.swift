@@ -1,3 +1,4 @@
+import HostNetwork
 import NIOCore
 import UDP
 import UDPRelay
@@ -18,7 +19,11 @@ final class EgressFlow {
     let id: FlowID
     /// The relay's note that it has to call ``flush()``.
     var needsFlush = false
-    private let socket: ConnectedUDPSocket
+    private let target: SocketAddress
+    private let poller: UDPPoller
+    private var socket: ConnectedUDPSocket
+    /// Errors that the network reported to sockets before this one.
+    private var earlierErrors: UInt64 = 0
     private weak var delegate: (any EgressFlowDelegate)?
     /// There may be thousands of flows: what a burst took is not kept.
     private var run = DatagramRun(keptCapacity: 2048)
@@ -28,13 +33,27 @@ final class EgressFlow {
         id: FlowID, target: SocketAddress, poller: UDPPoller, delegate: any EgressFlowDelegate
     ) throws(IOError) {
         self.id = id
+        self.target = target
+        self.poller = poller
         self.delegate = delegate
         self.socket = try ConnectedUDPSocket(to: target, poller: poller)
         self.socket.delegate = self
     }
 
     /// Errors that the network has reported.
-    var reportedErrors: UInt64 { self.socket.reportedErrors }
+    var reportedErrors: UInt64 { self.earlierErrors + self.socket.reportedErrors }
+    /// Where its datagrams come from; nil when it is closed.
+    var localAddress: SocketAddress? { self.socket.localAddress }
+
+    /// Makes the socket anew, because this machine has lost the address of the one that there is: datagrams leave from
+    /// another address and port then. Throws `IOError` when that cannot be, and leaves things as they are.
+    func reopen() throws(IOError) {
+        let socket = try ConnectedUDPSocket(to: self.target, poller: self.poller)
+        self.earlierErrors += self.socket.reportedErrors
+        self.socket.close()
+        self.socket = socket
+        socket.delegate = self
+    }
 
     /// Sends a datagram to the target, at the latest with ``flush()``; returns how many have been lost on this machine.
     func send(_ payload: ByteBuffer) -> Int {
@@ -56,9 +75,18 @@ final class EgressFlow {
 
     private func sendRun() -> Int {
         var lost = 0
-        self.run.send { bytes, segmentSize in lost = self.socket.send(bytes, segmentSize: segmentSize) }
+        self.run.send { bytes, segmentSize in
+            lost = self.socket.send(bytes, segmentSize: segmentSize)
+            // What waited when the address went leaves by another one.
+            if lost > 0, self.isStranded, (try? self.reopen()) != nil {
+                lost = self.socket.send(bytes, segmentSize: segmentSize)
+            }
+        }
         return lost
     }
+
+    /// Whether this machine has lost the address that the socket sends from.
+    private var isStranded: Bool { self.localAddress.map { !LocalAddress.isAssigned($0) } ?? false }
 }
 
 @available(*, unavailable)

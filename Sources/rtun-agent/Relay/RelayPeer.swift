@@ -1,6 +1,7 @@
 import AppProto
 import CommandSupport
 import Glibc
+import HostNetwork
 import Logging
 import NIOCore
 import PeerChannel
@@ -31,6 +32,7 @@ final class RelayPeer: AcceptedPeer {
     /// Errors that the network reported to flows that have ended.
     private var reportedErrors: UInt64 = 0
     private var sweep: Scheduled<Void>?
+    private var addresses: LostAddressWatch?
     private var isFlushScheduled = false
 
     /// Looks at the offer; throws a `Failure` or `PeerChannelError` when it cannot be taken. `closed` is called once, when
@@ -62,6 +64,12 @@ final class RelayPeer: AcceptedPeer {
 
     func start() -> EventLoopFuture<OpenPeerReply> {
         self.armSweep()
+        // At once: a flow may have another address with its next datagram, and waiting would lose those until then.
+        self.addresses = LostAddressWatch(eventLoop: self.eventLoop, patience: .zero) { [weak self] in
+            Set(self?.flows.values.compactMap(\.localAddress) ?? [])
+        } lost: { [weak self] in
+            self?.addressesLost($0)
+        }
         self.egress.relayOpened()
         return self.channel.start { [weak self] context in
             let datagrams = try DatagramChannel(context)
@@ -127,6 +135,19 @@ final class RelayPeer: AcceptedPeer {
         self.egress.giveBackFlow()
         self.logger.debug(
             "flow closed", metadata: ["event": "flow.closed", "flow": "\(flow.id)", "reason": "\(reason)"])
+    }
+
+    /// Flows whose address this machine has lost get sockets on another one; their targets see senders that they have not
+    /// seen before.
+    private func addressesLost(_ lost: Set<SocketAddress>) {
+        let stranded = self.flows.values.filter { $0.localAddress.map(lost.contains) ?? false }
+        let moved = stranded.count { (try? $0.reopen()) != nil }
+        self.logger.info(
+            "flows move: this machine has lost their address, and their target sees other ports",
+            metadata: [
+                "event": "address.lost", "flows": "\(stranded.count)", "moved": "\(moved)",
+                "address": "\(Set(lost.compactMap(\.ipAddress)).sorted().joined(separator: ","))",
+            ])
     }
 
     /// Longer than the client's, so that the client is the first to forget an idle flow, and says so.
@@ -229,6 +250,7 @@ extension RelayDropReason {
 extension RelayPeer: PeerServerChannelDelegate {
     func peerChannel(_ peerID: PeerID, closed reason: PeerChannelError) {
         self.sweep?.cancel()
+        self.addresses = nil
         for (_, flow) in self.flows.removeAll() { self.ended(flow, reason: "the channel is closed") }
         self.egress.relayClosed()
         self.closed()

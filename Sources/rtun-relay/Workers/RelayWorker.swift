@@ -1,6 +1,7 @@
 import AppProto
 import ClientSupport
 import CommandSupport
+import HostNetwork
 import Logging
 import NIOCore
 import PeerChannel
@@ -51,6 +52,7 @@ final class RelayWorker {
     /// The payload limit that was last told of as being less than was asked for.
     private var announcedLimit: Int?
     private var sweep: Scheduled<Void>?
+    private var addresses: LostAddressWatch?
 
     /// Opens the local port and begins to look for an agent. The future is the event loop's and fails with `IOError`.
     static func open(
@@ -94,6 +96,11 @@ final class RelayWorker {
         socket.delegate = self
         channels.delegate = self
         self.armSweep()
+        self.addresses = LostAddressWatch(eventLoop: eventLoop) { [weak self] in
+            self?.usedAddresses ?? []
+        } lost: { [weak self] in
+            self?.addressesLost($0)
+        }
     }
 
     /// Where the worker listens, with the port that the kernel chose.
@@ -103,6 +110,7 @@ final class RelayWorker {
     func close() {
         self.socket.close()
         self.sweep?.cancel()
+        self.addresses = nil
         self.waitingTimer?.cancel()
         self.current = nil
         self.channels.close()
@@ -302,6 +310,31 @@ extension RelayWorker {
             self.logClosed(flow, reason: "idle")
         }
         self.armSweep(in: .zero)
+    }
+
+    /// This machine's addresses that answers leave from.
+    private var usedAddresses: Set<SocketAddress> {
+        let listening = self.rule.listenAddress.isWildcard ? [] : [self.localAddress]
+        return Set(self.flows.sources.compactMap(\.askedAt) + listening)
+    }
+
+    /// Answers from these addresses can reach nobody, and would keep their flows alive for ever.
+    private func addressesLost(_ lost: Set<SocketAddress>) {
+        let isDeaf = lost.contains(self.localAddress)
+        let senders = self.flows.sources.filter { isDeaf || $0.askedAt.map(lost.contains) ?? false }
+        for sender in senders {
+            guard let flow = self.flows.remove(sender) else { continue }
+            self.current?.channel.sendClosed(flow)
+            self.logClosed(flow, reason: "its local address is lost")
+        }
+        self.current?.channel.flush()
+        self.logger.log(
+            level: isDeaf ? .warning : .info,
+            isDeaf ? "this machine has lost the address that the rule listens on" : "this machine has lost an address",
+            metadata: [
+                "event": "address.lost", "flows": "\(senders.count)",
+                "address": "\(Set(lost.compactMap(\.ipAddress)).sorted().joined(separator: ","))",
+            ])
     }
 
     private func logClosed(_ flow: FlowID, reason: String) {

@@ -58,6 +58,18 @@ package struct ClientFlows<Source: Hashable> {
         return (source, id)
     }
 
+    /// Who has a flow, in no particular order.
+    @inlinable
+    package var sources: some Sequence<Source> { self.table.keys }
+
+    /// Forgets the flow of a sender.
+    @inlinable
+    package mutating func remove(_ source: Source) -> FlowID? {
+        guard let id = self.table.removeValue(of: source) else { return nil }
+        self.slots[id] = nil
+        return id
+    }
+
     /// Forgets all flows.
     @inlinable
     package mutating func removeAll() -> Int {

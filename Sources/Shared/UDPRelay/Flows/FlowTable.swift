@@ -146,6 +146,10 @@ package struct FlowTable<Key: Hashable, Value> {
     @inlinable
     package var values: some Sequence<Value> { self.nodes.lazy.compactMap { $0.entry?.value } }
 
+    /// The keys of all flows, in no particular order.
+    @inlinable
+    package var keys: some Sequence<Key> { self.slots.keys }
+
     /// Removes all flows, returning them in the order of their activity, oldest first.
     @inlinable
     package mutating func removeAll() -> [(key: Key, value: Value)] {
