@@ -24,6 +24,7 @@
 #   scripts/nat-lab.sh delay SIDE MILLISECONDS     so much later in each direction; 0 ends it
 #   scripts/nat-lab.sh cut SIDE|server on|off      the server cannot be reached (server: by anybody)
 #   scripts/nat-lab.sh block SIDE on|off           no UDP gets through but to and from the server
+#   scripts/nat-lab.sh swallow SIDE on|off         what the side sends several datagrams at once of (UDP GSO) gets lost
 #
 # RTUN_LAB names the lab, so that several can stand at once (default: rtun-lab).
 #
@@ -498,6 +499,14 @@ block() {
 NFT
 }
 
+swallow() {
+    look_up_edge "$1"
+    # What the host's device is to split comes through here whole. In the host itself the sender would be told.
+    on_or_off "$edge" swallow "$2" <<'NFT'
+    chain pass { type filter hook forward priority -200; iifname "lan" meta l4proto udp meta length > 1500 drop; }
+NFT
+}
+
 count() {
     is_side "$1"
     on "$1" nft list counter inet count peers | sed -n 's/.*packets \([0-9]*\).*/\1/p'
@@ -570,6 +579,7 @@ mtu) usage 2 "SIDE BYTES"; mtu "$@" ;;
 delay) usage 2 "SIDE MILLISECONDS"; delay "$@" ;;
 cut) usage 2 "SIDE|server on|off"; cut_server "$@" ;;
 block) usage 2 "SIDE on|off"; block "$@" ;;
+swallow) usage 2 "SIDE on|off"; swallow "$@" ;;
 kinds) kinds ;;
 *) sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//;p}' "$0" ;;
 esac

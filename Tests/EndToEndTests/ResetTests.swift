@@ -133,6 +133,25 @@ struct ResetTests {
         await programs.stop()
     }
 
+    @Test func `silent connections of clients and to targets are asked whether they are still there`() async throws {
+        let programs = try await Programs(.quic, "direct")
+        let service = try TCPService { connection in _ = try connection.receiveToEnd() }
+        let connection = try await programs.connect(to: service)
+        try await eventually(within: .seconds(5), "keepalive at both programs") {
+            let sockets = try await ShellCommand.run("ss -Htnpo state established")
+            let lines = sockets.split(separator: "\n")
+            // The kernel's timer is the one that the next question is due by.
+            return lines.contains {
+                $0.contains(":\(programs.socks.port) ") && $0.contains("rtun-socks") && $0.contains("timer:(keepalive,")
+            }
+                && lines.contains {
+                    $0.contains(":\(service.port) ") && $0.contains("rtun-agent") && $0.contains("timer:(keepalive,")
+                }
+        }
+        withExtendedLifetime(connection) {}
+        await programs.stop()
+    }
+
     @Test func `a download that a killed proxy breaks off does not look complete`() async throws {
         let programs = try await Programs(.quic, "direct")
         let service = try TCPService { connection in

@@ -146,10 +146,19 @@ struct ConnectedUDPSocketTests {
     @Test func `what cannot be reached at all is an error at once`() async throws {
         let poller = try UDPPoller.shared(by: self.eventLoop)
         try await self.eventLoop.submit {
-            // The limited broadcast address needs an option that nobody set: EACCES.
+            // A link-local address that does not say of which link: EINVAL.
             _ = #expect(throws: IOError.self) {
-                try ConnectedUDPSocket(to: try SocketAddress(ipAddress: "255.255.255.255", port: 9), poller: poller)
+                try ConnectedUDPSocket(to: try SocketAddress(ipAddress: "fe80::1", port: 9), poller: poller)
             }
+        }.get()
+    }
+
+    @Test(arguments: ["127.255.255.255", "224.0.0.251"])
+    func `whole networks and groups can be sent to`(address: String) async throws {
+        let poller = try UDPPoller.shared(by: self.eventLoop)
+        try await self.eventLoop.submit {
+            let socket = try ConnectedUDPSocket(to: try SocketAddress(ipAddress: address, port: 9), poller: poller)
+            socket.close()
         }.get()
     }
 }

@@ -50,7 +50,7 @@ package final class ConnectedUDPSocket {
     private let poller: UDPPoller
     private var descriptor: CInt
     private var token: UInt64 = 0
-    private var segmentationOffload = System.supportsUDPSegmentationOffload
+    private var segmentationOffload = SegmentationOffload()
     /// It is among those that the poller will have read.
     var isQueued = false
 
@@ -114,19 +114,21 @@ package final class ConnectedUDPSocket {
         guard let segmentSize = segmentSize.flatMap(UInt16.init(exactly:)), segmentSize > 0 else {
             return self.transmit(bytes) == 0 ? 0 : 1
         }
-        if self.segmentationOffload {
+        var refusal: CInt?
+        if self.segmentationOffload.isOn {
             switch self.transmit(bytes, segmentSize: segmentSize) {
-            case 0: return 0
+            case 0:
+                self.segmentationOffload.accepted()
+                return 0
             case EAGAIN, EWOULDBLOCK, ENOBUFS:
                 return (bytes.readableBytes + Int(segmentSize) - 1) / Int(segmentSize)
-            case EIO:
-                // The device cannot compute checksums of segments.
-                self.segmentationOffload = false
-            default: break
+            case let error: refusal = error
             }
         }
         // Singly, each datagram gets its own answer.
-        return DatagramSegments(bytes, size: Int(segmentSize)).count { self.transmit($0) != 0 }
+        let lost = DatagramSegments(bytes, size: Int(segmentSize)).count { self.transmit($0) != 0 }
+        if let refusal { self.segmentationOffload.refused(refusal, areTakenSingly: lost == 0) }
+        return lost
     }
 
     /// Returns 0, or an error number.

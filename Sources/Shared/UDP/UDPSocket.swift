@@ -58,7 +58,7 @@ package final class UDPSocket {
 
     private let handler: UDPSocketHandler
     private var descriptor: CInt
-    private var segmentationOffload = System.supportsUDPSegmentationOffload
+    private var segmentationOffload = SegmentationOffload()
     private var waiting: Deque<Waiting> = []
     private var waitingBytes = 0
     private var retry: Scheduled<Void>?
@@ -186,7 +186,8 @@ package final class UDPSocket {
         }
         var source = source
         let segment = segmentSize.flatMap(UInt16.init(exactly:)).map { max($0, 1) } ?? .max
-        var offload = self.segmentationOffload
+        var offload = self.segmentationOffload.isOn
+        var refusal: CInt?
         // An error of one datagram says nothing about the next; what the caller hears is the last one.
         var failure: CInt = 0
         repeat {
@@ -205,21 +206,19 @@ package final class UDPSocket {
             switch error {
             case EAGAIN, EWOULDBLOCK, ENOBUFS:
                 return error
-            case EIO where isBatch:
-                // The device cannot compute checksums of segments.
-                self.segmentationOffload = false
-                offload = false
-                continue
             case let error where error != 0 && isBatch:
-                // A segment larger than the device's MTU (EINVAL, EMSGSIZE), or trouble of another kind: singly, each
-                // datagram gets its own answer.
+                // A device that cannot split (EIO), a segment larger than its MTU (EINVAL, EMSGSIZE), or trouble of another
+                // kind: singly, each datagram gets its own answer.
+                refusal = error
                 offload = false
                 continue
             default:
+                if isBatch { self.segmentationOffload.accepted() }
                 failure = error == 0 ? failure : error
             }
             bytes.moveReaderIndex(forwardBy: length)
         } while bytes.readableBytes > 0
+        if let refusal { self.segmentationOffload.refused(refusal, areTakenSingly: failure == 0) }
         return failure
     }
 

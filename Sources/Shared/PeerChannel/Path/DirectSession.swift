@@ -44,12 +44,20 @@ final class DirectSession {
         fileprivate(set) var pair: ICECandidatePair
         let socket: UDPSocket
         fileprivate(set) var monitor: PathMonitor
+        fileprivate var segmentation: SegmentationProbe
         /// Whether it has been in use and was lost.
         fileprivate(set) var wasLost = false
 
         var remote: SocketAddress { self.pair.remoteAddress }
         var roundTripTime: TimeAmount? { self.monitor.roundTripTime ?? self.pair.roundTripTime }
         var description: PeerPath { .direct(local: self.pair.local.address, remote: self.pair.remoteAddress) }
+
+        fileprivate mutating func answered(
+            _ id: TransactionID, hasPadding: Bool, roundTripTime: TimeAmount, at now: NIODeadline
+        ) {
+            self.segmentation.answered(id, at: now)
+            self.monitor.answered(id, hasPadding: hasPadding, roundTripTime: roundTripTime, at: now)
+        }
     }
 
     /// Between two looks at what the kernel knows of the way to the peer.
@@ -86,6 +94,7 @@ final class DirectSession {
     private var timerDeadline: NIODeadline?
     private var nextCeilingLookup = NIODeadline.uptimeNanoseconds(0)
     private var isAdvancing = false
+    private var isAdvanceScheduled = false
     private var isClosed = false
 
     /// - Parameter peerAnswersPadding: asked when the peer has answered.
@@ -204,8 +213,7 @@ final class DirectSession {
 
     // MARK: Watching the path
 
-    /// Datagrams of the protocol above leave by the best path.
-    func trafficSeen() {
+    private func trafficSeen() {
         if self.usable != nil { self.usable?.monitor.trafficSeen() } else { self.tentative?.monitor.trafficSeen() }
     }
 
@@ -213,7 +221,51 @@ final class DirectSession {
     func suspect() {
         guard !self.isClosed, self.usable != nil else { return }
         self.usable?.monitor.suspect(at: self.eventLoop.now)
+        self.usable?.segmentation.suspect()
         self.advance()
+    }
+
+    // MARK: Sending
+
+    /// Sends datagrams of the protocol above by the best path: as one send of several segments where these are known to
+    /// arrive, or else one by one.
+    func send(_ bytes: ByteBuffer, segmentSize: Int?, by socket: UDPSocket, to remote: SocketAddress)
+        -> UDPSocket.SendResult
+    {
+        self.trafficSeen()
+        guard let segmentSize, bytes.readableBytes > segmentSize, !self.allows(bytes.readableBytes / segmentSize + 1)
+        else { return socket.send(bytes, segmentSize: segmentSize, to: remote) }
+        var result = UDPSocket.SendResult.sent
+        for datagram in DatagramSegments(bytes, size: segmentSize) {
+            let one = socket.send(datagram, segmentSize: nil, to: remote)
+            if one != .sent { result = one }
+        }
+        return result
+    }
+
+    private func allows(_ segments: Int) -> Bool {
+        let now = self.eventLoop.now
+        let isAllowed: Bool
+        let isDue: Bool
+        if self.usable != nil {
+            isAllowed = self.usable?.segmentation.allows(segments: segments, at: now) ?? false
+            isDue = self.usable?.segmentation.isDue ?? false
+        } else {
+            isAllowed = self.tentative?.segmentation.allows(segments: segments, at: now) ?? false
+            isDue = self.tentative?.segmentation.isDue ?? false
+        }
+        if isDue { self.scheduleAdvance() }
+        return isAllowed
+    }
+
+    /// The caller is in the middle of sending.
+    private func scheduleAdvance() {
+        guard !self.isAdvanceScheduled else { return }
+        self.isAdvanceScheduled = true
+        self.eventLoop.assumeIsolated().execute { [weak self] in
+            self?.isAdvanceScheduled = false
+            self?.advance()
+        }
     }
 
     /// Looks up what the kernel knows of the way to the peer, unless it has done so a moment ago: whoever sends a burst of
@@ -411,8 +463,8 @@ extension DirectSession {
             self.drop(pair)
         case .probeAnswered(let id, let size, let roundTripTime):
             let now = self.eventLoop.now
-            self.usable?.monitor.answered(id, hasPadding: size != nil, roundTripTime: roundTripTime, at: now)
-            self.tentative?.monitor.answered(id, hasPadding: size != nil, roundTripTime: roundTripTime, at: now)
+            self.usable?.answered(id, hasPadding: size != nil, roundTripTime: roundTripTime, at: now)
+            self.tentative?.answered(id, hasPadding: size != nil, roundTripTime: roundTripTime, at: now)
         case .rttSample:
             // A good moment: some seconds have passed, and the path works.
             self.updateCeiling()
@@ -436,7 +488,8 @@ extension DirectSession {
                 pair: pair, socket: socket,
                 monitor: PathMonitor(
                     ceiling: Self.ceiling(of: socket, to: pair.remoteAddress) ?? PeerTransport.largestDatagram,
-                    usesPadding: self.peerAnswersPadding(), roundTripTime: pair.roundTripTime, at: self.eventLoop.now))
+                    usesPadding: self.peerAnswersPadding(), roundTripTime: pair.roundTripTime, at: self.eventLoop.now),
+                segmentation: SegmentationProbe())
             self.delegate?.session(self, pathsChanged: .found)
         }
     }
@@ -460,6 +513,14 @@ extension DirectSession {
             isBusy = true
             if let id = self.probe(pair, size) { self.usable?.monitor.sent(id, size: size) }
         }
+        if let path = self.usable, let segments = path.segmentation.nextBurst() {
+            isBusy = true
+            self.usable?.segmentation.sent(self.sendBurst(segments, by: path), at: self.eventLoop.now)
+        }
+        if let path = self.tentative, let segments = path.segmentation.nextBurst() {
+            isBusy = true
+            self.tentative?.segmentation.sent(self.sendBurst(segments, by: path), at: self.eventLoop.now)
+        }
         while let event = self.usable?.monitor.nextEvent() {
             isBusy = true
             switch event {
@@ -478,6 +539,23 @@ extension DirectSession {
             }
         }
         return isBusy
+    }
+
+    /// Sends so many checks of full size in one send, and one by itself; nil when ICE has given the pair up.
+    private func sendBurst(_ segments: Int, by path: Path) -> (burst: [TransactionID], single: TransactionID)? {
+        // What was to be sent before goes by itself.
+        while let transmit = self.agent.nextTransmit() { self.perform(transmit) }
+        var checks: [TransactionID] = []
+        while checks.count < segments, let id = self.probe(path.pair, path.monitor.limit) { checks.append(id) }
+        guard checks.count == segments else { return nil }
+        var bytes = ByteBuffer()
+        var size = 0
+        while let transmit = self.agent.nextTransmit() {
+            size = transmit.payload.readableBytes
+            bytes.writeImmutableBuffer(transmit.payload)
+        }
+        _ = path.socket.send(bytes, segmentSize: size, to: path.remote)
+        return self.probe(path.pair, path.monitor.limit).map { (checks, $0) }
     }
 
     private func probe(_ pair: ICECandidatePair, _ size: Int) -> TransactionID? {
@@ -527,7 +605,8 @@ extension DirectSession {
     private func armTimer() {
         let deadlines = [
             self.agent.nextDeadline, self.gathering.nextDeadline, self.usable?.monitor.nextDeadline,
-            self.tentative?.monitor.nextDeadline,
+            self.tentative?.monitor.nextDeadline, self.usable?.segmentation.nextDeadline,
+            self.tentative?.segmentation.nextDeadline,
         ]
         let deadline = self.isClosed ? nil : deadlines.compactMap { $0 }.min()
         guard deadline != self.timerDeadline else {
@@ -556,6 +635,8 @@ extension DirectSession {
         self.agent.handleTimeout(at: now)
         self.usable?.monitor.handleTimeout(at: now)
         self.tentative?.monitor.handleTimeout(at: now)
+        self.usable?.segmentation.handleTimeout(at: now)
+        self.tentative?.segmentation.handleTimeout(at: now)
         self.advance()
     }
 }

@@ -268,9 +268,8 @@ final class PeerTransport: DatagramPath {
             self.bridge(bytes, segmentSize: segmentSize)
             return true
         case .direct(let session, let socket, let remote, _):
-            session.trafficSeen()
             // Whether the path still works is for the session to find out.
-            switch socket.send(bytes, segmentSize: segmentSize, to: remote) {
+            switch session.send(bytes, segmentSize: segmentSize, by: socket, to: remote) {
             case .sent: return true
             case .dropped: return false
             case .refused(let error):

@@ -3,7 +3,7 @@ package import NIOCore
 /// The last handler of a TCP channel's pipeline: glues the connection to a stream of the tunnel.
 ///
 /// The channel must be connected, live on the stream's event loop and have `allowRemoteHalfClosure` set. The splice
-/// does its own reading, so `autoRead` may be on or off. From here on it owns both: when both directions are over, or
+/// does its own reading, whether `autoRead` was on or off. From here on it owns both: when both directions are over, or
 /// either breaks, it closes channel and stream. A handler in front that has seen `ChannelEvent.inputClosed` or bytes
 /// must fire them on; it will have seen them even without `autoRead`, because NIO reads to the end as soon as a FIN
 /// is there.
@@ -236,6 +236,8 @@ extension StreamSplice: ChannelDuplexHandler {
         // Also when this process ends in the middle: the other end must not take a part for the whole.
         socket.setResetsOnClose(true)
         socket.enableKeepalive()
+        // NIO reads what is left before it closes the channel for a write that failed, but only then.
+        try? context.channel.syncOptions?.setOption(.autoRead, value: true)
         if context.channel.isActive { self.watch?.add(self) }
         self.stream.attach(self)
         if context.channel.isActive {

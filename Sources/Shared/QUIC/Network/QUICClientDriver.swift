@@ -24,8 +24,11 @@ final class QUICClientDriver {
         self.connected = connected
         do {
             let session = try QUICSession.client(context: context, eventLoop: eventLoop) { [weak self] transmit in
-                // What is lost on this machine, QUIC sends again.
-                _ = self?.socket.send(transmit.payload, segmentSize: transmit.segmentSize)
+                // What is lost on this machine, QUIC sends again. One by one: there are devices that swallow sends of several
+                // segments (UDP GSO) whole, and nobody would notice here.
+                for datagram in DatagramSegments(transmit.payload, size: transmit.segmentSize) {
+                    _ = self?.socket.send(datagram, segmentSize: nil)
+                }
             }
             session.handshakeCompleted = { [weak self, unowned session] in self?.succeed(session) }
             session.closed = { [weak self] in self?.fail($0) }
