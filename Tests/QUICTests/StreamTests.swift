@@ -269,6 +269,49 @@ import Testing
         let network = try VirtualNetwork.connected()
         #expect(!network.client.sendDatagram(ByteBuffer(string: "one")))
     }
+
+    @Test func `what is written while the path takes nothing goes out as soon as it does`() throws {
+        let network = try VirtualNetwork.connected()
+        network.run(for: .milliseconds(200))
+        let stream = try network.client.openStream()
+        network.faults.isCut = true
+        // With the very last packet of all that there is to send the kernel's buffer is full.
+        network.onTransmit = { network.client.isPathWritable = false }
+        stream.write(ByteBuffer(string: "one"))
+        network.loop.run()
+        network.onTransmit = nil
+        stream.write(ByteBuffer(string: "two"))
+        network.loop.run()
+        let before = network.datagramCount
+        network.client.isPathWritable = true
+        network.loop.run()
+        #expect(network.datagramCount == before + 1)
+        #expect(stream.unsentBytes == 0)
+    }
+
+    /// The loop was late: something has come in and is answered before the timer runs that is due as well.
+    @Test func `a timer that is due is not used up by an answer`() throws {
+        let network = try VirtualNetwork.connected()
+        let stream = try network.client.openStream()
+        stream.write(ByteBuffer(string: "one"))
+        try network.run { network.serverEvents.streams.first != nil }
+        network.run(for: .milliseconds(200))
+        let client = try #require(network.client.connection)
+        let server = try #require(network.server.connection)
+        network.faults.isCut = true
+        stream.write(ByteBuffer(string: "two"))
+        network.loop.run()
+        network.serverEvents.streams[0].write(ByteBuffer(string: "three"))
+        let late = network.loop.now + .seconds(1)
+        #expect(try #require(client.nextDeadline) < late)
+        let datagram = try #require(server.nextTransmit(at: late)).payload
+        client.receive(datagram, segmentSize: nil, at: late)
+        while client.nextTransmit(at: late) != nil {}
+        #expect(client.statistics.pto_count == 0)
+        client.handleTimeout(at: late)
+        #expect(client.statistics.pto_count == 1)
+        #expect(client.nextTransmit(at: late) != nil)
+    }
 }
 
 /// RESET_STREAM overtakes data that is under way: how a stream is abandoned without losing what was sent before.

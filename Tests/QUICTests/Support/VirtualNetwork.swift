@@ -36,6 +36,8 @@ final class VirtualNetwork {
     private(set) var bytesToClient = 0
     /// Which path the datagrams that are sent from now on come in by.
     var arrival: UInt32?
+    /// Called when an end has sent something, from inside its call.
+    var onTransmit: (() -> Void)?
     private var random: SeededGenerator
     private let wires = Wires()
 
@@ -120,6 +122,7 @@ final class VirtualNetwork {
         }
         self.datagramCount += count
         self.largestBatch = max(self.largestBatch, count)
+        self.onTransmit?()
         self.deliver(arriving, toServer: toServer, in: self.delay)
         self.deliver(late, toServer: toServer, in: self.delay + .milliseconds(7))
     }

@@ -55,9 +55,9 @@ extension QUICConnection {
         let hasSent = self.flushedBytes > 0
         self.flushedBytes = 0
         // Pacing sets a timer at each send. ngtcp2 lets packets go 1 ms early, so a timer within that time is of no
-        // use; handling it now saves a wake-up.
-        if hasSent, case .active = self.state,
-            ngtcp2_conn_get_expiry(self.handle) <= (now + .milliseconds(1)).uptimeNanoseconds
+        // use; handling it now saves a wake-up. What is due already may have something sent: that is for the timer.
+        if hasSent, case .active = self.state, case let expiry = ngtcp2_conn_get_expiry(self.handle),
+            expiry > now.uptimeNanoseconds, expiry <= (now + .milliseconds(1)).uptimeNanoseconds
         {
             self.handleTimeout(at: now)
         }

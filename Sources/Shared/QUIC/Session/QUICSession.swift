@@ -244,6 +244,8 @@ package final class QUICSession {
     private func send() -> Bool {
         guard let connection = self.connection, self.isPathWritable else { return true }
         let now = self.eventLoop.now
+        // There may be more than when the last flush was broken off.
+        connection.isDrained = false
         var left = Self.sendBurst
         while let transmit = connection.nextTransmit(at: now) {
             left -= transmit.payload.readableBytes
