@@ -242,6 +242,27 @@ import Testing
         #expect(network.server.connection?.statistics.bytes_in_flight ?? 0 >= 10 * 1200)
     }
 
+    /// The answer to the client's question about the new path stops its timer (ngtcp2), and the acknowledgement that would show
+    /// what got lost on the old one is lost as well.
+    @Test func `what a client sent just before a move and lost is sent again at once`() throws {
+        let network = try self.connected()
+        let stream = try network.client.openStream()
+        network.faults.isCut = true
+        stream.write(ByteBuffer(string: "request"))
+        network.run(for: .milliseconds(1))
+        network.faults.isCut = false
+        network.faults.nextToClient = 1
+        // To the server the path is not new: packets have come by it before the handshake was over.
+        network.client.migrate()
+        try network.run(for: .milliseconds(200)) { network.serverEvents.recorders.first?.receivedBytes == 7 }
+        #expect(network.client.connection?.acknowledgementWantedSince == nil)
+        // And the keep-alive, of which there is none here, is as it was.
+        network.run(for: .seconds(3))
+        let before = network.datagramCount
+        network.run(for: .seconds(20))
+        #expect(network.datagramCount == before)
+    }
+
     @Test func `packets grow and shrink as the owner says`() throws {
         let network = try self.connected()
         #expect(network.largestDatagram == 1200)

@@ -18,6 +18,8 @@ final class VirtualNetwork {
         var isCut = false
         /// Drops what is larger on the way to the client, in bytes.
         var largestToClient = Int.max
+        /// Drops so many of the next on the way to the client.
+        var nextToClient = 0
     }
 
     let loop = EmbeddedEventLoop()
@@ -109,6 +111,10 @@ final class VirtualNetwork {
         while let datagram = rest.readSlice(length: min(step, rest.readableBytes)), datagram.readableBytes > 0 {
             count += 1
             if !toServer { self.bytesToClient += datagram.readableBytes }
+            if !toServer, self.faults.nextToClient > 0 {
+                self.faults.nextToClient -= 1
+                continue
+            }
             self.largestDatagram = max(self.largestDatagram, datagram.readableBytes)
             guard !self.faults.isCut, !self.happens(self.faults.loss),
                 toServer || datagram.readableBytes <= self.faults.largestToClient

@@ -102,8 +102,13 @@ extension QUICConnection {
 
     /// What ngtcp2 says about our question whether the peer receives on a path (RFC 9000 section 8.2).
     func recordPathValidation(of path: UnsafePointer<ngtcp2_path>?, _ result: ngtcp2_path_validation_result) {
+        guard self.context.role == .server else {
+            if result == NGTCP2_PATH_VALIDATION_RESULT_SUCCESS { self.wantAcknowledgement() }
+            return
+        }
+        if result == NGTCP2_PATH_VALIDATION_RESULT_FAILURE { self.wantAcknowledgement() }
         // The answer may be about a path that has been left.
-        guard self.context.role == .server, ngtcp2_path_eq(path, self.path.pointer) != 0 else { return }
+        guard ngtcp2_path_eq(path, self.path.pointer) != 0 else { return }
         switch result {
         case NGTCP2_PATH_VALIDATION_RESULT_SUCCESS:
             self.isPathUnvalidated = false
@@ -112,6 +117,24 @@ extension QUICConnection {
         default:
             break  // Given up.
         }
+    }
+
+    /// Has PING sent, unless there is something else that the peer has to acknowledge.
+    ///
+    /// When the answer to our question about a path has come (clients) or has not (servers), ngtcp2 starts congestion control
+    /// anew, and with that stops the timer that detects losses. What is under way and lost would stay so until something
+    /// else is sent: a client that has asked for something just before a move would wait for the next keep-alive. Sending
+    /// sets the timer, and the acknowledgement shows at once what has been lost before. ngtcp2 has no call that says so.
+    private func wantAcknowledgement() {
+        self.acknowledgementWantedSince = self.statistics.last_tx_pkt_ts.2
+        ngtcp2_conn_set_keep_alive_timeout(self.handle, 1)
+    }
+
+    /// Called when something has been sent.
+    func noteAcknowledgementAsked() {
+        guard let since = self.acknowledgementWantedSince, self.statistics.last_tx_pkt_ts.2 != since else { return }
+        self.acknowledgementWantedSince = nil
+        ngtcp2_conn_set_keep_alive_timeout(self.handle, self.keepAliveTimeout)
     }
 
     /// All has been written that may be for now.

@@ -128,6 +128,7 @@ extension QUICConnection {
     private func packetsSent(at now: NIODeadline) {
         ngtcp2_conn_update_pkt_tx_time(self.handle, now.uptimeNanoseconds)
         self.lastSent = now
+        self.noteAcknowledgementAsked()
         guard self.unansweredSince == nil else { return }
         // ngtcp2 notes the time of the last packet that asks for an acknowledgement in each packet number space.
         let times = self.statistics.last_tx_pkt_ts

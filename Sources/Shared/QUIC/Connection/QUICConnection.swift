@@ -97,6 +97,9 @@ final class QUICConnection {
     var challenge: (at: NIODeadline, hadRoomToAnswer: Bool)?
     /// Set while the peer has not yet answered on `path` (servers).
     var isPathUnvalidated = false
+    /// Set while the peer is to be sent something that it acknowledges: when it was sent such a thing last before, in ngtcp2's
+    /// words.
+    var acknowledgementWantedSince: UInt64?
     /// Largest UDP payload to send now, in bytes.
     var maximumDatagramSize: Int
 
@@ -167,9 +170,7 @@ final class QUICConnection {
         self.callbackTarget.connection = self
         self.tls.connection = handle
         ngtcp2_conn_set_tls_native_handle(handle, UnsafeMutableRawPointer(self.tls.handle))
-        if let interval = context.configuration.keepAliveInterval {
-            ngtcp2_conn_set_keep_alive_timeout(handle, UInt64(clamping: interval.nanoseconds))
-        }
+        ngtcp2_conn_set_keep_alive_timeout(handle, self.keepAliveTimeout)
     }
 
     deinit {
@@ -202,6 +203,11 @@ final class QUICConnection {
         case .terminated:
             break
         }
+    }
+
+    /// `keepAliveInterval`, in ngtcp2's words.
+    var keepAliveTimeout: UInt64 {
+        self.context.configuration.keepAliveInterval.map { UInt64(clamping: $0.nanoseconds) } ?? 0
     }
 
     /// Smoothed round-trip time (RFC 9002 §5.3).
