@@ -100,6 +100,27 @@ extension QUICConnection {
         }
     }
 
+    /// The client asks whether its path is good, with PATH_CHALLENGE (servers).
+    ///
+    /// ngtcp2 0.12 counts the answer as in flight, padded as it is, but sets no timer for it: answers that got lost would fill
+    /// a small congestion window for ever. What else is in the packet sets it.
+    func challengeReceived(at now: NIODeadline) {
+        // The one before is still waiting for its packet, or has had one.
+        if self.challenge?.hadRoomToAnswer != false { self.giveToken() }
+        self.challenge = (now, false)
+    }
+
+    /// Has a token for later connections (RFC 9000 section 8.1.3) sent to the client of a tunnel, which has no use for it:
+    /// something that has to be acknowledged, and is sent again until it is. Other servers know no such tokens.
+    func giveToken() {
+        guard self.context.role == .server, self.context.configuration.migrates, self.isHandshakeComplete else {
+            return
+        }
+        // Fails only for want of memory, which the next write reports.
+        var token: UInt8 = 0
+        _ = ngtcp2_conn_submit_new_token(self.handle, &token, 1)
+    }
+
     /// What ngtcp2 says about our question whether the peer receives on a path (RFC 9000 section 8.2).
     func recordPathValidation(of path: UnsafePointer<ngtcp2_path>?, _ result: ngtcp2_path_validation_result) {
         guard self.context.role == .server else {
@@ -135,6 +156,21 @@ extension QUICConnection {
         guard let since = self.acknowledgementWantedSince, self.statistics.last_tx_pkt_ts.2 != since else { return }
         self.acknowledgementWantedSince = nil
         ngtcp2_conn_set_keep_alive_timeout(self.handle, self.keepAliveTimeout)
+    }
+
+    /// Whether congestion control lets nothing go, and nothing is waited for that could change that. `provideProbe` and
+    /// `challengeReceived` are there to prevent it, but a client cannot do what they do.
+    var isStuck: Bool {
+        self.isHandshakeComplete && ngtcp2_conn_get_cwnd_left(self.handle) == 0
+            && self.statistics.loss_detection_timer == .max
+    }
+
+    /// Starts congestion control anew where it is stuck: now, or at a server with what the client sends next. Returns whether
+    /// that has been done now.
+    func startAnew(at now: NIODeadline) -> Bool {
+        let path = self.pathNumber
+        self.migrate(at: now)
+        return self.pathNumber != path
     }
 
     /// All has been written that may be for now.

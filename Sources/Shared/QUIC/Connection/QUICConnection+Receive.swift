@@ -34,7 +34,7 @@ extension QUICConnection {
             self.unansweredSince = nil
         }
         if isServer {
-            if observation.hasPathChallenge { self.challenge = (now, false) }
+            if observation.hasPathChallenge { self.challengeReceived(at: now) }
             self.connectionIDsSinceQuiet += observation.connectionIDs
         }
         if let violation = observation.violation {

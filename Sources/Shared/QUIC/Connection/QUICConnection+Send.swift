@@ -38,20 +38,37 @@ extension QUICConnection {
     ///
     /// Each acknowledgement frees little of a window in full use. Sending as little each time costs a system call at
     /// both ends for a few packets; waiting for a quarter of the window, as TCP does (Linux's `tcp_tso_should_defer`),
-    /// makes batches. Something is in flight then, so that an acknowledgement or a timer will wake us.
+    /// makes batches. Something is in flight then, and the timer that detects losses runs, so that an acknowledgement or the
+    /// timer will wake us. When that has just fired, ngtcp2 may need what there is to probe with.
     private func shouldHoldBulk() -> Bool {
         let statistics = self.statistics
+        guard !self.isProbing, statistics.loss_detection_timer != .max else { return false }
         let room = Int(clamping: ngtcp2_conn_get_cwnd_left(self.handle))
         let worthwhile = min(Int(clamping: statistics.cwnd / 4), Self.worthwhileBatch)
         return room < worthwhile && statistics.bytes_in_flight > 0 && self.sendQueue.bulkExceeds(room)
     }
 
-    /// Nothing more goes out now. Always returns nil.
+    /// The timer that detects losses has fired: sees to it that ngtcp2 has something to probe with when the congestion window
+    /// is full.
+    ///
+    /// What is in flight may be copies of what the peer has acknowledged since. With nothing else to probe with, ngtcp2 0.12
+    /// then sends nothing and stops the timer, but still counts the packets: with the window full of them nothing would go
+    /// out any more. New data of a stream will do, if there is some.
+    func provideProbe() {
+        self.isProbing = true
+        if ngtcp2_conn_get_cwnd_left(self.handle) == 0 { self.giveToken() }
+    }
+
+    /// Nothing more goes out now, unless congestion control starts anew. Returns nil otherwise.
     private func endFlush(at now: NIODeadline) -> QUICTransmit? {
         self.isDrained = false
         // The buffer is kept while there is a backlog; its memory is used again unless somebody else holds it by then.
         if !self.sendQueue.bulkExceeds(Self.smallBuffer) { self.sendBuffer = ByteBuffer() }
-        if case .active = self.state { self.pathFlushed() }
+        self.isProbing = false
+        if case .active = self.state {
+            self.pathFlushed()
+            if self.isStuck, self.startAnew(at: now) { return self.nextTransmit(at: now) }
+        }
         let hasSent = self.flushedBytes > 0
         self.flushedBytes = 0
         // Pacing sets a timer at each send. ngtcp2 lets packets go 1 ms early, so a timer within that time is of no

@@ -54,6 +54,8 @@ final class QUICConnection {
     var flushedBytes = 0
     /// Set when ngtcp2 had nothing more to send: the flush in progress ends with the next `nextTransmit`.
     var isDrained = false
+    /// Set when the timer that detects losses has fired, until what there was to send after that has been written.
+    var isProbing = false
     /// Scratch space for the pieces of one STREAM frame.
     let vectors: UnsafeMutablePointer<ngtcp2_vec>
     static let vectorCapacity = 8
@@ -196,8 +198,10 @@ final class QUICConnection {
         self.hasWrittenAll = false
         switch self.state {
         case .active:
+            let isLossTimerDue = self.statistics.loss_detection_timer <= now.uptimeNanoseconds
             let code = ngtcp2_conn_handle_expiry(self.handle, now.uptimeNanoseconds)
-            if code != 0 { self.fail(code, at: now) }
+            guard code == 0 else { return self.fail(code, at: now) }
+            if isLossTimerDue { self.provideProbe() }
         case .closing(let until, _), .draining(let until):
             if now >= until { self.state = .terminated }
         case .terminated:
