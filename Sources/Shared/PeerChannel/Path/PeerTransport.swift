@@ -456,6 +456,9 @@ extension PeerTransport: DirectSessionDelegate {
     }
 
     func session(_ session: DirectSession, failed failure: DirectSession.Failure) {
+        // It may have been in the middle of a batch, of whose end its sockets tell no more: the protocol above would wait for
+        // that with all it has to say.
+        self.delegate?.transportReceiveComplete(self)
         if session === self.previous {
             self.previous = nil
             return self.choosePath(.failed)
