@@ -12,10 +12,14 @@ final class SessionRecorder: QUICSessionDelegate {
     private(set) var streamsBecameAvailable = 0
     private(set) var datagramsBecameWritable = 0
     var onDatagramsWritable: (() -> Void)?
+    var onConnected: ((QUICSession) -> Void)?
     /// What to do with a new stream besides recording; streams are not kept when it is set.
     var onStream: ((QUICStream) -> (any QUICStreamDelegate)?)?
 
-    func sessionHandshakeCompleted(_ session: QUICSession) { self.isConnected = true }
+    func sessionHandshakeCompleted(_ session: QUICSession) {
+        self.isConnected = true
+        self.onConnected?(session)
+    }
 
     func session(_ session: QUICSession, streamOpened stream: QUICStream) {
         if let onStream {
