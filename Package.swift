@@ -71,8 +71,10 @@ let package = Package(
 
         .systemLibrary(name: "CLinuxUDP", path: "Sources/Shared/CLinuxUDP"),
         .systemLibrary(name: "CLinuxNetlink", path: "Sources/Shared/CLinuxNetlink"),
+        .systemLibrary(name: "CLinuxProcess", path: "Sources/Shared/CLinuxProcess"),
 
         // Cores: no sockets, no clock, no tasks.
+        shared("Basics", [.nioCore, .dequeModule]),
         shared("AppProto", ["CAppProto", .nioCore]),
         shared("TLS", ["COpenSSL", .nioCore, .nioTLS]),
         shared("STUN", ["TLS", .nioCore]),
@@ -83,7 +85,7 @@ let package = Package(
         // Networking: channels, handlers, drivers.
         shared("UDP", ["CLinuxUDP", .nioCore, .nioPosix, .dequeModule]),
         shared("HostNetwork", ["CLinuxNetlink", "UDP", .nioCore]),
-        shared("QUIC", ["CNgtcp2", "TLS", "UDP", .nioCore, .nioPosix, .dequeModule]),
+        shared("QUIC", ["CNgtcp2", "Basics", "TLS", "UDP", .nioCore, .nioPosix, .dequeModule]),
         shared(
             "Signaling",
             [
@@ -97,7 +99,7 @@ let package = Package(
                 "AppProto", "TLS", "STUN", "ICE", "HostNetwork", "UDP", "QUIC", "UDPRelay", .nioCore, .nioPosix,
                 .dequeModule, .logging,
             ]),
-        shared("CommandSupport", [.argumentParser, .logging, .unixSignals, .nioCore]),
+        shared("CommandSupport", ["CLinuxProcess", .argumentParser, .logging, .unixSignals, .nioCore]),
 
         shared("PeerSupport", ["TLS", "Signaling", "PeerChannel", "CommandSupport"]),
         shared(
@@ -118,13 +120,14 @@ let package = Package(
         program(
             "rtun-server",
             [
-                "AppProto", "TLS", "STUN", "UDP", "QUIC", "Signaling", "CommandSupport",
+                "AppProto", "Basics", "TLS", "STUN", "UDP", "QUIC", "Signaling", "CommandSupport",
                 .nioCore, .nioPosix, .nioHTTP1, .nioWebSocket, .dequeModule, .heapModule, .argumentParser, .logging,
             ]),
         program(
             "rtun-agent",
             [
-                "AppProto", "TLS", "HostNetwork", "Signaling", "PeerChannel", "UDP", "UDPRelay", "PeerSupport",
+                "AppProto", "Basics", "TLS", "HostNetwork", "Signaling", "PeerChannel", "UDP", "UDPRelay",
+                "PeerSupport",
                 "Diagnosis", "CommandSupport",
                 .nioCore, .nioPosix, .argumentParser, .logging,
             ]),
@@ -138,12 +141,14 @@ let package = Package(
         program(
             "rtun-relay",
             [
-                "AppProto", "TLS", "HostNetwork", "Signaling", "PeerChannel", "UDP", "UDPRelay", "PeerSupport", "ClientSupport",
+                "AppProto", "TLS", "HostNetwork", "Signaling", "PeerChannel", "UDP", "UDPRelay", "PeerSupport",
+                "ClientSupport",
                 "Diagnosis",
                 "CommandSupport", .nioCore, .nioPosix, .dequeModule, .argumentParser, .logging,
             ]),
 
         tests("AppProtoTests", ["AppProto", .nioCore]),
+        tests("BasicsTests", ["Basics", .nioCore]),
         tests("TLSTests", ["TLS", .nioCore, .nioEmbedded, .nioPosix, .nioTLS]),
         tests("STUNTests", ["STUN", "TestSupport", .nioCore]),
         tests("ICETests", ["ICE", "STUN", "TestSupport", .nioCore]),
@@ -168,16 +173,19 @@ let package = Package(
             "ClientSupportTests",
             ["ClientSupport", "AppProto", "PeerChannel", "Signaling", "TestSupport", .nioCore, .nioPosix]),
         tests("DiagnosisTests", ["Diagnosis", "AppProto", "CommandSupport", "PeerChannel", "Signaling", .nioCore]),
-        tests("CommandSupportTests", ["CommandSupport", .nioCore, .nioEmbedded, .argumentParser, .logging]),
+        tests(
+            "CommandSupportTests",
+            ["CLinuxProcess", "CommandSupport", .nioCore, .nioEmbedded, .argumentParser, .logging]),
         tests(
             "rtun-serverTests",
             [
-                "rtun-server", "AppProto", "TLS", "STUN", "Signaling", "CommandSupport", "TestSupport", .nioCore,
+                "rtun-server", "AppProto", "Basics", "TLS", "STUN", "Signaling", "CommandSupport", "TestSupport",
+                .nioCore,
                 .nioEmbedded, .nioHTTP1, .nioPosix, .argumentParser, .logging,
             ]),
         tests(
             "rtun-agentTests",
-            ["rtun-agent", "PeerChannel", "AppProto", "TLS", .nioCore, .nioPosix, .argumentParser, .logging]),
+            ["rtun-agent", "Basics", "PeerChannel", "AppProto", "TLS", .nioCore, .nioPosix, .argumentParser, .logging]),
         tests("rtun-relayTests", ["rtun-relay", "CommandSupport", .nioCore, .argumentParser]),
         tests(
             "rtun-socksTests",

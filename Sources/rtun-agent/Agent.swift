@@ -1,4 +1,5 @@
 import AppProto
+import Basics
 import CommandSupport
 import HostNetwork
 import Logging
@@ -45,10 +46,14 @@ struct Agent {
         peerConfiguration.maxConcurrentStreams = min(command.egress.maximumStreams, Self.maximumStreamsPerPeer)
         peerConfiguration.maxStreamWindow = Self.receiveWindow
         peerConfiguration.maxUnconsumedBytes = Self.receiveBudget
+        let candidatePolicy = command.egress.candidatePolicy
+        peerConfiguration.permitsCandidate = { address in
+            IPAddress(address).map { candidatePolicy.permits($0, port: address.packedPort) } ?? false
+        }
         self.peerConfiguration = peerConfiguration
 
         self.egress = Egress(
-            dialer: EgressDialer(policy: EgressPolicy(command.egress.rules), resolverThreads: resolverThreads),
+            dialer: EgressDialer(policy: command.egress.policy, resolverThreads: resolverThreads),
             maximumStreams: command.egress.maximumStreams, maximumFlows: command.egress.maximumFlows)
         self.statisticsInterval = command.statistics.interval
         self.acceptor = PeerAcceptor(

@@ -21,7 +21,7 @@ struct AgentCommand: AsyncParsableCommand {
                 --expire_in 60 --secret-file /etc/rtun/secret
 
               # over QUIC, to a server with a self-signed certificate
-              export RTUN_SECRET=sec123
+              export RTUN_SECRET=$(openssl rand -hex 32)
               rtun-agent quic://203.0.113.7:8888 --agent home --quic-insecure
 
               # only to the web servers of one network

@@ -54,6 +54,28 @@ import Testing
         try ReceivedSTUNMessage(decoding: try #require(transmit).payload).message
     }
 
+    // MARK: Where the peer may be
+
+    @Test func `an address where nobody may be looked for gets no check, whether named or heard from`() throws {
+        var generator = SeededGenerator(3)
+        let credentials = ICECredentials.random(using: &generator)
+        var peer = RawPeer(of: credentials)
+        let box = AgentBox(
+            ICEAgent(
+                role: .controlled, local: credentials, tieBreaker: 10, permitsRemote: { $0.ipAddress != "192.0.2.2" },
+                random: generator))
+        box.agent.addLocalCandidate(.host(address: self.host, base: Self.base, interfaceIndex: 0), at: self.start)
+        #expect(!box.agent.addRemoteCandidate(try self.remoteCandidate("192.0.2.2", 6000), at: self.start))
+        box.agent.setRemote(credentials: peer.local, at: self.start)
+        #expect(box.agent.drainTransmits().isEmpty)
+        box.agent.receive(peer.check(), on: Self.base, from: self.remote, at: self.start)
+        let answers = box.agent.drainTransmits()
+        #expect(try answers.map { try self.message($0).messageClass } == [.success])
+        #expect(box.agent.addRemoteCandidate(try self.remoteCandidate("192.0.2.3", 6000), at: self.start))
+        let checks = box.agent.drainTransmits()
+        #expect(checks.map(\.destination.ipAddress) == ["192.0.2.3"] && checks.allSatisfy(\.isToStranger))
+    }
+
     // MARK: Our checks
 
     @Test mutating func `sends checks with everything that RFC 8445 asks for`() throws {

@@ -1,3 +1,4 @@
+import Basics
 import Testing
 
 @testable import rtun_agent
@@ -69,6 +70,14 @@ import Testing
         Row(["+10.0.0.0/8", "-*"], "64:ff9b::10.0.0.1", 80, false),
         Row(["+64:ff9b::/96", "-*"], "64:ff9b::10.0.0.1", 80, true),
         Row(["-127.0.0.0/8"], "::1", 80, true),
+        Row([], "168.63.129.16", 80, false),
+        Row([], "64:ff9b:1:a9fe:a9:fe00::", 80, false),
+        Row([], "2001:0:a9fe:a9fe::1", 80, false),
+        Row([], "2001:db8::5efe:169.254.169.254", 80, false),
+        // One form for all that is compared.
+        Row(["-::ffff:127.0.0.0/104"], "127.0.0.1", 80, false),
+        Row(["-::ffff:127.0.0.0/104"], "::ffff:127.0.0.1", 80, false),
+        Row(["+::ffff:10.1.0.0/112", "-*"], "10.1.0.1", 80, true),
     ])
     func `the first rule that matches decides`(row: Row) throws {
         let address = try #require(IPAddress(parsing: row.address))
@@ -103,5 +112,48 @@ import Testing
         let policy = try Self.policy(rules)
         let elapsed = ContinuousClock().measure { #expect(policy.permitsSomeAddress(port: 80)) }
         #expect(elapsed < .seconds(1))
+    }
+
+    @Test(arguments: [
+        (EgressPreset.internet, "93.184.216.34", true), (.internet, "203.0.113.9", true),
+        (.internet, "2606:4700::1111", true), (.internet, "127.0.0.1", false), (.internet, "::1", false),
+        (.internet, "0.0.0.0", false), (.internet, "10.1.2.3", false), (.internet, "100.64.0.1", false),
+        (.internet, "fd12::1", false), (.internet, "ff02::1", false), (.internet, "255.255.255.255", false),
+        (.internet, "::ffff:192.168.0.1", false), (.internet, "64:ff9b::10.0.0.1", false),
+        (.internet, "168.63.129.16", false),
+        (.lan, "10.1.2.3", true), (.lan, "192.168.0.1", true), (.lan, "fd12::1", true), (.lan, "93.184.216.34", false),
+        (.lan, "127.0.0.1", false), (.lan, "::1", false), (.lan, "169.254.169.254", false),
+        (.lan, "fd00:ec2::254", false),
+        (.all, "127.0.0.1", true), (.all, "169.254.169.254", false),
+    ])
+    func `a preset says in one word what is allowed`(preset: EgressPreset, address: String, permitted: Bool) throws {
+        let policy = EgressPolicy([], preset: preset)
+        #expect(policy.permits(try #require(IPAddress(parsing: address)), port: 80) == permitted)
+    }
+
+    @Test func `the operator's own rules come before a preset`() throws {
+        let rules = [
+            try EgressRule(.allow, parsing: "127.0.0.1:5432"), try EgressRule(.deny, parsing: "203.0.113.0/24"),
+        ]
+        let policy = EgressPolicy(rules, preset: .internet)
+        let loopback = try #require(IPAddress(parsing: "127.0.0.1"))
+        #expect(policy.permits(loopback, port: 5432) && !policy.permits(loopback, port: 80))
+        #expect(!policy.permits(try #require(IPAddress(parsing: "203.0.113.1")), port: 80))
+    }
+
+    @Test(
+        arguments: [
+            (["-10.0.0.0/8"], [], "10.0.0.1", false), (["-10.0.0.0/8"], ["10.1.0.0/16"], "10.1.0.1", true),
+            (["+10.2.0.0/16", "-10.0.0.0/8"], [], "10.2.0.1", true), ([], [], "169.254.169.254", false),
+            ([], ["169.254.0.0/16"], "169.254.1.1", true), (["+10.1.0.0/16:443", "-*"], [], "203.0.113.1", true),
+            (["-0.0.0.0/0", "-::/0"], [], "203.0.113.1", true),
+        ] as [([String], [String], String, Bool)])
+    func `candidates are looked for where targets may be, and where exceptions say`(
+        rules: [String], exceptions: [String], address: String, permitted: Bool
+    ) throws {
+        let policy = EgressPolicy.candidates(
+            try rules.map { try EgressRule($0.hasPrefix("+") ? .allow : .deny, parsing: String($0.dropFirst())) },
+            exceptions: try exceptions.map { try AddressBlock(parsing: $0) })
+        #expect(policy.permits(try #require(IPAddress(parsing: address)), port: 40_000) == permitted)
     }
 }

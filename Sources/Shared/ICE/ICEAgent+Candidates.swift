@@ -64,6 +64,10 @@ extension ICEAgent {
         guard self.phase != .failed, let address = Self.usableAddress(of: candidate) else {
             return false
         }
+        guard self.permitsRemote(candidate.address) else {
+            self.counters.notPermitted += 1
+            return false
+        }
         var candidate = candidate
         candidate.base = nil
         if let known = self.remoteCandidates.firstIndex(where: { TransportAddress($0.address) == address }) {

@@ -72,7 +72,8 @@ extension ICEAgent {
         if !purpose.isAboutValidPair {
             self.checkList[index].requestsSent += 1
         }
-        self.transmit(request, on: pair.key.base, to: pair.remote.address)
+        self.transmit(
+            request, on: pair.key.base, to: pair.remote.address, isToStranger: pair.state != .succeeded)
         return id
     }
 
@@ -108,7 +109,8 @@ extension ICEAgent {
         self.transactions[position] = transaction
         self.checkList[transaction.pair].requestsSent += 1
         let pair = self.checkList[transaction.pair]
-        self.transmit(transaction.request, on: pair.key.base, to: pair.remote.address)
+        self.transmit(
+            transaction.request, on: pair.key.base, to: pair.remote.address, isToStranger: pair.state != .succeeded)
     }
 
     private mutating func timedOut(_ transaction: CheckTransaction, at now: NIODeadline) {

@@ -167,6 +167,10 @@ extension ICEAgent {
         if let known = self.remoteCandidates.first(where: { TransportAddress($0.address) == check.key.remote }) {
             return known
         }
+        guard self.permitsRemote(check.source) else {
+            self.counters.notPermitted += 1
+            return nil
+        }
         guard self.remoteCandidates.count < self.configuration.maximumRemoteCandidates,
             self.peerReflexiveCount < self.configuration.maximumPeerReflexiveCandidates
         else {

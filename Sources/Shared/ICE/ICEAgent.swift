@@ -62,6 +62,7 @@ package struct ICEAgent: Sendable {
     var checksBegun = 0
     var peerReflexiveCount = 0
 
+    let permitsRemote: @Sendable (SocketAddress) -> Bool
     private var transmits: Deque<ICETransmit> = []
     private var events: Deque<ICEEvent> = []
 
@@ -69,16 +70,19 @@ package struct ICEAgent: Sendable {
     ///   - role: controlling for the side that offers.
     ///   - local: our credentials, which the peer must learn over an authenticated channel.
     ///   - tieBreaker: decides role conflicts; nil draws one.
+    ///   - permitsRemote: where the peer may be looked for; candidates that are elsewhere are passed over.
     ///   - random: transaction ids and jitter; cryptographically strong outside of tests.
     package init(
         role: ICERole, local: ICECredentials, tieBreaker: UInt64? = nil,
         configuration: ICEConfiguration = ICEConfiguration(),
+        permitsRemote: @escaping @Sendable (SocketAddress) -> Bool = { _ in true },
         random: any RandomNumberGenerator & Sendable = SystemRandomNumberGenerator()
     ) {
         self.role = role
         self.localCredentials = local
         self.localKey = Array(local.pwd.utf8)
         self.configuration = configuration
+        self.permitsRemote = permitsRemote
         self.random = random
         self.tieBreaker = 0
         self.checkList = CheckList(limit: configuration.maximumPairs)
@@ -120,12 +124,15 @@ package struct ICEAgent: Sendable {
             pairs: self.checkList.pairs.sorted { $0.priority > $1.priority }.map(\.report), counters: self.counters)
     }
 
-    mutating func transmit(_ payload: ByteBuffer, on base: LocalBaseID, to destination: SocketAddress) {
+    mutating func transmit(
+        _ payload: ByteBuffer, on base: LocalBaseID, to destination: SocketAddress, isToStranger: Bool = false
+    ) {
         guard self.transmits.count < self.configuration.maximumQueuedTransmits else {
             self.counters.transmitsDropped += 1
             return
         }
-        self.transmits.append(ICETransmit(base: base, destination: destination, payload: payload))
+        self.transmits.append(
+            ICETransmit(base: base, destination: destination, payload: payload, isToStranger: isToStranger))
     }
 
     mutating func emit(_ event: ICEEvent) {

@@ -16,6 +16,8 @@ package struct ICETransmit: Hashable, Sendable {
     package let base: LocalBaseID
     package let destination: SocketAddress
     package let payload: ByteBuffer
+    /// Whether it asks an address that has not answered yet: who made up the address decides where that leads.
+    package var isToStranger = false
 }
 
 /// A path, as events and reports show it.

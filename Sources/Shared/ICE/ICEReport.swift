@@ -52,6 +52,8 @@ package struct ICECounters: Hashable, Sendable {
     package var unexpected = 0
     /// Candidates and checks beyond the bounds.
     package var overLimit = 0
+    /// Candidates and checks that came from where nobody may be looked for.
+    package var notPermitted = 0
     /// Datagrams dropped because nobody drained `nextTransmit()`.
     package var transmitsDropped = 0
 
@@ -74,6 +76,9 @@ extension ICEReport: CustomStringConvertible {
         lines += self.remoteCandidates.map { "  \($0)" }
         lines.append(self.pairs.isEmpty ? "no pairs to check: the two sides share no address family" : "pairs:")
         lines += self.pairs.map { "  \($0)" }
+        if self.counters.notPermitted > 0 {
+            lines.append("\(self.counters.notPermitted) candidates not permitted by the agent's policy (--p2p-allow)")
+        }
         if self.counters.unauthenticated > 0 {
             lines.append("\(self.counters.unauthenticated) messages with wrong credentials ignored")
         }

@@ -43,6 +43,9 @@ package struct PeerChannelConfiguration: Sendable {
     /// True when the rtun server itself is reached over loopback: everything is on one machine then, and only
     /// loopback is used.
     package var loopbackOnly = false
+    /// Where a peer may be looked for directly, of the addresses that it has named or seems to come from. Loopback is none
+    /// but with `loopbackOnly`, whatever this says.
+    package var permitsCandidate: @Sendable (SocketAddress) -> Bool = { _ in true }
     /// Tells of changes of the machine's addresses and routes; nil: nobody does.
     package var addressMonitor: AddressMonitor? = AddressMonitor.shared
     /// The key of `--e2e-secret`, 32 bytes: offers and answers carry a proof of it, and those without are refused.

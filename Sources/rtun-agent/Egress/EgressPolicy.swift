@@ -1,20 +1,27 @@
+import Basics
+
 /// Which targets the agent connects to: rules in the order given, the first that matches wins.
 struct EgressPolicy: Sendable {
-    /// The user's rules, then the ones that always come last.
+    /// The user's rules, the ones that always hold, and those of the preset.
     private let rules: [EgressRule]
+    private let nat64: [NAT64Prefix]
 
-    /// `rules`, then ``defaultRules``, then everything is allowed.
-    init(_ rules: [EgressRule]) {
-        self.rules = rules + Self.defaultRules
+    /// `rules`, then ``defaultRules``, then those of `preset`, then everything is allowed.
+    ///
+    /// - Parameter nat64: prefixes of translators in the agent's network, besides the well-known ones.
+    init(_ rules: [EgressRule], preset: EgressPreset = .all, nat64: [NAT64Prefix] = []) {
+        self.rules = rules + Self.defaultRules + preset.rules
+        self.nat64 = nat64
     }
 
     /// Link-local addresses, and the addresses at which clouds hand credentials to whoever asks from inside.
     static let defaultRules = [
         "169.254.0.0/16",  // RFC 3927; 169.254.169.254 is where most clouds answer
-        "fe80::/10",  // RFC 4291 section 2.5.6
+        "fe80::/10",  // RFC 4291 §2.5.6
         "fd00:ec2::254",  // AWS
         "fd20:ce::254",  // Google Cloud
         "100.100.100.200",  // Alibaba Cloud
+        "168.63.129.16",  // Azure
     ].compactMap { try? EgressRule(.deny, parsing: $0) }
 
     /// Whether a connection to `address` and `port` may be made.
@@ -22,11 +29,12 @@ struct EgressPolicy: Sendable {
     /// A deny rule also holds for an IPv6 address that has a denied IPv4 address embedded; an allow rule only for the
     /// address itself.
     func permits(_ address: IPAddress, port: UInt16) -> Bool {
+        let embedded = address.embeddedIPv4(nat64: self.nat64).map(\.canonical)
         let address = address.canonical
-        let embedded = address.embeddedIPv4?.canonical
         for rule in self.rules where rule.concerns(port: port) {
             let isDenial = rule.action == .deny
-            if rule.blocks.contains(where: { $0.contains(address) || isDenial && embedded.map($0.contains) == true }) {
+            if rule.blocks.contains(where: { $0.contains(address) || isDenial && embedded.contains(where: $0.contains) }
+            ) {
                 return !isDenial
             }
         }
@@ -52,5 +60,19 @@ struct EgressPolicy: Sendable {
             }
         }
         return true
+    }
+}
+
+extension EgressPolicy {
+    /// Where connectivity checks may go that a client asks for with its candidates: not where targets may not be. Rules
+    /// about all addresses say nothing of a network to be kept from, and an agent with nothing but a list of allowed targets
+    /// is to find direct paths, too.
+    ///
+    /// - Parameters:
+    ///   - rules: those of the operator.
+    ///   - exceptions: blocks that are allowed all the same (`--p2p-allow`).
+    static func candidates(_ rules: [EgressRule], exceptions: [AddressBlock]) -> EgressPolicy {
+        let named = rules.filter { $0.action == .allow || !$0.blocks.contains { $0.prefixLength == 0 } }
+        return EgressPolicy([EgressRule(.allow, exceptions)] + named)
     }
 }

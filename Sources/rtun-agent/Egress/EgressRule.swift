@@ -1,3 +1,5 @@
+import Basics
+
 /// One `--allow` or `--deny`: `CIDR[:ports]`.
 struct EgressRule: Hashable, Sendable {
     enum Action: Hashable, Sendable {
@@ -46,18 +48,15 @@ struct EgressRule: Hashable, Sendable {
 
     private static func blocks(_ target: Substring, in text: String) throws(EgressRuleError) -> [AddressBlock] {
         if target == "*" { return [.all(.v4), .all(.v6)] }
-        let parts = target.split(separator: "/", maxSplits: 1, omittingEmptySubsequences: false)
-        guard let address = parts.first.flatMap({ IPAddress(parsing: String($0)) }) else { throw .invalidAddress(text) }
-        guard parts.count == 2 else {
-            guard let block = AddressBlock(address, prefixLength: address.family.width) else { throw .invalid(text) }
-            return [block]
+        do {
+            return [try AddressBlock(parsing: target)]
+        } catch {
+            switch error {
+            case .invalidAddress: throw .invalidAddress(text)
+            case .invalidPrefixLength(let maximum): throw .invalidPrefixLength(text, maximum: maximum)
+            case .hostBitsSet: throw .hostBitsSet(text)
+            }
         }
-        guard let length = Self.number(parts[1], upTo: address.family.width),
-            let block = AddressBlock(address, prefixLength: length)
-        else { throw .invalidPrefixLength(text, maximum: address.family.width) }
-        // 10.1.2.3/8 is more likely a slip than a wish: say so instead of widening or narrowing what is allowed.
-        guard block.bits == address.bits else { throw .hostBitsSet(text) }
-        return [block]
     }
 
     private static func ports(_ list: Substring, in text: String) throws(EgressRuleError) -> [ClosedRange<UInt16>] {

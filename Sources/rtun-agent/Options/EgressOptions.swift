@@ -1,7 +1,8 @@
 import ArgumentParser
+import Basics
 import Synchronization
 
-/// `--allow`, `--deny` and the limits.
+/// `--allow`, `--deny`, `--egress` and the limits.
 struct EgressOptions: ParsableArguments {
     @Option(
         name: .customLong("allow"),
@@ -19,6 +20,31 @@ struct EgressOptions: ParsableArguments {
             valueName: "cidr[:ports]"),
         transform: { try OrderedRule(.deny, parsing: $0) })
     private var denied: [OrderedRule] = []
+
+    @Option(
+        name: .customLong("egress"),
+        help: ArgumentHelp(
+            "What is allowed where no --allow or --deny matches: all; internet, public addresses only; lan, private ranges "
+                + "only, without loopback.",
+            valueName: "all|internet|lan"))
+    var preset = EgressPreset.all
+
+    @Option(
+        name: .customLong("nat64-prefix"),
+        help: ArgumentHelp(
+            "Prefix of a NAT64 in the agent's network, of 32, 40, 48, 56, 64 or 96 bits: what --deny says of an IPv4 address "
+                + "holds behind it, too. 64:ff9b::/96 and 64:ff9b:1::/48 are known. Repeatable.",
+            valueName: "cidr"),
+        transform: Self.nat64Prefix)
+    var nat64Prefixes: [NAT64Prefix] = []
+
+    @Option(
+        name: .customLong("p2p-allow"),
+        help: ArgumentHelp(
+            "Look for direct paths to these addresses although a rule denies them to targets. Repeatable.",
+            valueName: "cidr"),
+        transform: Self.block)
+    var candidateExceptions: [AddressBlock] = []
 
     @Option(
         name: .customLong("max-peers"), help: ArgumentHelp("How many clients may be connected at once.", valueName: "n")
@@ -46,6 +72,23 @@ struct EgressOptions: ParsableArguments {
     /// The rules of both options in the order in which they were given.
     var rules: [EgressRule] {
         (self.allowed + self.denied).sorted { $0.position < $1.position }.map(\.rule)
+    }
+
+    /// Where targets may be.
+    var policy: EgressPolicy { EgressPolicy(self.rules, preset: self.preset, nat64: self.nat64Prefixes) }
+    /// Where clients may be looked for directly.
+    var candidatePolicy: EgressPolicy { .candidates(self.rules, exceptions: self.candidateExceptions) }
+
+    private static func block(_ text: String) throws -> AddressBlock {
+        do { return try AddressBlock(parsing: text) } catch { throw ValidationError("\"\(text)\": \(error)") }
+    }
+
+    private static func nat64Prefix(_ text: String) throws -> NAT64Prefix {
+        guard let prefix = NAT64Prefix(try Self.block(text)) else {
+            throw ValidationError(
+                "\"\(text)\" is no IPv6 prefix of 32, 40, 48, 56, 64 or 96 bits, as 2001:db8:64::/96 is")
+        }
+        return prefix
     }
 }
 

@@ -5,12 +5,13 @@ import Glibc
 package enum ProgramMain {
     /// Parses the command line, runs the command, and exits with the code that its outcome has in ``ExitStatus``.
     ///
-    /// Before anything else: secrets are wiped from the process's argument list, SIGPIPE is ignored, the allocator is
+    /// Before anything else: secrets are wiped from the process's argument list, core dumps are off, SIGPIPE is ignored, the allocator is
     /// set up for a small footprint, and the limit of open files is raised to what the system allows.
     package static func run<Command: AsyncParsableCommand>(_ type: Command.Type) async -> Never {
         // `CommandLine.arguments` is a copy made at its first use: take it before the original is overwritten.
         let commandLine = Array(CommandLine.arguments.dropFirst())
         ArgumentList.wipeSecrets()
+        Dumpability.turnOff()
         signal(SIGPIPE, SIG_IGN)
         Allocator.preferSmallFootprint()
         FileDescriptorLimit.raise()

@@ -112,7 +112,14 @@ final class DirectSession {
         self.hosts = hosts
         var ice = configuration.ice
         ice.timeLimit = configuration.pathTimeout
-        self.agent = ICEAgent(role: role, local: self.localCredentials, configuration: ice)
+        let loopbackOnly = configuration.loopbackOnly
+        let permitsCandidate = configuration.permitsCandidate
+        self.agent = ICEAgent(
+            role: role, local: self.localCredentials, configuration: ice,
+            permitsRemote: { address in
+                let isLoopback = TransportAddress(address)?.isLoopback ?? true
+                return loopbackOnly ? isLoopback : !isLoopback && permitsCandidate(address)
+            })
         self.gathering = STUNGathering(hosts: hosts)
         for host in hosts {
             self.agent.addLocalCandidate(host, at: eventLoop.now)
@@ -446,6 +453,7 @@ extension DirectSession {
     }
 
     private func perform(_ transmit: ICETransmit) {
+        guard !transmit.isToStranger || CheckBudget.shared.take(at: self.eventLoop.now) else { return }
         let socket = self.sockets[transmit.base.rawValue]
         if case .refused(let error) = socket.send(transmit.payload, segmentSize: nil, to: transmit.destination) {
             self.agent.sendFailed(

@@ -91,6 +91,8 @@ final class SpreadRun {
             let socket = session.sockets.first(where: { $0.localAddress.protocol == .inet })
         else { return }
         target.port = Int(port)
+        // It is a guess that goes amiss; there are many.
+        guard CheckBudget.shared.take(at: self.eventLoop.now) else { return }
         _ = socket.send(check, segmentSize: nil, to: target)
     }
 
@@ -104,7 +106,7 @@ final class SpreadRun {
             }
             self.sockets.append(socket)
             socket.delegate = self
-            for remote in session.remotesForSpread.prefix(2) {
+            for remote in session.remotesForSpread.prefix(2) where CheckBudget.shared.take(at: self.eventLoop.now) {
                 _ = socket.send(check, segmentSize: nil, to: remote.address)
             }
         }
