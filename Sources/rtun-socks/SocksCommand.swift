@@ -26,7 +26,7 @@ struct SocksCommand: AsyncParsableCommand {
                   --listen 0.0.0.0:2080 --auth me:pass --agent office
 
               # over QUIC, to a server with a self-signed certificate
-              RTUN_SECRET=sec123 rtun-socks quic://203.0.113.7:8888 --quic-insecure
+              rtun-socks quic://203.0.113.7:8888 --quic-insecure --secret-file ~/.rtun-secret
 
               # which agents are there?
               rtun-socks https://rtun.example.com:8888 --secret-file secret \\

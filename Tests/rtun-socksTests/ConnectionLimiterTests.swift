@@ -16,24 +16,45 @@ import Testing
         }
     }
 
-    private func listener(limit: Int) throws -> (EmbeddedChannel, ReadCounter) {
+    private func listener(limit: Int) throws -> (EmbeddedChannel, ReadCounter, ConnectionLimiter) {
         let channel = EmbeddedChannel()
         let reads = ReadCounter()
         let logger = Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() })
-        try channel.pipeline.syncOperations.addHandlers([reads, ConnectionLimiter(limit: limit, logger: logger)])
-        return (channel, reads)
+        let limiter = ConnectionLimiter(limit: limit, logger: logger)
+        try channel.pipeline.syncOperations.addHandlers([reads, limiter])
+        return (channel, reads, limiter)
     }
 
     @Test func `at the limit nobody is accepted until somebody leaves`() throws {
-        let (channel, reads) = try self.listener(limit: 1)
+        let (channel, reads, limiter) = try self.listener(limit: 1)
         channel.read()
         #expect(reads.count == 1)
         let client = EmbeddedChannel(loop: channel.embeddedEventLoop)
         try channel.writeInbound(client as any Channel)
+        limiter.requestCame(from: client)
         channel.read()
         #expect(reads.count == 1)
         client.close(promise: nil)
         channel.embeddedEventLoop.run()
         #expect(reads.count == 2)
+    }
+
+    @Test func `when places are short, whoever has been silent longest makes room`() throws {
+        let (channel, reads, limiter) = try self.listener(limit: 3)
+        let clients = (0..<5).map { _ in EmbeddedChannel(loop: channel.embeddedEventLoop) }
+        for client in clients { client.connect(to: try SocketAddress(ipAddress: "127.0.0.1", port: 1), promise: nil) }
+        for client in clients.prefix(3) { try channel.writeInbound(client as any Channel) }
+        limiter.requestCame(from: clients[0])
+        channel.read()
+        #expect(reads.count == 1)
+        try channel.writeInbound(clients[3] as any Channel)
+        channel.embeddedEventLoop.run()
+        // The first has said what it wants, so that the second is the one.
+        #expect(clients.map(\.isActive) == [true, false, true, true, true])
+        #expect(limiter.count == 3)
+        for client in clients { limiter.requestCame(from: client) }
+        let before = reads.count
+        channel.read()
+        #expect(reads.count == before)
     }
 }

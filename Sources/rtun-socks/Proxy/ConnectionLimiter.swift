@@ -1,10 +1,13 @@
 import CommandSupport
+import DequeModule
 import Logging
 import NIOCore
+import Signaling
 
 /// The server socket's handler that stops accepting at a limit: further clients wait in the kernel's queue.
 ///
-/// A batch of accepts that has begun is finished, so that the limit may be exceeded by a few.
+/// Clients that have not said yet what they want make room: when places are short, the one goes that has been silent longest.
+/// So nobody holds all places by saying nothing. A batch of accepts that has begun is finished, so that the limit may be exceeded by a few.
 final class ConnectionLimiter: ChannelDuplexHandler {
     typealias InboundIn = any Channel
     typealias InboundOut = any Channel
@@ -12,6 +15,8 @@ final class ConnectionLimiter: ChannelDuplexHandler {
 
     /// Connections that are open.
     private(set) var count = 0
+    /// Clients whose request has not come, in the order of their coming.
+    private var unfinished: Deque<any Channel> = []
     private let limit: Int
     private let logger: Logger
     private var rateLimiter = LogRateLimiter()
@@ -33,7 +38,7 @@ final class ConnectionLimiter: ChannelDuplexHandler {
     }
 
     func read(context: ChannelHandlerContext) {
-        guard self.count < self.limit else {
+        guard self.count < self.limit || !self.unfinished.isEmpty else {
             self.readIsHeld = true
             if let occurrences = self.rateLimiter.occurrences(at: context.eventLoop.now) {
                 self.logger.warning(
@@ -46,11 +51,25 @@ final class ConnectionLimiter: ChannelDuplexHandler {
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        let channel = self.unwrapInboundIn(data)
         self.count += 1
-        self.unwrapInboundIn(data).closeFuture.hop(to: context.eventLoop).assumeIsolated().whenComplete { _ in
+        self.unfinished.append(channel)
+        if self.count > self.limit, let silent = self.unfinished.popFirst() {
+            self.logger.debug(
+                "a client that has said nothing makes room",
+                metadata: ["client": "\(silent.remoteAddress?.authority ?? "unknown")"])
+            silent.close(promise: nil)
+        }
+        channel.closeFuture.hop(to: context.eventLoop).assumeIsolated().whenComplete { _ in
+            self.requestCame(from: channel)
             self.connectionClosed()
         }
         context.fireChannelRead(data)
+    }
+
+    /// A client has said what it wants, or is gone: it makes room for nobody any more.
+    func requestCame(from channel: any Channel) {
+        self.unfinished.removeAll { $0 === channel }
     }
 
     /// Succeeds once no connection is open.

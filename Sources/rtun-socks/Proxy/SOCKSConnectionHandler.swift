@@ -37,8 +37,14 @@ final class SOCKSConnectionHandler: ChannelInboundHandler, RemovableChannelHandl
     private let connector: any TargetConnector
     private let timing: Timing
     private let logger: Logger
+    private let requestCame: () -> Void
 
-    init(credentials: SOCKSCredentials, connector: any TargetConnector, timing: Timing = Timing(), logger: Logger) {
+    /// `requestCame` is called when the client has said what it wants, or is turned away.
+    init(
+        credentials: SOCKSCredentials, connector: any TargetConnector, timing: Timing = Timing(), logger: Logger,
+        requestCame: @escaping () -> Void = {}
+    ) {
+        self.requestCame = requestCame
         self.machine = SOCKSServerStateMachine(credentials: credentials)
         self.connector = connector
         self.timing = timing
@@ -119,9 +125,11 @@ extension SOCKSConnectionHandler {
                 context.writeAndFlush(self.wrapOutboundOut(reply), promise: nil)
             case .connect(let target):
                 timeout.cancel()
+                self.requestCame()
                 self.connect(to: target, context)
             case .refuse(let reply, let violation):
                 timeout.cancel()
+                self.requestCame()
                 self.logger.debug("refused a client: \(violation)", metadata: ["client": context.peer])
                 if let reply { self.refuse(reply, context) } else { self.end(context) }
             }

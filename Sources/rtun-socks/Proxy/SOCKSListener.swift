@@ -39,7 +39,8 @@ final class SOCKSListener {
                 channel.eventLoop.makeCompletedFuture {
                     try channel.pipeline.syncOperations.addHandler(
                         SOCKSConnectionHandler(
-                            credentials: credentials, connector: connector.value.connector, logger: logger))
+                            credentials: credentials, connector: connector.value.connector, logger: logger
+                        ) { limiter.value.requestCame(from: channel) })
                 }
             }
             .bind(to: address)
