@@ -37,7 +37,7 @@ enum Sample {
             .goodbye(Goodbye(code: .replaced, reason: "a newer agent")),
             .ping, .pong,
             .failure(Failure(code: .agentGone, reason: "gone")),
-            .listAgents,
+            .listAgents(),
             .agentList(AgentList(agents: [agent, agent])),
             .bind(Bind(name: "büro", instanceID: instanceID)),
             .bind(Bind(name: "büro")),

@@ -403,7 +403,7 @@ struct RelayTests {
             logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }))
         let connection = Task { await client.run() }
         try await eventually(within: .seconds(10), "the list of agents") {
-            guard case .agentList(let list)? = try? await client.request(.listAgents).get() else { return false }
+            guard case .agentList(let list)? = try? await client.request(.listAgents()).get() else { return false }
             return list.agents.map(\.instanceID.rawValue) == [agent.instance]
         }
         let right = try await client.request(

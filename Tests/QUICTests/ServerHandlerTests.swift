@@ -150,6 +150,40 @@ import Testing
         try server.run { client.events.isConnected }
     }
 
+    /// First packets of as many clients, which go no further.
+    private func initials(_ count: Int, of server: VirtualServer) throws -> [ByteBuffer] {
+        var initials: [ByteBuffer] = []
+        for _ in 0..<count {
+            let session = try QUICSession.client(
+                configuration: .pinnedClient, eventLoop: server.channel.eventLoop
+            ) { initials.append($0.payload) }
+            server.channel.embeddedEventLoop.run()
+            session.close(code: 0, reason: "")
+        }
+        return initials
+    }
+
+    @Test func `a flood of half-open connections keeps nobody out`() throws {
+        var limits = QUICServerHandler.Limits()
+        limits.maxHandshakes = 8
+        limits.maxHandshakesPerSource = 4
+        limits.retryAbove = 6
+        let server = try VirtualServer(limits: limits)
+        let flooder = try server.address(1)
+        for initial in try self.initials(20, of: server) {
+            var address = flooder
+            address.port = Int.random(in: 2000...60_000)
+            try server.inject(initial, from: address)
+        }
+        #expect(server.handler.sessionCount <= 4)
+        // Others, with all places taken.
+        for (number, initial) in try self.initials(4, of: server).enumerated() {
+            try server.inject(initial, from: server.address(number + 10))
+        }
+        let client = try server.connect(77)
+        try server.run { client.events.isConnected }
+    }
+
     @Test func `a datagram from another address is dropped`() throws {
         let server = try VirtualServer()
         let client = try server.connect(1)

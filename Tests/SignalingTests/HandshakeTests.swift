@@ -225,6 +225,6 @@ import Testing
             return
         }
         #expect(goodbye.code == .badRequest)
-        #expect(pair.client.receive(Envelope(.listAgents)) == .failed(.protocolViolation("expected ServerHello")))
+        #expect(pair.client.receive(Envelope(.listAgents())) == .failed(.protocolViolation("expected ServerHello")))
     }
 }

@@ -166,8 +166,8 @@ import Testing
         let fixture = try Fixture()
         fixture.world.connectionDelegate.answer = { $0.respond(.agentList(AgentList(agents: []))) }
         var answers = 0
-        fixture.core.request(.listAgents, timeout: .seconds(1)).assumeIsolated().whenSuccess { _ in answers += 1 }
-        fixture.world.connections[0].request(.listAgents, timeout: .seconds(1)).assumeIsolated().whenSuccess { _ in
+        fixture.core.request(.listAgents(), timeout: .seconds(1)).assumeIsolated().whenSuccess { _ in answers += 1 }
+        fixture.world.connections[0].request(.listAgents(), timeout: .seconds(1)).assumeIsolated().whenSuccess { _ in
             answers += 1
         }
         fixture.world.loop.run()
@@ -210,7 +210,7 @@ import Testing
     @Test func `without a connection requests fail at once`() throws {
         let fixture = try Fixture { $0.failure = .timedOut(.connection) }
         var failed: (any Error)?
-        fixture.core.request(.listAgents, timeout: .seconds(1)).assumeIsolated().whenFailure { failed = $0 }
+        fixture.core.request(.listAgents(), timeout: .seconds(1)).assumeIsolated().whenFailure { failed = $0 }
         guard case SignalError.notConnected? = failed else {
             Issue.record("\(String(describing: failed))")
             return

@@ -82,7 +82,7 @@ import Testing
             #expect(session.remoteAddress?.port == Int(broker.server.url.port))
             break
         }
-        #expect(try await client.request(.listAgents).get() == .agentList(AgentList(agents: [])))
+        #expect(try await client.request(.listAgents()).get() == .agentList(AgentList(agents: [])))
 
         // Over QUIC a killed server is noticed by its silence only; one that restarts says goodbye.
         let connection = try #require(await broker.nextConnection())
@@ -91,7 +91,7 @@ import Testing
         let next = try await Broker.start(scheme, identity: identity, port: Int(broker.server.url.port))
         for await _ in sessions {
             // It may have been back at the old server for a moment.
-            if case .agentList = try? await client.request(.listAgents, timeout: .seconds(2)).get() { break }
+            if case .agentList = try? await client.request(.listAgents(), timeout: .seconds(2)).get() { break }
         }
         #expect(await next.nextConnection() != nil)
 

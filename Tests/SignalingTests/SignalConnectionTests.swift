@@ -60,8 +60,8 @@ import Testing
 
     @Test func `an answer finds its request`() throws {
         let fixture = Fixture()
-        let first = fixture.connection.request(.listAgents, timeout: .seconds(1))
-        let second = fixture.connection.request(.listAgents, timeout: .seconds(1))
+        let first = fixture.connection.request(.listAgents(), timeout: .seconds(1))
+        let second = fixture.connection.request(.listAgents(), timeout: .seconds(1))
         let ids = try fixture.sent().map(\.id)
         #expect(ids == [1, 3])
         fixture.farSends(Envelope(id: 3, .agentList(AgentList(agents: []))))
@@ -100,7 +100,7 @@ import Testing
 
     @Test func `a late response is ignored`() throws {
         let fixture = Fixture()
-        let future = fixture.connection.request(.listAgents, timeout: .seconds(1))
+        let future = fixture.connection.request(.listAgents(), timeout: .seconds(1))
         fixture.loop.advanceTime(by: .seconds(1))
         guard case .failure(SignalError.timedOut) = self.result(future, fixture.loop) else {
             Issue.record("not timed out")
@@ -113,7 +113,7 @@ import Testing
 
     @Test func `the server's requests have even ids`() throws {
         let fixture = Fixture(side: .server)
-        _ = fixture.connection.request(.listAgents, timeout: .seconds(1))
+        _ = fixture.connection.request(.listAgents(), timeout: .seconds(1))
         #expect(try fixture.sent().map(\.id) == [2])
         fixture.connection.close()
     }
@@ -121,10 +121,10 @@ import Testing
     @Test func `requests and events reach the delegate, and answers go out under the same id`() throws {
         let fixture = Fixture(side: .server)
         fixture.delegate.answer = { $0.respond(.agentList(AgentList(agents: []))) }
-        fixture.farSends(Envelope(id: 77, .listAgents))
-        fixture.farSends(Envelope(.listAgents))
+        fixture.farSends(Envelope(id: 77, .listAgents()))
+        fixture.farSends(Envelope(.listAgents()))
         #expect(fixture.delegate.requests.count == 1)
-        #expect(fixture.delegate.events == [.listAgents])
+        #expect(fixture.delegate.events == [.listAgents()])
         #expect(try fixture.sent() == [Envelope(id: 77, .agentList(AgentList(agents: [])))])
     }
 
@@ -146,7 +146,7 @@ import Testing
 
     @Test func `an answer that this version does not know fails its request`() throws {
         let fixture = Fixture()
-        let future = fixture.connection.request(.listAgents, timeout: .seconds(1))
+        let future = fixture.connection.request(.listAgents(), timeout: .seconds(1))
         fixture.far.send(ByteBuffer(bytes: [0x08, 0x01, 0xc2, 0x3e, 0x00]))
         guard case .failure(SignalError.unexpectedAnswer) = self.result(future, fixture.loop) else {
             Issue.record("not failed")
@@ -169,7 +169,7 @@ import Testing
 
     @Test func `a connection is dead after 15 s without a byte`() throws {
         let fixture = Fixture()
-        let future = fixture.connection.request(.listAgents, timeout: .seconds(60))
+        let future = fixture.connection.request(.listAgents(), timeout: .seconds(60))
         fixture.loop.advanceTime(by: .milliseconds(14_999))
         #expect(!fixture.connection.isClosed)
         fixture.loop.advanceTime(by: .milliseconds(1))
@@ -246,7 +246,7 @@ import Testing
 
     @Test func `a lost link fails what is pending and is told once`() {
         let fixture = Fixture()
-        let future = fixture.connection.request(.listAgents, timeout: .seconds(60))
+        let future = fixture.connection.request(.listAgents(), timeout: .seconds(60))
         fixture.far.close()
         guard case .failure(SignalError.connectionLost(.linkClosed(nil))) = self.result(future, fixture.loop) else {
             Issue.record("the request did not fail")
@@ -256,7 +256,7 @@ import Testing
         #expect(fixture.delegate.closed.count == 1)
         guard
             case .failure(SignalError.notConnected) = self.result(
-                fixture.connection.request(.listAgents, timeout: .seconds(1)), fixture.loop)
+                fixture.connection.request(.listAgents(), timeout: .seconds(1)), fixture.loop)
         else {
             Issue.record("a closed connection took a request")
             return
@@ -266,7 +266,7 @@ import Testing
     @Test func `requests that wait for answers are limited`() {
         let fixture = Fixture()
         let limit = SignalConnection.maximumPendingRequests
-        let futures = (0...limit).map { _ in fixture.connection.request(.listAgents, timeout: .seconds(1)) }
+        let futures = (0...limit).map { _ in fixture.connection.request(.listAgents(), timeout: .seconds(1)) }
         guard case .failure(SignalError.tooManyRequests) = self.result(futures[limit], fixture.loop) else {
             Issue.record("no limit")
             return

@@ -117,4 +117,81 @@ import Testing
         fixture.channel.pipeline.fireChannelReadComplete()
         #expect(fixture.link.lastReceived == loop.now)
     }
+
+    @Test func `an empty message is a violation, and so is an empty piece of one`() throws {
+        let fixture = try Fixture()
+        try fixture.receive(.binary)
+        #expect(try fixture.sent()?.opcode == .connectionClose)
+        #expect(fixture.delegate.messages.isEmpty)
+        let pieces = try Fixture()
+        try pieces.channel.writeInbound(WebSocketFrame(fin: false, opcode: .binary, data: ByteBuffer(string: "x")))
+        try pieces.channel.writeInbound(WebSocketFrame(fin: false, opcode: .continuation, data: ByteBuffer()))
+        #expect(try pieces.sent()?.opcode == .connectionClose)
+    }
+
+    @Test func `messages that nobody takes are few`() throws {
+        let fixture = try Fixture()
+        fixture.link.delegate = nil
+        for _ in 0...SignalLinkLimits.maximumWaitingMessages { try fixture.receive(.binary, ByteBuffer(string: "2")) }
+        #expect(try fixture.sent()?.opcode == .connectionClose)
+    }
+}
+
+/// What a peer may send before it has proved the secret.
+@Suite struct WebSocketStrangerLimitTests {
+    private let channel = EmbeddedChannel()
+    private let link: WebSocketLink
+    private let limit = WebSocketStrangerLimit()
+    private let delegate = RecordingLinkDelegate()
+
+    init() throws {
+        self.link = WebSocketLink(side: .server, eventLoop: self.channel.eventLoop)
+        try self.channel.pipeline.syncOperations.addHandlers([
+            self.limit, ByteToMessageHandler(WebSocketFrameDecoder(maxFrameSize: 256 << 10)), self.link,
+        ])
+        try self.channel.connect(to: SocketAddress(ipAddress: "127.0.0.1", port: 1)).wait()
+        self.link.bind(self.limit)
+        self.link.delegate = self.delegate
+    }
+
+    /// A masked binary frame.
+    private func frame(_ length: Int) -> ByteBuffer {
+        var bytes = ByteBuffer(bytes: [0x82])
+        if length < 126 {
+            bytes.writeInteger(UInt8(0x80 | length))
+        } else {
+            bytes.writeInteger(UInt8(0x80 | 127))
+            bytes.writeInteger(UInt64(length))
+        }
+        bytes.writeInteger(UInt32(0))
+        bytes.writeRepeatingByte(7, count: length)
+        return bytes
+    }
+
+    @Test func `a part of a large frame is not kept`() throws {
+        var large = self.frame(200_000)
+        while let part = large.readSlice(length: min(10_000, large.readableBytes)), part.readableBytes > 0 {
+            _ = try? self.channel.writeInbound(part)
+        }
+        #expect(!self.channel.isActive)
+        #expect(self.delegate.messages.isEmpty)
+    }
+
+    @Test func `whoever has proved the secret may send messages of full size, and as many as there are`() throws {
+        try self.channel.writeInbound(self.frame(100))
+        self.link.peerProved()
+        for _ in 0..<100 { try self.channel.writeInbound(self.frame(100)) }
+        try self.channel.writeInbound(self.frame(200_000))
+        #expect(self.delegate.messages.count == 102)
+        #expect(self.channel.isActive)
+    }
+
+    @Test func `frames are counted, pings as well`() throws {
+        for _ in 0..<SignalLinkLimits.maximumStrangerMessages {
+            try self.channel.writeInbound(ByteBuffer(bytes: [0x89, 0x80, 0, 0, 0, 0]))
+        }
+        #expect(self.delegate.ends.isEmpty)
+        try self.channel.writeInbound(ByteBuffer(bytes: [0x89, 0x80, 0, 0, 0, 0]))
+        #expect(self.delegate.ends.count == 1)
+    }
 }

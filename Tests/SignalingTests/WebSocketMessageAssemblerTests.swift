@@ -17,10 +17,9 @@ import Testing
         var assembler = WebSocketMessageAssembler(expectsMask: false)
         #expect(assembler.receive(self.frame(.binary, "he", fin: false)) == .nothing)
         #expect(assembler.receive(self.frame(.ping, "x")) == .ping(ByteBuffer(string: "x")))
-        #expect(assembler.receive(self.frame(.continuation, "", fin: false)) == .nothing)
+        #expect(assembler.receive(self.frame(.continuation, "l", fin: false)) == .nothing)
         #expect(assembler.receive(self.frame(.pong, "")) == .nothing)
-        #expect(assembler.receive(self.frame(.continuation, "llo")) == .message(ByteBuffer(string: "hello")))
-        #expect(assembler.receive(self.frame(.binary, "")) == .message(ByteBuffer()))
+        #expect(assembler.receive(self.frame(.continuation, "lo")) == .message(ByteBuffer(string: "hello")))
     }
 
     @Test func `a client's frames are unmasked, and refused without a mask`() {

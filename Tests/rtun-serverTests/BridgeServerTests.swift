@@ -102,8 +102,8 @@ import Testing
             client.client.sendBridge(bridge)
             // Sent by a client that does not care what the server said.
             client.client.sendEvent(.bridge(bridge))
-            _ = try await client.client.request(.listAgents).get()
-            _ = try await client.client.request(.listAgents).get()
+            _ = try await client.client.request(.listAgents()).get()
+            _ = try await client.client.request(.listAgents()).get()
             try await Task.sleep(for: .milliseconds(50))
             #expect(try await agent.read { $0.bridges.isEmpty })
             let statistics = try await client.client.eventLoop.submit { client.client.bridgeStatistics }.get()
@@ -228,7 +228,7 @@ import Testing
             var delays: [TimeAmount] = []
             for _ in 0..<20 {
                 let asked = NIODeadline.now()
-                _ = try await client.client.request(.listAgents).get()
+                _ = try await client.client.request(.listAgents()).get()
                 delays.append(NIODeadline.now() - asked)
                 try await Task.sleep(for: .milliseconds(100))
             }

@@ -17,6 +17,7 @@ package enum AppProtoLimits {
     /// Longest `Bridge.datagrams`, in bytes: as much as one UDP datagram of IPv4 carries.
     package static let bridgeDatagrams = 65_507
     /// Longest resume token, in bytes.
+    package static let cursor = 512
     package static let resumeToken = 1024
     /// Most protocol versions or binding types a server may offer.
     package static let offers = 64

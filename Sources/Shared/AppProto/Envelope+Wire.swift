@@ -14,7 +14,7 @@ extension Envelope: RootMessage {
             case RTUN__ENVELOPE__BODY_PING: .ping
             case RTUN__ENVELOPE__BODY_PONG: .pong
             case RTUN__ENVELOPE__BODY_FAILURE: .failure(try readMessage(message.failure, "failure"))
-            case RTUN__ENVELOPE__BODY_LIST_AGENTS: .listAgents
+            case RTUN__ENVELOPE__BODY_LIST_AGENTS: .listAgents(try readMessage(message.list_agents, "list_agents"))
             case RTUN__ENVELOPE__BODY_AGENT_LIST: .agentList(try readMessage(message.agent_list, "agent_list"))
             case RTUN__ENVELOPE__BODY_BIND: .bind(try readMessage(message.bind, "bind"))
             case RTUN__ENVELOPE__BODY_BOUND: .bound(try readMessage(message.bound, "bound"))
@@ -63,9 +63,9 @@ extension Envelope: RootMessage {
         case .failure(let body):
             message.body_case = RTUN__ENVELOPE__BODY_FAILURE
             message.failure = arena.message(body)
-        case .listAgents:
+        case .listAgents(let body):
             message.body_case = RTUN__ENVELOPE__BODY_LIST_AGENTS
-            message.list_agents = arena.message(ListAgents())
+            message.list_agents = arena.message(body)
         case .agentList(let body):
             message.body_case = RTUN__ENVELOPE__BODY_AGENT_LIST
             message.agent_list = arena.message(body)

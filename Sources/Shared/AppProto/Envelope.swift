@@ -19,7 +19,7 @@ package struct Envelope: Hashable, Sendable {
         /// The answer to a request that failed.
         case failure(Failure)
         // The registry, for clients.
-        case listAgents
+        case listAgents(ListAgents = ListAgents())
         case agentList(AgentList)
         case bind(Bind)
         case bound(Bound)

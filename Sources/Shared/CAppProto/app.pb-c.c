@@ -2391,9 +2391,42 @@ const ProtobufCMessageDescriptor rtun__failure__descriptor =
   (ProtobufCMessageInit) rtun__failure__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-#define rtun__list_agents__field_descriptors NULL
-#define rtun__list_agents__field_indices_by_name NULL
-#define rtun__list_agents__number_ranges NULL
+static const ProtobufCFieldDescriptor rtun__list_agents__field_descriptors[2] =
+{
+  {
+    "limit",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT32,
+    0,   /* quantifier_offset */
+    offsetof(Rtun__ListAgents, limit),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "after",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Rtun__ListAgents, after),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned rtun__list_agents__field_indices_by_name[] = {
+  1,   /* field[1] = after */
+  0,   /* field[0] = limit */
+};
+static const ProtobufCIntRange rtun__list_agents__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 2 }
+};
 const ProtobufCMessageDescriptor rtun__list_agents__descriptor =
 {
   PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
@@ -2402,10 +2435,10 @@ const ProtobufCMessageDescriptor rtun__list_agents__descriptor =
   "Rtun__ListAgents",
   "rtun",
   sizeof(Rtun__ListAgents),
-  0,
+  2,
   rtun__list_agents__field_descriptors,
   rtun__list_agents__field_indices_by_name,
-  0,  rtun__list_agents__number_ranges,
+  1,  rtun__list_agents__number_ranges,
   (ProtobufCMessageInit) rtun__list_agents__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
@@ -2614,7 +2647,7 @@ const ProtobufCMessageDescriptor rtun__agent_info__descriptor =
   (ProtobufCMessageInit) rtun__agent_info__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor rtun__agent_list__field_descriptors[1] =
+static const ProtobufCFieldDescriptor rtun__agent_list__field_descriptors[2] =
 {
   {
     "agents",
@@ -2628,14 +2661,27 @@ static const ProtobufCFieldDescriptor rtun__agent_list__field_descriptors[1] =
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "next",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Rtun__AgentList, next),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned rtun__agent_list__field_indices_by_name[] = {
   0,   /* field[0] = agents */
+  1,   /* field[1] = next */
 };
 static const ProtobufCIntRange rtun__agent_list__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 1 }
+  { 0, 2 }
 };
 const ProtobufCMessageDescriptor rtun__agent_list__descriptor =
 {
@@ -2645,7 +2691,7 @@ const ProtobufCMessageDescriptor rtun__agent_list__descriptor =
   "Rtun__AgentList",
   "rtun",
   sizeof(Rtun__AgentList),
-  1,
+  2,
   rtun__agent_list__field_descriptors,
   rtun__agent_list__field_indices_by_name,
   1,  rtun__agent_list__number_ranges,

@@ -1,4 +1,4 @@
-import AppProto
+import Basics
 import NIOCore
 
 /// Slows down addresses from which proofs of the secret fail: a token bucket each.
@@ -31,18 +31,9 @@ struct FailureThrottle {
         static let proxy = Configuration(burst: 200, interval: .milliseconds(50))
     }
 
-    /// A whole IPv4 address, or the /64 that one host or site has of IPv6.
-    private struct Source: Hashable {
-        let prefix: [UInt8]
-
-        init(_ address: SocketAddress) {
-            self.prefix = Array(address.packedIPAddress.prefix(8))
-        }
-    }
-
     private let configuration: Configuration
     /// When the bucket will be full again.
-    private var fullAt: [Source: NIODeadline] = [:]
+    private var fullAt: [SourceNetwork: NIODeadline] = [:]
 
     init(_ configuration: Configuration = Configuration()) {
         self.configuration = configuration
@@ -52,7 +43,7 @@ struct FailureThrottle {
 
     /// May a handshake with `address` begin?
     func admit(_ address: SocketAddress, at now: NIODeadline) -> Admission {
-        guard let fullAt = self.fullAt[Source(address)] else { return .now }
+        guard let fullAt = self.fullAt[SourceNetwork(address)] else { return .now }
         let free = fullAt - self.configuration.interval * self.configuration.burst
         guard free > now else { return .now }
         let wait = free - now
@@ -62,7 +53,7 @@ struct FailureThrottle {
     /// A proof from `address` failed.
     mutating func recordFailure(_ address: SocketAddress, at now: NIODeadline) {
         self.makeRoom(at: now)
-        let source = Source(address)
+        let source = SourceNetwork(address)
         let latest = now + self.configuration.interval * self.configuration.burst + self.configuration.longestMemory
         let fullAt = max(self.fullAt[source] ?? now, now) + self.configuration.interval
         self.fullAt[source] = min(fullAt, latest)

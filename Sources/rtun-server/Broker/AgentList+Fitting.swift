@@ -6,8 +6,8 @@ extension AgentList {
     /// A registry with many thousand agents does not fit into one message. The list comes in the order of preference, so
     /// what is left out is what clients would choose last.
     func fitting() -> AgentList {
-        // The envelope's id, body tag and body length take up to 16 bytes.
-        var room = AppProtoLimits.envelope - 16
+        // The envelope's id, body tag and body length take up to 16 bytes; behind the agents there may be a cursor.
+        var room = AppProtoLimits.envelope - 16 - (AppProtoLimits.cursor + 3)
         return AgentList(
             agents: Array(
                 self.agents.prefix { agent in

@@ -10,6 +10,8 @@ struct Broker {
     enum Action: Equatable {
         /// Send an event.
         case send(SessionID, Envelope.Body)
+        /// Pass an event on from one end of a channel to the other.
+        case passOn(from: SessionID, to: SessionID, Envelope.Body)
         /// Answer a request.
         case respond(SessionID, id: UInt64, Envelope.Body)
         /// Ask the agent, and hand its answer to `openPeerAnswered` together with the ticket.
@@ -160,8 +162,9 @@ struct Broker {
             return [.fail(session, id: id, .badRequest, "only clients may ask this")]
         }
         switch request {
-        case .listAgents:
-            return [.respond(session, id: id, .agentList(AgentList(agents: self.agents).fitting()))]
+        case .listAgents(let wish):
+            let page = self.registry.page(limit: Int(wish.limit), after: wish.after)
+            return [.respond(session, id: id, .agentList(page))]
         case .bind(let bind):
             return [self.bind(bind, id: id, from: session)]
         case .openPeer(let offer):
@@ -204,7 +207,7 @@ struct Broker {
         case .closePeer(let close):
             guard let counterpart = self.routes.counterpart(of: session, on: close.peerID) else { return [] }
             self.routes.remove(close.peerID)
-            return [.send(counterpart, event)]
+            return [.passOn(from: session, to: counterpart, event)]
         case .mappingReport(let report):
             self.registry.setMapping(report.mapping, session: session)
             return []
@@ -214,7 +217,7 @@ struct Broker {
     }
 
     private func passOn(_ event: Envelope.Body, about peer: PeerID, from session: SessionID) -> [Action] {
-        self.routes.counterpart(of: session, on: peer).map { [.send($0, event)] } ?? []
+        self.routes.counterpart(of: session, on: peer).map { [.passOn(from: session, to: $0, event)] } ?? []
     }
 }
 

@@ -22,9 +22,38 @@ struct Registry {
         case full
     }
 
+    /// An agent's place in the order: those that never end first, then the latest end.
+    private struct Rank: Comparable {
+        let end: UInt64
+        let name: String
+
+        init(_ agent: AgentInfo) {
+            self.init(end: agent.expireAtMilliseconds == 0 ? .max : agent.expireAtMilliseconds, name: agent.name)
+        }
+
+        init(end: UInt64, name: String) {
+            self.end = end
+            self.name = name
+        }
+
+        /// What `cursor` wrote; nil when `text` is no such thing.
+        init?(cursor text: String) {
+            guard let colon = text.firstIndex(of: ":"), let end = UInt64(text[..<colon]) else { return nil }
+            self.init(end: end, name: String(text[colon...].dropFirst()))
+        }
+
+        var cursor: String { "\(self.end):\(self.name)" }
+
+        static func < (left: Rank, right: Rank) -> Bool {
+            left.end == right.end ? left.name < right.name : left.end > right.end
+        }
+    }
+
     private let capacity: Int
     private var entries: [String: Entry] = [:]
     private var names: [SessionID: String] = [:]
+    /// The names in the order in which clients prefer their agents.
+    private var order: [Rank] = []
     private var lastCreation: UInt64 = 0
 
     init(capacity: Int) {
@@ -71,6 +100,8 @@ struct Registry {
             // The process is the same, and behind the same NAT until it says otherwise.
             if holder.info.instanceID == entry.info.instanceID { entry.info.mapping = holder.info.mapping }
         }
+        if let holder { self.removeRank(of: holder.info) }
+        self.order.insert(Rank(entry.info), at: self.place(of: Rank(entry.info)))
         self.entries[agent.name] = entry
         self.names[session] = agent.name
         return .registered(entry, displaced: holder)
@@ -84,8 +115,10 @@ struct Registry {
 
     /// Takes the session's agent out of the registry; `nil` when it holds no name (any more).
     mutating func remove(session: SessionID) -> Entry? {
-        guard let name = self.names.removeValue(forKey: session) else { return nil }
-        return self.entries.removeValue(forKey: name)
+        guard let name = self.names.removeValue(forKey: session), let entry = self.entries.removeValue(forKey: name)
+        else { return nil }
+        self.removeRank(of: entry.info)
+        return entry
     }
 
     /// Takes out all agents whose end has come.
@@ -101,15 +134,42 @@ struct Registry {
     }
 
     /// All agents in the order in which clients prefer them: those that never end first, then the latest end.
-    var agents: [AgentInfo] {
-        self.entries.values.map(\.info).sorted { left, right in
-            let (leftEnd, rightEnd) = (Self.sortableEnd(left), Self.sortableEnd(right))
-            return leftEnd == rightEnd ? left.name < right.name : leftEnd > rightEnd
+    var agents: [AgentInfo] { self.order.compactMap { self.entries[$0.name]?.info } }
+
+    /// A part of `agents`.
+    ///
+    /// - Parameters:
+    ///   - limit: how many at most; 0: all that fit one message.
+    ///   - cursor: `next` of the part before; empty, or of no known form: from the first on.
+    func page(limit: Int, after cursor: String) -> AgentList {
+        let start = Rank(cursor: cursor).map { rank in
+            let place = self.place(of: rank)
+            return place < self.order.count && self.order[place] == rank ? place + 1 : place
         }
+        let rest = self.order[(start ?? 0)...]
+        // No more than fit one message at the least size that they can have.
+        let wanted = limit > 0 ? min(limit, Self.mostInOneMessage) : Self.mostInOneMessage
+        var list = AgentList(agents: rest.prefix(wanted).compactMap { self.entries[$0.name]?.info }).fitting()
+        if list.agents.count < rest.count, let last = list.agents.last { list.next = Rank(last).cursor }
+        return list
     }
 
-    private static func sortableEnd(_ agent: AgentInfo) -> UInt64 {
-        agent.expireAtMilliseconds == 0 ? .max : agent.expireAtMilliseconds
+    /// A name of one byte and an id of 32 take as much.
+    private static let mostInOneMessage = AppProtoLimits.envelope / 40
+
+    /// Where a rank is in the order, or would be.
+    private func place(of rank: Rank) -> Int {
+        var (low, high) = (0, self.order.count)
+        while low < high {
+            let middle = (low + high) / 2
+            if self.order[middle] < rank { low = middle + 1 } else { high = middle }
+        }
+        return low
+    }
+
+    private mutating func removeRank(of agent: AgentInfo) {
+        let place = self.place(of: Rank(agent))
+        if place < self.order.count, self.order[place].name == agent.name { self.order.remove(at: place) }
     }
 
     /// 0 asks for a registration without end; so does one that ends beyond what the wire can say.

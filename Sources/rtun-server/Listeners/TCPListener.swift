@@ -16,6 +16,7 @@ final class TCPListener {
     private let service: SignalService
     private let limits: ServerLimits
     private let strangers: Strangers
+    private let trustedProxies: TrustedProxies
     private let logger: Logger
     private var listening: [any Channel] = []
     private var connections: [ObjectIdentifier: any Channel] = [:]
@@ -24,12 +25,13 @@ final class TCPListener {
 
     init(
         eventLoop: any EventLoop, service: SignalService, limits: ServerLimits, strangers: Strangers,
-        tlsContext: TLSContext?, logger: Logger
+        trustedProxies: TrustedProxies = TrustedProxies(), tlsContext: TLSContext?, logger: Logger
     ) {
         self.eventLoop = eventLoop
         self.service = service
         self.limits = limits
         self.strangers = strangers
+        self.trustedProxies = trustedProxies
         self.logger = logger
         self.tlsContext = tlsContext
     }
@@ -71,7 +73,9 @@ final class TCPListener {
         }
         let id = ObjectIdentifier(channel)
         self.connections[id] = channel
-        let stranger = self.strangers.add(at: self.eventLoop.now) { channel.close(promise: nil) }
+        // Whom a proxy stands for turns out with the request.
+        let source = channel.remoteAddress.flatMap { self.trustedProxies.contains($0) ? nil : $0 }
+        let stranger = self.strangers.add(from: source, at: self.eventLoop.now) { channel.close(promise: nil) }
         channel.closeFuture.assumeIsolated().whenComplete { _ in
             self.connections[id] = nil
             self.strangers.remove(stranger)
@@ -111,8 +115,14 @@ final class TCPListener {
             shouldUpgrade: { Route(uri: $0.uri).webSocketRole != nil },
             upgraded: { link, head in
                 let listener = listener.value
+                let origin = link.remoteAddress.flatMap { listener.trustedProxies.origin(of: head, from: $0) }
+                if let origin {
+                    link.setForwardedAddress(origin)
+                    listener.strangers.move(stranger, to: origin)
+                }
                 listener.service.accept(
-                    link, role: Route(uri: head.uri).webSocketRole, isEncrypted: listener.tlsContext != nil
+                    link, role: Route(uri: head.uri).webSocketRole, isEncrypted: listener.tlsContext != nil,
+                    isForwarded: origin != nil
                 ) { listener.strangers.remove(stranger) }
             })
     }

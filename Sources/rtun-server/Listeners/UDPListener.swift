@@ -16,6 +16,7 @@ final class UDPListener {
     private var configuration: QUICConfiguration
     private var channels: [any Channel] = []
     private var handlers: [QUICServerHandler] = []
+    private let table = QUICConnectionTable()
 
     init(
         eventLoop: any EventLoop, service: SignalService, limits: ServerLimits, strangers: Strangers,
@@ -32,7 +33,7 @@ final class UDPListener {
         self.configuration.maxConcurrentStreams = 1
         // What goes from peer to peer through the server is not worth sending again.
         self.configuration.datagrams = true
-        self.configuration.initialStreamWindow = SignalLinkLimits.maximumMessageSize
+        self.configuration.initialStreamWindow = SignalLinkLimits.maximumStrangerBytes
         self.configuration.maxStreamWindow = 2 * SignalLinkLimits.maximumMessageSize
         self.configuration.maxUnconsumedBytes = SignalLinkLimits.maximumPendingBytes
         self.configuration.statelessResetKey = statelessResetKey
@@ -60,12 +61,13 @@ final class UDPListener {
     }
 
     private func configure(_ channel: any Channel) throws {
-        let handler = try QUICServerHandler(configuration: self.configuration) { [weak channel] session, remote in
+        let handler = try QUICServerHandler(configuration: self.configuration, table: self.table) {
+            [weak channel] session, remote in
             guard self.sessionCount <= self.limits.connections else {
                 session.close(code: 0, reason: "too many connections")
                 return
             }
-            let stranger = self.strangers.add(at: self.eventLoop.now) { [weak session] in
+            let stranger = self.strangers.add(from: remote, at: self.eventLoop.now) { [weak session] in
                 session?.close(code: 0, reason: "too many connections")
             }
             QUICLinkAcceptor.accept(session, localAddress: channel?.localAddress, remoteAddress: remote) { link in

@@ -27,7 +27,7 @@ final class Server: Sendable {
             let strangers = Strangers(limit: configuration.limits.strangers)
             let tcp = TCPListener(
                 eventLoop: eventLoop, service: service, limits: configuration.limits, strangers: strangers,
-                tlsContext: tlsContext, logger: configuration.logger)
+                trustedProxies: configuration.trustedProxies, tlsContext: tlsContext, logger: configuration.logger)
             let udp = UDPListener(
                 eventLoop: eventLoop, service: service, limits: configuration.limits, strangers: strangers,
                 identity: identity, statelessResetKey: configuration.key.statelessResetKey)

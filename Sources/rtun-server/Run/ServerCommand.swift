@@ -1,4 +1,5 @@
 import ArgumentParser
+import Basics
 import CommandSupport
 import NIOCore
 import NIOPosix
@@ -51,6 +52,17 @@ struct ServerCommand: AsyncParsableCommand {
             "Certificate, PEM, with its chain. Reloaded when the files change and on SIGHUP. Needs --https-key.",
             valueName: "file"))
     var httpsCert: String?
+
+    @Option(
+        name: .customLong("trusted-proxy"),
+        help: ArgumentHelp(
+            "A proxy in front, whose X-Forwarded-For is believed: peers count by their own addresses, in the log and "
+                + "where places are shared out. Repeatable.",
+            valueName: "cidr"),
+        transform: {
+            do { return try AddressBlock(parsing: $0) } catch { throw ValidationError("\"\($0)\": \(error)") }
+        })
+    var trustedProxies: [AddressBlock] = []
 
     @Option(
         help: ArgumentHelp(
@@ -113,7 +125,8 @@ struct ServerCommand: AsyncParsableCommand {
         }
         let configuration = ServerConfiguration(
             address: try self.listenAddress(), certificate: try self.certificateFiles(), key: key,
-            stun: self.stun.settings, bridge: try self.bridge.limits(),
+            trustedProxies: TrustedProxies(self.trustedProxies), stun: self.stun.settings,
+            bridge: try self.bridge.limits(),
             statisticsInterval: self.statistics.interval, logger: log.logger)
 
         // One event loop: what the server does for most peer channels is over when the channel is up, and what it carries

@@ -9,6 +9,8 @@ struct ServerConfiguration: Sendable {
     /// `nil`: plain HTTP, and QUIC with a certificate made at the start.
     var certificate: CertificateFiles?
     var key: SharedKey
+    /// Whose `X-Forwarded-For` is believed.
+    var trustedProxies = TrustedProxies()
     /// Where STUN is answered besides `address`.
     var stun = STUNSettings()
     var limits = ServerLimits()

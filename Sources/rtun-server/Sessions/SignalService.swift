@@ -25,6 +25,7 @@ final class SignalService {
     private var failureLog = LogRateLimiter(interval: .seconds(1))
     private var sessions: [SessionID: Session] = [:]
     private var nextSession: UInt64 = 1
+    private var passOnLimits = PassOnLimits()
     private var expiryTimer: (at: UInt64, timer: Scheduled<Void>)?
     private var isStopping = false
 
@@ -61,8 +62,12 @@ final class SignalService {
     /// - Parameters:
     ///   - role: the only role allowed on it, `nil` for either.
     ///   - isEncrypted: whether this process terminates TLS for it.
+    ///   - isForwarded: whether a trusted proxy has told the peer's own address.
     ///   - authenticated: called when the peer has proved the secret.
-    func accept(_ link: any SignalLink, role: Role?, isEncrypted: Bool, authenticated: @escaping () -> Void = {}) {
+    func accept(
+        _ link: any SignalLink, role: Role?, isEncrypted: Bool, isForwarded: Bool = false,
+        authenticated: @escaping () -> Void = {}
+    ) {
         guard !self.isStopping else {
             return Self.turnAway(link, .shutdown, "the server is stopping")
         }
@@ -70,27 +75,32 @@ final class SignalService {
             // TLS 1.2 without the extended master secret (RFC 7627), which nothing should speak any more.
             return Self.turnAway(link, .binding, "this TLS connection has no exporter to bind to")
         }
-        switch self.admission(of: link) {
+        // All peers behind a proxy that is not trusted, and only those, come over plain HTTP from one address.
+        let sharesAddress = link.channelBinding == nil && !isForwarded
+        let authenticate = { self.authenticate(link, role, sharesAddress: sharesAddress, authenticated) }
+        switch self.admission(of: link, sharesAddress) {
         case .now:
-            self.authenticate(link, role, authenticated)
+            authenticate()
         case .after(let wait):
-            self.eventLoop.assumeIsolated().scheduleTask(in: wait) { self.authenticate(link, role, authenticated) }
+            self.eventLoop.assumeIsolated().scheduleTask(in: wait, authenticate)
         case .refused:
             Self.turnAway(link, .limit, Self.tooManyFailures)
         }
     }
 
+    /// An answer that a client leaves untaken, in bytes: another list waits for it to be.
+    private static let maximumUntakenList = 64 * 1024
     private static let tooManyFailures = "too many failed attempts from this address"
 
-    private func admission(of link: any SignalLink) -> FailureThrottle.Admission {
+    private func admission(of link: any SignalLink, _ sharesAddress: Bool) -> FailureThrottle.Admission {
         guard let address = link.remoteAddress else { return .now }
-        let throttle = link.channelBinding == nil ? self.proxyThrottle : self.throttle
+        let throttle = sharesAddress ? self.proxyThrottle : self.throttle
         return throttle.admit(address, at: self.eventLoop.now)
     }
 
-    private func recordFailure(on link: any SignalLink, at now: NIODeadline) {
+    private func recordFailure(on link: any SignalLink, _ sharesAddress: Bool, at now: NIODeadline) {
         guard let address = link.remoteAddress else { return }
-        if link.channelBinding == nil {
+        if sharesAddress {
             self.proxyThrottle.recordFailure(address, at: now)
         } else {
             self.throttle.recordFailure(address, at: now)
@@ -102,12 +112,14 @@ final class SignalService {
         link.close()
     }
 
-    private func authenticate(_ link: any SignalLink, _ role: Role?, _ authenticated: @escaping () -> Void) {
+    private func authenticate(
+        _ link: any SignalLink, _ role: Role?, sharesAddress: Bool, _ authenticated: @escaping () -> Void
+    ) {
         let acceptor = SignalAcceptor(
             link: link, key: self.key, software: self.software,
             admit: {
                 // Looked at again: an attacker may have opened many connections before the first guess failed.
-                guard case .now = self.admission(of: link) else {
+                guard case .now = self.admission(of: link, sharesAddress) else {
                     return Goodbye(code: .limit, reason: Self.tooManyFailures)
                 }
                 return nil
@@ -118,13 +130,13 @@ final class SignalService {
                     authenticated()
                     self.authenticated(acceptor, hello, allowedRole: role)
                 case .failure(let error):
-                    self.failed(acceptor, error)
+                    self.failed(acceptor, error, sharesAddress)
                 }
             })
         acceptor.start()
     }
 
-    private func failed(_ acceptor: SignalAcceptor, _ error: SignalAcceptError) {
+    private func failed(_ acceptor: SignalAcceptor, _ error: SignalAcceptError, _ sharesAddress: Bool) {
         let remote = acceptor.link.remoteAddress
         guard case .handshake(.proofFailed) = error else {
             self.logger.debug(
@@ -133,7 +145,7 @@ final class SignalService {
             return
         }
         let now = self.eventLoop.now
-        self.recordFailure(on: acceptor.link, at: now)
+        self.recordFailure(on: acceptor.link, sharesAddress, at: now)
         guard let count = self.failureLog.occurrences(at: now) else { return }
         self.logger.warning(
             "a peer does not know the shared secret, or someone sits in between",
@@ -224,6 +236,10 @@ final class SignalService {
     // MARK: What sessions tell
 
     func received(request: Envelope.Body, id: UInt64, from session: Session) {
+        if case .listAgents = request, session.connection.pendingBytes > Self.maximumUntakenList {
+            // One list is on its way.
+            return session.respond(to: id, .failure(Failure(code: .refused, reason: "take the last answer first")))
+        }
         self.perform(self.broker.received(request: request, id: id, from: session.id, at: self.eventLoop.now))
     }
 
@@ -243,6 +259,7 @@ final class SignalService {
 
     func ended(_ session: Session, _ reason: SignalCloseReason) {
         self.bridge?.sessionEnded(session.id)
+        self.passOnLimits.remove(session.id)
         guard self.sessions.removeValue(forKey: session.id) != nil else { return }
         self.logger.info(
             "control connection closed",
@@ -258,18 +275,22 @@ final class SignalService {
             switch action {
             case .send(let id, let body):
                 self.sessions[id]?.connection.sendEvent(body)
+            case .passOn(let sender, let receiver, let body):
+                guard self.refusal(of: body, from: sender, to: receiver) == nil else { break }
+                self.sessions[receiver]?.connection.sendEvent(body)
             case .respond(let id, let requestID, let body):
                 self.sessions[id]?.respond(to: requestID, body)
             case .forward(let id, let offer, let ticket):
-                self.forward(.openPeer(offer), to: id) { answer in
+                self.forward(.openPeer(offer), from: ticket.client, to: id) { answer in
                     self.broker.openPeerAnswered(ticket, answer.flatMap { $0.openPeerReply })
                 }
             case .forwardRestart(let id, let restart, let ticket):
-                self.forward(.restartPeer(restart), to: id) { answer in
+                self.forward(.restartPeer(restart), from: ticket.client, to: id) { answer in
                     self.broker.restartPeerAnswered(ticket, answer.flatMap { $0.restartPeerReply })
                 }
             case .close(let id, let goodbye):
                 // Out of the table first: the session's own report of its end is then no news.
+                self.passOnLimits.remove(id)
                 self.sessions.removeValue(forKey: id)?.connection.close(goodbye)
             case .agentGone(let agent, let reason):
                 self.logger.info(
@@ -284,15 +305,37 @@ final class SignalService {
 
     /// Asks an agent on behalf of a client, and performs what `answered` makes of the answer.
     private func forward(
-        _ request: Envelope.Body, to agent: SessionID,
+        _ request: Envelope.Body, from client: SessionID, to agent: SessionID,
         answered: @escaping (Result<Envelope.Body, Failure>) -> [Broker.Action]
     ) {
         guard let connection = self.sessions[agent]?.connection else {
             return self.perform(answered(.failure(Failure(code: .agentGone, reason: "the agent is gone"))))
         }
+        if let refusal = self.refusal(of: request, from: client, to: agent) {
+            return self.perform(answered(.failure(refusal)))
+        }
         connection.request(request, timeout: self.limits.openPeerTime).assumeIsolated().whenComplete { answer in
             self.perform(answered(answer.mapError(Self.failure)))
         }
+    }
+
+    /// Why a message is not passed on, nil when it is. What the receiver's line has no room for is the sender's loss: more
+    /// would cost the receiver its connection.
+    private func refusal(of body: Envelope.Body, from sender: SessionID, to receiver: SessionID) -> Failure? {
+        let size = Envelope(body).encoded().readableBytes
+        guard size <= PassOnLimits.maximumMessage else {
+            return Failure(
+                code: .badRequest,
+                reason: "a message of \(size) bytes; at most \(PassOnLimits.maximumMessage) are passed on")
+        }
+        let pending = self.sessions[receiver]?.connection.pendingBytes ?? 0
+        guard pending + size <= PassOnLimits.maximumPending else {
+            return Failure(code: .refused, reason: "too much waits on the line to the other side")
+        }
+        guard self.passOnLimits.admit(size, from: sender, to: receiver, at: self.eventLoop.now) else {
+            return Failure(code: .refused, reason: "too many messages to pass on")
+        }
+        return nil
     }
 
     /// What the client is told when an agent has not answered.

@@ -68,6 +68,7 @@ final class LoopbackServer: Sendable {
                         shouldUpgrade: { $0.uri.hasPrefix("/prefix/") },
                         upgraded: { link, _ in
                             if neverReads { channel.setOption(.autoRead, value: false).whenFailure { _ in } }
+                            link.peerProved()
                             accept(link)
                         })
                     let fallback = NIOLoopBound(NotFoundHandler(), eventLoop: channel.eventLoop)
@@ -99,7 +100,10 @@ final class LoopbackServer: Sendable {
                 channel.eventLoop.makeCompletedFuture {
                     let handler = try QUICServerHandler(configuration: final) { session, remote in
                         guard !neverReads else { return session.delegate = NeverReading.shared }
-                        QUICLinkAcceptor.accept(session, localAddress: nil, remoteAddress: remote) { accept($0) }
+                        QUICLinkAcceptor.accept(session, localAddress: nil, remoteAddress: remote) {
+                            $0.peerProved()
+                            accept($0)
+                        }
                     }
                     try channel.pipeline.syncOperations.addHandler(handler)
                 }

@@ -43,6 +43,8 @@ final class MemoryLink: SignalLink {
         self.eventLoop.assumeIsolated().execute { other.receive(message) }
     }
 
+    func peerProved() {}
+
     var hasRoom: Bool { self.room > 0 }
 
     func limitRoom(to messages: Int) {

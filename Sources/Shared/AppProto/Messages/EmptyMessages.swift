@@ -16,13 +16,6 @@ struct Pong: WireMessage {
     func fill(_ message: inout Rtun__Pong, _ arena: Arena) {}
 }
 
-struct ListAgents: WireMessage {
-    init() {}
-    static func initialize(_ pointer: UnsafeMutablePointer<Rtun__ListAgents>) { rtun__list_agents__init(pointer) }
-    init(_ message: Rtun__ListAgents) {}
-    func fill(_ message: inout Rtun__ListAgents, _ arena: Arena) {}
-}
-
 struct QuicTunnel: WireMessage {
     init() {}
     static func initialize(_ pointer: UnsafeMutablePointer<Rtun__QuicTunnel>) { rtun__quic_tunnel__init(pointer) }

@@ -459,13 +459,24 @@ struct  Rtun__Failure
     , RTUN__FAILURE_CODE__FAILURE_UNSPECIFIED, (char *)protobuf_c_empty_string }
 
 
+/*
+ * Asks for agents in the order in which clients prefer them. Servers of 0.1 know neither field, and list what fits one message.
+ */
 struct  Rtun__ListAgents
 {
   ProtobufCMessage base;
+  /*
+   * most agents in the answer; 0: as many as fit one message
+   */
+  uint32_t limit;
+  /*
+   * `next` of the answer before; empty: from the first on
+   */
+  char *after;
 };
 #define RTUN__LIST_AGENTS__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&rtun__list_agents__descriptor) \
-     }
+    , 0, (char *)protobuf_c_empty_string }
 
 
 /*
@@ -520,10 +531,14 @@ struct  Rtun__AgentList
   ProtobufCMessage base;
   size_t n_agents;
   Rtun__AgentInfo **agents;
+  /*
+   * where the list goes on, for `after`; empty: this is its end
+   */
+  char *next;
 };
 #define RTUN__AGENT_LIST__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&rtun__agent_list__descriptor) \
-    , 0,NULL }
+    , 0,NULL, (char *)protobuf_c_empty_string }
 
 
 struct  Rtun__Bind

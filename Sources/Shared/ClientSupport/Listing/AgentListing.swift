@@ -58,10 +58,7 @@ package struct AgentListing {
 
         func signalConnected(_ session: SignalSession) {
             let promise = self.promise
-            self.client.request(.listAgents).whenSuccess { answer in
-                guard case .agentList(let list) = answer else { return }
-                promise.succeed(list.agents)
-            }
+            self.client.agents(timeout: .seconds(10)).whenSuccess { promise.succeed($0) }
         }
 
         func signalLost() {}

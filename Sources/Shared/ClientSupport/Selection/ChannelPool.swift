@@ -143,9 +143,9 @@ extension ChannelPool {
             [weak self, weak carrier] in
             if let carrier { self?.endHealing(of: id, carrier) }
         }
-        self.request(.listAgents) { [weak self, weak carrier] result in
-            guard let self, let carrier, case .success(.agentList(let list)) = result,
-                self.selector.hasAlternative(to: channel.agent.key, in: list.agents)
+        self.listAgents { [weak self, weak carrier] result in
+            guard let self, let carrier, let agents = try? result.get(),
+                self.selector.hasAlternative(to: channel.agent.key, in: agents)
             else { return }
             self.endHealing(of: id, carrier)
         }
@@ -222,13 +222,16 @@ extension ChannelPool {
             .whenComplete(completion)
     }
 
+    private func listAgents(_ completion: @escaping (Result<[AgentInfo], any Error>) -> Void) {
+        self.signal.agents(timeout: Self.signalTimeout).hop(to: self.eventLoop).assumeIsolated()
+            .whenComplete(completion)
+    }
+
     private func listAgents() {
-        self.request(.listAgents) { result in
+        self.listAgents { result in
             switch result {
-            case .success(.agentList(let list)):
-                self.perform(self.selector.agentsListed(list.agents, at: self.now))
-            case .success:
-                self.perform(self.selector.listingFailed(at: self.now))
+            case .success(let agents):
+                self.perform(self.selector.agentsListed(agents, at: self.now))
             case .failure(let error):
                 self.logger.debug("cannot list the agents", metadata: ["error": "\(error)"])
                 self.perform(self.selector.listingFailed(at: self.now))

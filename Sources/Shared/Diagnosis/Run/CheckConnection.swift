@@ -45,10 +45,7 @@ struct CheckConnection: Sendable {
 
     /// The registered agents, those that clients prefer first; nil when the server does not tell within `limit`.
     func agents(within limit: TimeAmount) async -> [AgentInfo]? {
-        guard case .agentList(let list)? = try? await self.client.request(.listAgents, timeout: limit).get() else {
-            return nil
-        }
-        return list.agents
+        try? await self.client.agents(timeout: limit).get()
     }
 
     /// Says goodbye.

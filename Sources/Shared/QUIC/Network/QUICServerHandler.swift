@@ -1,5 +1,17 @@
+import Basics
 package import NIOCore
 package import TLS
+
+/// Which connections there are, by their ids, over all sockets of a server: a stateless reset ends a connection wherever it
+/// is asked for, so that no socket may give one away for another's. Belongs to the sockets' event loop.
+package final class QUICConnectionTable {
+    fileprivate var peers: [ConnectionID: QUICServerHandler.Peer] = [:]
+
+    package init() {}
+}
+
+@available(*, unavailable)
+extension QUICConnectionTable: Sendable {}
 
 /// A QUIC server on a datagram channel: accepts connections and gives each datagram to the one it belongs to.
 ///
@@ -15,8 +27,10 @@ package final class QUICServerHandler: ChannelInboundHandler, RemovableChannelHa
     package struct Limits: Sendable {
         /// With this many handshakes pending, new clients have to prove their address first (Retry).
         package var retryAbove = 64
-        /// With this many handshakes pending, further first packets are dropped.
+        /// So many handshakes may be pending. One more, and the oldest goes of the network that has most.
         package var maxHandshakes = 1024
+        /// So many of one network (an IPv4 address, a /64 of IPv6).
+        package var maxHandshakesPerSource = 128
         /// With this many connections, further first packets are dropped.
         package var maxSessions = 65_536
         /// Stateless resets and version negotiations per second.
@@ -26,7 +40,7 @@ package final class QUICServerHandler: ChannelInboundHandler, RemovableChannelHa
     }
 
     /// One connection and the address it talks to.
-    private final class Peer {
+    fileprivate final class Peer {
         let session: QUICSession
         let address: SocketAddress
         var isShakingHands = true
@@ -43,20 +57,23 @@ package final class QUICServerHandler: ChannelInboundHandler, RemovableChannelHa
     private let limits: Limits
     private var quic: QUICContext
     private var context: ChannelHandlerContext?
-    private var peers: [ConnectionID: Peer] = [:]
+    private let table: QUICConnectionTable
     private var sessions: [ObjectIdentifier: Peer] = [:]
     private var touched: [Peer] = []
-    private var handshakes = 0
+    private var handshakes: FairPlaces<ObjectIdentifier, SourceNetwork>
     private var isReading = false
     private var answers: TokenBucket
 
-    /// `accept` is called with each session before its handshake is complete: set its delegate there.
+    /// `accept` is called with each session before its handshake is complete: set its delegate there. All sockets that use
+    /// the same stateless reset key have one `table`.
     package init(
-        configuration: QUICConfiguration, limits: Limits = Limits(),
+        configuration: QUICConfiguration, limits: Limits = Limits(), table: QUICConnectionTable = QUICConnectionTable(),
         accept: @escaping (_ session: QUICSession, _ remote: SocketAddress) -> Void
     ) throws(QUICError) {
         self.quic = try QUICContext(role: .server, configuration: configuration)
         self.limits = limits
+        self.table = table
+        self.handshakes = FairPlaces(limit: limits.maxHandshakes, share: limits.maxHandshakesPerSource)
         self.accept = accept
         self.answers = TokenBucket(perSecond: limits.statelessAnswersPerSecond, at: .uptimeNanoseconds(0))
     }
@@ -137,7 +154,7 @@ package final class QUICServerHandler: ChannelInboundHandler, RemovableChannelHa
     private func receive(_ datagram: ByteBuffer, from address: SocketAddress) {
         switch datagram.withUnsafeReadableBytes({ DatagramHeader($0) }) {
         case .packet(let destinationID, let isShort):
-            if let peer = self.peers[destinationID] {
+            if let peer = self.table.peers[destinationID] {
                 guard peer.address == address else { return }
                 self.deliver(datagram, to: peer)
             } else if isShort {
@@ -171,14 +188,13 @@ package final class QUICServerHandler: ChannelInboundHandler, RemovableChannelHa
 
     /// A packet for no connection: a client's first one, or nothing.
     private func open(_ datagram: ByteBuffer, from address: SocketAddress) {
-        guard let context = self.context, self.handshakes < self.limits.maxHandshakes,
-            self.sessions.count < self.limits.maxSessions,
+        guard let context = self.context, self.sessions.count < self.limits.maxSessions,
             let first = datagram.withUnsafeReadableBytes({ InitialPacket($0) })
         else { return }
         let now = context.eventLoop.now
         let answers = StatelessAnswers(context: self.quic)
         guard let initial = answers.validated(first, from: address, at: now) else { return }
-        if self.handshakes >= self.limits.retryAbove, !initial.answersRetry {
+        if self.handshakes.count >= self.limits.retryAbove, !initial.answersRetry {
             return self.send(answers.retry(for: initial, from: address, at: now), to: address)
         }
         // Fails for want of memory only; the client tries again.
@@ -200,27 +216,28 @@ package final class QUICServerHandler: ChannelInboundHandler, RemovableChannelHa
     private func register(_ peer: Peer) {
         let session = peer.session
         self.sessions[ObjectIdentifier(session)] = peer
-        self.handshakes += 1
+        let evicted = self.handshakes.add(ObjectIdentifier(session), from: SourceNetwork(peer.address))
         var ids: Set<ConnectionID> = []
         // Weak: a session may outlive the handler, for as long as it lingers after its end.
         session.connectionIDsChanged = { [weak self, weak peer] issued, retired in
             guard let self, let peer else { return }
             for id in issued {
                 ids.insert(id)
-                self.peers[id] = peer
+                self.table.peers[id] = peer
             }
             for id in retired {
                 ids.remove(id)
-                self.peers[id] = nil
+                self.table.peers[id] = nil
             }
         }
         session.terminated = { [weak self, weak peer] in
             guard let self, let peer else { return }
-            for id in ids { self.peers[id] = nil }
+            for id in ids { self.table.peers[id] = nil }
             self.endHandshake(of: peer)
             self.sessions[ObjectIdentifier(peer.session)] = nil
         }
         session.reportConnectionIDs()
+        if let evicted { self.sessions[evicted]?.session.abandon() }
     }
 
     private func noteHandshake(of peer: Peer) {
@@ -230,7 +247,7 @@ package final class QUICServerHandler: ChannelInboundHandler, RemovableChannelHa
     private func endHandshake(of peer: Peer) {
         guard peer.isShakingHands else { return }
         peer.isShakingHands = false
-        self.handshakes -= 1
+        self.handshakes.remove(ObjectIdentifier(peer.session))
     }
 
     // MARK: Sending

@@ -188,6 +188,18 @@ package final class QUICSession {
         self.scheduleProcessing()
     }
 
+    /// Forgets the connection at once and without a word; the delegate hears of it in the next turn of the loop.
+    func abandon() {
+        guard self.connection != nil else { return }
+        // One that lingers after its end has been told of.
+        let isNews = !self.isClosed
+        let reason = QUICCloseReason.local(code: 0, reason: "abandoned")
+        self.finalReason = self.closeReason ?? reason
+        self.terminate()
+        guard isNews else { return }
+        self.eventLoop.assumeIsolated().execute { self.delegate?.session(self, closed: reason) }
+    }
+
     // MARK: Driving the connection
 
     /// Creates a server's connection from its first packet; nil when this is none.

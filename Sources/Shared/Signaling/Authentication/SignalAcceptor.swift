@@ -118,6 +118,7 @@ extension SignalAcceptor: SignalLinkDelegate {
         }
         switch self.handshake.receive(envelope) {
         case .authenticated(let hello):
+            self.link.peerProved()
             self.tell(.success(hello))
         case .refuse(let goodbye, let error):
             self.fail(.handshake(error), saying: goodbye)

@@ -19,6 +19,7 @@ package final class QUICLink: SignalLink {
         set {
             self.outlet.delegate = newValue
             self.outlet.deliverAll(from: self)
+            if newValue != nil { self.returnCredit() }
         }
     }
 
@@ -27,9 +28,20 @@ package final class QUICLink: SignalLink {
     private let outlet = SignalLinkOutlet()
     private var decoder = SignalRecordDecoder()
     private var state = State.open
+    /// Whether the peer may send messages of full size.
+    private var isTrusted: Bool
+    private var strangerBytes = 0
+    /// Bytes that have come in while messages wait for somebody to take them: the stream brings no more than its window.
+    private var heldCredit = 0
 
     /// Takes over a stream and the connection it is on.
-    init(session: QUICSession, stream: QUICStream, localAddress: SocketAddress?, remoteAddress: SocketAddress?) {
+    ///
+    /// - Parameter isTrusted: false when the peer has to prove the secret first.
+    init(
+        session: QUICSession, stream: QUICStream, localAddress: SocketAddress?, remoteAddress: SocketAddress?,
+        isTrusted: Bool = true
+    ) {
+        self.isTrusted = isTrusted
         self.session = session
         self.stream = stream
         self.localAddress = localAddress
@@ -37,6 +49,18 @@ package final class QUICLink: SignalLink {
         stream.writableMarks = SignalLinkLimits.roomMarks
         stream.delegate = self
         session.delegate = self
+        if !isTrusted { self.decoder.maximumMessageSize = SignalLinkLimits.maximumStrangerBytes }
+    }
+
+    package func peerProved() {
+        self.isTrusted = true
+        self.decoder.maximumMessageSize = SignalLinkLimits.maximumMessageSize
+    }
+
+    private func returnCredit() {
+        let credit = self.heldCredit
+        self.heldCredit = 0
+        if credit > 0 { self.stream.consume(credit) }
     }
 
     package var eventLoop: any EventLoop { self.session.eventLoop }
@@ -118,15 +142,18 @@ extension QUICLink: Sendable {}
 
 extension QUICLink: QUICStreamDelegate {
     package func stream(_ stream: QUICStream, received bytes: ByteBuffer) {
-        stream.consume(bytes.readableBytes)
-        guard case .open = self.state else { return }
+        self.heldCredit += bytes.readableBytes
+        guard case .open = self.state else { return self.returnCredit() }
         self.decoder.append(bytes)
+        self.strangerBytes += bytes.readableBytes
         do throws(SignalLinkError) {
+            if !self.isTrusted, self.strangerBytes > SignalLinkLimits.maximumStrangerBytes { throw .messageTooLarge }
             while case .open = self.state, let message = try self.decoder.next() {
                 if !self.outlet.deliver(message, from: self) {
                     throw .framing("too many messages before the handshake")
                 }
             }
+            if !self.outlet.isHolding { self.returnCredit() }
         } catch {
             self.fail(error)
         }

@@ -47,7 +47,8 @@ extension QUICLinkAcceptor: QUICSessionDelegate {
         self.stopWaiting()
         self.accepted(
             QUICLink(
-                session: session, stream: stream, localAddress: self.localAddress, remoteAddress: self.remoteAddress))
+                session: session, stream: stream, localAddress: self.localAddress, remoteAddress: self.remoteAddress,
+                isTrusted: false))
     }
 
     package func session(_ session: QUICSession, closed reason: QUICCloseReason) {

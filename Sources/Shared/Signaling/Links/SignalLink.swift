@@ -34,6 +34,9 @@ package protocol SignalLink: AnyObject {
     func sendUnreliably(_ message: ByteBuffer)
     /// Lets go what `sendUnreliably` has been given: call it after the last of several.
     func flush()
+    /// The peer has proved the secret. A server's link takes messages of full size, and as many as come, from then on;
+    /// before that `SignalLinkLimits.maximumStrangerBytes` in `SignalLinkLimits.maximumStrangerMessages`.
+    func peerProved()
     /// Sends what is pending, as far as the peer takes it within `SignalLinkLimits.closeTimeout`, and closes.
     func close()
 }
@@ -60,6 +63,12 @@ extension SignalLinkDelegate {
 package enum SignalLinkLimits {
     /// The largest message, in bytes.
     package static let maximumMessageSize = 256 * 1024
+    /// What a server takes in of a peer that has not proved the secret, in bytes and in messages. A `Hello` takes some
+    /// hundred bytes, and is all that there is to say.
+    package static let maximumStrangerBytes = 64 * 1024
+    package static let maximumStrangerMessages = 16
+    /// Messages that may wait for somebody to take them.
+    package static let maximumWaitingMessages = 64
     /// How much a peer may leave unread before the link is closed, in bytes.
     package static let maximumPendingBytes = 1024 * 1024
     /// A link has no room for what may be lost while more than the high mark waits in the process, until it is less than

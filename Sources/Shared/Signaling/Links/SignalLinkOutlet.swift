@@ -15,12 +15,17 @@ final class SignalLinkOutlet {
     private var ending = Ending.none
     private var isDelivering = false
 
+    /// Whether messages wait for a delegate: then the link had better read no more.
+    var isHolding: Bool { !self.messages.isEmpty }
+
     /// Takes a message in. False when too much waits for a delegate: the link must be closed.
     func deliver(_ message: ByteBuffer, from link: any SignalLink) -> Bool {
         guard case .none = self.ending else { return true }
         self.messages.append(message)
         self.messageBytes += message.readableBytes
-        guard self.messageBytes <= SignalLinkLimits.maximumPendingBytes else { return false }
+        guard self.messageBytes <= SignalLinkLimits.maximumPendingBytes,
+            self.messages.count <= SignalLinkLimits.maximumWaitingMessages
+        else { return false }
         self.deliverAll(from: link)
         return true
     }

@@ -9,6 +9,12 @@ import NIOCore
 /// which speaks first (a QUIC stream exists for the other side only when its first byte comes).
 struct SignalRecordDecoder {
     private var buffer = ByteBuffer()
+    /// Largest message now, in bytes.
+    var maximumMessageSize = SignalLinkLimits.maximumMessageSize
+    /// Records of length 0 so far.
+    private var emptyRecords = 0
+    /// One is enough to make a stream known.
+    private static let maximumEmptyRecords = 4
 
     /// The record that makes a stream known.
     static let emptyRecord = ByteBuffer(integer: UInt32(0))
@@ -27,13 +33,15 @@ struct SignalRecordDecoder {
     /// The next whole message; nil when more bytes are needed.
     mutating func next() throws(SignalLinkError) -> ByteBuffer? {
         while let length = self.buffer.getInteger(at: self.buffer.readerIndex, as: UInt32.self) {
-            guard length <= SignalLinkLimits.maximumMessageSize else { throw .messageTooLarge }
+            guard length <= self.maximumMessageSize else { throw .messageTooLarge }
             let size = MemoryLayout<UInt32>.size
             guard self.buffer.readableBytes >= size + Int(length) else { return nil }
             self.buffer.moveReaderIndex(forwardBy: size)
             if length > 0 {
                 return self.buffer.readSlice(length: Int(length))
             }
+            self.emptyRecords += 1
+            guard self.emptyRecords <= Self.maximumEmptyRecords else { throw .framing("empty records") }
         }
         return nil
     }

@@ -22,7 +22,12 @@ extension WebSocketLink {
             upgradePipelineHandler: { channel, head in
                 channel.eventLoop.makeCompletedFuture {
                     let link = WebSocketLink(side: .server, eventLoop: channel.eventLoop)
-                    try channel.pipeline.syncOperations.addHandler(link)
+                    let pipeline = channel.pipeline.syncOperations
+                    let limit = WebSocketStrangerLimit()
+                    let decoder = try pipeline.handler(type: ByteToMessageHandler<WebSocketFrameDecoder>.self)
+                    try pipeline.addHandler(limit, position: .before(decoder))
+                    link.bind(limit)
+                    try pipeline.addHandler(link)
                     upgraded(link, head)
                 }
             })

@@ -35,6 +35,7 @@ package final class WebSocketLink: ChannelInboundHandler, SignalLink {
         set {
             self.outlet.delegate = newValue
             self.outlet.deliverAll(from: self)
+            if newValue != nil { self.setReading(true) }
         }
     }
 
@@ -44,6 +45,10 @@ package final class WebSocketLink: ChannelInboundHandler, SignalLink {
     private var state = State.new
     /// Bytes of messages that wait for `flush`.
     private var unflushedBytes = 0
+    /// Whether messages that nobody takes have stopped the channel's reading.
+    private var isReading = true
+    /// Bounds what comes in before the peer has proved the secret; nil when it may send what it likes.
+    private var strangerLimit: WebSocketStrangerLimit?
 
     package init(side: Side, eventLoop: any EventLoop) {
         self.side = side
@@ -82,6 +87,23 @@ package final class WebSocketLink: ChannelInboundHandler, SignalLink {
         guard self.unflushedBytes > 0, case .open(let context) = self.state else { return }
         self.unflushedBytes = 0
         context.flush()
+    }
+
+    package func peerProved() {
+        self.strangerLimit?.lift()
+        self.strangerLimit = nil
+    }
+
+    /// What the peer may send until `peerProved` is called is bounded by `limit`.
+    func bind(_ limit: WebSocketStrangerLimit) { self.strangerLimit = limit }
+
+    /// The peer's address, where the one of the connection is a trusted proxy's.
+    package func setForwardedAddress(_ address: SocketAddress) { self.remoteAddress = address }
+
+    private func setReading(_ isReading: Bool) {
+        guard isReading != self.isReading, case .open(let context) = self.state else { return }
+        self.isReading = isReading
+        try? context.channel.syncOptions?.setOption(.autoRead, value: isReading)
     }
 
     package func close() {
@@ -183,6 +205,9 @@ extension WebSocketLink {
     }
 
     private func receive(_ frame: WebSocketFrame, _ context: ChannelHandlerContext) {
+        guard self.strangerLimit?.takeFrame() ?? true else {
+            return self.violation(.policyViolation, .framing("too many frames before the handshake"))
+        }
         switch self.assembler.receive(frame) {
         case .nothing:
             break
@@ -190,6 +215,7 @@ extension WebSocketLink {
             if !self.outlet.deliver(message, from: self) {
                 self.violation(.policyViolation, .framing("too many messages before the handshake"))
             }
+            if self.outlet.isHolding { self.setReading(false) }
         case .ping(let data):
             self.write(.pong, data, context)
         case .close(let code):

@@ -39,7 +39,9 @@ struct WebSocketMessageAssembler {
                 return .violation(.protocolError, "a new message starts before the last one is complete")
             }
             // The decoder's frame limit is the message limit.
-            if frame.fin { return .message(data) }
+            if frame.fin {
+                return data.readableBytes > 0 ? .message(data) : .violation(.policyViolation, "an empty message")
+            }
             self.fragments = data
             return .nothing
         case .continuation:
@@ -68,8 +70,10 @@ struct WebSocketMessageAssembler {
         }
         // In place: copying what is there for every fragment would let a peer of tiny fragments burn our time.
         self.fragments?.writeImmutableBuffer(data)
+        // They cost time, and there may be any number of them.
+        guard isLast || data.readableBytes > 0 else { return .violation(.policyViolation, "an empty fragment") }
         guard isLast, let message = self.fragments else { return .nothing }
         self.fragments = nil
-        return .message(message)
+        return message.readableBytes > 0 ? .message(message) : .violation(.policyViolation, "an empty message")
     }
 }
