@@ -1,4 +1,5 @@
 import ArgumentParser
+import Foundation
 import Testing
 
 @testable import CommandSupport
@@ -21,6 +22,24 @@ import Testing
         try ConfigurationFile(path: "rtun.toml", text: text).arguments(
             program: "example", syntax: CommandSyntax(of: Example.self), commandLine: commandLine,
             environment: { environment[$0] })
+    }
+
+    @Test func `a byte order mark and the line ends of other systems are fine`() throws {
+        let text = "\u{FEFF}[example]\r\nurl = \"quic://127.0.0.1:1\"\r\n\r\nL = [\"x\",\r\n  \"y\"]\r\n"
+        let folder = FileManager.default.temporaryDirectory.appending(path: "rtun-toml-\(UUID())")
+        defer { try? FileManager.default.removeItem(at: folder) }
+        try Data(text.utf8).write(to: folder)
+        let file = try #require(
+            try ConfigurationFile.find(commandLine: ["--config", folder.path], environment: { _ in nil }))
+        let arguments = try file.arguments(
+            program: "example", syntax: CommandSyntax(of: Example.self), commandLine: [], environment: { _ in nil })
+        #expect(arguments == ["-L=x", "-L=y", "quic://127.0.0.1:1"])
+    }
+
+    @Test func `an empty variable replaces nothing in the file`() throws {
+        let text = "[example]\nsecret-file = \"/etc/rtun/secret\""
+        #expect(try self.arguments(text, environment: ["RTUN_SECRET": ""]) == ["--secret-file=/etc/rtun/secret"])
+        #expect(try self.arguments(text, environment: ["RTUN_SECRET": "x"]) == [])
     }
 
     @Test func `options of the file become arguments`() throws {

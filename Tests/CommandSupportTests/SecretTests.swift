@@ -27,9 +27,12 @@ import Testing
         #expect(try self.load([], ["RTUN_SECRET": "b"]) == "b")
     }
 
-    @Test func `the file's last line break, and no more, is stripped`() throws {
-        #expect(try self.load(["--secret-file", self.file("sec\n123\n")], ["RTUN_SECRET": "b"]) == "sec\n123")
-        #expect(try self.load(["--secret-file", self.file(" sec123 \n\n")]) == " sec123 \n")
+    @Test(arguments: [
+        ("sec\n123\n", "sec\n123"), (" sec123 \n\n", " sec123 "), ("sec123\r\n", "sec123"),
+        ("\u{FEFF}sec123\r\n\r\n", "sec123"), ("sec123", "sec123"),
+    ])
+    func `what editors add to a file is no part of the secret`(contents: String, secret: String) throws {
+        #expect(try self.load(["--secret-file", self.file(contents)], ["RTUN_SECRET": "b"]) == secret)
     }
 
     @Test func `no secret is refused with what to do`() {

@@ -28,7 +28,7 @@ struct ConfigurationFile: Equatable, Sendable {
         guard let path = Self.path(in: commandLine) ?? environment("RTUN_CONFIG"), !path.isEmpty else { return nil }
         let bytes: [UInt8]
         do {
-            bytes = try SmallFile.read(path, limit: Self.maximumSize)
+            bytes = TextFile.withoutByteOrderMark(try SmallFile.read(path, limit: Self.maximumSize))
         } catch {
             throw ProgramError(.unavailable, "cannot read the configuration file \(path): \(error)")
         }
@@ -85,7 +85,7 @@ struct ConfigurationFile: Equatable, Sendable {
     private static func replaced(by given: Set<String>, _ environment: (String) -> String?) -> Set<String> {
         var replaced = given
         for (options, variable) in Self.alternatives
-        where !given.isDisjoint(with: options) || variable.flatMap(environment) != nil {
+        where !given.isDisjoint(with: options) || !(variable.flatMap(environment) ?? "").isEmpty {
             replaced.formUnion(options)
         }
         return replaced

@@ -42,13 +42,18 @@ struct SecretSource {
 
     private func read(_ file: String) throws(ProgramError) -> [UInt8] {
         do {
-            var bytes = try SmallFile.read(file, limit: Self.maximumFileSize)
-            // Editors end the last line with a line break that is no part of the secret.
-            if bytes.last == UInt8(ascii: "\n") { bytes.removeLast() }
-            return bytes
+            return Self.contents(try SmallFile.read(file, limit: Self.maximumFileSize))
         } catch {
             throw ProgramError(.unavailable, "cannot read the file \(file) given by \(self.option)-file: \(error)")
         }
+    }
+
+    /// What a file says: editors put a byte order mark in front, and end lines, the last one as well, in their system's way,
+    /// which is no part of the secret.
+    private static func contents(_ bytes: [UInt8]) -> [UInt8] {
+        var bytes = TextFile.withoutByteOrderMark(bytes)
+        while let last = bytes.last, last == UInt8(ascii: "\n") || last == UInt8(ascii: "\r") { bytes.removeLast() }
+        return bytes
     }
 
     private func secret(_ bytes: [UInt8], from source: String) throws(ProgramError) -> Secret {

@@ -12,7 +12,7 @@ package struct SecretOptions: ParsableArguments {
 
     @Option(
         name: .customLong("secret-file"),
-        help: ArgumentHelp("Read the secret from this file; one line break at its end is ignored.", valueName: "file"))
+        help: ArgumentHelp("Read the secret from this file; line breaks at its end are ignored.", valueName: "file"))
     var file: String?
 
     package init() {}
@@ -44,7 +44,7 @@ package struct EndToEndSecretOptions: ParsableArguments {
 
     @Option(
         name: .customLong("e2e-secret-file"),
-        help: ArgumentHelp("Read that secret from this file; one line break at its end is ignored.", valueName: "file"))
+        help: ArgumentHelp("Read that secret from this file; line breaks at its end are ignored.", valueName: "file"))
     var file: String?
 
     package init() {}
