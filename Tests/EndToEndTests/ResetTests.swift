@@ -30,6 +30,16 @@ struct ResetTests {
         func stop() async { await stopAll([self.cluster.server, self.agent, self.socks.program]) }
     }
 
+    /// A target that reads so many bytes, sends 200 000, waits until they have been delivered, and resets the connection.
+    private static func resettingService(after count: Int) throws -> TCPService {
+        try TCPService { connection in
+            _ = try connection.receive(exactly: count)
+            try connection.send(Self.payload)
+            try connection.waitUntilDelivered()
+            connection.reset()
+        }
+    }
+
     /// What has come at a target, one value a connection.
     private final class Results: Sendable {
         private let values = Mutex<[(count: Int, failure: SocketFailure?)]>([])
@@ -41,12 +51,7 @@ struct ResetTests {
     @Test(arguments: SignalScheme.allCases, modes)
     func `what a target sent before it reset the connection arrives`(scheme: SignalScheme, mode: String) async throws {
         let programs = try await Programs(scheme, mode)
-        let service = try TCPService { connection in
-            _ = try connection.receive(exactly: 1)
-            try connection.send(Self.payload)
-            try connection.waitUntilDelivered()
-            connection.reset()
-        }
+        let service = try Self.resettingService(after: 1)
         for _ in 0..<Self.trials {
             let connection = try await programs.connect(to: service)
             let (count, failure) = try await onThread {
@@ -86,12 +91,7 @@ struct ResetTests {
     @Test(arguments: SignalScheme.allCases, modes)
     func `the answer of a target that refuses a body arrives`(scheme: SignalScheme, mode: String) async throws {
         let programs = try await Programs(scheme, mode)
-        let service = try TCPService { connection in
-            _ = try connection.receive(exactly: 1000)
-            try connection.send(Self.payload)
-            try connection.waitUntilDelivered()
-            connection.reset()
-        }
+        let service = try Self.resettingService(after: 1000)
         for _ in 0..<Self.trials {
             let connection = try await programs.connect(to: service)
             // Whoever of the two is told of the reset first, the other one sees the end only (tcp(7)).

@@ -366,4 +366,15 @@ struct StreamSpliceTests {
         self.channel.read()
         #expect(self.wire.reads == 2)
     }
+
+    @Test func `a reset behind the end is seen by a connection that has ended its own direction, too`() throws {
+        try self.start()
+        try self.consumer().streamStopped()
+        self.endInput()
+        try self.consumer().streamReceived(ByteBuffer(string: "answer"))
+        try self.consumer().streamFinished()
+        self.channel.embeddedEventLoop.run()
+        #expect(try self.written() == "answer")
+        #expect(self.wire.isFullyClosed && self.socket.resetsOnClose && !self.wire.outputClosed)
+    }
 }

@@ -163,6 +163,30 @@ import Testing
         return initials
     }
 
+    @Test func `no socket gives away the reset of a connection at another one`() throws {
+        let server = try VirtualServer()
+        let other = try server.anotherSocket()
+        let client = try server.connect(1)
+        try server.run { client.events.isConnected }
+        try server.run(for: .seconds(1))
+        let stream = try #require(client.session).openStream()
+        stream.write(ByteBuffer(string: "x"))
+        server.channel.embeddedEventLoop.run()
+        let packet = try #require(server.takeOutbox(of: client).first)
+        let attacker = try SocketAddress(ipAddress: "2001:db8::666", port: 666)
+        /// What the other socket answers to a packet of a connection that is not its own.
+        func answer(to packet: ByteBuffer) throws -> ByteBuffer? {
+            try other.writeInbound(AddressedEnvelope(remoteAddress: attacker, data: packet))
+            other.pipeline.fireChannelReadComplete()
+            return try other.readOutbound(as: AddressedEnvelope<ByteBuffer>.self)?.data
+        }
+        #expect(try answer(to: packet) == nil)
+        // Of a connection that nobody knows it does.
+        var unknown = packet
+        unknown.setInteger(UInt64.max, at: unknown.readerIndex + 1)
+        #expect(try answer(to: unknown) != nil)
+    }
+
     @Test func `a flood of half-open connections keeps nobody out`() throws {
         var limits = QUICServerHandler.Limits()
         limits.maxHandshakes = 8

@@ -131,6 +131,14 @@ import Testing
         #expect(policy.permits(try #require(IPAddress(parsing: address)), port: 80) == permitted)
     }
 
+    @Test func `what lies behind a translator of the local network is no part of that`() throws {
+        let prefix = try #require(NAT64Prefix(try AddressBlock(parsing: "fd00:64::/96")))
+        let policy = EgressPolicy([], preset: .lan, nat64: [prefix])
+        #expect(!policy.permits(try #require(IPAddress(parsing: "fd00:64::93.184.216.34")), port: 80))
+        #expect(policy.permits(try #require(IPAddress(parsing: "fd00:64::10.0.0.1")), port: 80))
+        #expect(policy.permits(try #require(IPAddress(parsing: "fd00:65::1")), port: 80))
+    }
+
     @Test func `the operator's own rules come before a preset`() throws {
         let rules = [
             try EgressRule(.allow, parsing: "127.0.0.1:5432"), try EgressRule(.deny, parsing: "203.0.113.0/24"),

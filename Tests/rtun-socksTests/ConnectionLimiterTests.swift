@@ -45,7 +45,10 @@ import Testing
         for client in clients { client.connect(to: try SocketAddress(ipAddress: "127.0.0.1", port: 1), promise: nil) }
         for client in clients.prefix(3) { try channel.writeInbound(client as any Channel) }
         limiter.requestCame(from: clients[0])
+        // Whoever has just come may be about to say what it wants.
         channel.read()
+        #expect(reads.count == 0)
+        channel.embeddedEventLoop.advanceTime(by: .seconds(1))
         #expect(reads.count == 1)
         try channel.writeInbound(clients[3] as any Channel)
         channel.embeddedEventLoop.run()
@@ -56,5 +59,16 @@ import Testing
         let before = reads.count
         channel.read()
         #expect(reads.count == before)
+    }
+
+    @Test func `a burst at the limit closes nobody who has just come`() throws {
+        let (channel, _, _) = try self.listener(limit: 1)
+        let clients = (0..<5).map { _ in EmbeddedChannel(loop: channel.embeddedEventLoop) }
+        for client in clients {
+            client.connect(to: try SocketAddress(ipAddress: "127.0.0.1", port: 1), promise: nil)
+            try channel.writeInbound(client as any Channel)
+        }
+        let areActive = clients.map(\.isActive)
+        #expect(!areActive.contains(false))
     }
 }

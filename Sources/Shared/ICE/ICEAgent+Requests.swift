@@ -18,6 +18,12 @@ extension ICEAgent {
             return self.refuse(message, .unauthenticated, on: key, from: source, proved: false)
         }
 
+        // An answer would have the peer believe in a path that we do not use.
+        guard self.permitsRemote(source) else {
+            self.counters.notPermitted += 1
+            return
+        }
+
         guard message.unknownRequiredAttributes.isEmpty else {
             self.counters.malformed += 1
             return self.refuse(message, .unknownAttribute, on: key, from: source, proved: true)
@@ -166,10 +172,6 @@ extension ICEAgent {
     private mutating func remoteCandidate(for check: EarlyCheck) -> ICECandidate? {
         if let known = self.remoteCandidates.first(where: { TransportAddress($0.address) == check.key.remote }) {
             return known
-        }
-        guard self.permitsRemote(check.source) else {
-            self.counters.notPermitted += 1
-            return nil
         }
         guard self.remoteCandidates.count < self.configuration.maximumRemoteCandidates,
             self.peerReflexiveCount < self.configuration.maximumPeerReflexiveCandidates

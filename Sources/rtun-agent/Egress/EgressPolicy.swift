@@ -2,15 +2,18 @@ import Basics
 
 /// Which targets the agent connects to: rules in the order given, the first that matches wins.
 struct EgressPolicy: Sendable {
-    /// The user's rules, the ones that always hold, and those of the preset.
+    /// The user's rules, and the ones that always hold.
     private let rules: [EgressRule]
+    /// Those behind them.
+    private let presetRules: [EgressRule]
     private let nat64: [NAT64Prefix]
 
     /// `rules`, then ``defaultRules``, then those of `preset`, then everything is allowed.
     ///
     /// - Parameter nat64: prefixes of translators in the agent's network, besides the well-known ones.
     init(_ rules: [EgressRule], preset: EgressPreset = .all, nat64: [NAT64Prefix] = []) {
-        self.rules = rules + Self.defaultRules + preset.rules
+        self.rules = rules + Self.defaultRules
+        self.presetRules = preset.rules
         self.nat64 = nat64
     }
 
@@ -33,17 +36,23 @@ struct EgressPolicy: Sendable {
         let address = address.canonical
         for rule in self.rules where rule.concerns(port: port) {
             let isDenial = rule.action == .deny
-            if rule.blocks.contains(where: { $0.contains(address) || isDenial && embedded.contains(where: $0.contains) }
-            ) {
-                return !isDenial
+            let isConcerned = rule.blocks.contains { block in
+                block.contains(address) || isDenial && embedded.contains(where: block.contains)
             }
+            if isConcerned { return !isDenial }
+        }
+        // A preset speaks of networks: what lies behind a translator is where its IPv4 address is.
+        for rule in self.presetRules {
+            let isDenial = rule.action == .deny
+            let concerned = ([address] + embedded).map { address in rule.blocks.contains { $0.contains(address) } }
+            if isDenial ? concerned.contains(true) : !concerned.contains(false) { return !isDenial }
         }
         return true
     }
 
     /// Whether there is any address at all that ``permits(_:port:)`` at `port`. When not, a name need not be resolved.
     func permitsSomeAddress(port: UInt16) -> Bool {
-        let rules = self.rules.filter { $0.concerns(port: port) }
+        let rules = (self.rules + self.presetRules).filter { $0.concerns(port: port) }
         return Self.permitsSome(in: .all(.v4), rules[...]) || Self.permitsSome(in: .all(.v6), rules[...])
     }
 

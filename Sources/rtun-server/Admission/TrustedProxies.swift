@@ -8,6 +8,9 @@ struct TrustedProxies: Sendable {
 
     init(_ blocks: [AddressBlock] = []) { self.blocks = blocks }
 
+    /// Whether there is none.
+    var isEmpty: Bool { self.blocks.isEmpty }
+
     func contains(_ address: SocketAddress) -> Bool {
         guard let address = IPAddress(address)?.canonical else { return false }
         return self.blocks.contains { $0.contains(address) }
@@ -34,10 +37,12 @@ struct TrustedProxies: Sendable {
         if host.first == "[", let end = host.firstIndex(of: "]") {
             port = Int(host[end...].dropFirst(2)) ?? 0
             host = host[host.index(after: host.startIndex)..<end]
-        } else if host.contains("."), let colon = host.firstIndex(of: ":") {
+        } else if host.count(where: { $0 == ":" }) == 1, let colon = host.firstIndex(of: ":") {
             port = Int(host[colon...].dropFirst()) ?? 0
             host = host[..<colon]
         }
+        // What a proxy that listens on both families calls an IPv4 address (RFC 4291 §2.5.5.2).
+        if host.lowercased().hasPrefix("::ffff:"), host.contains(".") { host = host.dropFirst("::ffff:".count) }
         return try? SocketAddress(ipAddress: String(host), port: (0...65_535).contains(port) ? port : 0)
     }
 }

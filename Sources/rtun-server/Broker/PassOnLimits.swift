@@ -19,30 +19,34 @@ struct PassOnLimits {
         static let pair = Rate(perSecond: 128 << 10, burst: 1 << 20)
     }
 
-    private struct Pair: Hashable {
-        let sender: SessionID
-        let receiver: SessionID
+    /// When a sender's buckets will be full again.
+    private struct Sender {
+        var fullAt: NIODeadline?
+        var receivers: [SessionID: NIODeadline] = [:]
     }
 
-    /// When a bucket will be full again.
-    private var senders: [SessionID: NIODeadline] = [:]
-    private var pairs: [Pair: NIODeadline] = [:]
+    private var senders: [SessionID: Sender] = [:]
+    /// Receivers of one sender above which those are forgotten whose bucket is full.
+    private static let rememberedReceivers = 64
 
     /// Whether a message of `bytes` may be passed on now; if so, it counts.
     mutating func admit(_ bytes: Int, from sender: SessionID, to receiver: SessionID, at now: NIODeadline) -> Bool {
-        let pair = Pair(sender: sender, receiver: receiver)
-        guard let senderFull = Self.take(bytes, .sender, self.senders[sender], at: now),
-            let pairFull = Self.take(bytes, .pair, self.pairs[pair], at: now)
+        let known = self.senders[sender]
+        guard let senderFull = Self.take(bytes, .sender, known?.fullAt, at: now),
+            let pairFull = Self.take(bytes, .pair, known?.receivers[receiver], at: now)
         else { return false }
-        self.senders[sender] = senderFull
-        self.pairs[pair] = pairFull
+        self.senders[sender, default: Sender()].fullAt = senderFull
+        self.senders[sender]?.receivers[receiver] = pairFull
+        if let count = known?.receivers.count, count > Self.rememberedReceivers {
+            self.senders[sender]?.receivers = known?.receivers.filter { $0.value > now } ?? [:]
+            self.senders[sender]?.receivers[receiver] = pairFull
+        }
         return true
     }
 
     /// A session has ended.
     mutating func remove(_ session: SessionID) {
         self.senders[session] = nil
-        self.pairs = self.pairs.filter { $0.key.sender != session && $0.key.receiver != session }
     }
 
     private static func take(_ bytes: Int, _ rate: Rate, _ fullAt: NIODeadline?, at now: NIODeadline) -> NIODeadline? {

@@ -73,8 +73,11 @@ final class TCPListener {
         }
         let id = ObjectIdentifier(channel)
         self.connections[id] = channel
-        // Whom a proxy stands for turns out with the request.
-        let source = channel.remoteAddress.flatMap { self.trustedProxies.contains($0) ? nil : $0 }
+        // Whom a proxy stands for turns out with the request, or not at all: plain HTTP comes from a proxy, too.
+        let isProxy = { (address: SocketAddress) in
+            self.trustedProxies.isEmpty ? self.tlsContext == nil : self.trustedProxies.contains(address)
+        }
+        let source = channel.remoteAddress.flatMap { isProxy($0) ? nil : $0 }
         let stranger = self.strangers.add(from: source, at: self.eventLoop.now) { channel.close(promise: nil) }
         channel.closeFuture.assumeIsolated().whenComplete { _ in
             self.connections[id] = nil

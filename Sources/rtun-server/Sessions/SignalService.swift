@@ -276,7 +276,8 @@ final class SignalService {
             case .send(let id, let body):
                 self.sessions[id]?.connection.sendEvent(body)
             case .passOn(let sender, let receiver, let body):
-                guard self.refusal(of: body, from: sender, to: receiver) == nil else { break }
+                // The end of a channel is said once, and frees a place.
+                if case .closePeer = body {} else if self.refusal(of: body, from: sender, to: receiver) != nil { break }
                 self.sessions[receiver]?.connection.sendEvent(body)
             case .respond(let id, let requestID, let body):
                 self.sessions[id]?.respond(to: requestID, body)

@@ -16,7 +16,11 @@ final class ConnectionLimiter: ChannelDuplexHandler {
     /// Connections that are open.
     private(set) var count = 0
     /// Clients whose request has not come, in the order of their coming.
-    private var unfinished: Deque<any Channel> = []
+    private var unfinished: Deque<(channel: any Channel, since: NIODeadline)> = []
+    /// The next look whether somebody has been silent for long enough.
+    private var look: Scheduled<Void>?
+    /// Whoever means well says what it wants within that; before, nobody makes room.
+    private static let patience = TimeAmount.seconds(1)
     private let limit: Int
     private let logger: Logger
     private var rateLimiter = LogRateLimiter()
@@ -34,12 +38,15 @@ final class ConnectionLimiter: ChannelDuplexHandler {
     }
 
     func handlerRemoved(context: ChannelHandlerContext) {
+        self.look?.cancel()
+        self.look = nil
         self.context = nil
     }
 
     func read(context: ChannelHandlerContext) {
-        guard self.count < self.limit || !self.unfinished.isEmpty else {
+        guard self.count < self.limit || self.isSomebodySilent(at: context.eventLoop.now) else {
             self.readIsHeld = true
+            self.armLook(context)
             if let occurrences = self.rateLimiter.occurrences(at: context.eventLoop.now) {
                 self.logger.warning(
                     "too many connections: new ones have to wait",
@@ -53,13 +60,15 @@ final class ConnectionLimiter: ChannelDuplexHandler {
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         let channel = self.unwrapInboundIn(data)
         self.count += 1
-        self.unfinished.append(channel)
-        if self.count > self.limit, let silent = self.unfinished.popFirst() {
+        if self.count > self.limit, self.isSomebodySilent(at: context.eventLoop.now),
+            let silent = self.unfinished.popFirst()?.channel
+        {
             self.logger.debug(
                 "a client that has said nothing makes room",
                 metadata: ["client": "\(silent.remoteAddress?.authority ?? "unknown")"])
             silent.close(promise: nil)
         }
+        self.unfinished.append((channel, context.eventLoop.now))
         channel.closeFuture.hop(to: context.eventLoop).assumeIsolated().whenComplete { _ in
             self.requestCame(from: channel)
             self.connectionClosed()
@@ -69,7 +78,24 @@ final class ConnectionLimiter: ChannelDuplexHandler {
 
     /// A client has said what it wants, or is gone: it makes room for nobody any more.
     func requestCame(from channel: any Channel) {
-        self.unfinished.removeAll { $0 === channel }
+        self.unfinished.removeAll { $0.channel === channel }
+    }
+
+    /// Whether there is a client that has been silent for so long that it makes room.
+    private func isSomebodySilent(at now: NIODeadline) -> Bool {
+        self.unfinished.first.map { now - $0.since >= Self.patience } ?? false
+    }
+
+    private func armLook(_ context: ChannelHandlerContext) {
+        guard self.look == nil, let oldest = self.unfinished.first else { return }
+        self.look = context.eventLoop.assumeIsolated().scheduleTask(deadline: oldest.since + Self.patience) {
+            [weak self] in
+            guard let self else { return }
+            self.look = nil
+            guard self.readIsHeld, let context = self.context else { return }
+            self.readIsHeld = false
+            self.read(context: context)
+        }
     }
 
     /// Succeeds once no connection is open.

@@ -17,6 +17,7 @@ final class VirtualServer {
 
     let channel: EmbeddedChannel
     private(set) var handler: QUICServerHandler
+    private var table = QUICConnectionTable()
     private(set) var accepted: [(session: QUICSession, events: SessionRecorder, remote: SocketAddress)] = []
     /// Datagrams that the handler sent, the number of them.
     private(set) var sent = 0
@@ -34,16 +35,17 @@ final class VirtualServer {
     ) throws {
         self.channel = EmbeddedChannel()
         self.channel.embeddedEventLoop.advanceTime(by: .seconds(1))
-        self.handler = try Self.makeHandler(configuration, limits, self.collector)
+        self.handler = try Self.makeHandler(configuration, limits, self.table, self.collector)
         try self.channel.pipeline.syncOperations.addHandler(self.handler)
         self.channel.connect(to: try SocketAddress(ipAddress: "192.0.2.1", port: 443), promise: nil)
         self.collector.server = self
     }
 
     private static func makeHandler(
-        _ configuration: QUICConfiguration, _ limits: QUICServerHandler.Limits, _ collector: Collector
+        _ configuration: QUICConfiguration, _ limits: QUICServerHandler.Limits, _ table: QUICConnectionTable,
+        _ collector: Collector
     ) throws -> QUICServerHandler {
-        try QUICServerHandler(configuration: configuration, limits: limits) { session, remote in
+        try QUICServerHandler(configuration: configuration, limits: limits, table: table) { session, remote in
             let events = SessionRecorder()
             events.onStream = { _ in Echo() }
             session.delegate = events
@@ -81,12 +83,22 @@ final class VirtualServer {
         try self.channel.writeInbound(AddressedEnvelope(remoteAddress: address, data: datagram))
     }
 
+    /// Another socket of the server, such as that of the other address family.
+    func anotherSocket(_ configuration: QUICConfiguration = .pinnedServer) throws -> EmbeddedChannel {
+        let channel = EmbeddedChannel(loop: self.channel.embeddedEventLoop)
+        let handler = try Self.makeHandler(configuration, .init(), self.table, self.collector)
+        try channel.pipeline.syncOperations.addHandler(handler)
+        channel.connect(to: try SocketAddress(ipAddress: "2001:db8::1", port: 443), promise: nil)
+        return channel
+    }
+
     /// Forgets all connections, as a restart does.
     func restart(configuration: QUICConfiguration) throws {
         try self.channel.pipeline.syncOperations.removeHandler(self.handler).wait()
         // What the old one says goodbye with gets lost.
         while try self.channel.readOutbound(as: AddressedEnvelope<ByteBuffer>.self) != nil {}
-        self.handler = try Self.makeHandler(configuration, .init(), self.collector)
+        self.table = QUICConnectionTable()
+        self.handler = try Self.makeHandler(configuration, .init(), self.table, self.collector)
         try self.channel.pipeline.syncOperations.addHandler(self.handler)
     }
 

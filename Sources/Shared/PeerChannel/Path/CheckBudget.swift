@@ -1,31 +1,42 @@
 import NIOCore
 import Synchronization
 
-/// Bounds how many datagrams this process sends to addresses that have not answered, over all its channels.
+/// Bounds how many datagrams are sent to addresses that have not answered.
 ///
 /// Where these are is for peers to say: without a bound, whoever has the secret could have an agent knock on ports of others
 /// with far more than what was sent to it. What is not sent counts as lost, and is sent again later.
 final class CheckBudget: Sendable {
-    /// The budget of this process.
-    static let shared = CheckBudget()
+    /// For the checks of all channels of this process.
+    static let checks = CheckBudget(rate: 300, burst: 600)
+    /// For their spreads, of which two may run at a time with 150 datagrams a second each.
+    static let spreads = CheckBudget(rate: 300, burst: 300)
 
-    /// Datagrams a second: a whole spread takes 150 for 12 s, and leaves as many for others.
-    static let rate = 300
-    /// What may be sent at once after a pause.
-    static let burst = 600
+    /// For one session, so that one with many addresses leaves room for others: pacing lets it begin 20 checks a second.
+    static func ofSession() -> CheckBudget { CheckBudget(rate: 60, burst: 150) }
 
     private struct State {
-        var tokens = Double(CheckBudget.burst)
+        var tokens: Double
         var updated = NIODeadline.uptimeNanoseconds(0)
     }
 
-    private let state = Mutex(State())
+    private let rate: Double
+    private let burst: Double
+    private let state: Mutex<State>
+
+    /// - Parameters:
+    ///   - rate: datagrams a second.
+    ///   - burst: what may be sent at once after a pause.
+    init(rate: Int, burst: Int) {
+        self.rate = Double(rate)
+        self.burst = Double(burst)
+        self.state = Mutex(State(tokens: Double(burst)))
+    }
 
     /// Takes one datagram out of the budget; false when it is used up.
     func take(at now: NIODeadline) -> Bool {
         self.state.withLock { state in
             let elapsed = Double(max(0, (now - state.updated).nanoseconds)) / 1e9
-            state.tokens = min(Double(Self.burst), state.tokens + elapsed * Double(Self.rate))
+            state.tokens = min(self.burst, state.tokens + elapsed * self.rate)
             state.updated = max(state.updated, now)
             guard state.tokens >= 1 else { return false }
             state.tokens -= 1

@@ -95,6 +95,7 @@ final class DirectSession {
     private var nextCeilingLookup = NIODeadline.uptimeNanoseconds(0)
     private var isAdvancing = false
     private var isAdvanceScheduled = false
+    private let checkBudget = CheckBudget.ofSession()
     private var isClosed = false
 
     /// - Parameter peerAnswersPadding: asked when the peer has answered.
@@ -453,7 +454,10 @@ extension DirectSession {
     }
 
     private func perform(_ transmit: ICETransmit) {
-        guard !transmit.isToStranger || CheckBudget.shared.take(at: self.eventLoop.now) else { return }
+        if transmit.isToStranger {
+            let now = self.eventLoop.now
+            guard self.checkBudget.take(at: now), CheckBudget.checks.take(at: now) else { return }
+        }
         let socket = self.sockets[transmit.base.rawValue]
         if case .refused(let error) = socket.send(transmit.payload, segmentSize: nil, to: transmit.destination) {
             self.agent.sendFailed(
@@ -523,11 +527,13 @@ extension DirectSession {
         }
         if let path = self.usable, let segments = path.segmentation.nextBurst() {
             isBusy = true
-            self.usable?.segmentation.sent(self.sendBurst(segments, by: path), at: self.eventLoop.now)
+            self.usable?.segmentation.sent(
+                self.sendBurst(segments, by: path), roundTripTime: path.roundTripTime, at: self.eventLoop.now)
         }
         if let path = self.tentative, let segments = path.segmentation.nextBurst() {
             isBusy = true
-            self.tentative?.segmentation.sent(self.sendBurst(segments, by: path), at: self.eventLoop.now)
+            self.tentative?.segmentation.sent(
+                self.sendBurst(segments, by: path), roundTripTime: path.roundTripTime, at: self.eventLoop.now)
         }
         while let event = self.usable?.monitor.nextEvent() {
             isBusy = true

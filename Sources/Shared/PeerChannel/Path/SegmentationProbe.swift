@@ -10,21 +10,22 @@ import STUN
 /// answered, three times in a row, datagrams leave one by one for as long as the path lives.
 ///
 /// A value without sockets or clock: ask ``allows(segments:at:)`` before each batch, send what ``nextBurst()`` wants and
-/// tell of it by ``sent(_:at:)``, and call ``handleTimeout(at:)`` at ``nextDeadline``.
+/// tell of it by ``sent(_:roundTripTime:at:)``, and call ``handleTimeout(at:)`` at ``nextDeadline``.
 struct SegmentationProbe {
     struct Configuration: Hashable, Sendable {
         /// Most segments of a burst: enough to be more than any frame of Ethernet, jumbo frames included.
         var maximumSegments = 8
         /// Between two bursts on a path on which they arrive.
         var interval = TimeAmount.seconds(10)
-        /// How long answers are waited for.
+        /// How long answers are waited for: so many round trips, and at least so long.
+        var answerRoundTrips: Int64 = 3
         var answerTime = TimeAmount.seconds(1)
         /// So many bursts in a row that are lost while a check beside them is answered.
         var maximumFailures = 3
     }
 
     private struct Round {
-        let since: NIODeadline
+        let deadline: NIODeadline
         let burst: [TransactionID]
         let single: TransactionID
         var isSingleAnswered = false
@@ -36,8 +37,8 @@ struct SegmentationProbe {
         /// A burst is to be sent.
         case due
         case asking(Round)
-        /// Bursts arrive; the next one follows the first batch after `until`.
-        case works(until: NIODeadline)
+        /// There is no need to ask; the next burst follows the first batch after `until`.
+        case resting(until: NIODeadline)
         case ruledOut
     }
 
@@ -61,8 +62,8 @@ struct SegmentationProbe {
         self.wantedSegments = max(self.wantedSegments, segments)
         switch self.state {
         case .unasked: self.state = .due
-        case .works(let until) where now >= until: self.state = .due
-        case .due, .asking, .works: break
+        case .resting(let until) where now >= until: self.state = .due
+        case .due, .asking, .resting: break
         case .ruledOut: return false
         }
         return self.isTrusted
@@ -70,7 +71,7 @@ struct SegmentationProbe {
 
     /// There is reason to doubt that anything gets through.
     mutating func suspect() {
-        if case .works = self.state { self.state = .due }
+        if case .resting = self.state { self.state = .due }
     }
 
     /// How many segments the burst has that is to be sent now; nil without one.
@@ -81,13 +82,19 @@ struct SegmentationProbe {
 
     /// A burst of these checks has been sent, and one beside it. Nil when that was not possible: bursts are not asked about
     /// for a while.
-    mutating func sent(_ checks: (burst: [TransactionID], single: TransactionID)?, at now: NIODeadline) {
+    mutating func sent(
+        _ checks: (burst: [TransactionID], single: TransactionID)?, roundTripTime: TimeAmount?, at now: NIODeadline
+    ) {
         self.wantedSegments = 0
         guard let checks else {
-            self.state = .works(until: now + self.configuration.interval)
+            self.state = .resting(until: now + self.configuration.interval)
             return
         }
-        self.state = .asking(Round(since: now, burst: checks.burst, single: checks.single))
+        self.state = .asking(
+            Round(
+                deadline: now
+                    + max((roundTripTime ?? .zero) * self.configuration.answerRoundTrips, self.configuration.answerTime),
+                burst: checks.burst, single: checks.single))
     }
 
     /// A check was answered, perhaps one of these.
@@ -96,7 +103,7 @@ struct SegmentationProbe {
         if round.burst.contains(id) {
             self.failures = 0
             self.isTrusted = true
-            self.state = .works(until: now + self.configuration.interval)
+            self.state = .resting(until: now + self.configuration.interval)
         } else if id == round.single {
             round.isSingleAnswered = true
             self.state = .asking(round)
@@ -105,17 +112,19 @@ struct SegmentationProbe {
 
     /// An early call is harmless.
     mutating func handleTimeout(at now: NIODeadline) {
-        guard case .asking(let round) = self.state, now - round.since >= self.configuration.answerTime else { return }
-        // When nothing was answered, that says nothing of bursts.
-        if round.isSingleAnswered {
-            self.isTrusted = false
-            self.failures += 1
+        guard case .asking(let round) = self.state, now >= round.deadline else { return }
+        guard round.isSingleAnswered else {
+            // That says nothing of bursts; and a path that answers so little is not asked again at once.
+            self.state = .resting(until: now + self.configuration.interval)
+            return
         }
+        self.isTrusted = false
+        self.failures += 1
         // The next one follows the next batch.
         self.state = self.failures >= self.configuration.maximumFailures ? .ruledOut : .unasked
     }
 
     var nextDeadline: NIODeadline? {
-        if case .asking(let round) = self.state { round.since + self.configuration.answerTime } else { nil }
+        if case .asking(let round) = self.state { round.deadline } else { nil }
     }
 }

@@ -92,7 +92,7 @@ final class SpreadRun {
         else { return }
         target.port = Int(port)
         // It is a guess that goes amiss; there are many.
-        guard CheckBudget.shared.take(at: self.eventLoop.now) else { return }
+        guard CheckBudget.spreads.take(at: self.eventLoop.now) else { return }
         _ = socket.send(check, segmentSize: nil, to: target)
     }
 
@@ -106,7 +106,7 @@ final class SpreadRun {
             }
             self.sockets.append(socket)
             socket.delegate = self
-            for remote in session.remotesForSpread.prefix(2) where CheckBudget.shared.take(at: self.eventLoop.now) {
+            for remote in session.remotesForSpread.prefix(2) where CheckBudget.spreads.take(at: self.eventLoop.now) {
                 _ = socket.send(check, segmentSize: nil, to: remote.address)
             }
         }

@@ -76,6 +76,8 @@ package final class StreamSplice {
     private var download = Download.open
     private var channelIsOver = false
     private var streamIsOver = false
+    /// The TCP side's FIN has come, also when nobody took what was before it.
+    private var inputIsClosed = false
 
     /// A wish to read that waits until the stream takes more.
     private var isReadWithheld = false
@@ -162,7 +164,8 @@ package final class StreamSplice {
         switch self.upload {
         case .open: context.close(mode: .output, promise: nil)
         case .refused:
-            context.close(mode: .output, promise: nil)
+            // With the other direction closed, NIO would close the whole, and nobody would see the reset.
+            if !self.inputIsClosed { context.close(mode: .output, promise: nil) }
             self.breakOff()
         case .ended, .broken: context.close(promise: nil)
         }
@@ -288,7 +291,9 @@ extension StreamSplice: ChannelDuplexHandler {
     }
 
     package func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
-        if let event = event as? ChannelEvent, event == .inputClosed { self.inputEnded() }
+        guard let event = event as? ChannelEvent, event == .inputClosed else { return }
+        self.inputIsClosed = true
+        self.inputEnded()
     }
 
     package func errorCaught(context: ChannelHandlerContext, error: any Error) {

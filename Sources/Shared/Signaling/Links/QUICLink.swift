@@ -31,6 +31,7 @@ package final class QUICLink: SignalLink {
     /// Whether the peer may send messages of full size.
     private var isTrusted: Bool
     private var strangerBytes = 0
+    private var strangerMessages = 0
     /// Bytes that have come in while messages wait for somebody to take them: the stream brings no more than its window.
     private var heldCredit = 0
 
@@ -149,6 +150,10 @@ extension QUICLink: QUICStreamDelegate {
         do throws(SignalLinkError) {
             if !self.isTrusted, self.strangerBytes > SignalLinkLimits.maximumStrangerBytes { throw .messageTooLarge }
             while case .open = self.state, let message = try self.decoder.next() {
+                self.strangerMessages += 1
+                if !self.isTrusted, self.strangerMessages > SignalLinkLimits.maximumStrangerMessages {
+                    throw .framing("too many messages before the handshake")
+                }
                 if !self.outlet.deliver(message, from: self) {
                     throw .framing("too many messages before the handshake")
                 }

@@ -215,7 +215,7 @@ extension WebSocketLink {
             if !self.outlet.deliver(message, from: self) {
                 self.violation(.policyViolation, .framing("too many messages before the handshake"))
             }
-            if self.outlet.isHolding { self.setReading(false) }
+            if self.outlet.isHolding, self.outlet.delegate == nil { self.setReading(false) }
         case .ping(let data):
             self.write(.pong, data, context)
         case .close(let code):
