@@ -241,6 +241,32 @@ import Testing
         try exchange(pair)
     }
 
+    /// OpenSSL ends the connection over the short record, and looks for records where others are said to be.
+    @Test(arguments: [
+        "14fe00000000000000000001",  // Of version 5.1.
+        "feff00000000000000000001",
+        "fefd0000000000000000ffff",  // Too long, also for a datagram.
+        "fefd00000000000000004fff",
+    ])
+    func `a record that is too short is found wherever it hides`(header: String) throws {
+        let pair = try DatagramPair.established()
+        // The header says that the short one is its contents, or part of them.
+        let stunted: [UInt8] = [23, 0xfe, 0xfd, 0, 1, 0, 0, 0, 0, 0, 5, 0, 1, 0]
+        let hiding = [23] + Self.bytes(header)
+        for padding in 0..<40 {
+            pair.deliver(
+                ByteBuffer(bytes: hiding + stunted + [UInt8](repeating: 0, count: padding)), toServer: true)
+        }
+        #expect(pair.serverLog.payloads.isEmpty && pair.serverLog.error == nil && !pair.serverLog.isClosed)
+        #expect(pair.server.statistics.rejectedDatagrams == 40)
+        #expect(pair.server.nextTransmit() == nil)
+        try exchange(pair)
+    }
+
+    private static func bytes(_ hex: String) -> [UInt8] {
+        stride(from: 0, to: hex.utf8.count, by: 2).compactMap { UInt8(hex.dropFirst($0).prefix(2), radix: 16) }
+    }
+
     @Test func `the whole handshake played again changes nothing`() throws {
         let pair = try DatagramPair.established()
         for (fromClient, datagram) in pair.sent { pair.deliver(datagram, toServer: fromClient) }

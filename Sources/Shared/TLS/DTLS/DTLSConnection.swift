@@ -52,6 +52,11 @@ package final class DTLSConnection {
     private static let largestAEADExpansion = 24
     /// A record's header (RFC 6347 §4.1): type, version, epoch, sequence number, length.
     private static let recordHeaderSize = 13
+    /// DTLS 1.2 and 1.0 in a record's header.
+    private static let version: UInt16 = 0xFEFD
+    private static let version1: UInt16 = 0xFEFF
+    /// The most that any AEAD makes of the largest payload (RFC 8446 §5.2).
+    private static let largestRecord: UInt16 = 1 << 14 + 256
     /// The first bytes that belong to DTLS on a shared socket (RFC 9443 §3).
     private static let firstBytes: ClosedRange<UInt8> = 20...63
 
@@ -179,7 +184,7 @@ package final class DTLSConnection {
     package func receive(_ datagram: ByteBuffer, at now: NIODeadline) {
         guard let first = datagram.getInteger(at: datagram.readerIndex, as: UInt8.self),
             Self.firstBytes.contains(first), datagram.readableBytes >= Self.recordHeaderSize,
-            !self.hasStuntedRecord(datagram)
+            self.isPresentable(datagram)
         else {
             self.statistics.rejectedDatagrams += 1
             return
@@ -195,22 +200,27 @@ package final class DTLSConnection {
         }
     }
 
-    /// Whether a record of `datagram` claims to be encrypted and is too short for that.
+    /// Whether a datagram is made of records that OpenSSL can be shown.
     ///
-    /// RFC 6347 §4.1.2.7 wants invalid records dropped, and so does OpenSSL, with this exception: a record shorter than the
-    /// nonce and tag of AES-GCM is an internal error to it (3.0.19), which ends the connection. Anybody can send one.
-    private func hasStuntedRecord(_ datagram: ByteBuffer) -> Bool {
+    /// RFC 6347 §4.1.2.7 wants invalid records dropped, and so does OpenSSL, with this exception: a record shorter than
+    /// the nonce and tag of AES-GCM is an internal error to it (3.0.19), which ends the connection. Anybody can send
+    /// one. Of a record of another version, and of one that is too long, it skips the header only: what it takes for
+    /// the next record is inside, where such a short one could hide.
+    private func isPresentable(_ datagram: ByteBuffer) -> Bool {
         let shortest =
             self.recordOverhead > 0 ? self.recordOverhead - Self.recordHeaderSize : Self.largestAEADExpansion
         var index = datagram.readerIndex
-        while index + Self.recordHeaderSize <= datagram.writerIndex,
-            let epoch = datagram.getInteger(at: index + 3, as: UInt16.self),
-            let length = datagram.getInteger(at: index + 11, as: UInt16.self)
-        {
-            if epoch > 0, Int(length) < shortest { return true }
+        while index < datagram.writerIndex {
+            guard let version = datagram.getInteger(at: index + 1, as: UInt16.self),
+                let epoch = datagram.getInteger(at: index + 3, as: UInt16.self),
+                let length = datagram.getInteger(at: index + 11, as: UInt16.self),
+                // The first ClientHello says 1.0.
+                version == Self.version || version == Self.version1 && !self.isEstablished,
+                epoch == 0 || Int(length) >= shortest, length <= Self.largestRecord
+            else { return false }
             index += Self.recordHeaderSize + Int(length)
         }
-        return false
+        return index == datagram.writerIndex
     }
 
     private func accept(_ datagram: ByteBuffer) {
