@@ -76,6 +76,24 @@ import Testing
         #expect(received.reason.utf8.count == AppProtoLimits.reason)
     }
 
+    @Test(arguments: [
+        ([UInt8](repeating: 0xFF, count: 1100), 1023),
+        (Array("x".utf8) + Array(repeatElement("é".utf8, count: 600).joined()), 1023),
+        ([UInt8](repeating: 0x61, count: 1024), 1024), (Array("\u{2028}".utf8), 1),
+    ])
+    func `no reason is longer than it may be, and a second reading changes nothing`(reason: [UInt8], length: Int) throws
+    {
+        // Envelope.goodbye is field 5, its reason field 2.
+        let goodbye = [0x12] + Self.varint(reason.count) + reason
+        let envelope = try Envelope(decoding: ByteBuffer(bytes: [0x2A] + Self.varint(goodbye.count) + goodbye))
+        guard case .goodbye(let received) = envelope.body else {
+            Issue.record("not a goodbye")
+            return
+        }
+        #expect(received.reason.utf8.count == length)
+        #expect(try Envelope(decoding: envelope.encoded()) == envelope)
+    }
+
     @Test func `too many candidates are refused`() throws {
         let candidate = try Sample.candidate("192.0.2.1", port: 1)
         let reply = OpenPeerReply(

@@ -17,3 +17,13 @@ func isPrintable(_ scalar: Unicode.Scalar) -> Bool {
 package func isValidAgentName(_ name: String) -> Bool {
     (1...AppProtoLimits.name).contains(name.utf8.count) && isPrintable(name)
 }
+
+extension String {
+    /// The beginning that has at most `limit` bytes of UTF-8, without half a character at its end.
+    package func cut(toBytes limit: Int) -> String {
+        guard self.utf8.count > limit else { return self }
+        var end = self.utf8.index(self.startIndex, offsetBy: limit)
+        while end.samePosition(in: self.unicodeScalars) == nil { self.utf8.formIndex(before: &end) }
+        return String(self[..<end])
+    }
+}

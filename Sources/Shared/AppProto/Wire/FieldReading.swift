@@ -38,9 +38,12 @@ func readString(
 
 /// Text only for people: repaired and cut instead of refused.
 func readReason(_ pointer: UnsafePointer<CChar>?) -> String {
-    let string = String(decoding: cString(pointer).prefix(AppProtoLimits.reason), as: UTF8.self)
-    guard !isPrintable(string) else { return string }
-    return String(String.UnicodeScalarView(string.unicodeScalars.map { isPrintable($0) ? $0 : " " }))
+    var string = String(decoding: cString(pointer), as: UTF8.self)
+    if !isPrintable(string) {
+        string = String(String.UnicodeScalarView(string.unicodeScalars.map { isPrintable($0) ? $0 : " " }))
+    }
+    // Last: what is repaired may have three times as many bytes.
+    return string.cut(toBytes: AppProtoLimits.reason)
 }
 
 /// A string of ice-char = ALPHA / DIGIT / "+" / "/" (RFC 8839 section 5.1).

@@ -36,8 +36,7 @@ package final class TunnelRequest {
         guard let stream = self.answer() else {
             return
         }
-        let words = String(decoding: reason.utf8.prefix(AppProtoLimits.reason), as: UTF8.self)
-        let result = OpenResult(code: code == .ok ? .failed : code, reason: words)
+        let result = OpenResult(code: code == .ok ? .failed : code, reason: reason.cut(toBytes: AppProtoLimits.reason))
         stream.write(TunnelMessageReader.frame(result.encoded()))
         stream.finish()
         stream.stopSending(.none)
