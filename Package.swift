@@ -28,9 +28,18 @@ func shared(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
     .target(name: name, dependencies: dependencies, path: "Sources/Shared/\(name)", swiftSettings: strict)
 }
 
-/// One of the programs: a command, its own logic, nothing another program needs.
-func program(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
-    .executableTarget(name: name, dependencies: dependencies, path: "Sources/\(name)", swiftSettings: strict)
+let programNames = ["rtun-server", "rtun-agent", "rtun-socks", "rtun-relay"]
+
+/// Set by scripts/fuzz.sh: the package then has `rtun-fuzz` instead of the programs.
+let isFuzzing = Context.environment["RTUN_FUZZ"] != nil
+
+/// One of the programs: a command, its own logic, nothing another program needs. `main` is the file with its entry,
+/// which a fuzzer, whose entry is libFuzzer's, goes without.
+func program(_ name: String, main: String, _ dependencies: [Target.Dependency]) -> Target {
+    isFuzzing
+        ? .target(
+            name: name, dependencies: dependencies, path: "Sources/\(name)", exclude: [main], swiftSettings: strict)
+        : .executableTarget(name: name, dependencies: dependencies, path: "Sources/\(name)", swiftSettings: strict)
 }
 
 func tests(_ name: String, _ dependencies: [Target.Dependency], exclude: [String] = []) -> Target {
@@ -38,17 +47,32 @@ func tests(_ name: String, _ dependencies: [Target.Dependency], exclude: [String
         name: name, dependencies: dependencies, path: "Tests/\(name)", exclude: exclude, swiftSettings: strict)
 }
 
+/// What `Tests/FuzzTests` feeds.
+let fuzzDependencies: [Target.Dependency] = [
+    "rtun-agent", "rtun-server", "AppProto", "Basics", "CNgtcp2", "CommandSupport", "HostNetwork", "ICE", "PeerChannel",
+    "QUIC", "SOCKS", "STUN", "Signaling", "TLS", "TestSupport", "UDPRelay",
+    .nioCore, .nioEmbedded, .nioHTTP1, .nioWebSocket, .logging,
+]
+
+/// The fuzz targets: a program for libFuzzer (`make fuzz`), and else tests, of what is kept in Tests/FuzzCorpus.
+let fuzzTargets: [Target] =
+    isFuzzing
+    ? [
+        // What ngtcp2 itself reads, for comparison; only its static library tells.
+        .target(
+            name: "CNgtcp2Frames", path: "Tests/CNgtcp2Frames", linkerSettings: [.linkedLibrary(":libngtcp2.a")]),
+        .executableTarget(
+            name: "rtun-fuzz", dependencies: fuzzDependencies + ["CNgtcp2Frames"], path: "Tests/FuzzTests",
+            exclude: ["CorpusTests.swift"], swiftSettings: strict),
+    ]
+    : [tests("FuzzTests", fuzzDependencies, exclude: ["Runner.swift"])]
+
 /// What every test of the real programs needs built.
-let programs: [Target.Dependency] = ["rtun-server", "rtun-agent", "rtun-socks", "rtun-relay"]
+let programs = programNames.map { Target.Dependency.target(name: $0) }
 
 let package = Package(
     name: "rtun",
-    products: [
-        .executable(name: "rtun-server", targets: ["rtun-server"]),
-        .executable(name: "rtun-agent", targets: ["rtun-agent"]),
-        .executable(name: "rtun-socks", targets: ["rtun-socks"]),
-        .executable(name: "rtun-relay", targets: ["rtun-relay"]),
-    ],
+    products: isFuzzing ? [] : programNames.map { .executable(name: $0, targets: [$0]) },
     dependencies: [
         .package(url: "https://github.com/apple/swift-nio.git", from: "2.101.2"),
         .package(url: "https://github.com/apple/swift-argument-parser.git", from: "1.8.2"),
@@ -118,13 +142,13 @@ let package = Package(
             ]),
 
         program(
-            "rtun-server",
+            "rtun-server", main: "RtunServer.swift",
             [
                 "AppProto", "Basics", "TLS", "STUN", "UDP", "QUIC", "Signaling", "CommandSupport",
                 .nioCore, .nioPosix, .nioHTTP1, .nioWebSocket, .dequeModule, .heapModule, .argumentParser, .logging,
             ]),
         program(
-            "rtun-agent",
+            "rtun-agent", main: "RtunAgent.swift",
             [
                 "AppProto", "Basics", "TLS", "HostNetwork", "Signaling", "PeerChannel", "UDP", "UDPRelay",
                 "PeerSupport",
@@ -132,14 +156,14 @@ let package = Package(
                 .nioCore, .nioPosix, .argumentParser, .logging,
             ]),
         program(
-            "rtun-socks",
+            "rtun-socks", main: "RtunSocks.swift",
             [
                 "AppProto", "TLS", "Signaling", "PeerChannel", "SOCKS", "PeerSupport", "ClientSupport", "Diagnosis",
                 "CommandSupport", .nioCore, .nioPosix, .dequeModule, .argumentParser, .logging,
             ]),
 
         program(
-            "rtun-relay",
+            "rtun-relay", main: "RtunRelay.swift",
             [
                 "AppProto", "TLS", "HostNetwork", "Signaling", "PeerChannel", "UDP", "UDPRelay", "PeerSupport",
                 "ClientSupport",
@@ -205,5 +229,5 @@ let package = Package(
                 "requirements.txt", "quic_middle.py", "server_hello.py", "ice_peer.py", "relay_injector.py",
                 "icmp_target.py", "quic_attacks.py",
             ]),
-    ]
+    ] + fuzzTargets
 )

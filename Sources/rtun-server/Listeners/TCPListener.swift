@@ -66,7 +66,8 @@ final class TCPListener {
         }.nonisolated()
     }
 
-    private func configure(_ channel: any Channel) throws {
+    /// Makes a new connection ready, before anything has been read from it.
+    func configure(_ channel: any Channel) throws {
         guard self.connections.count < self.limits.connections else {
             channel.close(promise: nil)
             return

@@ -18,7 +18,6 @@ struct WebSocketConnector: SignalConnector {
     func connect(
         on eventLoop: any EventLoop, completion: @escaping (Result<any SignalLink, SignalConnectError>) -> Void
     ) {
-        let attempt = WebSocketUpgradeAttempt(url: self.url, completion: completion)
         ClientBootstrap(group: eventLoop)
             .channelOption(.tcpOption(.tcp_nodelay), value: 1)
             .connectTimeout(SignalConnectError.stepTimeout)
@@ -26,10 +25,9 @@ struct WebSocketConnector: SignalConnector {
             .assumeIsolated().whenComplete { result in
                 switch result {
                 case .success(let channel):
-                    // Nothing has been read yet: the server speaks last in TLS and in HTTP.
-                    self.configure(channel, attempt)
+                    self.upgrade(channel, completion: completion)
                 case .failure(let error):
-                    attempt.connectFailed(error)
+                    WebSocketUpgradeAttempt(url: self.url, completion: completion).connectFailed(error)
                 }
             }
     }
@@ -47,7 +45,11 @@ struct WebSocketConnector: SignalConnector {
         return self.url.port == self.url.scheme.defaultPort ? host : self.url.authority
     }
 
-    private func configure(_ channel: any Channel, _ attempt: WebSocketUpgradeAttempt) {
+    /// Goes on with a channel that is connected. Nothing has been read yet: the server speaks last in TLS and in HTTP.
+    func upgrade(
+        _ channel: any Channel, completion: @escaping (Result<any SignalLink, SignalConnectError>) -> Void
+    ) {
+        let attempt = WebSocketUpgradeAttempt(url: self.url, completion: completion)
         do {
             try self.addHandlers(to: channel.pipeline.syncOperations, attempt)
         } catch {
