@@ -4,11 +4,15 @@ SWIFT        ?= swift
 # One configuration serves programs, demo and tests, so that nothing is compiled twice and what is tested is optimised
 # code; -enable-testing lets the unit tests see the internals.
 SWIFT_FLAGS  := -c release -Xswiftc -enable-testing
+# Seconds for each fuzz target, and which targets; all if none are named.
+TIME         ?= 20
+TARGETS      ?=
 BIN           = $(shell $(SWIFT) build $(SWIFT_FLAGS) --show-bin-path)
 SOURCES      := Package.swift Sources Tests
 PROGRAMS     := rtun-server rtun-agent rtun-socks rtun-relay
 
-.PHONY: help setup build release test demo bench-relay nat-table nat-spread proto proto-check format lint clean
+.PHONY: help setup build release test fuzz fuzz-quick sanitize demo bench-relay nat-table nat-spread proto proto-check \
+	format lint clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -25,6 +29,15 @@ release: setup ## build the programs for shipping, Swift's runtime linked in, st
 
 test: setup ## run all tests
 	@scripts/test.sh $(SWIFT_FLAGS)
+
+fuzz: setup ## feed every decoder with mutated input for TIME seconds each (default 20); TARGETS="stun ice" for some
+	@TIME="$(TIME)" scripts/fuzz.sh $(TARGETS)
+
+fuzz-quick: setup ## the same in about a minute and a half, and its build
+	@TIME=3 scripts/fuzz.sh
+
+sanitize: setup ## run the unit tests under AddressSanitizer and ThreadSanitizer
+	@scripts/sanitize.sh
 
 demo: setup ## start all programs on loopback and send traffic through them
 	@$(SWIFT) build $(SWIFT_FLAGS) --product rtun-server
@@ -55,4 +68,4 @@ lint: ## check the format without changing anything
 	@$(SWIFT) format lint --strict --recursive --parallel $(SOURCES)
 
 clean: ## remove what the build and the setup made here
-	rm -rf .build .build-release .build-venv dist
+	rm -rf .build .build-release .build-fuzz .build-address .build-thread .build-venv dist
