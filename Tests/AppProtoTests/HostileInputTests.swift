@@ -94,6 +94,19 @@ import Testing
         #expect(try Envelope(decoding: envelope.encoded()) == envelope)
     }
 
+    @Test(
+        arguments: [
+            // 0, in the two bytes that protobuf-c takes for it, and 2^29.
+            [0x82, 0x00, 0x00], [0x82, 0x80, 0x80, 0x80, 0x10, 0x00],
+        ] as [[UInt8]])
+    func `an unknown field with an impossible number is refused, not passed on`(field: [UInt8]) throws {
+        // Envelope.restart_wanted is field 28, its peer_id field 1.
+        let wanted = [0x0A, 16] + [UInt8](repeating: 7, count: 16) + field
+        #expect(throws: AppProtoError.malformed(message: "RestartWanted")) {
+            try Envelope(decoding: ByteBuffer(bytes: [0xE2, 0x01, UInt8(wanted.count)] + wanted))
+        }
+    }
+
     @Test func `too many candidates are refused`() throws {
         let candidate = try Sample.candidate("192.0.2.1", port: 1)
         let reply = OpenPeerReply(

@@ -39,7 +39,7 @@ extension Candidate: WireMessage {
         } else {
             self.relatedAddress = nil
         }
-        self.unknownFields = UnknownFields(message.base)
+        self.unknownFields = try UnknownFields(message.base)
     }
 
     func fill(_ message: inout Rtun__Candidate, _ arena: Arena) {

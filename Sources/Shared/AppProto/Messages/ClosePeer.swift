@@ -19,7 +19,7 @@ extension ClosePeer: WireMessage {
     init(_ message: Rtun__ClosePeer) throws(AppProtoError) {
         self.peerID = try readPeerID(message.peer_id)
         self.reason = readReason(message.reason)
-        self.unknownFields = UnknownFields(message.base)
+        self.unknownFields = try UnknownFields(message.base)
     }
 
     func fill(_ message: inout Rtun__ClosePeer, _ arena: Arena) {

@@ -22,7 +22,7 @@ extension IceParameters: WireMessage {
     init(_ message: Rtun__IceParameters) throws(AppProtoError) {
         self.ufrag = try readICECharacters(message.ufrag, "ufrag", length: 4...256)
         self.pwd = try readICECharacters(message.pwd, "pwd", length: 22...256)
-        self.unknownFields = UnknownFields(message.base)
+        self.unknownFields = try UnknownFields(message.base)
     }
 
     func fill(_ message: inout Rtun__IceParameters, _ arena: Arena) {

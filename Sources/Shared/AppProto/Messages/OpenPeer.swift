@@ -62,7 +62,7 @@ extension OpenPeer: WireMessage {
         }
         self.bridge = message.bridge != 0
         self.paddedChecks = message.padded_checks != 0
-        self.unknownFields = UnknownFields(message.base)
+        self.unknownFields = try UnknownFields(message.base)
     }
 
     func fill(_ message: inout Rtun__OpenPeer, _ arena: Arena) {

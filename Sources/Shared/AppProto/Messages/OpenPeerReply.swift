@@ -41,7 +41,7 @@ extension OpenPeerReply: WireMessage {
         self.e2eMAC = try readOptionalBytes(message.e2e_mac, "e2e_mac", length: 32)
         self.bridge = message.bridge != 0
         self.paddedChecks = message.padded_checks != 0
-        self.unknownFields = UnknownFields(message.base)
+        self.unknownFields = try UnknownFields(message.base)
     }
 
     func fill(_ message: inout Rtun__OpenPeerReply, _ arena: Arena) {

@@ -44,7 +44,7 @@ extension PeerCandidate: WireMessage {
         self.generation = message.generation
         self.mapping = MappingBehavior(message.mapping)
         self.spread = message.spread
-        self.unknownFields = UnknownFields(message.base)
+        self.unknownFields = try UnknownFields(message.base)
     }
 
     func fill(_ message: inout Rtun__PeerCandidate, _ arena: Arena) {

@@ -39,7 +39,7 @@ extension RestartPeerReply: WireMessage {
             message.candidates, count: message.n_candidates, "candidates", limit: AppProtoLimits.candidates)
         self.e2eMAC = try readOptionalBytes(message.e2e_mac, "e2e_mac", length: 32)
         self.bridge = message.bridge != 0
-        self.unknownFields = UnknownFields(message.base)
+        self.unknownFields = try UnknownFields(message.base)
     }
 
     func fill(_ message: inout Rtun__RestartPeerReply, _ arena: Arena) {

@@ -15,7 +15,7 @@ extension RestartWanted: WireMessage {
 
     init(_ message: Rtun__RestartWanted) throws(AppProtoError) {
         self.peerID = try readPeerID(message.peer_id)
-        self.unknownFields = UnknownFields(message.base)
+        self.unknownFields = try UnknownFields(message.base)
     }
 
     func fill(_ message: inout Rtun__RestartWanted, _ arena: Arena) {

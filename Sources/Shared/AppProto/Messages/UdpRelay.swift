@@ -35,7 +35,7 @@ extension UdpRelay: WireMessage {
             throw .invalidField("max_payload", expected: "0 to 65535")
         }
         self.maximumPayload = limit == 0 ? nil : limit
-        self.unknownFields = UnknownFields(message.base)
+        self.unknownFields = try UnknownFields(message.base)
     }
 
     func fill(_ message: inout Rtun__UdpRelay, _ arena: Arena) {
