@@ -3,6 +3,7 @@
 #
 #   scripts/fuzz.sh                     every target for 20 s
 #   TIME=600 scripts/fuzz.sh stun ice   these targets for 600 s each
+#   SEED=1 scripts/fuzz.sh              the same inputs as every time, as far as the machine gets
 #   scripts/fuzz.sh stun FILE...        the target with these inputs only, to repeat a finding
 #
 # Ends at the first finding, with the command that repeats it. What is found is kept in .build-fuzz/findings/TARGET;
@@ -12,6 +13,8 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 time=${TIME:-20}
+# Where libFuzzer's chance begins; 0 is elsewhere each time.
+seed=${SEED:-0}
 scratch=.build-fuzz
 # The largest input, in bytes; limits of more are for unit tests.
 largest=4096
@@ -56,7 +59,7 @@ for target in "${targets[@]}"; do
     corpus=$scratch/corpus/$target
     findings=$scratch/findings/$target
     mkdir -p "$corpus" "$findings"
-    if ! RTUN_FUZZ_TARGET=$target "$program" "${limits[@]}" -max_total_time="$time" -max_len="$largest" \
+    if ! RTUN_FUZZ_TARGET=$target "$program" "${limits[@]}" -seed="$seed" -max_total_time="$time" -max_len="$largest" \
         -artifact_prefix="$findings/" -print_final_stats=1 "$corpus" "Tests/FuzzCorpus/$target" >"$log" 2>&1; then
         grep -vE '^#[0-9]+|NEW_FUNC|^\s+NEW' "$log" | tail -n 40 >&2
         found=$(ls -t "$findings" | head -n 1)
