@@ -10,6 +10,7 @@ struct RelayRuleTests {
         ("[::1]:5353?to=[2001:db8::53]:53", "[::1]:5353", "[2001:db8::53]:53"),
         ("127.0.0.1:0?to=[2001:db8::53]:65535", "127.0.0.1:0", "[2001:db8::53]:65535"),
         ("udp://[::]:1?to=192.0.2.1:1", "[::]:1", "192.0.2.1:1"),
+        ("[fe80::1%1]:53?to=192.0.2.1:1", "[fe80::1%1]:53", "192.0.2.1:1"),
     ])
     func `a good rule is read`(text: String, listen: String, target: String) throws {
         let rule = try RelayRule(parsing: text)
@@ -48,6 +49,8 @@ struct RelayRuleTests {
         ("127.0.0.1:1?to=[2001:db8::1:53", .missingBracket, "[2001:db8::1:53"),
         ("127.0.0.1:1?to=[192.0.2.1]:53", .invalidAddress, "192.0.2.1"),
         ("127.0.0.1:1?to=[zz::]:53", .invalidAddress, "zz::"),
+        ("127.0.0.1:1?to=[fe80::1%1]:53", .invalidAddress, "%1"),
+        ("127.0.0.1:1?to=[fe80::1%lo]:53", .invalidAddress, "%lo"),
     ])
     func `a bad rule is refused, and the faulty part named`(text: String, kind: RelayRuleError.Kind, fault: String) {
         let error = #expect(throws: RelayRuleError.self) { try RelayRule(parsing: text) }

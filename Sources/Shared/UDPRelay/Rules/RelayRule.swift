@@ -43,9 +43,10 @@ extension RelayRule: CustomStringConvertible {
 }
 
 extension SocketAddress {
-    /// `192.0.2.1:53` or `[2001:db8::1]:53`.
+    /// `192.0.2.1:53`, `[2001:db8::1]:53`, or `[fe80::1%2]:53` with the number of an interface.
     var numeric: String {
-        let address = self.ipAddress ?? "?"
+        var address = self.ipAddress ?? "?"
+        if case .v6(let ipv6) = self, ipv6.address.sin6_scope_id != 0 { address += "%\(ipv6.address.sin6_scope_id)" }
         return address.contains(":") ? "[\(address)]:\(self.port ?? 0)" : "\(address):\(self.port ?? 0)"
     }
 

@@ -108,6 +108,11 @@ struct RelayRuleParser {
         guard let parsed = self.isBracketed(range) ? Self.ipv6(address) : Self.ipv4(address) else {
             throw self.addressError(host, address, bracketed: self.isBracketed(range), side)
         }
+        if side == .target, let zone = self.text[host].firstIndex(of: "%") {
+            throw self.error(
+                zone..<host.upperBound, .invalidAddress,
+                "a zone is an interface of this machine, and the target is the agent's to reach; leave it out")
+        }
         guard afterHost != range.upperBound, self.text[afterHost] == ":" else {
             throw self.error(range, .missingPort, "the \(side.name) has no port; write IP:PORT, as in \(side.example)")
         }
