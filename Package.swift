@@ -93,6 +93,9 @@ let package = Package(
             name: "CNgtcp2", path: "Sources/Shared/CNgtcp2", pkgConfig: "libngtcp2_crypto_gnutls",
             providers: [.apt(["libngtcp2-dev", "libngtcp2-crypto-gnutls-dev", "libgnutls28-dev"])]),
 
+        .systemLibrary(
+            name: "CAres", path: "Sources/Shared/CAres", pkgConfig: "libcares", providers: [.apt(["libc-ares-dev"])]),
+
         .systemLibrary(name: "CLinuxUDP", path: "Sources/Shared/CLinuxUDP"),
         .systemLibrary(name: "CLinuxNetlink", path: "Sources/Shared/CLinuxNetlink"),
         .systemLibrary(name: "CLinuxProcess", path: "Sources/Shared/CLinuxProcess"),
@@ -108,20 +111,21 @@ let package = Package(
 
         // Networking: channels, handlers, drivers.
         shared("UDP", ["CLinuxUDP", .nioCore, .nioPosix, .dequeModule]),
+        shared("NameResolution", ["CAres", "UDP", .nioCore, .nioPosix, .dequeModule]),
         shared("HostNetwork", ["CLinuxNetlink", "UDP", .nioCore]),
         shared("QUIC", ["CNgtcp2", "Basics", "TLS", "UDP", .nioCore, .nioPosix, .dequeModule]),
         shared(
             "Signaling",
             [
-                "AppProto", "TLS", "HostNetwork", "QUIC", .nioCore, .nioPosix, .nioHTTP1, .nioWebSocket, .nioTLS,
-                .dequeModule,
-                .logging,
+                "AppProto", "TLS", "NameResolution", "HostNetwork", "QUIC", .nioCore, .nioPosix, .nioHTTP1,
+                .nioWebSocket,
+                .nioTLS, .dequeModule, .logging,
             ]),
         shared(
             "PeerChannel",
             [
-                "AppProto", "TLS", "STUN", "ICE", "HostNetwork", "UDP", "QUIC", "UDPRelay", .nioCore, .nioPosix,
-                .dequeModule, .logging,
+                "AppProto", "TLS", "STUN", "ICE", "NameResolution", "HostNetwork", "UDP", "QUIC", "UDPRelay", .nioCore,
+                .nioPosix, .dequeModule, .logging,
             ]),
         shared("CommandSupport", ["CLinuxProcess", .argumentParser, .logging, .unixSignals, .nioCore]),
 
@@ -137,8 +141,9 @@ let package = Package(
         shared(
             "Diagnosis",
             [
-                "AppProto", "TLS", "Signaling", "PeerChannel", "CommandSupport", "PeerSupport", .nioCore, .nioPosix,
-                .argumentParser, .logging,
+                "AppProto", "TLS", "NameResolution", "Signaling", "PeerChannel", "CommandSupport", "PeerSupport",
+                .nioCore,
+                .nioPosix, .argumentParser, .logging,
             ]),
 
         program(
@@ -150,9 +155,9 @@ let package = Package(
         program(
             "rtun-agent", main: "RtunAgent.swift",
             [
-                "AppProto", "Basics", "TLS", "HostNetwork", "Signaling", "PeerChannel", "UDP", "UDPRelay",
-                "PeerSupport",
-                "Diagnosis", "CommandSupport",
+                "AppProto", "Basics", "TLS", "NameResolution", "HostNetwork", "Signaling", "PeerChannel", "UDP",
+                "UDPRelay",
+                "PeerSupport", "Diagnosis", "CommandSupport",
                 .nioCore, .nioPosix, .argumentParser, .logging,
             ]),
         program(
@@ -178,6 +183,7 @@ let package = Package(
         tests("ICETests", ["ICE", "STUN", "TestSupport", .nioCore]),
         tests("SOCKSTests", ["SOCKS", .nioCore]),
         tests("UDPTests", ["UDP", .nioCore, .nioPosix]),
+        tests("NameResolutionTests", ["NameResolution", .nioCore, .nioPosix]),
         tests("HostNetworkTests", ["HostNetwork", "TestSupport", .nioCore, .nioPosix]),
         tests("QUICTests", ["QUIC", "TLS", "UDP", "TestSupport", .nioCore, .nioEmbedded, .nioPosix]),
         tests(
@@ -209,7 +215,10 @@ let package = Package(
             ]),
         tests(
             "rtun-agentTests",
-            ["rtun-agent", "Basics", "PeerChannel", "AppProto", "TLS", .nioCore, .nioPosix, .argumentParser, .logging]),
+            [
+                "rtun-agent", "Basics", "NameResolution", "PeerChannel", "AppProto", "TLS", .nioCore, .nioPosix,
+                .argumentParser, .logging,
+            ]),
         tests("rtun-relayTests", ["rtun-relay", "CommandSupport", .nioCore, .argumentParser]),
         tests(
             "rtun-socksTests",

@@ -24,6 +24,7 @@
 #   scripts/nat-lab.sh delay SIDE MILLISECONDS     so much later in each direction; 0 ends it
 #   scripts/nat-lab.sh cut SIDE|server on|off      the server cannot be reached (server: by anybody)
 #   scripts/nat-lab.sh block SIDE on|off           no UDP gets through but to and from the server
+#   scripts/nat-lab.sh names SIDE ADDRESS          what is started on the side's host from now on asks the name server there
 #   scripts/nat-lab.sh swallow SIDE on|off         what the side sends several datagrams at once of (UDP GSO) gets lost
 #
 # RTUN_LAB names the lab, so that several can stand at once (default: rtun-lab).
@@ -84,7 +85,16 @@ down() {
     for side in client client2 agent agent2; do end_delay "$side"; done
     for host in {client,agent}{,-nat,-carrier,-nat2,-carrier2} server net; do
         ! there_is "$host" || ip netns del "$lab-$host"
+        # ip-netns(8) puts what is there in the place of /etc's, for what `exec` runs.
+        rm -rf "/etc/netns/$lab-$host"
     done
+}
+
+# What runs on that host from now on asks the name server at that address.
+name_server() {
+    is_side "$1"
+    mkdir -p "/etc/netns/$lab-$1"
+    echo "nameserver $2" >"/etc/netns/$lab-$1/resolv.conf"
 }
 
 # add_host NAME [SYSCTL …]
@@ -579,6 +589,7 @@ mtu) usage 2 "SIDE BYTES"; mtu "$@" ;;
 delay) usage 2 "SIDE MILLISECONDS"; delay "$@" ;;
 cut) usage 2 "SIDE|server on|off"; cut_server "$@" ;;
 block) usage 2 "SIDE on|off"; block "$@" ;;
+names) usage 2 "SIDE ADDRESS"; name_server "$@" ;;
 swallow) usage 2 "SIDE on|off"; swallow "$@" ;;
 kinds) kinds ;;
 *) sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//;p}' "$0" ;;

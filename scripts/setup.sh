@@ -5,7 +5,7 @@ cd "$(dirname "$0")/.."
 
 packages=(
     # to build
-    libssl-dev libprotobuf-c-dev protobuf-c-compiler libngtcp2-dev libngtcp2-crypto-gnutls-dev libgnutls28-dev pkg-config
+    libssl-dev libprotobuf-c-dev protobuf-c-compiler libngtcp2-dev libngtcp2-crypto-gnutls-dev libgnutls28-dev libc-ares-dev pkg-config
     # to test: a real web server and TLS-terminating proxy, independent STUN and SOCKS clients, test certificates
     nginx-light coturn curl ncat openssl python3 python3-venv iproute2
     # to test rtun-relay: a DNS server with a client and a load generator, and HTTP over QUIC at both ends

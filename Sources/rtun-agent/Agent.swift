@@ -14,8 +14,6 @@ import TLS
 struct Agent {
     /// How long open connections may go on after a request to stop, within the 5 s that stopping may take in all.
     private static let drainTime = Duration.milliseconds(4500)
-    /// Names are resolved on threads of their own: getaddrinfo blocks, and one slow name must not hold up the others.
-    private static let resolverThreadCount = 8
 
     /// However large `--max-streams` is: what one client's tunnel may take of it.
     private static let maximumStreamsPerPeer = 65_536
@@ -35,8 +33,6 @@ struct Agent {
     /// Derives keys, makes the certificate, reads what files there are. Throws a `ProgramError`.
     init(_ command: AgentCommand, secret: Secret, endToEndSecret: Secret?, log: ProgramLog) throws {
         let group = MultiThreadedEventLoopGroup(numberOfThreads: System.coreCount)
-        let resolverThreads = NIOThreadPool(numberOfThreads: Self.resolverThreadCount)
-        resolverThreads.start()
 
         self.name = try command.registration.name()
         self.log = log
@@ -53,7 +49,7 @@ struct Agent {
         self.peerConfiguration = peerConfiguration
 
         self.egress = Egress(
-            dialer: EgressDialer(policy: command.egress.policy, resolverThreads: resolverThreads),
+            dialer: EgressDialer(policy: command.egress.policy),
             maximumStreams: command.egress.maximumStreams, maximumFlows: command.egress.maximumFlows)
         self.statisticsInterval = command.statistics.interval
         self.acceptor = PeerAcceptor(

@@ -5,6 +5,8 @@ proxy or relay that is there.
 
 serve PORT:              at PORT an echo over TCP and UDP; at PORT + 1 over TCP downloads and counts, see below; at
                          PORT + 2 over UDP a sink that counts datagrams by their first two bytes
+names PORT:              a name server, silent about all names but echo.test, which has the address of the services; for
+                         each line on standard input prints the questions so far about names that it is silent about
 socks PROXY PORT:        waits for the SOCKS 5 proxy to listen, connects through it to PORT, sends a line, and prints
                          how many ms the echo took
 udp PORT:                waits for somebody to listen, sends datagrams until one comes back, prints how many ms that
@@ -18,6 +20,9 @@ flood PORT SECONDS SIZE: keeps datagrams of SIZE bytes under way to an echo; pri
 steady PORT MS SIZE:     sends a datagram every MS milliseconds; for each line on standard input (and at its end for the
                          last time) prints sent=N answered=N lost=N longest_gap_ms=G own_stall_ms=O worst_ms=W since
                          the start, or since the last line "restart"; O is by how much it was late itself
+name-socks PROXY PORT COUNT:
+                         connects through the proxy to so many names that are not answered for; prints how many ms
+                         an echo took of echo.test beside them, hangs up on them, and prints it once more
 idle-socks PROXY PORT:   connects through the proxy, prints "connected", and when that ends "closed" and why
 steady-socks PROXY PORT MS:
                          the same over one connection through the proxy; what is late is not lost there
@@ -135,6 +140,29 @@ def serve(port):
     threading.Event().wait()
 
 
+def names(port):
+    service = bound_udp(port)
+    silent = 0
+
+    def answer():
+        nonlocal silent
+        while True:
+            question, sender = service.recvfrom(512)
+            if not question[12:].startswith(b"\x04echo\x04test\0"):
+                silent += 1
+                continue
+            # A reply with the question, and for type A a record (RFC 1035 section 4.1).
+            is_a = question[23:25] == b"\0\1"
+            record = b"\xc0\x0c\0\1\0\1\0\0\0\x3c\0\4" + socket.inet_aton(TARGET) if is_a else b""
+            head = question[:2] + b"\x85\x80\0\1" + (b"\0\1" if is_a else b"\0\0") + bytes(4)
+            service.sendto(head + question[12:27] + record, sender)
+
+    thread(answer)
+    print("serving", flush=True)
+    for _ in sys.stdin:
+        print(f"silent={silent}", flush=True)
+
+
 def counts(port):
     with socket.create_connection((HOST, port + 1)) as connection:
         connection.sendall(b"counts\n")
@@ -144,8 +172,8 @@ def counts(port):
 # The near end.
 
 
-def through(proxy, port):
-    """When the connection to the proxy stood, and a connection through it."""
+def asked(proxy, port, name=None):
+    """When the connection to the proxy stood, and it, with a request sent."""
     while True:
         begin = time.monotonic()
         try:
@@ -154,19 +182,36 @@ def through(proxy, port):
         except ConnectionRefusedError:
             time.sleep(0.002)
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    connection.sendall(b"\x05\x01\x00" + b"\x05\x01\x00\x01" + socket.inet_aton(TARGET) + port.to_bytes(2, "big"))
+    address = b"\x03" + bytes([len(name)]) + name.encode() if name else b"\x01" + socket.inet_aton(TARGET)
+    connection.sendall(b"\x05\x01\x00" + b"\x05\x01\x00" + address + port.to_bytes(2, "big"))
+    return begin, connection
+
+
+def through(proxy, port, name=None):
+    """When the connection to the proxy stood, and a connection through it."""
+    begin, connection = asked(proxy, port, name)
     reply = exactly(connection, 12)
     if reply[3] != 0:
         sys.exit(f"the proxy answers {reply[3]}")
     return begin, connection
 
 
-def socks(proxy, port):
-    begin, connection = through(proxy, port)
+def socks(proxy, port, name=None):
+    begin, connection = through(proxy, port, name)
     connection.sendall(MARKER)
     if exactly(connection, len(MARKER)) != MARKER:
         sys.exit("the echo is another one")
-    print(round((time.monotonic() - begin) * 1000))
+    print(round((time.monotonic() - begin) * 1000), flush=True)
+
+
+def name_socks(proxy, port, count):
+    socks(proxy, port)
+    silent = [asked(proxy, port, f"silent-{number}.test")[1] for number in range(count)]
+    time.sleep(0.5)
+    socks(proxy, port, "echo.test")
+    for connection in silent:
+        connection.close()
+    socks(proxy, port, "echo.test")
 
 
 def udp(port):
@@ -365,7 +410,7 @@ def spray(port, channels, seconds, size, rate):
 if __name__ == "__main__":
     commands = {
         f.__name__.replace("_", "-"): f
-        for f in (serve, counts, socks, udp, download, flood, steady, steady_socks, idle_socks, spray)
+        for f in (serve, names, counts, socks, name_socks, udp, download, flood, steady, steady_socks, idle_socks, spray)
     }
     if sys.argv[1].startswith("near="):
         HOST = sys.argv.pop(1)[5:]

@@ -16,14 +16,4 @@ import Testing
         #expect(try SocketAddress(ipAddress: "192.0.2.1", port: 9).authority == "192.0.2.1:9")
         #expect(try SocketAddress(ipAddress: "2001:db8::1", port: 9).authority == "[2001:db8::1]:9")
     }
-
-    @Test func `families take turns, the system's first choice first`() throws {
-        let addresses = try ["2001:db8::1", "2001:db8::2", "2001:db8::3", "192.0.2.1", "192.0.2.2"].map {
-            try SocketAddress(ipAddress: $0, port: 1)
-        }
-        #expect(
-            HostResolver.takingTurns(addresses).compactMap(\.ipAddress)
-                == ["2001:db8::1", "192.0.2.1", "2001:db8::2", "192.0.2.2", "2001:db8::3"])
-        #expect(HostResolver.takingTurns([]).isEmpty)
-    }
 }

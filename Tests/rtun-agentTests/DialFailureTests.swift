@@ -1,6 +1,7 @@
 import AppProto
 import Glibc
 import NIOCore
+import NameResolution
 import Testing
 
 @testable import rtun_agent
@@ -41,10 +42,13 @@ import Testing
     }
 
     @Test func `a name that does not resolve, or only to refused addresses, is told apart`() {
-        let unknown = DialFailure(connectionErrors: [], resolutionErrors: [ResolutionError.failed("no such name")])
-        #expect(unknown == DialFailure(.nameNotFound, "no such name"))
-        let refused = DialFailure(connectionErrors: [], resolutionErrors: [ResolutionError.refusedByPolicy])
+        let unknown = DialFailure(
+            connectionErrors: [], resolutionErrors: [NameLookupError.notFound, NameLookupError.noAnswer])
+        #expect(unknown == DialFailure(.nameNotFound, "the name is not known"))
+        let refused = DialFailure(
+            connectionErrors: [], resolutionErrors: [NameLookupError.notFound, DialFailure(.policy, "refused")])
         #expect(refused.code == .policy)
+        #expect(DialFailure(NameLookupError.busy).code == .limit)
         #expect(DialFailure(connectionErrors: [], resolutionErrors: []).code == .nameNotFound)
     }
 }

@@ -10,14 +10,14 @@ import Testing
     private let group = MultiThreadedEventLoopGroup.singleton
 
     private func dialer(_ rules: [EgressRule] = []) -> EgressDialer {
-        EgressDialer(policy: EgressPolicy(rules), resolverThreads: .singleton)
+        EgressDialer(policy: EgressPolicy(rules))
     }
 
     private func connect(_ dialer: EgressDialer, _ host: String, _ port: Int) async throws -> any Channel {
         let target = OpenTcp(host: host, port: try #require(UInt16(exactly: port)))
         return try await dialer.connect(to: target, on: self.group.next()) { channel in
             channel.eventLoop.makeSucceededVoidFuture()
-        }.get()
+        }.channel.get()
     }
 
     private func withListener(_ host: String, _ body: (Int) async throws -> Void) async throws {
@@ -67,10 +67,12 @@ import Testing
 
     @Test func `a name whose every address is refused is not resolved`() async throws {
         let everything = EgressRule(.deny, [.all(.v4), .all(.v6)])
-        // The thread pool is not started: a lookup would fail with another error.
-        let dialer = EgressDialer(
-            policy: EgressPolicy([everything]), resolverThreads: NIOThreadPool(numberOfThreads: 1))
-        let error = await #expect(throws: DialFailure.self) { try await self.connect(dialer, "localhost", 80) }
+        let dialer = self.dialer([everything])
+        let attempt = dialer.connect(to: OpenTcp(host: "localhost", port: 80), on: self.group.next()) {
+            $0.eventLoop.makeSucceededVoidFuture()
+        }
+        #expect(attempt.lookup == nil)
+        let error = await #expect(throws: DialFailure.self) { try await attempt.channel.get() }
         #expect(error?.code == .policy)
     }
 
@@ -81,16 +83,14 @@ import Testing
         #expect(error?.code == .nameNotFound)
     }
 
-    @Test func `a name that nobody waits for any more is not looked up`() async throws {
-        let threads = NIOThreadPool(numberOfThreads: 1)
-        threads.start()
-        let resolver = FilteringResolver(
-            policy: EgressPolicy([]), port: 80, eventLoop: self.group.next(), threads: threads)
-        resolver.cancelQueries()
-        let addresses = resolver.initiateAAAAQuery(host: "localhost", port: 80)
-        let error = await #expect(throws: ResolutionError.self) { try await addresses.get() }
-        #expect(error == .cancelled)
-        try await threads.shutdownGracefully()
+    @Test func `an attempt whose lookup is cancelled fails at once`() async throws {
+        // Either there is no name server, or nobody knows the name.
+        let attempt = self.dialer().connect(to: OpenTcp(host: "example.test", port: 80), on: self.group.next()) {
+            $0.eventLoop.makeSucceededVoidFuture()
+        }
+        attempt.lookup?.cancel()
+        let error = await #expect(throws: DialFailure.self) { try await attempt.channel.get() }
+        #expect(error?.code == .nameNotFound)
     }
 
     @Test func `an attempt that takes too long ends`() async throws {

@@ -33,7 +33,7 @@ import Testing
     }
 
     private func acceptor(limit: Int) -> PeerAcceptor {
-        let dialer = EgressDialer(policy: EgressPolicy([]), resolverThreads: .singleton)
+        let dialer = EgressDialer(policy: EgressPolicy([]))
         return PeerAcceptor(
             maximumPeers: limit, group: MultiThreadedEventLoopGroup.singleton,
             egress: Egress(dialer: dialer, maximumStreams: 1, maximumFlows: 1),

@@ -3,6 +3,7 @@ import HostNetwork
 import ICE
 import Logging
 import NIOCore
+import NameResolution
 import TLS
 
 /// Hears what a core has to say, on its event loop.
@@ -169,9 +170,7 @@ final class PeerChannelCore<Carrier: PeerCarrier> {
         }
         // With everything on one machine there is no NAT to see through.
         let servers = self.configuration.loopbackOnly ? [] : self.configuration.stunServers
-        STUNServerLookup.resolve(servers, on: self.eventLoop).assumeIsolated().whenComplete { result in
-            session.gather(from: (try? result.get()) ?? [])
-        }
+        session.gather(from: servers.map { NameResolver.shared.lookUp($0.host, port: $0.port, on: self.eventLoop) })
     }
 
     /// Looks for reflexive candidates of the first session.

@@ -3,6 +3,7 @@ import CommandSupport
 import Glibc
 import NIOCore
 import NIOPosix
+import NameResolution
 
 /// Why no connection to a target came about, in the terms of the tunnel.
 struct DialFailure: Error, Equatable {
@@ -24,7 +25,7 @@ struct DialFailure: Error, Equatable {
             self.init(
                 connectionErrors: error.connectionErrors.map(\.error),
                 resolutionErrors: [error.dnsAError, error.dnsAAAAError].compactMap { $0 })
-        case let error as ResolutionError:
+        case let error as NameLookupError:
             self.init(error)
         case ChannelError.connectTimeout(let timeout):
             self.init(.timedOut, "no answer within \(timeout.nanoseconds / 1_000_000_000) s")
@@ -37,31 +38,19 @@ struct DialFailure: Error, Equatable {
 
     /// The outcome of trying several addresses of one name.
     init(connectionErrors: [any Error], resolutionErrors: [any Error]) {
-        let failures = connectionErrors.map { DialFailure($0) }
-        // An answer of the target says more than silence, and silence more than having no route for one of the families.
+        // Addresses that were tried say more than those that were not. An answer of the target says more than silence, and
+        // silence more than having no route for one of the families.
+        let failures = (connectionErrors.isEmpty ? resolutionErrors : connectionErrors).map { DialFailure($0) }
         let worth: [OpenCode] = [.refused, .timedOut, .hostUnreachable, .networkUnreachable, .limit, .policy]
         let best = failures.min { left, right in
             (worth.firstIndex(of: left.code) ?? worth.count) < (worth.firstIndex(of: right.code) ?? worth.count)
         }
-        if let best {
-            self = best
-        } else if let error = resolutionErrors.first {
-            self.init(error)
-        } else {
-            self.init(.nameNotFound, "the name has no address")
-        }
+        self = best ?? DialFailure(.nameNotFound, "the name has no address")
     }
 
     /// The outcome of resolving a name.
-    init(_ error: ResolutionError) {
-        switch error {
-        case .refusedByPolicy:
-            self.init(.policy, "every address of the name is refused by the agent's policy")
-        case .failed(let reason):
-            self.init(.nameNotFound, reason)
-        case .cancelled:
-            self.init(.timedOut, "the name was not resolved in time")
-        }
+    init(_ error: NameLookupError) {
+        self.init(error == .busy ? .limit : .nameNotFound, "\(error)")
     }
 
     /// The outcome of a failed system call.

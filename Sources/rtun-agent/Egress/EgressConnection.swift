@@ -1,6 +1,7 @@
 import AppProto
 import Logging
 import NIOCore
+import NameResolution
 import PeerChannel
 import Signaling
 
@@ -21,6 +22,7 @@ final class EgressConnection {
     private let watch: ConnectionWatch
     private let logger: Logger
     private var state = State.dialing(attempts: [])
+    private var lookup: NameLookup?
 
     /// The caller has taken a place from `egress`, which this gives back at the end.
     init(
@@ -37,9 +39,12 @@ final class EgressConnection {
     func open() {
         self.request.cancelled = { [weak self] in self?.cancel() }
         let connection = NIOLoopBound(self, eventLoop: self.eventLoop)
-        self.egress.dialer.connect(to: self.request.target, on: self.eventLoop) { channel in
+        let attempt = self.egress.dialer.connect(to: self.request.target, on: self.eventLoop) { channel in
             connection.value.attemptStarted(channel)
-        }.assumeIsolated().whenComplete { result in
+        }
+        self.lookup = attempt.lookup
+        attempt.channel.assumeIsolated().whenComplete { result in
+            self.lookup = nil
             switch result {
             case .success(let channel): self.connected(channel)
             case .failure(let error): self.failed(DialFailure(error))
@@ -61,6 +66,7 @@ final class EgressConnection {
     private func cancel() {
         guard case .dialing(let attempts) = self.state else { return }
         self.state = .cancelled
+        self.lookup?.cancel()
         for channel in attempts {
             channel.close(promise: nil)
         }

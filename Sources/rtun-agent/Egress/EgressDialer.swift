@@ -2,21 +2,29 @@ import AppProto
 import Basics
 import NIOCore
 import NIOPosix
+import NameResolution
 
 /// Connects to TCP targets on behalf of peers, within the egress policy.
 struct EgressDialer: Sendable {
     let policy: EgressPolicy
-    /// Where names are resolved: getaddrinfo blocks.
-    let resolverThreads: NIOThreadPool
+    var names = NameResolver.shared
     /// How long one attempt may take, name resolution included.
     var connectTimeout: TimeAmount = .seconds(10)
 
+    /// An attempt to connect.
+    struct Attempt {
+        /// Fails with a ``DialFailure``.
+        let channel: EventLoopFuture<any Channel>
+        /// What looks the target's name up; nil when there is nothing to look up. Without it the attempt fails.
+        let lookup: NameLookup?
+    }
+
     /// Connects to `target` on `eventLoop`; addresses of both families race (RFC 8305). `initialize` sets up the new
-    /// channel, on the event loop, before it becomes active. Fails with a ``DialFailure``.
+    /// channel, on the event loop, before it becomes active.
     func connect(
         to target: OpenTcp, on eventLoop: any EventLoop,
         initialize: @escaping @Sendable (any Channel) -> EventLoopFuture<Void>
-    ) -> EventLoopFuture<any Channel> {
+    ) -> Attempt {
         let bootstrap = ClientBootstrap(group: eventLoop)
             .connectTimeout(self.connectTimeout)
             .channelOption(.socketOption(.tcp_nodelay), value: 1)
@@ -24,21 +32,23 @@ struct EgressDialer: Sendable {
             .channelInitializer(initialize)
 
         let connected: EventLoopFuture<any Channel>
+        var lookup: NameLookup?
         if let literal = try? SocketAddress(ipAddress: target.host, port: Int(target.port)), let ip = IPAddress(literal)
         {
             guard self.policy.permits(ip, port: target.port) else {
-                return eventLoop.makeFailedFuture(Self.refusal(target))
+                return Attempt(channel: eventLoop.makeFailedFuture(Self.refusal(target)), lookup: nil)
             }
             connected = bootstrap.connect(to: literal)
         } else {
             guard self.policy.permitsSomeAddress(port: target.port) else {
-                return eventLoop.makeFailedFuture(Self.refusal(target))
+                return Attempt(channel: eventLoop.makeFailedFuture(Self.refusal(target)), lookup: nil)
             }
-            let resolver = FilteringResolver(
-                policy: self.policy, port: target.port, eventLoop: eventLoop, threads: self.resolverThreads)
-            connected = bootstrap.resolver(resolver).connect(host: target.host, port: Int(target.port))
+            let names = self.names.lookUp(target.host, port: target.port, on: eventLoop)
+            lookup = names
+            connected = bootstrap.resolver(FilteringResolver(lookup: names, policy: self.policy, port: target.port))
+                .connect(host: target.host, port: Int(target.port))
         }
-        return connected.flatMapErrorThrowing { throw DialFailure($0) }
+        return Attempt(channel: connected.flatMapErrorThrowing { throw DialFailure($0) }, lookup: lookup)
     }
 
     private static func refusal(_ target: OpenTcp) -> DialFailure {

@@ -4,6 +4,7 @@ package import CommandSupport
 import Logging
 package import NIOCore
 import NIOPosix
+import NameResolution
 import PeerChannel
 import PeerSupport
 import Signaling
@@ -116,7 +117,8 @@ package struct ConnectionCheck {
         let timeout = self.eventLoop.scheduleTask(in: Self.nameLimit) {
             promise.succeed(.failure(NameFailure(reason: "no name server answers for \"\(host)\"")))
         }
-        HostResolver.resolve(host: host, port: self.url.port, on: self.eventLoop).whenComplete { result in
+        let lookup = NameResolver.shared.lookUp(host, port: self.url.port, on: self.eventLoop)
+        lookup.addresses.whenComplete { result in
             timeout.cancel()
             // Only the first completion counts.
             promise.succeed(result.mapError { NameFailure(reason: "\($0)") })

@@ -1,6 +1,7 @@
 package import AppProto
 import ICE
 package import NIOCore
+import NameResolution
 import STUN
 import UDP
 
@@ -121,14 +122,9 @@ package final class MappingProbe {
     private static func resolve(
         _ server: PeerChannelConfiguration.STUNServerAddress, on eventLoop: any EventLoop
     ) -> EventLoopFuture<[SocketAddress]> {
-        let promise = eventLoop.makePromise(of: [SocketAddress].self)
-        let limit = eventLoop.scheduleTask(in: Self.lookupLimit) { promise.succeed([]) }
-        STUNServerLookup.resolve([server], on: eventLoop).whenComplete { result in
-            limit.cancel()
-            // Only the first completion counts.
-            promise.succeed((try? result.get()) ?? [])
-        }
-        return promise.futureResult
+        let lookup = NameResolver.shared.lookUp(server.host, port: server.port, on: eventLoop)
+        let limit = eventLoop.scheduleTask(in: Self.lookupLimit) { lookup.cancel() }
+        return lookup.addresses.always { _ in limit.cancel() }.recover { _ in [] }
     }
 
     private func ask(_ servers: [SocketAddress]) -> EventLoopFuture<MappingBehavior> {

@@ -55,6 +55,10 @@ struct STUNGathering {
     /// In the order in which they came.
     private(set) var results: [Result] = []
     private var questions: [Question] = []
+    /// Servers that have been asked.
+    private var servers = Set<TransportAddress>()
+    /// How many lists of servers are still to come.
+    private var unresolved = 0
     private var giveUpAt: NIODeadline?
     private var hasStarted = false
     private var outputs: Deque<Output> = []
@@ -70,12 +74,25 @@ struct STUNGathering {
 
     /// Asks every server of a family that a socket has. Call once.
     mutating func start(servers: [SocketAddress], at now: NIODeadline) {
+        self.start(unresolved: 1, at: now)
+        self.resolved(servers, at: now)
+    }
+
+    /// Starts the clock; `unresolved` calls of ``resolved(_:at:)`` are to follow. Call once.
+    mutating func start(unresolved: Int, at now: NIODeadline) {
         precondition(!self.hasStarted, "gathering starts once")
         self.hasStarted = true
         self.giveUpAt = now + self.timeLimit
-        var seen = Set<TransportAddress>()
+        self.unresolved = unresolved
+        self.endIfDone()
+    }
+
+    /// Asks servers whose addresses have become known; what comes after the end changes nothing.
+    mutating func resolved(_ servers: [SocketAddress], at now: NIODeadline) {
+        guard self.giveUpAt != nil else { return }
+        self.unresolved -= 1
         for server in servers {
-            guard let serverAddress = TransportAddress(server), seen.insert(serverAddress).inserted else {
+            guard let serverAddress = TransportAddress(server), self.servers.insert(serverAddress).inserted else {
                 continue
             }
             for host in self.hosts {
@@ -113,6 +130,7 @@ struct STUNGathering {
                 self.failed(question, nil)
             }
             self.questions = []
+            self.unresolved = 0
             self.endIfDone()
             return
         }
@@ -176,7 +194,7 @@ struct STUNGathering {
     }
 
     private mutating func endIfDone() {
-        if self.questions.isEmpty, self.giveUpAt != nil {
+        if self.questions.isEmpty, self.unresolved == 0, self.giveUpAt != nil {
             self.giveUpAt = nil
             self.outputs.append(.ended(self.mapping.behavior))
         }

@@ -2,6 +2,7 @@ import AppProto
 import ICE
 import Logging
 import NIOCore
+import NameResolution
 import STUN
 import UDP
 
@@ -90,6 +91,7 @@ final class DirectSession {
     private let hosts: [ICECandidate]
     private var agent: ICEAgent
     private var gathering: STUNGathering
+    private var serverLookups: [NameLookup] = []
     private var timer: Scheduled<Void>?
     private var timerDeadline: NIODeadline?
     private var nextCeilingLookup = NIODeadline.uptimeNanoseconds(0)
@@ -141,10 +143,24 @@ final class DirectSession {
 
     // MARK: Looking for a path
 
-    /// Asks STUN servers for reflexive candidates. Names are resolved elsewhere; `servers` are addresses.
-    func gather(from servers: [SocketAddress]) {
+    /// Asks STUN servers for reflexive candidates: each as soon as an address of it is known. `servers` are of this event
+    /// loop. Call once.
+    func gather(from servers: [NameLookup]) {
+        guard !self.isClosed else { return servers.forEach { $0.cancel() } }
+        self.serverLookups = servers
+        let answers = servers.flatMap { [$0.v4Addresses, $0.v6Addresses] }
+        self.gathering.start(unresolved: answers.count, at: self.eventLoop.now)
+        for answer in answers {
+            answer.assumeIsolated().whenComplete { [weak self] result in
+                self?.resolved((try? result.get()) ?? [])
+            }
+        }
+        self.advance()
+    }
+
+    private func resolved(_ servers: [SocketAddress]) {
         guard !self.isClosed else { return }
-        self.gathering.start(servers: servers, at: self.eventLoop.now)
+        self.gathering.resolved(servers, at: self.eventLoop.now)
         self.advance()
     }
 
@@ -303,6 +319,8 @@ final class DirectSession {
         guard !self.isClosed else { return }
         self.isClosed = true
         self.delegate = nil
+        for lookup in self.serverLookups { lookup.cancel() }
+        self.serverLookups = []
         self.timer?.cancel()
         self.timer = nil
         self.usable = nil

@@ -1,5 +1,6 @@
 import NIOCore
 import NIOPosix
+import NameResolution
 import QUIC
 import TLS
 
@@ -26,15 +27,14 @@ struct QUICConnector: SignalConnector {
     ) {
         let configuration = self.configuration
         let url = self.url
-        HostResolver.resolve(host: url.host, port: url.port, on: eventLoop).assumeIsolated().whenComplete { result in
+        let lookup = NameResolver.shared.lookUp(url.host, port: url.port, on: eventLoop)
+        lookup.addresses.assumeIsolated().whenComplete { result in
             switch result {
             case .success(let addresses):
                 QUICRace(
                     addresses: addresses, configuration: configuration, url: url, eventLoop: eventLoop,
                     completion: completion
                 ).startNext()
-            case .failure(let error as SignalConnectError):
-                completion(.failure(error))
             case .failure(let error):
                 completion(.failure(.unresolved(host: url.host, reason: "\(error)")))
             }

@@ -4,6 +4,7 @@ import NIOHTTP1
 import NIOPosix
 import NIOTLS
 import NIOWebSocket
+import NameResolution
 import TLS
 
 /// Opens control connections over WebSocket: TCP to the fastest of the host's addresses (RFC 8305), TLS for `https`, and the
@@ -21,6 +22,7 @@ struct WebSocketConnector: SignalConnector {
         ClientBootstrap(group: eventLoop)
             .channelOption(.tcpOption(.tcp_nodelay), value: 1)
             .connectTimeout(SignalConnectError.stepTimeout)
+            .resolver(NameResolver.shared.lookUp(self.url.host, port: self.url.port, on: eventLoop))
             .connect(host: self.url.host, port: Int(self.url.port))
             .assumeIsolated().whenComplete { result in
                 switch result {
@@ -124,7 +126,8 @@ private final class WebSocketUpgradeAttempt {
         switch error {
         case let error as NIOConnectionError:
             guard !error.connectionErrors.isEmpty else {
-                return .unresolved(host: self.url.host, reason: "the name is not known, or no name server answers")
+                let reason = error.dnsAError ?? error.dnsAAAAError ?? NameLookupError.notFound
+                return .unresolved(host: self.url.host, reason: "\(reason)")
             }
             return .unreachable(
                 error.connectionErrors.map {

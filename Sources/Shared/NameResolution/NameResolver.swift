@@ -1,0 +1,77 @@
+package import NIOCore
+import Synchronization
+
+/// Turns names into addresses, and lets nobody's names hold up another's.
+///
+/// Names are looked up by c-ares, on a thread of its own, as many at once as there are; what c-ares does not know of (mDNS,
+/// modules of the name service switch) is asked of getaddrinfo(3), which blocks, on a few threads besides.
+package final class NameResolver: Sendable {
+    /// The one that the programs use.
+    package static let shared = NameResolver()
+
+    /// How many names may be looked up at once. A lookup takes about 1 KiB.
+    private static let maximumLookups = 16_384
+
+    private let configuration: AresConfiguration
+    private let sources: @Sendable () -> HostSources
+    private let thread = Mutex<ResolverThread?>(nil)
+    private let system = SystemLookup()
+    private let lookupCount = Atomic(0)
+
+    /// A resolver that asks as this machine is set up to.
+    package convenience init() {
+        self.init(AresConfiguration()) { HostSources.current() }
+    }
+
+    /// A resolver that asks other name servers, and `sources` for what those do not know.
+    init(_ configuration: AresConfiguration, sources: @escaping @Sendable () -> HostSources) {
+        self.configuration = configuration
+        self.sources = sources
+    }
+
+    /// Begins to look up a name, or an address in any of the forms that inet_aton(3) and RFC 4007 know.
+    ///
+    /// - Parameters:
+    ///   - port: what the addresses get as their port.
+    ///   - eventLoop: where the answers come.
+    package func lookUp(_ name: String, port: UInt16, on eventLoop: any EventLoop) -> NameLookup {
+        let lookup = NameLookup(name: name, port: port, eventLoop: eventLoop)
+        // C would see less of such a name than was checked.
+        if name.isEmpty || name.utf8.contains(0) {
+            lookup.complete(with: .failure(.failed("it is not a name")))
+        } else if let address = SystemLookup.numericAddress(name) {
+            lookup.complete(with: .success([address]))
+        } else if Self.isInvalid(name) {
+            lookup.complete(with: .failure(.notFound))
+        } else {
+            self.begin(lookup)
+        }
+        return lookup
+    }
+
+    /// RFC 6761 section 6.4: such names exist nowhere.
+    private static func isInvalid(_ name: String) -> Bool {
+        name.split(separator: ".").last?.lowercased() == "invalid"
+    }
+
+    private func begin(_ lookup: NameLookup) {
+        guard self.lookupCount.add(1, ordering: .relaxed).newValue <= Self.maximumLookups else {
+            self.lookupCount.subtract(1, ordering: .relaxed)
+            return lookup.complete(with: .failure(.busy))
+        }
+        EventLoopFuture.andAllComplete([lookup.v4Addresses, lookup.v6Addresses], on: lookup.eventLoop)
+            .whenComplete { _ in self.lookupCount.subtract(1, ordering: .relaxed) }
+        do {
+            let thread = try self.thread.withLock { thread in
+                if let thread { return thread }
+                let started = try ResolverThread(
+                    configuration: self.configuration, sources: self.sources, system: self.system)
+                thread = started
+                return started
+            }
+            thread.start(lookup)
+        } catch {
+            lookup.complete(with: .failure(.failed("no thread to look it up: \(error)")))
+        }
+    }
+}

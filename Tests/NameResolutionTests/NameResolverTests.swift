@@ -1,0 +1,140 @@
+import NIOCore
+import NIOPosix
+import Testing
+
+@testable import NameResolution
+
+@Suite struct NameResolverTests {
+    private let eventLoop = MultiThreadedEventLoopGroup.singleton.next()
+
+    private func withNames(
+        nsswitch: String = "hosts: files dns", _ body: (NameServer, NameResolver) async throws -> Void
+    ) async throws {
+        let server = try await NameServer()
+        try await body(server, NameResolver(server.configuration) { HostSources(parsing: nsswitch) })
+        try await server.close()
+    }
+
+    /// `ip port` of each; nil when there is an error instead.
+    private func texts(_ future: EventLoopFuture<[SocketAddress]>) async -> [String]? {
+        try? await future.get().map { "\($0.ipAddress ?? "none") \($0.port ?? -1)" }
+    }
+
+    private func error(of future: EventLoopFuture<[SocketAddress]>) async -> NameLookupError? {
+        do {
+            _ = try await future.get()
+            return nil
+        } catch {
+            return error as? NameLookupError
+        }
+    }
+
+    @Test func `a name has addresses of both families, with the port`() async throws {
+        try await self.withNames { _, names in
+            let lookup = names.lookUp("both.test", port: 443, on: self.eventLoop)
+            #expect(await self.texts(lookup.v4Addresses) == ["192.0.2.1 443"])
+            #expect(await self.texts(lookup.v6Addresses) == ["2001:db8::1 443"])
+            #expect(await self.texts(lookup.addresses) == ["2001:db8::1 443", "192.0.2.1 443"])
+        }
+    }
+
+    @Test func `a family without records is empty`() async throws {
+        try await self.withNames { _, names in
+            let lookup = names.lookUp("v4.test", port: 1, on: self.eventLoop)
+            #expect(await self.texts(lookup.v6Addresses) == [])
+            #expect(await self.texts(lookup.addresses)?.count == 1)
+        }
+    }
+
+    @Test(arguments: ["late6.test", "late4.test"])
+    func `neither family waits for the other`(name: String) async throws {
+        try await self.withNames { _, names in
+            let started = ContinuousClock.now
+            let lookup = names.lookUp(name, port: 1, on: self.eventLoop)
+            #expect(await self.texts(lookup.addresses)?.count == 1)
+            #expect(ContinuousClock.now - started < .seconds(1.4))
+            lookup.cancel()
+        }
+    }
+
+    @Test func `silent names delay nobody, however many they are`() async throws {
+        try await self.withNames { server, names in
+            let silent = (0..<1000).map { names.lookUp("silent-\($0).test", port: 1, on: self.eventLoop) }
+            // The first questions are out: those lookups are under way.
+            while server.questionCount(of: "silent-999.test") == 0 { try await Task.sleep(for: .milliseconds(5)) }
+            for index in 0..<20 {
+                let started = ContinuousClock.now
+                let lookup = names.lookUp("both-\(index).test", port: 1, on: self.eventLoop)
+                #expect(await self.texts(lookup.addresses)?.count == 2)
+                #expect(ContinuousClock.now - started < .seconds(1.4))
+            }
+            for lookup in silent { lookup.cancel() }
+        }
+    }
+
+    @Test func `a lookup that is cancelled fails at once, and asks no more`() async throws {
+        try await self.withNames { server, names in
+            let lookup = names.lookUp("silent.test", port: 1, on: self.eventLoop)
+            let kept = names.lookUp("silent-kept.test", port: 1, on: self.eventLoop)
+            while server.questionCount(of: "silent.test") < 2 { try await Task.sleep(for: .milliseconds(5)) }
+            lookup.cancel()
+            #expect(await self.error(of: lookup.v4Addresses) == .cancelled)
+            #expect(await self.error(of: lookup.addresses) == .cancelled)
+            // The other one is asked for again after 1.5 s.
+            while server.questionCount(of: "silent-kept.test") < 4 { try await Task.sleep(for: .milliseconds(20)) }
+            #expect(server.questionCount(of: "silent.test") == 2)
+            kept.cancel()
+        }
+    }
+
+    @Test func `a name that nobody answers for is given up`() async throws {
+        try await self.withNames { _, names in
+            let started = ContinuousClock.now
+            let lookup = names.lookUp("silent.test", port: 1, on: self.eventLoop)
+            #expect(await self.error(of: lookup.addresses) == .noAnswer)
+            #expect((7...9.9).contains((ContinuousClock.now - started) / .seconds(1)))
+        }
+    }
+
+    @Test(arguments: [
+        ("unknown.test", NameLookupError.notFound), ("no-such-name.invalid", .notFound),
+        ("failing.test", .failed("no name server is there, or it failed")), ("", .failed("it is not a name")),
+        ("127.0.0.1\0.test", .failed("it is not a name")), ("a..test", .failed("it is not a name")),
+        (String(repeating: "a", count: 64) + ".test", .failed("it is not a name")),
+    ])
+    func `what went wrong is told`(name: String, expected: NameLookupError) async throws {
+        try await self.withNames { _, names in
+            let error = await self.error(of: names.lookUp(name, port: 1, on: self.eventLoop).addresses)
+            #expect(error == expected)
+        }
+    }
+
+    @Test(arguments: [
+        ("127.1", "127.0.0.1 7"), ("0x7f.1", "127.0.0.1 7"), ("2130706433", "127.0.0.1 7"), ("::1", "::1 7"),
+        ("192.0.2.9", "192.0.2.9 7"),
+    ])
+    func `addresses in any form are no questions`(text: String, expected: String) async throws {
+        try await self.withNames { server, names in
+            let lookup = names.lookUp(text, port: 7, on: self.eventLoop)
+            #expect(await self.texts(lookup.addresses) == [expected])
+            #expect(server.questionCount(of: text) == 0)
+        }
+    }
+
+    @Test func `localhost is known without a name server`() async throws {
+        try await self.withNames { server, names in
+            let addresses = try await names.lookUp("localhost", port: 1, on: self.eventLoop).addresses.get()
+            #expect(addresses.contains { $0.ipAddress == "127.0.0.1" })
+            #expect(server.questionCount(of: "localhost") == 0)
+        }
+    }
+
+    @Test func `no name server is asked for names that belong to mDNS`() async throws {
+        try await self.withNames(nsswitch: "hosts: files mdns4_minimal [NOTFOUND=return] dns") { server, names in
+            let lookup = names.lookUp("printer.local", port: 1, on: self.eventLoop)
+            try await Task.sleep(for: .milliseconds(100))
+            lookup.cancel()
+            #expect(server.questionCount(of: "printer.local") == 0)
+        }
+    }
+}
