@@ -28,5 +28,10 @@ for sanitizer in "${sanitizers[@]}"; do
     echo "sanitize: the unit tests under ${sanitizer^}Sanitizer"
     # The linker names each function of a sanitizer that it does not export.
     swift build --build-tests "${flags[@]}" 2> >(grep -v 'Cannot export local symbol' >&2)
-    swift test --skip-build "${flags[@]}" --skip '^(EndToEndTests|InteropTests|NATLabTests)\.' "$@"
+    preload=()
+    if [ "$sanitizer" = thread ]; then
+        clang -shared -fPIC -O1 -o .build-thread/sanitize-mutex.so scripts/sanitize-mutex.c
+        preload=(env "LD_PRELOAD=$PWD/.build-thread/sanitize-mutex.so")
+    fi
+    "${preload[@]}" swift test --skip-build "${flags[@]}" --skip '^(EndToEndTests|InteropTests|NATLabTests)\.' "$@"
 done
