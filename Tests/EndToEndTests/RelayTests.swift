@@ -235,7 +235,8 @@ struct RelayTests {
         }
         let statistics = try await Cluster.statistics(of: relay.program)
         #expect(statistics["flows"] == "500")
-        #expect((Int(statistics["dropped_flow_limit"] ?? "") ?? 0) > 10_000)
+        let dropped = ["dropped_flow_limit", "dropped_flow_rate"].compactMap { statistics[$0].flatMap(Int.init) }
+        #expect(dropped.reduce(0, +) > 5000)
         #expect(try relay.program.residentBytes().now - before < 20 << 20)
         let lines = relay.program.errors.lines.filter { $0.contains("reason=flow_limit") }
         #expect((1...2).contains(lines.count))
@@ -255,6 +256,11 @@ struct RelayTests {
                     try socket.receive(within: index < 3 ? .seconds(10) : .milliseconds(300)) == (index < 3 ? [1] : nil)
                 )
             }
+            // Those with an answer make room once they have been idle for 2 s.
+            Thread.sleep(forTimeInterval: 2.5)
+            let later = try DatagramSocket(connectedTo: relay.port)
+            try later.send([2])
+            #expect(try later.receive() == [2])
         }
         try await eventually(within: .seconds(10), "the agent's count of flows beyond its limit") {
             try await Cluster.statistics(of: agent.program)["dropped_flow_limit"] == "2"
@@ -267,6 +273,67 @@ struct RelayTests {
             $0.contains("the agent's policy refuses 127.0.0.2:53")
         }
         await stopAll([cluster.server, agent.program, relay.program, refused.program])
+    }
+
+    @Test func `a relay that has taken all flows of an agent leaves another one its share at once`() async throws {
+        let cluster = try await Cluster(.https)
+        let agent = try await cluster.agent("egress", options: ["--max-flows", "100"])
+        let echo = try UDPEchoService()
+        let rule = "127.0.0.1:0?to=127.0.0.1:\(echo.port)"
+        let greedy = try await cluster.relay([rule])
+        let modest = try await cluster.relay([rule])
+        try await onThread {
+            // All of them in use, with answers.
+            let many = try (0..<100).map { _ in try DatagramSocket(connectedTo: greedy.port) }
+            for socket in many {
+                try socket.send([1])
+                #expect(try socket.receive() == [1])
+            }
+            for _ in 0..<50 {
+                let socket = try DatagramSocket(connectedTo: modest.port)
+                try socket.send([2])
+                #expect(try socket.receive(within: .seconds(2)) == [2])
+            }
+        }
+        let (lost, gained) = (
+            try await Cluster.statistics(of: greedy.program), try await Cluster.statistics(of: modest.program)
+        )
+        #expect(lost["flows"] == "50")
+        #expect(gained["flows"] == "50")
+        await stopAll([cluster.server, agent.program, greedy.program, modest.program])
+    }
+
+    @Test func `a rule that leads back to itself is held to a rate, and told of`() async throws {
+        let cluster = try await Cluster(.https)
+        let agent = try await cluster.agent("egress")
+        let echo = try UDPEchoService()
+        let port = try FreePort.next()
+        let relay = try await cluster.relay(
+            ["127.0.0.1:\(port)?to=127.0.0.1:\(port)", "127.0.0.1:0?to=127.0.0.1:\(echo.port)"],
+            options: ["--max-flows", "1000"])
+        let started = ContinuousClock.now
+        try await onThread {
+            let sender = try DatagramSocket(connectedTo: port)
+            try sender.send([1])
+        }
+        // On a machine that makes less than the rate, the limit of flows tells.
+        _ = try await relay.program.logLine("what is wrong") {
+            $0.contains("reason=flow_rate") || $0.contains("reason=flow_limit") || $0.contains("event=flow.evicted")
+        }
+        let opened = try await self.flowsOpened(relay.program, port: port)
+        let seconds = (ContinuousClock.now - started) / .seconds(1)
+        #expect(Double(opened) <= 1500 + 5500 * seconds)
+        try await onThread {
+            let sender = try DatagramSocket(connectedTo: relay.ports[1])
+            try sender.send([2])
+            #expect(try sender.receive() == [2])
+        }
+        await stopAll([cluster.server, agent.program, relay.program])
+    }
+
+    private func flowsOpened(_ relay: RunningProgram, port: Int) async throws -> Int {
+        let statistics = try await Cluster.statistics(of: relay, "udp=127.0.0.1:\(port)")
+        return try #require(statistics["flows_opened"].flatMap { Int($0) })
     }
 
     @Test func `a target that is not there costs nothing but a count, and answers once it is`() async throws {

@@ -6,10 +6,22 @@ package enum RelayDropReason: String, CaseIterable, Sendable {
     case noChannel = "no_channel"
     /// There are as many flows as there may be, or the system gives no further socket.
     case flowLimit = "flow_limit"
+    /// It would have opened a flow, and flows are being opened too fast.
+    case flowRate = "flow_rate"
     /// It came for a flow that has ended.
     case unknownFlow = "unknown_flow"
     /// This machine's kernel did not take it: its queue was full, or it has no way to the destination.
     case notSent = "not_sent"
+}
+
+/// Why a flow was ended that was in nobody's way by itself. The raw values stand in logs.
+package enum FlowEvictionReason: String, Sendable {
+    /// There are as many flows as there may be: it has been idle longest, and has no answer if there is one of that kind.
+    case limit
+    /// Another relay has less than its share of what there may be.
+    case share
+    /// The system gives no further socket.
+    case system
 }
 
 /// What has passed through one end of a relay, and what has not.
@@ -65,6 +77,7 @@ extension RelayDropReason {
         case .flowLimit: 2
         case .unknownFlow: 3
         case .notSent: 4
+        case .flowRate: 5
         }
     }
 }

@@ -4,11 +4,14 @@ import Synchronization
 final class Egress: Sendable {
     private struct State {
         var streams: Quota
-        var flows: Quota
-        var relays = 0
+        var tunnels = 0
+        var flows: FlowShares
+        /// What makes each relay end a flow; called from anywhere.
+        var relays: [FlowShares.RelayID: @Sendable () -> Void] = [:]
+        var nextRelay: UInt64 = 0
         var idleWaiters: [AsyncStream<Void>.Continuation] = []
 
-        var isIdle: Bool { self.streams.used == 0 && self.relays == 0 }
+        var isIdle: Bool { self.streams.used == 0 && self.relays.isEmpty }
     }
 
     let dialer: EgressDialer
@@ -22,12 +25,31 @@ final class Egress: Sendable {
         self.dialer = dialer
         self.maximumStreams = maximumStreams
         self.maximumFlows = maximumFlows
-        self.state = Mutex(State(streams: Quota(limit: maximumStreams), flows: Quota(limit: maximumFlows)))
+        self.state = Mutex(State(streams: Quota(limit: maximumStreams), flows: FlowShares(limit: maximumFlows)))
     }
 
-    /// Takes one connection out of the limit; false when there is none left.
-    func takeStream() -> Bool {
-        self.state.withLock { $0.streams.take() }
+    /// Takes one connection out of the limit for a peer; false when there is none left for it.
+    ///
+    /// A tunnel alone may have all. Of several each may have its share; more only while an eighth is left, since connections
+    /// cannot be ended for others.
+    ///
+    /// - Parameter count: how many the peer has.
+    func takeStream(beside count: Int) -> Bool {
+        self.state.withLock { state in
+            let limit = state.streams.limit
+            let mayHaveOne = count < max(1, limit / max(1, state.tunnels)) || state.streams.free > limit / 8
+            return mayHaveOne && state.streams.take()
+        }
+    }
+
+    /// A tunnel has begun.
+    func tunnelOpened() {
+        self.state.withLock { $0.tunnels += 1 }
+    }
+
+    /// A tunnel has ended.
+    func tunnelClosed() {
+        self.state.withLock { $0.tunnels -= 1 }
     }
 
     /// Gives it back, once the connection is closed or did not come about.
@@ -48,23 +70,43 @@ final class Egress: Sendable {
     }
 
     /// A relay has begun.
-    func relayOpened() {
-        self.state.withLock { $0.relays += 1 }
+    ///
+    /// - Parameter endFlow: ends one of its flows for another relay's, without ``giveBackFlow(of:)``; tells
+    ///   ``flowHadEnded(of:)`` when it has none. Called from anywhere.
+    func relayOpened(endFlow: @escaping @Sendable (FlowShares.RelayID) -> Void) -> FlowShares.RelayID {
+        self.state.withLock { state in
+            let id = FlowShares.RelayID(rawValue: state.nextRelay)
+            state.nextRelay += 1
+            state.relays[id] = { endFlow(id) }
+            return id
+        }
     }
 
     /// A relay has ended.
-    func relayClosed() {
-        self.giveBack { $0.relays -= 1 }
+    func relayClosed(_ relay: FlowShares.RelayID) {
+        self.giveBack { $0.relays[relay] = nil }
     }
 
-    /// Takes one UDP flow out of the limit; false when there is none left.
-    func takeFlow() -> Bool {
-        self.state.withLock { $0.flows.take() }
+    /// Takes a place for one UDP flow of a relay; false when it has to end one of its own for that.
+    func takeFlow(of relay: FlowShares.RelayID) -> Bool {
+        let (place, endFlow) = self.state.withLock { state in
+            let place = state.flows.take(by: relay)
+            guard case .of(let other) = place else { return (place, nil as (@Sendable () -> Void)?) }
+            if state.relays[other] == nil { state.flows.hadEnded(by: other) }
+            return (place, state.relays[other])
+        }
+        endFlow?()
+        return place != .own
     }
 
     /// Gives it back.
-    func giveBackFlow() {
-        self.state.withLock { $0.flows.giveBack() }
+    func giveBackFlow(of relay: FlowShares.RelayID) {
+        self.state.withLock { $0.flows.giveBack(by: relay) }
+    }
+
+    /// A relay that was told to end a flow has none.
+    func flowHadEnded(of relay: FlowShares.RelayID) {
+        self.state.withLock { $0.flows.hadEnded(by: relay) }
     }
 
     /// Returns when no connection is open or being opened and no relay is left, or when the task is cancelled.

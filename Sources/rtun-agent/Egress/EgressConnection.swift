@@ -7,7 +7,7 @@ import Signaling
 
 /// One connection to a target on behalf of a client: from the client's wish to the splice with its stream.
 ///
-/// Belongs to the stream's event loop; kept alive by what it waits for. Holds one place of the egress's limit.
+/// Belongs to the stream's event loop; kept alive by what it waits for.
 final class EgressConnection {
     private enum State {
         /// The channels are those of the attempts under way: several addresses may race.
@@ -18,19 +18,23 @@ final class EgressConnection {
 
     private let request: TunnelRequest
     private let eventLoop: any EventLoop
-    private let egress: Egress
+    private let dialer: EgressDialer
     private let watch: ConnectionWatch
     private let logger: Logger
     private var state = State.dialing(attempts: [])
     private var lookup: NameLookup?
 
-    /// The caller has taken a place from `egress`, which this gives back at the end.
+    private let ended: (DialFailure?) -> Void
+
+    /// `ended` is called once, when all is over, with the reason if there was no connection to the target.
     init(
-        request: TunnelRequest, eventLoop: any EventLoop, egress: Egress, watch: ConnectionWatch, logger: Logger
+        request: TunnelRequest, eventLoop: any EventLoop, dialer: EgressDialer, watch: ConnectionWatch, logger: Logger,
+        ended: @escaping (DialFailure?) -> Void
     ) {
         self.request = request
         self.eventLoop = eventLoop
-        self.egress = egress
+        self.dialer = dialer
+        self.ended = ended
         self.watch = watch
         self.logger = logger
     }
@@ -39,7 +43,7 @@ final class EgressConnection {
     func open() {
         self.request.cancelled = { [weak self] in self?.cancel() }
         let connection = NIOLoopBound(self, eventLoop: self.eventLoop)
-        let attempt = self.egress.dialer.connect(to: self.request.target, on: self.eventLoop) { channel in
+        let attempt = self.dialer.connect(to: self.request.target, on: self.eventLoop) { channel in
             connection.value.attemptStarted(channel)
         }
         self.lookup = attempt.lookup
@@ -76,13 +80,13 @@ final class EgressConnection {
         self.state = .done
         guard let stream = self.request.accept(boundAddress: channel.localAddress) else {
             channel.close(promise: nil)
-            self.egress.giveBackStream()
+            self.ended(nil)
             return
         }
         let opened = self.eventLoop.now
         self.log("flow opened", event: "flow.opened", ["remote": "\(channel.remoteAddress?.authority ?? "unknown")"])
         let splice = StreamSplice(stream: stream, watch: self.watch) { summary in
-            self.egress.giveBackStream()
+            self.ended(nil)
             self.log(
                 "flow closed", event: "flow.closed",
                 [
@@ -97,13 +101,13 @@ final class EgressConnection {
             // The target closed the connection within this turn of the loop; the splice has not taken over the stream.
             stream.abandon(.connectionReset)
             channel.close(promise: nil)
-            self.egress.giveBackStream()
+            self.ended(nil)
         }
     }
 
     private func failed(_ failure: DialFailure) {
         self.state = .done
-        self.egress.giveBackStream()
+        self.ended(failure)
         self.log(
             "target not connected", event: "flow.refused", ["code": "\(failure.code)", "reason": "\(failure.reason)"])
         self.request.refuse(failure.code, reason: failure.reason)

@@ -8,6 +8,9 @@ struct Quota: Equatable, Sendable {
         self.limit = limit
     }
 
+    /// How many are left.
+    var free: Int { self.limit - self.used }
+
     /// Takes one; false when all are in use.
     mutating func take() -> Bool {
         guard self.used < self.limit else { return false }

@@ -1,4 +1,5 @@
 import AppProto
+import CommandSupport
 import Logging
 import NIOCore
 import PeerChannel
@@ -9,7 +10,18 @@ final class TunnelPeer: AcceptedPeer {
     private let egress: Egress
     private let watch: ConnectionWatch
     private let logger: Logger
+    /// Connections open or being opened.
+    private var streams = 0
+    private let refusals: DropLog<Refusal>
     private let closed: () -> Void
+
+    /// Why the agent itself refuses a connection. The raw values stand in logs.
+    private enum Refusal: String {
+        /// `--max-streams`: this client has what there is for it.
+        case limit
+        /// The system gives no further socket, or too many names are being looked up.
+        case system
+    }
 
     /// Looks at the offer; throws a `PeerChannelError` when it cannot be taken. `closed` is called once, when the
     /// channel is over.
@@ -21,6 +33,8 @@ final class TunnelPeer: AcceptedPeer {
         var logger = logger
         logger[metadataKey: "peer"] = "\(offer.peerID)"
         self.egress = egress
+        self.refusals = DropLog(
+            eventLoop: eventLoop, logger: logger, message: "connections refused", event: "stream.refused")
         self.logger = logger
         self.channel = try PeerServerChannel(
             offer: offer, configuration: configuration, signaling: signaling, eventLoop: eventLoop, logger: logger)
@@ -29,7 +43,8 @@ final class TunnelPeer: AcceptedPeer {
     }
 
     func start() -> EventLoopFuture<OpenPeerReply> {
-        self.channel.start { [weak self] context in
+        self.egress.tunnelOpened()
+        return self.channel.start { [weak self] context in
             let tunnel = try QUICTunnel(context)
             tunnel.requested = { [weak self] request in
                 guard let self else { return request.refuse(.failed, reason: "the agent is closing this channel") }
@@ -40,14 +55,20 @@ final class TunnelPeer: AcceptedPeer {
     }
 
     private func connect(_ request: TunnelRequest) {
-        guard self.egress.takeStream() else {
+        guard self.egress.takeStream(beside: self.streams) else {
+            self.refusals.dropped(.limit, ["limit": "\(self.egress.maximumStreams)", "open": "\(self.streams)"])
             request.refuse(.limit, reason: "the agent is at its limit of \(self.egress.maximumStreams) connections")
             return
         }
+        self.streams += 1
         EgressConnection(
-            request: request, eventLoop: self.channel.eventLoop, egress: self.egress, watch: self.watch,
+            request: request, eventLoop: self.channel.eventLoop, dialer: self.egress.dialer, watch: self.watch,
             logger: self.logger
-        ).open()
+        ) { failure in
+            self.streams -= 1
+            self.egress.giveBackStream()
+            if let failure, failure.code == .limit { self.refusals.dropped(.system, ["error": "\(failure.reason)"]) }
+        }.open()
     }
 
     func receive(_ candidate: PeerCandidate) { self.channel.receive(candidate) }
@@ -66,6 +87,7 @@ extension TunnelPeer: Sendable {}
 
 extension TunnelPeer: PeerServerChannelDelegate {
     func peerChannel(_ peerID: PeerID, closed reason: PeerChannelError) {
+        self.egress.tunnelClosed()
         self.closed()
     }
 }

@@ -25,9 +25,12 @@ final class RelayPeer: AcceptedPeer {
     private let poller: UDPPoller
     private let logger: Logger
     private let drops: DropLog<RelayDropReason>
+    private let evictions: DropLog<FlowEvictionReason>
     private let closed: () -> Void
     private weak var datagrams: DatagramChannel?
     private var flows: FlowTable<FlowID, EgressFlow>
+    private var flowRate = FlowRate()
+    private var shareID: FlowShares.RelayID?
     private var unflushed: [EgressFlow] = []
     private var statistics = RelayStatistics()
     /// Errors that the network reported to flows that have ended.
@@ -56,6 +59,8 @@ final class RelayPeer: AcceptedPeer {
         self.poller = try UDPPoller.shared(by: eventLoop)
         self.logger = logger
         self.drops = DropLog(eventLoop: eventLoop, logger: logger)
+        self.evictions = DropLog(
+            eventLoop: eventLoop, logger: logger, message: "flows ended to make room", event: "flow.evicted")
         self.closed = closed
         self.flows = FlowTable(capacity: egress.maximumFlows)
         self.channel = try PeerServerChannel(
@@ -71,7 +76,12 @@ final class RelayPeer: AcceptedPeer {
         } lost: { [weak self] in
             self?.addressesLost($0)
         }
-        self.egress.relayOpened()
+        let relay = NIOLoopBound(self, eventLoop: self.eventLoop)
+        self.shareID = self.egress.relayOpened { [egress, eventLoop] id in
+            eventLoop.execute {
+                if !relay.value.endFlowForAnother() { egress.flowHadEnded(of: id) }
+            }
+        }
         return self.channel.start { [weak self] context in
             let datagrams = try DatagramChannel(context)
             datagrams.delegate = self
@@ -112,15 +122,20 @@ final class RelayPeer: AcceptedPeer {
 
     /// The new flow; nil when there is none to be had, which is counted and told.
     private func openFlow(_ id: FlowID, at now: NIODeadline) -> EgressFlow? {
-        guard !self.flows.isFull, self.egress.takeFlow() else {
+        guard let shareID = self.shareID else { return nil }
+        guard self.flowRate.take(at: now) else {
+            self.drop(.flowRate, ["limit": "\(FlowRate.perSecond)/s"])
+            return nil
+        }
+        guard self.egress.takeFlow(of: shareID) || self.takePlaceOfOwn(at: now) else {
             self.drop(.flowLimit, ["limit": "\(self.egress.maximumFlows)"])
             return nil
         }
         let flow: EgressFlow
         do {
-            flow = try EgressFlow(id: id, target: self.relay.target, poller: self.poller, delegate: self)
+            flow = try self.openSocket(id, at: now)
         } catch {
-            self.egress.giveBackFlow()
+            self.egress.giveBackFlow(of: shareID)
             self.drop(RelayDropReason(openingFailed: error), ["error": "\(SystemError.text(error.errnoCode))"])
             return nil
         }
@@ -130,10 +145,53 @@ final class RelayPeer: AcceptedPeer {
         return flow
     }
 
+    /// When the system gives no further socket, an idle flow makes room, like at `--max-flows`.
+    private func openSocket(_ id: FlowID, at now: NIODeadline) throws(IOError) -> EgressFlow {
+        do {
+            return try EgressFlow(id: id, target: self.relay.target, poller: self.poller, delegate: self)
+        } catch  where RelayDropReason(openingFailed: error) == .flowLimit {
+            guard let (_, idle) = self.flows.makeRoom(at: now) else { throw error }
+            self.evict(idle, .system)
+            if let shareID = self.shareID { self.egress.giveBackFlow(of: shareID) }
+            return try EgressFlow(id: id, target: self.relay.target, poller: self.poller, delegate: self)
+        }
+    }
+
+    /// Removes the flow that is missed least, for a new one that gets its place.
+    private func takePlaceOfOwn(at now: NIODeadline) -> Bool {
+        guard let (_, flow) = self.flows.makeRoom(at: now) else { return false }
+        self.evict(flow, .limit)
+        return true
+    }
+
+    /// Another relay has less than its share of `--max-flows`, and has got the place of a flow of this one.
+    ///
+    /// - Returns: false when there is none.
+    private func endFlowForAnother() -> Bool {
+        guard
+            let (_, flow) = self.flows.removeLeastUsed(unansweredBefore: .distantFuture, answeredBefore: .distantFuture)
+        else { return false }
+        self.evict(flow, .share)
+        self.scheduleFlush()
+        return true
+    }
+
+    /// Ends a flow that is out of the table; its place is another's from now on.
+    private func evict(_ flow: EgressFlow, _ reason: FlowEvictionReason) {
+        self.evictions.dropped(reason, ["limit": "\(self.egress.maximumFlows)"])
+        self.close(flow, reason: "ended to make room")
+        self.datagrams?.sendClosed(flow.id)
+    }
+
+    /// A flow that is out of the table is over, and its place is free.
     private func ended(_ flow: EgressFlow, reason: String) {
+        self.close(flow, reason: reason)
+        if let shareID = self.shareID { self.egress.giveBackFlow(of: shareID) }
+    }
+
+    private func close(_ flow: EgressFlow, reason: String) {
         self.reportedErrors += flow.reportedErrors
         flow.close()
-        self.egress.giveBackFlow()
         self.logger.debug(
             "flow closed", metadata: ["event": "flow.closed", "flow": "\(flow.id)", "reason": "\(reason)"])
     }
@@ -216,7 +274,7 @@ extension RelayPeer: DatagramChannelDelegate {
 
 extension RelayPeer: EgressFlowDelegate {
     func flow(_ flow: EgressFlow, received payload: ByteBuffer) {
-        guard let datagrams = self.datagrams, let _ = self.flows.touch(flow.id, at: self.eventLoop.now) else { return }
+        guard let datagrams = self.datagrams, self.flows.answer(flow.id, at: self.eventLoop.now) else { return }
         let limit = self.maximumPayload
         guard payload.readableBytes <= limit else {
             return self.drop(.oversize, ["size": "\(payload.readableBytes)", "limit": "\(limit)"])
@@ -225,8 +283,12 @@ extension RelayPeer: EgressFlowDelegate {
         datagrams.send(payload, on: flow.id)
     }
 
-    /// Other flows may have something to say in this turn of the loop, too: what they bring shares records.
     func flowReceiveComplete(_ flow: EgressFlow) {
+        self.scheduleFlush()
+    }
+
+    /// Other flows may have something to say in this turn of the loop, too: what they bring shares records.
+    private func scheduleFlush() {
         guard !self.isFlushScheduled else { return }
         self.isFlushScheduled = true
         self.eventLoop.assumeIsolated().execute {
@@ -234,7 +296,6 @@ extension RelayPeer: EgressFlowDelegate {
             self.datagrams?.flush()
         }
     }
-
 }
 
 extension RelayDropReason {
@@ -253,7 +314,7 @@ extension RelayPeer: PeerServerChannelDelegate {
         self.sweep?.cancel()
         self.addresses = nil
         for (_, flow) in self.flows.removeAll() { self.ended(flow, reason: "the channel is closed") }
-        self.egress.relayClosed()
+        if let shareID = self.shareID { self.egress.relayClosed(shareID) }
         self.closed()
     }
 }

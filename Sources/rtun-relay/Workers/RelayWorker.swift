@@ -40,9 +40,11 @@ final class RelayWorker {
     private let socket: UDPSocket
     private let logger: Logger
     private let drops: DropLog<RelayDropReason>
+    private let evictions: DropLog<FlowEvictionReason>
     /// The channel in use, and whose it is.
     private var current: (channel: DatagramChannel, agent: AgentInfo)?
     private var flows: ClientFlows<LocalSender>
+    private var flowRate = FlowRate()
     private var waiting = WaitingDatagrams()
     private var waitingTimer: Scheduled<Void>?
     private var statistics = RelayStatistics()
@@ -92,6 +94,8 @@ final class RelayWorker {
         self.eventLoop = eventLoop
         self.logger = logger
         self.drops = DropLog(eventLoop: eventLoop, logger: logger)
+        self.evictions = DropLog(
+            eventLoop: eventLoop, logger: logger, message: "flows ended to make room", event: "flow.evicted")
         self.flows = ClientFlows(capacity: options.maximumFlows)
         socket.delegate = self
         channels.delegate = self
@@ -183,20 +187,34 @@ extension RelayWorker: UDPSocketDelegate {
         guard payload.readableBytes <= limit else {
             return self.drop(.oversize, ["size": "\(payload.readableBytes)", "limit": "\(limit)"])
         }
-        let flow: FlowID
-        switch self.flows.flow(of: source, at: self.eventLoop.now) {
-        case .known(let id): flow = id
-        case .opened(let id):
-            flow = id
-            self.statistics.flowsOpened += 1
-            self.logger.debug(
-                "flow opened",
-                metadata: ["event": "flow.opened", "flow": "\(id)", "source": "\(source.address.authority)"])
-        case .limitReached:
-            return self.drop(.flowLimit, ["limit": "\(self.maximumFlows)"])
+        let now = self.eventLoop.now
+        guard let flow = self.flows.flow(of: source, at: now) ?? self.openFlow(of: source, on: channel, at: now) else {
+            return
         }
         self.statistics.toTarget.add(bytes: payload.readableBytes)
         channel.send(payload, on: flow)
+    }
+
+    /// The new flow; nil when there is none to be had, which is counted and told.
+    private func openFlow(of source: LocalSender, on channel: DatagramChannel, at now: NIODeadline) -> FlowID? {
+        guard self.flowRate.take(at: now) else {
+            self.drop(.flowRate, ["limit": "\(FlowRate.perSecond)/s"])
+            return nil
+        }
+        if self.flows.isFull, let (_, idle) = self.flows.makeRoom(at: now) {
+            self.evictions.dropped(.limit, ["limit": "\(self.maximumFlows)"])
+            channel.sendClosed(idle)
+            self.logClosed(idle, reason: "ended to make room")
+        }
+        guard let flow = self.flows.open(for: source, at: now) else {
+            self.drop(.flowLimit, ["limit": "\(self.maximumFlows)"])
+            return nil
+        }
+        self.statistics.flowsOpened += 1
+        self.logger.debug(
+            "flow opened",
+            metadata: ["event": "flow.opened", "flow": "\(flow)", "source": "\(source.address.authority)"])
+        return flow
     }
 
     // MARK: Without a channel
@@ -232,7 +250,9 @@ extension RelayWorker: UDPSocketDelegate {
 
 extension RelayWorker: DatagramChannelDelegate {
     func datagramChannel(_ channel: DatagramChannel, received payload: ByteBuffer, of flow: FlowID) {
-        guard channel === self.current?.channel, let source = self.flows.source(of: flow, at: self.eventLoop.now) else {
+        guard channel === self.current?.channel,
+            let source = self.flows.source(ofAnswerOn: flow, at: self.eventLoop.now)
+        else {
             // An answer that was under way when its flow ended.
             self.statistics[.unknownFlow] += 1
             return

@@ -1,24 +1,32 @@
 package import Logging
 package import NIOCore
 
-/// Tells of dropped datagrams: the first of a kind at once, further ones in a summary every 10 s. Belongs to an event loop.
+/// Tells of what is lost, such as datagrams: the first of a kind at once, further ones in a summary every 10 s. Belongs to an
+/// event loop.
 package final class DropLog<Reason: RawRepresentable & Hashable> where Reason.RawValue == String {
     private let eventLoop: any EventLoop
     private let logger: Logger
+    private let message: Logger.Message
+    private let event: String
     private var limiters: [Reason: LogRateLimiter] = [:]
     private var timer: Scheduled<Void>?
 
-    /// Writes to `logger`, whose metadata says where the datagrams were dropped.
-    package init(eventLoop: any EventLoop, logger: Logger) {
+    /// Writes to `logger`, whose metadata says where the datagrams were dropped, or whatever `message` and `event` say.
+    package init(
+        eventLoop: any EventLoop, logger: Logger, message: Logger.Message = "datagrams dropped",
+        event: String = "udp.dropped"
+    ) {
         self.eventLoop = eventLoop
         self.logger = logger
+        self.message = message
+        self.event = event
     }
 
     deinit {
         self.timer?.cancel()
     }
 
-    /// A datagram was dropped. `details`: what is worth knowing of it, beyond the reason.
+    /// One was lost. `details`: what is worth knowing of it, beyond the reason.
     package func dropped(_ reason: Reason, _ details: @autoclosure () -> Logger.Metadata = [:]) {
         if let count = self.limiters[reason, default: LogRateLimiter()].occurrences(at: self.eventLoop.now) {
             self.write(reason, count, details())
@@ -29,9 +37,9 @@ package final class DropLog<Reason: RawRepresentable & Hashable> where Reason.Ra
 
     private func write(_ reason: Reason, _ count: Int, _ details: Logger.Metadata) {
         self.logger.warning(
-            "datagrams dropped",
+            self.message,
             metadata: details.merging(
-                ["event": "udp.dropped", "reason": "\(reason.rawValue)", "count": "\(count)"]) { $1 })
+                ["event": "\(self.event)", "reason": "\(reason.rawValue)", "count": "\(count)"]) { $1 })
     }
 
     private func arm(_ deadline: NIODeadline) {

@@ -17,30 +17,30 @@ package struct ClientFlows<Source: Hashable> {
     @inlinable
     package var count: Int { self.table.count }
 
-    /// What ``flow(of:at:)`` found.
-    package enum Lookup: Equatable {
-        case known(FlowID)
-        case opened(FlowID)
-        /// The table is full: the datagram is dropped.
-        case limitReached
+    @inlinable
+    package var isFull: Bool { self.table.isFull }
+
+    /// The flow of a sender, which is active now; nil when it has none.
+    @inlinable
+    package mutating func flow(of source: Source, at now: NIODeadline) -> FlowID? {
+        self.table.touch(source, at: now).flatMap { self.table[$0] }
     }
 
-    /// The flow of a sender, opened now if it has none.
+    /// Opens a flow for a sender that has none; nil when the table is full.
     @inlinable
-    package mutating func flow(of source: Source, at now: NIODeadline) -> Lookup {
-        if let slot = self.table.touch(source, at: now), let id = self.table[slot] { return .known(id) }
-        guard !self.table.isFull else { return .limitReached }
+    package mutating func open(for source: Source, at now: NIODeadline) -> FlowID? {
+        guard !self.table.isFull else { return nil }
         let id = self.unusedID()
-        guard let slot = self.table.insert(source, id, at: now) else { return .limitReached }
+        guard let slot = self.table.insert(source, id, at: now) else { return nil }
         self.slots[id] = slot
-        return .opened(id)
+        return id
     }
 
-    /// Who opened the flow that an answer came for; nil when there is no such flow (any more).
+    /// Who opened the flow that an answer has come for; nil when there is no such flow (any more).
     @inlinable
-    package mutating func source(of id: FlowID, at now: NIODeadline) -> Source? {
+    package mutating func source(ofAnswerOn id: FlowID, at now: NIODeadline) -> Source? {
         guard let slot = self.slots[id] else { return nil }
-        return self.table.touch(slot, at: now)
+        return self.table.answer(slot, at: now)
     }
 
     /// Forgets a flow.
@@ -54,6 +54,14 @@ package struct ClientFlows<Source: Hashable> {
     @inlinable
     package mutating func removeIdle(before deadline: NIODeadline) -> (source: Source, id: FlowID)? {
         guard let (source, id) = self.table.removeIdle(before: deadline) else { return nil }
+        self.slots[id] = nil
+        return (source, id)
+    }
+
+    /// Forgets the flow that is missed least; nil when all have been active lately.
+    @inlinable
+    package mutating func makeRoom(at now: NIODeadline) -> (source: Source, id: FlowID)? {
+        guard let (source, id) = self.table.makeRoom(at: now) else { return nil }
         self.slots[id] = nil
         return (source, id)
     }

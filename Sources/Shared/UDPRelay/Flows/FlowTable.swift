@@ -3,8 +3,8 @@ package import NIOCore
 /// Flows by key, in the order of their last activity, so that finding, touching and expiring one each take constant time
 /// however many there are.
 ///
-/// The nodes lie in one array; a doubly linked list through their indices keeps the order of activity. A sweep looks only
-/// at flows that are in fact idle, and at one that is not.
+/// The nodes lie in one array; two doubly linked lists through their indices, of flows with an answer and of those without,
+/// keep the order of activity. A sweep looks only at flows that are in fact idle, and at two that are not.
 ///
 /// Inlinable, because every datagram comes through here: other modules get code for their own types.
 package struct FlowTable<Key: Hashable, Value> {
@@ -24,6 +24,7 @@ package struct FlowTable<Key: Hashable, Value> {
     struct Node {
         @usableFromInline var entry: (key: Key, value: Value)?
         @usableFromInline var lastActive: NIODeadline
+        @usableFromInline var isAnswered = false
         @usableFromInline var previous: Int
         @usableFromInline var next: Int
         /// Counts the uses of the place, so that a slot of a former flow is recognised.
@@ -39,6 +40,19 @@ package struct FlowTable<Key: Hashable, Value> {
         }
     }
 
+    /// The ends of a list of nodes, in the order of their last activity.
+    @usableFromInline
+    struct Order {
+        @usableFromInline var oldest: Int
+        @usableFromInline var newest: Int
+
+        @inlinable
+        init() {
+            self.oldest = FlowTable.none
+            self.newest = FlowTable.none
+        }
+    }
+
     /// A link that leads nowhere.
     @inlinable
     static var none: Int { -1 }
@@ -46,8 +60,8 @@ package struct FlowTable<Key: Hashable, Value> {
     @usableFromInline var nodes: [Node] = []
     @usableFromInline var slots: [Key: Int] = [:]
     @usableFromInline var firstFree: Int
-    @usableFromInline var oldest: Int
-    @usableFromInline var newest: Int
+    /// Of flows without an answer, and of those with one.
+    @usableFromInline var orders = InlineArray<2, Order>(repeating: Order())
 
     /// Most flows it takes.
     package let capacity: Int
@@ -56,8 +70,6 @@ package struct FlowTable<Key: Hashable, Value> {
     package init(capacity: Int) {
         self.capacity = capacity
         self.firstFree = Self.none
-        self.oldest = Self.none
-        self.newest = Self.none
     }
 
     /// How many flows there are.
@@ -84,6 +96,24 @@ package struct FlowTable<Key: Hashable, Value> {
         return entry.key
     }
 
+    /// Notes that a flow is active now and has an answer.
+    ///
+    /// - Returns: whether there is such a flow.
+    @inlinable
+    package mutating func answer(_ key: Key, at now: NIODeadline) -> Bool {
+        guard let index = self.slots[key] else { return false }
+        self.answer(at: index, now)
+        return true
+    }
+
+    /// The key of a flow found before, noting that the flow is active now and has an answer; nil when it is gone.
+    @inlinable
+    package mutating func answer(_ slot: Slot, at now: NIODeadline) -> Key? {
+        guard self.isCurrent(slot), let entry = self.nodes[slot.index].entry else { return nil }
+        self.answer(at: slot.index, now)
+        return entry.key
+    }
+
     /// The flow of `key`, without touching it.
     @inlinable
     package func slot(of key: Key) -> Slot? {
@@ -104,6 +134,7 @@ package struct FlowTable<Key: Hashable, Value> {
         }
         self.nodes[index].entry = (key, value)
         self.nodes[index].lastActive = now
+        self.nodes[index].isAnswered = false
         self.slots[key] = index
         self.linkNewest(index)
         return Slot(index: index, generation: self.nodes[index].generation)
@@ -134,13 +165,40 @@ package struct FlowTable<Key: Hashable, Value> {
     /// Removes the flow that has been idle longest, if its last activity was before `deadline`.
     @inlinable
     package mutating func removeIdle(before deadline: NIODeadline) -> (key: Key, value: Value)? {
-        guard self.oldest != Self.none, self.nodes[self.oldest].lastActive < deadline else { return nil }
-        return self.remove(at: self.oldest)
+        guard let oldest = self.oldest, self.nodes[oldest].lastActive < deadline else { return nil }
+        return self.remove(at: oldest)
+    }
+
+    /// Removes the flow that is missed least: of those without an answer the one that has been idle longest, otherwise of
+    /// those with one. Nil when none has been idle for long enough.
+    ///
+    /// - Parameters:
+    ///   - unansweredDeadline: a flow without an answer goes if its last activity was before this.
+    ///   - answeredDeadline: the same of one with an answer.
+    @inlinable
+    package mutating func removeLeastUsed(
+        unansweredBefore unansweredDeadline: NIODeadline, answeredBefore answeredDeadline: NIODeadline
+    ) -> (key: Key, value: Value)? {
+        let (unanswered, answered) = (self.orders[0].oldest, self.orders[1].oldest)
+        if unanswered != Self.none, self.nodes[unanswered].lastActive < unansweredDeadline {
+            return self.remove(at: unanswered)
+        }
+        guard answered != Self.none, self.nodes[answered].lastActive < answeredDeadline else { return nil }
+        return self.remove(at: answered)
     }
 
     /// When the flow that has been idle longest was last active.
     @inlinable
-    package var oldestActivity: NIODeadline? { self.oldest == Self.none ? nil : self.nodes[self.oldest].lastActive }
+    package var oldestActivity: NIODeadline? { self.oldest.map { self.nodes[$0].lastActive } }
+
+    /// Which flow has been idle longest.
+    @inlinable
+    var oldest: Int? {
+        let (unanswered, answered) = (self.orders[0].oldest, self.orders[1].oldest)
+        guard unanswered != Self.none else { return answered == Self.none ? nil : answered }
+        guard answered != Self.none else { return unanswered }
+        return self.nodes[unanswered].lastActive <= self.nodes[answered].lastActive ? unanswered : answered
+    }
 
     /// The values of all flows, in no particular order.
     @inlinable
@@ -155,8 +213,8 @@ package struct FlowTable<Key: Hashable, Value> {
     package mutating func removeAll() -> [(key: Key, value: Value)] {
         var removed: [(key: Key, value: Value)] = []
         removed.reserveCapacity(self.count)
-        while self.oldest != Self.none {
-            if let entry = self.remove(at: self.oldest) { removed.append(entry) }
+        while let oldest = self.oldest {
+            if let entry = self.remove(at: oldest) { removed.append(entry) }
         }
         return removed
     }
@@ -182,23 +240,40 @@ package struct FlowTable<Key: Hashable, Value> {
     @inlinable
     mutating func markActive(_ index: Int, at now: NIODeadline) {
         self.nodes[index].lastActive = now
-        guard index != self.newest else { return }
+        // The newest in its list has no next one.
+        guard self.nodes[index].next != Self.none else { return }
         self.unlink(index)
         self.linkNewest(index)
     }
 
     @inlinable
+    mutating func answer(at index: Int, _ now: NIODeadline) {
+        guard !self.nodes[index].isAnswered else { return self.markActive(index, at: now) }
+        self.unlink(index)
+        self.nodes[index].lastActive = now
+        self.nodes[index].isAnswered = true
+        self.linkNewest(index)
+    }
+
+    @inlinable
     mutating func linkNewest(_ index: Int) {
-        self.nodes[index].previous = self.newest
+        let order = self.order(of: index)
+        let newest = self.orders[order].newest
+        self.nodes[index].previous = newest
         self.nodes[index].next = Self.none
-        if self.newest == Self.none { self.oldest = index } else { self.nodes[self.newest].next = index }
-        self.newest = index
+        if newest == Self.none { self.orders[order].oldest = index } else { self.nodes[newest].next = index }
+        self.orders[order].newest = index
     }
 
     @inlinable
     mutating func unlink(_ index: Int) {
+        let order = self.order(of: index)
         let (previous, next) = (self.nodes[index].previous, self.nodes[index].next)
-        if previous == Self.none { self.oldest = next } else { self.nodes[previous].next = next }
-        if next == Self.none { self.newest = previous } else { self.nodes[next].previous = previous }
+        if previous == Self.none { self.orders[order].oldest = next } else { self.nodes[previous].next = next }
+        if next == Self.none { self.orders[order].newest = previous } else { self.nodes[next].previous = previous }
     }
+
+    /// Where in `orders` a node is.
+    @inlinable
+    func order(of index: Int) -> Int { self.nodes[index].isAnswered ? 1 : 0 }
 }
