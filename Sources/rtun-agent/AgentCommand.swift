@@ -5,7 +5,9 @@ import NIOPosix
 import Signaling
 
 /// `rtun-agent`: the egress.
-struct AgentCommand: AsyncParsableCommand {
+struct AgentCommand: ProgramCommand {
+    static let example = "rtun-agent https://rtun.example.com:8888 --agent office --secret-file secret"
+    static let roleWords = ["agent", "pub"]
     static let name = "rtun-agent"
 
     static let configuration = CommandConfiguration(

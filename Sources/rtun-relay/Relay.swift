@@ -77,11 +77,10 @@ struct Relay {
             do {
                 let worker = try await eventLoop.flatSubmit { self.openWorker(rule, on: eventLoop) }.get()
                 workers.append(worker)
-                ports.append(try await eventLoop.submit { worker.value.localAddress }.get())
+                ports.append(try await eventLoop.submit { worker.value.announcedAddress }.get())
             } catch let error as IOError {
-                throw ProgramError(
-                    .unavailable,
-                    "cannot listen on \(rule.listenAddress.authority): \(SystemError.text(error.errnoCode))")
+                throw ListenAddress.error(
+                    error, on: rule.listenAddress.authority, port: UInt16(clamping: rule.listenAddress.port ?? 0))
             }
         }
         let listeners = try await self.listeners(of: workers)

@@ -6,7 +6,9 @@ import NIOPosix
 import Signaling
 
 /// `rtun-socks`: the proxy on the user's machine.
-struct SocksCommand: AsyncParsableCommand {
+struct SocksCommand: ProgramCommand {
+    static let example = "rtun-socks https://rtun.example.com:8888 --secret-file secret"
+    static let roleWords = ["socks", "sub"]
     static let name = "rtun-socks"
 
     static let configuration = CommandConfiguration(

@@ -50,8 +50,6 @@ struct SocksProxy {
     /// Listens, and says so: clients can connect from now on and are kept waiting until there is a tunnel.
     private func start() async throws -> Parts {
         let eventLoop = self.control.eventLoop
-        let address = try self.resolve(self.proxy.address)
-        let credentials = self.proxy.credentials
         let pool = try await eventLoop.submit {
             let pool = TunnelPool(
                 pattern: try self.agents.pattern(), configuration: self.peerConfiguration, signal: self.control.client,
@@ -60,21 +58,10 @@ struct SocksProxy {
             return NIOLoopBound(pool, eventLoop: eventLoop)
         }.get()
 
-        let listener: NIOLoopBound<SOCKSListener>
-        let bound: SocketAddress?
-        do {
-            listener = try await eventLoop.flatSubmit {
-                SOCKSListener.start(
-                    on: address, maximumConnections: self.proxy.maximumConnections, credentials: credentials,
-                    connector: pool.value, eventLoop: eventLoop, logger: self.log.logger)
-            }.get()
-            bound = try await eventLoop.submit { listener.value.localAddress }.get()
-        } catch {
-            throw ProgramError(.unavailable, "cannot listen on \(self.proxy.address): \(Self.words(for: error))")
-        }
-
-        let local = bound?.authority ?? "\(self.proxy.address)"
-        if !address.isLoopback, !credentials.isRequired {
+        let address = try self.proxy.address()
+        let (listener, bound) = try await self.listen(address, for: pool)
+        let local = address.announced(as: bound)
+        if !bound.isLoopback, !self.proxy.credentials.isRequired {
             self.log.logger.warning(
                 "everybody who can reach this address can use the proxy: set --auth user:password",
                 metadata: ["socks": "\(local)"])
@@ -83,18 +70,27 @@ struct SocksProxy {
         return Parts(pool: pool, listener: listener)
     }
 
-    private func resolve(_ place: HostPort) throws(ProgramError) -> SocketAddress {
-        do {
-            // At start a blocking lookup does no harm, and an address needs none.
-            return try SocketAddress.makeAddressResolvingHost(place.host, port: Int(place.port))
-        } catch {
-            throw ProgramError(.unavailable, "cannot listen on \(place): there is no address named \(place.host)")
+    /// Listens on the first of the addresses that can be had; the IPv6 wildcard takes IPv4 as well.
+    private func listen(
+        _ address: ListenAddress, for pool: NIOLoopBound<TunnelPool>
+    ) async throws -> (NIOLoopBound<SOCKSListener>, SocketAddress) {
+        let addresses = try address.resolve()
+        for candidate in addresses {
+            do {
+                let eventLoop = self.control.eventLoop
+                let listener = try await eventLoop.flatSubmit {
+                    SOCKSListener.start(
+                        on: candidate, maximumConnections: self.proxy.maximumConnections,
+                        credentials: self.proxy.credentials, connector: pool.value, eventLoop: eventLoop,
+                        logger: self.log.logger)
+                }.get()
+                let bound = try await eventLoop.submit { listener.value.localAddress }.get()
+                return (listener, bound ?? candidate)
+            } catch {
+                guard ListenAddress.lacksFamily(error), candidate != addresses.last else { throw address.error(error) }
+            }
         }
-    }
-
-    private static func words(for error: any Error) -> String {
-        guard let error = error as? IOError else { return "\(error)" }
-        return SystemError.text(error.errnoCode)
+        throw ProgramError(.internalError, "nothing to listen on")
     }
 
     // MARK: Stop

@@ -21,7 +21,8 @@ import Testing
     ) throws -> [String] {
         try ConfigurationFile(path: "rtun.toml", text: text).arguments(
             program: "example", syntax: CommandSyntax(of: Example.self), commandLine: commandLine,
-            environment: { environment[$0] })
+            environment: { environment[$0] }
+        ).words
     }
 
     @Test func `a byte order mark and the line ends of other systems are fine`() throws {
@@ -33,7 +34,9 @@ import Testing
             try ConfigurationFile.find(commandLine: ["--config", folder.path], environment: { _ in nil }))
         let arguments = try file.arguments(
             program: "example", syntax: CommandSyntax(of: Example.self), commandLine: [], environment: { _ in nil })
-        #expect(arguments == ["-L=x", "-L=y", "quic://127.0.0.1:1"])
+        #expect(arguments.words == ["-L=x", "-L=y", "quic://127.0.0.1:1"])
+        #expect(arguments.lines == [2, 4])
+        #expect(arguments.words(without: 4) == ["quic://127.0.0.1:1"])
     }
 
     @Test func `an empty variable replaces nothing in the file`() throws {
@@ -99,6 +102,7 @@ import Testing
         ("quic-insecure = \"yes\"", "configuration file rtun.toml, line 2: quic-insecure must be true or false"),
         ("secret = [\"a\", \"b\"]", "configuration file rtun.toml, line 2: secret takes one value, not an array"),
         ("stun = [true]", "configuration file rtun.toml, line 2: stun must be text or a number"),
+        ("ca-cert = \"\"", "configuration file rtun.toml, line 2: ca-cert is empty; leave it out if it is not wanted"),
         ("secret = sec123", "configuration file rtun.toml, line 2: \"sec123\" is no value; text needs quotes"),
     ])
     func `what is wrong is named with file and line`(entry: String, message: String) {

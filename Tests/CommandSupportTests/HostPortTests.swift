@@ -30,6 +30,10 @@ import Testing
         ("[::1]80", .invalidPort("[::1]80")),
         ("[10.0.0.1]:80", .bracketsWithoutIPv6("[10.0.0.1]:80")),
         ("a b:80", .invalidHost("a b:80")),
+        ("8888", .oldIPv4("8888", "0.0.34.184")),
+        ("1.2.3:80", .oldIPv4("1.2.3:80", "1.2.0.3")),
+        ("010.0.0.1:80", .oldIPv4("010.0.0.1:80", "8.0.0.1")),
+        ("0x7f.1:80", .oldIPv4("0x7f.1:80", "127.0.0.1")),
     ])
     func `what is no host and port is refused`(text: String, error: HostPortError) {
         #expect(throws: error) { try HostPort(parsing: text) }

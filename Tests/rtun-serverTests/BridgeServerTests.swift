@@ -32,7 +32,8 @@ import Testing
         try Data(identity.privateKeyPEM).write(to: URL(fileURLWithPath: files.key))
         let key = try #require(Self.key)
         let configuration = ServerConfiguration(
-            address: try HostPort(parsing: "127.0.0.1:0"), certificate: files, key: key, bridge: bridge,
+            address: try ListenAddress(parsing: "127.0.0.1:0", defaultHost: "127.0.0.1"), certificate: files, key: key,
+            bridge: bridge,
             logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }))
         let server = try await Server.start(configuration, on: eventLoop)
         let result: Result<Void, any Error>

@@ -20,7 +20,8 @@ import Testing
     ) throws -> ServerConfiguration {
         let silent = Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() })
         var configuration = ServerConfiguration(
-            address: try HostPort(parsing: address), key: try #require(Self.key), logger: silent)
+            address: try ListenAddress(parsing: address, defaultHost: "127.0.0.1"), key: try #require(Self.key),
+            logger: silent)
         configuration.stun.port = port
         configuration.stun.address = try second.map {
             STUNSettings.SecondAddress(
@@ -156,7 +157,8 @@ import Testing
             let given = STUNSettings.Port.given(UInt16(STUNSettings.usualPort))
             _ = try await Server.start(try self.configuration("\(host):\(port)", port: given), on: self.eventLoop)
         }
-        #expect(error == ProgramError(.unavailable, "cannot listen on \(host):3478: address already in use"))
+        #expect(error.status == .unavailable)
+        #expect(error.message.hasPrefix("cannot listen on \(host):3478: address already in use"))
         // What had been opened by then is closed again.
         try await self.withServer(try self.configuration("\(host):\(port)", port: .off), host: host) { _, _ in }
         try await holder.close()

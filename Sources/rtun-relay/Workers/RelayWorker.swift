@@ -63,7 +63,7 @@ final class RelayWorker {
     ) -> EventLoopFuture<NIOLoopBound<RelayWorker>> {
         var socketOptions = DatagramSocketOptions.listener
         socketOptions.tellsLocalAddress = rule.listenAddress.isWildcard
-        return UDPSocket.bind(to: rule.listenAddress, options: socketOptions, eventLoop: eventLoop).flatMapThrowing {
+        return Self.bind(to: rule.listenAddress, options: socketOptions, eventLoop: eventLoop).flatMapThrowing {
             socket in
             let socket = socket.value
             var logger = logger
@@ -78,6 +78,19 @@ final class RelayWorker {
             let worker = RelayWorker(
                 rule, options: options, socket: socket, channels: channels, eventLoop: eventLoop, logger: logger)
             return NIOLoopBound(worker, eventLoop: eventLoop)
+        }
+    }
+
+    /// A wildcard stands for the other family where this machine does without its own.
+    private static func bind(
+        to address: SocketAddress, options: DatagramSocketOptions, eventLoop: any EventLoop
+    ) -> EventLoopFuture<NIOLoopBound<UDPSocket>> {
+        UDPSocket.bind(to: address, options: options, eventLoop: eventLoop).flatMapError { error in
+            let other = address.protocol == .inet6 ? "0.0.0.0" : "::"
+            guard address.isWildcard, ListenAddress.lacksFamily(error),
+                let substitute = try? SocketAddress(ipAddress: other, port: address.port ?? 0)
+            else { return eventLoop.makeFailedFuture(error) }
+            return UDPSocket.bind(to: substitute, options: options, eventLoop: eventLoop)
         }
     }
 
@@ -109,6 +122,13 @@ final class RelayWorker {
 
     /// Where the worker listens, with the port that the kernel chose.
     var localAddress: SocketAddress { self.socket.localAddress }
+
+    /// The same as it stands in the rule.
+    var announcedAddress: SocketAddress {
+        var address = self.rule.listenAddress
+        address.port = self.localAddress.port
+        return address
+    }
 
     /// Stops listening and closes the channels; the agents are told.
     func close() {

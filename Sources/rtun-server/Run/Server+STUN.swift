@@ -15,18 +15,19 @@ extension Server {
     /// Opens the second port, and the second address, that `settings` ask for.
     ///
     /// - Parameters:
-    ///   - addresses: those of the server's main port.
-    ///   - port: the main port, as it is in use.
+    ///   - addresses: those that the server's main port is in use on; at least one.
+    ///   - isFree: whether the system chose that port.
     /// - Throws: ``ProgramError`` with exit code 69 when what was asked for in so many words cannot be had.
     static func listenForSTUN(
-        _ settings: STUNSettings, beside addresses: ListenAddresses, port: Int, parts: NIOLoopBound<Parts>,
+        _ settings: STUNSettings, beside addresses: [SocketAddress], isFree: Bool, parts: NIOLoopBound<Parts>,
         logger: Logger
     ) async throws -> STUNSockets {
+        let port = addresses.first?.port ?? 0
         var sockets = STUNSockets()
         do {
-            var second = addresses.addresses
+            var second = addresses
             if let local = settings.address?.local {
-                if addresses.cover(local) {
+                if addresses.contains(where: { $0.isWildcard && $0.protocol == local.protocol }) {
                     // The wildcard's sockets hear what is sent there; whether it is an address of ours they don't know.
                     try await Self.bindSTUN(local, parts).close()
                 } else {
@@ -35,7 +36,7 @@ extension Server {
                 }
                 sockets.announce(settings.address, port: port)
             }
-            guard let number = settings.portNumber(main: port, isFree: addresses.hasFreePort) else { return sockets }
+            guard let number = settings.portNumber(main: port, isFree: isFree) else { return sockets }
             do throws(ProgramError) {
                 let channels = try await Self.bindSTUN(second, port: number, parts, attempts: Self.portAttempts)
                 sockets.channels += channels
@@ -95,15 +96,9 @@ extension Server.STUNSockets {
     }
 }
 
-extension ListenAddresses {
-    /// Whether a wildcard among them takes what is sent to `address`.
-    fileprivate func cover(_ address: SocketAddress) -> Bool {
-        self.addresses.contains { $0.isWildcard && $0.protocol == address.protocol }
-    }
-}
-
 extension SocketAddress {
-    fileprivate func with(port: Int) -> SocketAddress {
+    /// The same address with this port.
+    func with(port: Int) -> SocketAddress {
         var address = self
         address.port = port
         return address

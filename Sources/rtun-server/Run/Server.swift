@@ -68,30 +68,31 @@ final class Server: Sendable {
         eventLoop: any EventLoop, configuration: ServerConfiguration, parts: NIOLoopBound<Parts>,
         listening: [any Channel], address: SocketAddress
     ) {
+        let announced = configuration.address.announced(as: address)
         self.eventLoop = eventLoop
         self.parts = parts
         self.listening = listening
         self.port = address.port ?? 0
         self.readyLine =
             configuration.certificate == nil
-            ? ReadyLine(program: "rtun-server", ["http": address.text, "quic": address.text])
-            : ReadyLine(program: "rtun-server", ["https": address.text, "quic": address.text])
+            ? ReadyLine(program: "rtun-server", ["http": announced, "quic": announced])
+            : ReadyLine(program: "rtun-server", ["https": announced, "quic": announced])
     }
 
     /// Listens and serves. Throws ``ProgramError`` when an address or a file cannot be used.
     static func start(_ configuration: ServerConfiguration, on eventLoop: any EventLoop) async throws -> Server {
         let identity = try configuration.certificate?.load() ?? Identity.selfSigned(commonName: "rtun-server")
-        let addresses = try ListenAddresses(configuration.address)
+        let addresses = try configuration.address.resolve()
         let parts = try await eventLoop.submit {
             NIOLoopBound(try Parts(configuration, identity: identity, eventLoop: eventLoop), eventLoop: eventLoop)
         }.get()
         let listening = try await Self.listen(addresses, parts: parts, attempts: Self.portAttempts)
-        let address = listening.first?.localAddress ?? addresses.addresses[0]
+        let address = listening.first?.localAddress ?? addresses[0]
         let answering: [any Channel]
         do {
             let stun = try await Self.listenForSTUN(
-                configuration.stun, beside: addresses, port: address.port ?? 0, parts: parts,
-                logger: configuration.logger)
+                configuration.stun, beside: Set(listening.compactMap(\.localAddress)).sorted { $0.text > $1.text },
+                isFree: configuration.address.port == 0, parts: parts, logger: configuration.logger)
             answering = stun.channels
             try await eventLoop.submit {
                 parts.value.service.stunServers = stun.announced
@@ -107,28 +108,29 @@ final class Server: Sendable {
             address: address)
     }
 
-    /// Listens on every address for TCP and UDP, with the same port number. The first address's TCP channel comes first.
+    /// Listens for TCP and UDP, with the same port number, on each address that can be had. The first one's TCP channel
+    /// comes first.
     private static func listen(
-        _ addresses: ListenAddresses, parts: NIOLoopBound<Parts>, attempts: Int
+        _ addresses: [SocketAddress], parts: NIOLoopBound<Parts>, attempts: Int
     ) async throws -> [any Channel] {
-        var addresses = addresses
-        let mayRetry = addresses.hasFreePort && attempts > 1
         var channels: [any Channel] = []
-        var current = addresses.addresses[0]
-        do {
-            for index in addresses.addresses.indices {
-                current = addresses.addresses[index]
-                channels.append(try await Self.bind(current, parts) { $0.tcp.bind(to: $1) })
-                if let port = channels[0].localAddress?.port { addresses = addresses.with(port: port) }
-                current = addresses.addresses[index]
-                channels.append(try await Self.bind(current, parts) { $0.udp.bind(to: $1) })
+        for address in addresses {
+            let current = address.with(port: channels.first?.localAddress?.port ?? address.port ?? 0)
+            do {
+                let tcp = try await Self.bind(current, parts) { $0.tcp.bind(to: $1) }
+                channels.append(tcp)
+                let port = tcp.localAddress?.port ?? 0
+                channels.append(try await Self.bind(current.with(port: port), parts) { $0.udp.bind(to: $1) })
+            } catch {
+                let isLast = address == addresses.last
+                if ListenAddress.lacksFamily(error), !isLast || !channels.isEmpty { continue }
+                for channel in channels { try? await channel.close() }
+                // The system's choice for TCP may be taken for UDP, and that for one family for the other.
+                if address.port == 0, attempts > 1, (error as? IOError)?.errnoCode == EADDRINUSE {
+                    return try await Self.listen(addresses, parts: parts, attempts: attempts - 1)
+                }
+                throw Self.bindError(error, on: current)
             }
-        } catch {
-            for channel in channels { try? await channel.close() }
-            if mayRetry, (error as? IOError)?.errnoCode == EADDRINUSE {
-                return try await Self.listen(addresses.with(port: 0), parts: parts, attempts: attempts - 1)
-            }
-            throw Self.bindError(error, on: current)
         }
         return channels
     }
@@ -141,8 +143,7 @@ final class Server: Sendable {
     }
 
     static func bindError(_ error: any Error, on address: SocketAddress) -> ProgramError {
-        let reason = (error as? IOError).map { SystemError.text($0.errnoCode) } ?? "\(error)"
-        return ProgramError(.unavailable, "cannot listen on \(address.text): \(reason)")
+        ListenAddress.error(error, on: address.text, port: UInt16(clamping: address.port ?? 0))
     }
 
     /// Returns when the server listens no more on one of its sockets, TCP or UDP: without it, it is half a server.

@@ -6,7 +6,9 @@ import NIOPosix
 import Signaling
 
 /// `rtun-server`: options, wiring, run, shut down.
-struct ServerCommand: AsyncParsableCommand {
+struct ServerCommand: ProgramCommand {
+    static let example = "rtun-server --https-cert cert.pem --https-key key.pem --secret-file secret"
+    static let roleWords = ["agent", "listen", "server"]
     static let configuration = CommandConfiguration(
         commandName: "rtun-server",
         abstract:
@@ -37,7 +39,7 @@ struct ServerCommand: AsyncParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "Address and port to listen on, TCP and UDP. Port 0 takes a free one; [::] listens on both families.",
+            "Address and port to listen on, TCP and UDP. Port 0 takes a free one; [::]:8888 or :8888 listens on both families.",
             valueName: "host:port"))
     var addr: String = "0.0.0.0:8888"
 
@@ -87,9 +89,9 @@ struct ServerCommand: AsyncParsableCommand {
         _ = try self.bridge.limits()
     }
 
-    private func listenAddress() throws -> HostPort {
+    private func listenAddress() throws -> ListenAddress {
         do {
-            return try HostPort(parsing: self.addr, defaultPort: 8888)
+            return try ListenAddress(parsing: self.addr, defaultHost: "0.0.0.0", defaultPort: 8888)
         } catch {
             throw ValidationError("--addr: \(error)")
         }

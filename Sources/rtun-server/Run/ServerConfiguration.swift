@@ -5,7 +5,7 @@ import Signaling
 
 /// All that a server is started with.
 struct ServerConfiguration: Sendable {
-    var address: HostPort
+    var address: ListenAddress
     /// `nil`: plain HTTP, and QUIC with a certificate made at the start.
     var certificate: CertificateFiles?
     var key: SharedKey

@@ -7,9 +7,10 @@ struct ProxyOptions: ParsableArguments {
     @Option(
         name: .customLong("listen"),
         help: ArgumentHelp(
-            "Listen here. Port 0 takes a free one (default: 127.0.0.1:2080).", valueName: "address:port"),
-        transform: { try HostPort(parsing: $0) })
-    private var givenAddress: HostPort?
+            "Listen here. Port 0 takes a free one; :2080 is that port of all addresses (default: 127.0.0.1:2080).",
+            valueName: "address:port"),
+        transform: { try Self.listenAddress($0) })
+    private var givenAddress: ListenAddress?
 
     @Option(
         name: .customLong("auth"),
@@ -25,7 +26,11 @@ struct ProxyOptions: ParsableArguments {
     var maximumConnections = 4096
 
     /// Where to listen.
-    var address: HostPort { self.givenAddress ?? HostPort(host: "127.0.0.1", port: 2080) }
+    func address() throws -> ListenAddress { try self.givenAddress ?? Self.listenAddress("2080") }
+
+    private static func listenAddress(_ text: String) throws -> ListenAddress {
+        try ListenAddress(parsing: text, defaultHost: "127.0.0.1")
+    }
 
     /// Who may use the proxy.
     var credentials: SOCKSCredentials {

@@ -61,11 +61,10 @@ struct ConfigurationFile: Equatable, Sendable {
     func arguments(
         program: String, syntax: CommandSyntax, commandLine: [String],
         environment: (String) -> String? = ProcessEnvironment.value
-    ) throws(ProgramError) -> [String] {
-        guard let table = self.tables.first(where: { $0.name == program }) else { return [] }
+    ) throws(ProgramError) -> Arguments {
+        var arguments = Arguments()
+        guard let table = self.tables.first(where: { $0.name == program }) else { return arguments }
         let given = Self.replaced(by: syntax.names(givenIn: commandLine), environment)
-        var arguments: [String] = []
-        var positional: [String] = []
         for entry in table.entries {
             guard let argument = syntax.argument(named: entry.key), !Self.commandLineOnly.contains(entry.key) else {
                 throw self.unknownKey(entry, in: table, syntax)
@@ -73,12 +72,29 @@ struct ConfigurationFile: Equatable, Sendable {
             let values = try self.values(of: entry, for: argument)
             guard given.isDisjoint(with: argument.names) else { continue }
             switch argument.kind {
-            case .flag: arguments += values
-            case .option: arguments += values.map { "\(Self.spelled(entry.key))=\($0)" }
-            case .positional: positional += values
+            case .flag: arguments.options += values.map { (entry.line, $0) }
+            case .option: arguments.options += values.map { (entry.line, "\(Self.spelled(entry.key))=\($0)") }
+            case .positional: arguments.positional += values.map { (entry.line, $0) }
             }
         }
-        return arguments + positional
+        return arguments
+    }
+
+    /// What a file adds to the command line, and where it says so.
+    struct Arguments {
+        fileprivate(set) var options: [(line: Int, word: String)] = []
+        fileprivate(set) var positional: [(line: Int, word: String)] = []
+
+        /// The words, options first.
+        var words: [String] { (self.options + self.positional).map(\.word) }
+
+        /// The numbers of the lines that they come from, each once, in their order.
+        var lines: [Int] { Set((self.options + self.positional).map(\.line)).sorted() }
+
+        /// The words of the other lines.
+        func words(without line: Int) -> [String] {
+            (self.options + self.positional).filter { $0.line != line }.map(\.word)
+        }
     }
 
     /// `given`, and the alternatives of what is given.
@@ -112,7 +128,9 @@ struct ConfigurationFile: Equatable, Sendable {
 
     private func word(_ value: TOMLValue, of entry: TOMLEntry) throws(ProgramError) -> String {
         switch value {
-        case .string(let text): return text
+        case .string(let text):
+            guard !text.isEmpty else { throw self.error(entry, "is empty; leave it out if it is not wanted") }
+            return text
         case .number(let text): return text
         case .boolean, .array: throw self.error(entry, "must be text or a number")
         }

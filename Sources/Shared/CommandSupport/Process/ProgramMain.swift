@@ -1,4 +1,4 @@
-package import ArgumentParser
+import ArgumentParser
 import Glibc
 
 /// The way in and the way out that all programs share.
@@ -7,25 +7,43 @@ package enum ProgramMain {
     ///
     /// Before anything else: secrets are wiped from the process's argument list, core dumps are off, SIGPIPE is ignored, the allocator is
     /// set up for a small footprint, and the limit of open files is raised to what the system allows.
-    package static func run<Command: AsyncParsableCommand>(_ type: Command.Type) async -> Never {
+    package static func run<Command: ProgramCommand>(_ type: Command.Type) async -> Never {
         // `CommandLine.arguments` is a copy made at its first use: take it before the original is overwritten.
         let commandLine = Array(CommandLine.arguments.dropFirst())
         ArgumentList.wipeSecrets()
         Dumpability.turnOff()
         signal(SIGPIPE, SIG_IGN)
         Allocator.preferSmallFootprint()
-        FileDescriptorLimit.raise()
 
         do {
+            try FileDescriptorLimit.raise()
             var command = try Self.parse(type, commandLine)
             if var asyncCommand = command as? any AsyncParsableCommand {
-                try await asyncCommand.run()
+                do {
+                    try await asyncCommand.run()
+                } catch let error where Command.exitCode(for: error) == .failure && !(error is ProgramError) {
+                    // One that nobody has foreseen in a program that was asked for something sensible.
+                    throw ProgramError(.internalError, "\(error)")
+                }
             } else {
                 try command.run()  // the built-in ones, such as the one that prints shell completions
             }
             exit(ExitStatus.done.rawValue)
         } catch let error as ProgramError {
             fail(program: Command._commandName, error)
+        } catch  where commandLine.isEmpty && Command.exitCode(for: error) == .validationFailure {
+            // ArgumentParser prints the whole help, which hides what to do next.
+            StandardStream.error.write(
+                """
+                Usage: \(Command.usageString())
+
+                Example:
+                  \(Command.example)
+
+                '\(Command._commandName) --help' explains the options.
+
+                """)
+            exit(ExitStatus.usage.rawValue)
         } catch {
             // Help and version exit 0, usage errors 64 with the usage line; both are ArgumentParser's own.
             Command.exit(withError: error)
@@ -33,28 +51,49 @@ package enum ProgramMain {
     }
 
     /// Parses what the configuration file and the command line say.
-    private static func parse<Command: ParsableCommand>(
+    private static func parse<Command: ProgramCommand>(
         _ type: Command.Type, _ commandLine: [String]
     ) throws -> any ParsableCommand {
+        try CommandLineCheck.check(commandLine, of: type)
         guard let file = try ConfigurationFile.find(commandLine: commandLine) else {
-            return try Command.parseAsRoot(commandLine)
+            return try Self.parse(type, given: commandLine)
         }
+        let syntax = try CommandSyntax(of: Command.self)
         let configured = try file.arguments(
-            program: Command._commandName, syntax: try CommandSyntax(of: Command.self), commandLine: commandLine)
+            program: Command._commandName, syntax: syntax, commandLine: commandLine)
+        let words = configured.words
         do {
-            return try Command.parseAsRoot(configured + commandLine)
+            return try Self.parse(type, given: words + commandLine)
         } catch {
-            // The file's fault when it alone draws the same complaint.
-            guard Command.exitCode(for: error) != .success, let alone = Self.complaint(type, configured),
-                alone == Command.message(for: error)
+            // The file's fault when the command line alone does not draw the same complaint, and that of the line without
+            // which it goes.
+            let complaint = Command.message(for: error)
+            let line = configured.lines.first { line in
+                Self.complaint(type, configured.words(without: line) + commandLine) != complaint
+            }
+            guard Command.exitCode(for: error) != .success, let line, Self.complaint(type, commandLine) != complaint
             else { throw error }
-            throw ProgramError(.configuration, "configuration file \(file.path): \(alone)")
+            throw ProgramError(.configuration, "configuration file \(file.path), line \(line): \(complaint)")
         }
     }
 
-    private static func complaint(_ type: (some ParsableCommand).Type, _ arguments: [String]) -> String? {
+    private static func parse<Command: ProgramCommand>(
+        _ type: Command.Type, given words: [String]
+    ) throws -> any ParsableCommand {
         do {
-            _ = try type.parseAsRoot(arguments)
+            return try type.parseAsRoot(words)
+        } catch {
+            // ArgumentParser takes "-1" for an option and misses a value.
+            guard type.exitCode(for: error) == .validationFailure, let syntax = try? CommandSyntax(of: type),
+                let joined = CommandLineCheck.joiningNegativeNumbers(words, syntax)
+            else { throw error }
+            return try type.parseAsRoot(joined)
+        }
+    }
+
+    private static func complaint(_ type: (some ProgramCommand).Type, _ arguments: [String]) -> String? {
+        do {
+            _ = try Self.parse(type, given: arguments)
             return nil
         } catch {
             return type.message(for: error)
@@ -62,7 +101,11 @@ package enum ProgramMain {
     }
 
     private static func fail(program: String, _ error: ProgramError) -> Never {
-        StandardStream.error.write("\(program): \(LogText.escapingControlCharacters(error.message))\n")
+        // Line breaks are ours: what others have written is quoted in one line.
+        let lines = error.message.split(separator: "\n", omittingEmptySubsequences: false).map {
+            LogText.escapingControlCharacters(String($0))
+        }
+        StandardStream.error.write("\(program): \(lines.joined(separator: "\n  "))\n")
         exit(error.status.rawValue)
     }
 }

@@ -1,3 +1,5 @@
+import Glibc
+
 /// A host and a port as written on the command line: `127.0.0.1:2080`, `[::1]:2080`, `stun.example.org:3478`.
 package struct HostPort: Hashable, Sendable, CustomStringConvertible {
     /// An IP address without brackets, or a name. Not empty.
@@ -29,6 +31,7 @@ package struct HostPort: Hashable, Sendable, CustomStringConvertible {
         }
         guard !host.isEmpty else { throw .missingHost(text) }
         guard host.utf8.allSatisfy({ $0 > 0x20 && $0 != 0x7F }) else { throw .invalidHost(text) }
+        if let address = Self.address(meantBy: host) { throw .oldIPv4(text, address) }
         if rest.isEmpty {
             guard let defaultPort else { throw .missingPort(text) }
             self.init(host: String(host), port: defaultPort)
@@ -40,6 +43,15 @@ package struct HostPort: Hashable, Sendable, CustomStringConvertible {
             }
             self.init(host: String(host), port: port)
         }
+    }
+
+    /// The address that inet_aton(3) sees in `host`, such as 1.2.0.3 in `1.2.3`, unless it is written in the usual form.
+    private static func address(meantBy host: Substring) -> String? {
+        var address = in_addr()
+        guard inet_pton(AF_INET, String(host), &address) != 1, inet_aton(String(host), &address) != 0 else {
+            return nil
+        }
+        return withUnsafeBytes(of: address.s_addr) { $0.map(String.init).joined(separator: ".") }
     }
 
     /// `host:port`, an IPv6 address in brackets.
@@ -57,6 +69,8 @@ package enum HostPortError: Error, Equatable, CustomStringConvertible {
     case missingBracket(String)
     case bracketsWithoutIPv6(String)
     case unbracketedIPv6(String)
+    /// With the address that the host would be taken for.
+    case oldIPv4(String, String)
 
     /// What is wrong, and what would be right.
     package var description: String {
@@ -67,6 +81,8 @@ package enum HostPortError: Error, Equatable, CustomStringConvertible {
         case .invalidPort(let text): "the port in \"\(text)\" is not a number from 0 to 65535"
         case .missingBracket(let text): "\"\(text)\" lacks the closing bracket; expected [IPv6]:port"
         case .bracketsWithoutIPv6(let text): "only an IPv6 address goes in brackets, not that of \"\(text)\""
+        case .oldIPv4(let text, let address):
+            "\"\(text)\" has no full IPv4 address; if you mean \(address), write that"
         case .unbracketedIPv6(let text): "write the IPv6 address in \"\(text)\" in brackets: [::1]:8888"
         }
     }

@@ -140,9 +140,11 @@ struct RelayRuleParser {
             return self.error(
                 host, .invalidAddress, "\"\(address)\" is not an IPv6 address; write one like [2001:db8::53]")
         }
-        if address.isEmpty {
+        let isPort = !address.isEmpty && address.utf8.allSatisfy { (0x30...0x39).contains($0) }
+        if address.isEmpty || address == "*" || isPort {
+            let all = side == .listen ? "; 0.0.0.0 and [::] stand for all addresses of this machine" : ""
             return self.error(
-                host, .invalidAddress, "the \(side.name) has no IP address; write IP:PORT, as in \(side.example)")
+                host, .invalidAddress, "the \(side.name) has no IP address; write IP:PORT, as in \(side.example)\(all)")
         }
         if address.contains(where: \.isLetter) {
             return self.error(
