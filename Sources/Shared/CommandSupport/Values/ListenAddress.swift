@@ -52,7 +52,7 @@ package struct ListenAddress: Hashable, Sendable, CustomStringConvertible {
     package func resolve() throws(ProgramError) -> [SocketAddress] {
         let port = Int(self.port)
         switch self.place.host {
-        case "::", "0.0.0.0" where Self.families == [.inet6]:
+        case let host where host == "::" || host == "0.0.0.0" && Self.families == [.inet6]:
             return ["::", "0.0.0.0"].compactMap { try? SocketAddress(ipAddress: $0, port: port) }
         case let host:
             if let literal = try? SocketAddress(ipAddress: host, port: port) { return [literal] }
