@@ -129,7 +129,9 @@ let package = Package(
             ]),
         shared("CommandSupport", ["CLinuxProcess", .argumentParser, .logging, .unixSignals, .nioCore]),
 
-        shared("PeerSupport", ["TLS", "Signaling", "PeerChannel", "CommandSupport"]),
+        shared(
+            "PeerSupport",
+            ["TLS", "HostNetwork", "Signaling", "PeerChannel", "CommandSupport", .nioCore, .logging]),
         shared(
             "ClientSupport",
             [

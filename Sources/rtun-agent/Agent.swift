@@ -48,6 +48,7 @@ struct Agent {
         }
         self.peerConfiguration = peerConfiguration
 
+        command.peers.watchInterfaces(on: group.next(), logger: log.logger)
         self.egress = Egress(
             dialer: EgressDialer(policy: command.egress.policy),
             maximumStreams: command.egress.maximumStreams, maximumFlows: command.egress.maximumFlows)
@@ -96,6 +97,7 @@ struct Agent {
         }
         try await ProgramLifecycle.run(
             logger: self.log.logger,
+            endsOnHangup: { self.log.isOnTerminal },
             hangup: { self.log.reopen() },
             report: { self.report() },
             drain: { await self.drain() },

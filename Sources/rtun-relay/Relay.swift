@@ -29,6 +29,7 @@ struct Relay {
         self.agents = command.agents
         self.statisticsInterval = command.statistics.interval
         self.log = log
+        command.peers.watchInterfaces(on: control.eventLoop, logger: log.logger)
         self.peerConfiguration = try command.peers.configuration(
             commonName: "rtun client", endToEndSecret: endToEndSecret)
     }
@@ -38,6 +39,7 @@ struct Relay {
         let workers = try await self.start()
         try await ProgramLifecycle.run(
             logger: self.log.logger,
+            endsOnHangup: { self.log.isOnTerminal },
             hangup: { self.log.reopen() },
             report: { self.report(workers) },
             drain: { await self.close(workers) },

@@ -81,7 +81,8 @@ struct RelayCommand: ProgramCommand {
     func run() async throws {
         let secret = try self.secret.load()
         let endToEndSecret = try self.endToEndSecret.load()
-        let log = try self.logging.open(program: Self.name)
+        var log = try self.logging.open(program: Self.name)
+        if self.agents.list { log = log.forOneAnswer }
         // Workers are spread over the loops; more loops than workers are of no use.
         let threads = max(1, min(System.coreCount, self.relay.rules.count))
         let group = MultiThreadedEventLoopGroup(numberOfThreads: threads)

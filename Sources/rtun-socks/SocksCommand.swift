@@ -73,7 +73,8 @@ struct SocksCommand: ProgramCommand {
     func run() async throws {
         let secret = try self.secret.load()
         let endToEndSecret = try self.endToEndSecret.load()
-        let log = try self.logging.open(program: Self.name)
+        var log = try self.logging.open(program: Self.name)
+        if self.agents.list { log = log.forOneAnswer }
         // Tunnels and the sockets that they serve share a loop, so one is all that can be used.
         let eventLoop = MultiThreadedEventLoopGroup(numberOfThreads: 1).next()
         if self.check.isWanted {

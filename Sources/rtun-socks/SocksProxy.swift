@@ -22,6 +22,7 @@ struct SocksProxy {
         self.proxy = command.proxy
         self.agents = command.agents
         self.log = log
+        command.peers.watchInterfaces(on: control.eventLoop, logger: log.logger)
         self.peerConfiguration = try command.peers.configuration(
             commonName: "rtun client", endToEndSecret: endToEndSecret)
     }
@@ -31,6 +32,7 @@ struct SocksProxy {
         let parts = try await self.start()
         try await ProgramLifecycle.run(
             logger: self.log.logger,
+            endsOnHangup: { self.log.isOnTerminal },
             hangup: { self.log.reopen() },
             drain: { await self.drain(parts) },
             body: {

@@ -74,7 +74,13 @@ extension ICEReport: CustomStringConvertible {
         lines += self.localCandidates.map { "  \($0)" }
         lines.append(self.remoteCandidates.isEmpty ? "no remote candidates" : "remote candidates:")
         lines += self.remoteCandidates.map { "  \($0)" }
-        lines.append(self.pairs.isEmpty ? "no pairs to check: the two sides share no address family" : "pairs:")
+        // Without candidates of one side that is reason enough.
+        let haveCandidates = !self.localCandidates.isEmpty && !self.remoteCandidates.isEmpty
+        if !self.pairs.isEmpty {
+            lines.append("pairs:")
+        } else if haveCandidates {
+            lines.append("no pairs to check: the two sides share no address family")
+        }
         lines += self.pairs.map { "  \($0)" }
         if self.counters.notPermitted > 0 {
             lines.append("\(self.counters.notPermitted) candidates not permitted by the agent's policy (--p2p-allow)")

@@ -106,11 +106,20 @@ final class AresChannel {
         }
     }
 
+    /// c-ares does not tell a name server that is not there from a socket that could not be had.
+    private static var canOpenFile: Bool {
+        let descriptor = open("/dev/null", O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { return false }
+        closeFile(descriptor)
+        return true
+    }
+
     private static func error(_ status: CInt) -> NameLookupError {
         switch status {
         case ARES_ENOTFOUND, ARES_ENONAME: .notFound
         case ARES_ETIMEOUT: .noAnswer
         // What c-ares says of servers that refuse the packet and of those that report a failure.
+        case ARES_ECONNREFUSED where !Self.canOpenFile, ARES_EFILE where !Self.canOpenFile: .noSocket
         case ARES_ECONNREFUSED: .failed("no name server is there, or it failed")
         case ARES_ECANCELLED, ARES_EDESTRUCTION: .cancelled
         case ARES_ESERVFAIL: .failed("the name server failed")
@@ -123,6 +132,9 @@ final class AresChannel {
 
 @available(*, unavailable)
 extension AresChannel: Sendable {}
+
+/// close(2), in a type that has a `close` of its own.
+private func closeFile(_ descriptor: CInt) { _ = close(descriptor) }
 
 /// What one question's callback needs.
 private final class Question {

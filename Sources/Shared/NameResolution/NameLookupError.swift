@@ -8,6 +8,8 @@ package enum NameLookupError: Error, Hashable, Sendable {
     case failed(String)
     /// Too many names are being looked up already.
     case busy
+    /// This machine has no further socket to ask with.
+    case noSocket
     /// Nobody waits for it any more.
     case cancelled
 }
@@ -18,6 +20,7 @@ extension NameLookupError: CustomStringConvertible {
         case .notFound: "the name is not known"
         case .noAnswer: "no name server answers"
         case .failed(let reason): reason
+        case .noSocket: "no further file can be opened to ask a name server"
         case .busy: "too many names are being looked up"
         case .cancelled: "the lookup was cancelled"
         }

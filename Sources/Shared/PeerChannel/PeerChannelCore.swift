@@ -360,7 +360,9 @@ final class PeerChannelCore<Carrier: PeerCarrier> {
             level: isKnown ? .debug : isTrouble ? .warning : .info, "peer channel closed",
             metadata: ["event": "peer.closed", "reason": "\(reason)"])
         // The other side may be the first to give up, and says so; what was tried from here is worth knowing all the same.
-        if let report = reason.report ?? (isTrouble ? self.unfinishedReport : nil) {
+        // When it has not even answered there is nothing to tell.
+        let unfinished = self.unfinishedReport.flatMap { isTrouble && $0.hasRemoteCredentials ? $0 : nil }
+        if let report = reason.report ?? unfinished {
             self.logger.log(
                 level: isKnown ? .debug : .info, "paths to the peer that were tried",
                 metadata: self.metadata(of: report))
@@ -440,7 +442,7 @@ extension PeerChannelCore: PeerTransportDelegate {
             metadata["remote"] = "\(path.remoteDescription)"
         }
         if let roundTripTime {
-            metadata["rtt_ms"] = "\(roundTripTime.milliseconds)"
+            metadata["rtt_ms"] = .stringConvertible(roundTripTime.milliseconds)
         }
         return metadata
     }

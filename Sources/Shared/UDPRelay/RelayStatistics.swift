@@ -56,14 +56,14 @@ package struct RelayStatistics: Hashable, Sendable {
     }
 
     /// Keys and values for a log line, in this order: traffic each way, then drops by reason, those that there are.
-    package var fields: [(key: String, value: String)] {
+    package var fields: [(key: String, value: UInt64)] {
         var fields = [
-            ("flows_opened", "\(self.flowsOpened)"),
-            ("packets_out", "\(self.toTarget.packets)"), ("bytes_out", "\(self.toTarget.bytes)"),
-            ("packets_in", "\(self.fromTarget.packets)"), ("bytes_in", "\(self.fromTarget.bytes)"),
+            ("flows_opened", self.flowsOpened),
+            ("packets_out", self.toTarget.packets), ("bytes_out", self.toTarget.bytes),
+            ("packets_in", self.fromTarget.packets), ("bytes_in", self.fromTarget.bytes),
         ]
         for reason in RelayDropReason.allCases where self[reason] > 0 {
-            fields.append(("dropped_\(reason.rawValue)", "\(self[reason])"))
+            fields.append(("dropped_\(reason.rawValue)", self[reason]))
         }
         return fields.map { (key: $0.0, value: $0.1) }
     }

@@ -50,7 +50,7 @@ struct DialFailure: Error, Equatable {
 
     /// The outcome of resolving a name.
     init(_ error: NameLookupError) {
-        self.init(error == .busy ? .limit : .nameNotFound, "\(error)")
+        self.init(error == .busy || error == .noSocket ? .limit : .nameNotFound, "\(error)")
     }
 
     /// The outcome of a failed system call.

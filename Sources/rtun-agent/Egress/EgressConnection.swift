@@ -90,9 +90,10 @@ final class EgressConnection {
             self.log(
                 "flow closed", event: "flow.closed",
                 [
-                    "sent": "\(summary.bytesReceived)", "received": "\(summary.bytesSent)",
-                    "reset": "\(summary.wasReset)",
-                    "seconds": "\((self.eventLoop.now - opened).nanoseconds / 1_000_000_000)",
+                    "sent": .stringConvertible(summary.bytesReceived),
+                    "received": .stringConvertible(summary.bytesSent),
+                    "reset": .stringConvertible(summary.wasReset),
+                    "seconds": .stringConvertible((self.eventLoop.now - opened).nanoseconds / 1_000_000_000),
                 ])
         }
         do {
@@ -117,7 +118,10 @@ final class EgressConnection {
         self.logger.debug(
             message,
             metadata: metadata.merging(
-                ["event": "\(event)", "target": "\(self.request.target.host)", "port": "\(self.request.target.port)"]
+                [
+                    "event": "\(event)", "target": "\(self.request.target.host)",
+                    "port": .stringConvertible(self.request.target.port),
+                ]
             ) { own, _ in own })
     }
 }

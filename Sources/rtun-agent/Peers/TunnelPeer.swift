@@ -56,7 +56,9 @@ final class TunnelPeer: AcceptedPeer {
 
     private func connect(_ request: TunnelRequest) {
         guard self.egress.takeStream(beside: self.streams) else {
-            self.refusals.dropped(.limit, ["limit": "\(self.egress.maximumStreams)", "open": "\(self.streams)"])
+            self.refusals.dropped(
+                .limit,
+                ["limit": .stringConvertible(self.egress.maximumStreams), "open": .stringConvertible(self.streams)])
             request.refuse(.limit, reason: "the agent is at its limit of \(self.egress.maximumStreams) connections")
             return
         }

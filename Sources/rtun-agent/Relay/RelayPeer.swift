@@ -104,7 +104,8 @@ final class RelayPeer: AcceptedPeer {
         self.logger.info(
             "relay statistics",
             metadata: datagrams.metadata(self.statistics, flows: self.flows.count, path: self.channel.path).merging([
-                "icmp_errors": "\(self.flows.values.reduce(self.reportedErrors) { $0 + $1.reportedErrors })"
+                "icmp_errors": .stringConvertible(
+                    self.flows.values.reduce(self.reportedErrors) { $0 + $1.reportedErrors })
             ]) { $1 })
     }
 
@@ -128,7 +129,7 @@ final class RelayPeer: AcceptedPeer {
             return nil
         }
         guard self.egress.takeFlow(of: shareID) || self.takePlaceOfOwn(at: now) else {
-            self.drop(.flowLimit, ["limit": "\(self.egress.maximumFlows)"])
+            self.drop(.flowLimit, ["limit": .stringConvertible(self.egress.maximumFlows)])
             return nil
         }
         let flow: EgressFlow
@@ -141,7 +142,7 @@ final class RelayPeer: AcceptedPeer {
         }
         _ = self.flows.insert(id, flow, at: now)
         self.statistics.flowsOpened += 1
-        self.logger.debug("flow opened", metadata: ["event": "flow.opened", "flow": "\(id)"])
+        self.logger.debug("flow opened", metadata: ["event": "flow.opened", "flow": .stringConvertible(id.rawValue)])
         return flow
     }
 
@@ -178,7 +179,7 @@ final class RelayPeer: AcceptedPeer {
 
     /// Ends a flow that is out of the table; its place is another's from now on.
     private func evict(_ flow: EgressFlow, _ reason: FlowEvictionReason) {
-        self.evictions.dropped(reason, ["limit": "\(self.egress.maximumFlows)"])
+        self.evictions.dropped(reason, ["limit": .stringConvertible(self.egress.maximumFlows)])
         self.close(flow, reason: "ended to make room")
         self.datagrams?.sendClosed(flow.id)
     }
@@ -193,7 +194,8 @@ final class RelayPeer: AcceptedPeer {
         self.reportedErrors += flow.reportedErrors
         flow.close()
         self.logger.debug(
-            "flow closed", metadata: ["event": "flow.closed", "flow": "\(flow.id)", "reason": "\(reason)"])
+            "flow closed",
+            metadata: ["event": "flow.closed", "flow": .stringConvertible(flow.id.rawValue), "reason": "\(reason)"])
     }
 
     /// Flows whose address this machine has lost get sockets on another one; their targets see senders that they have not
@@ -204,7 +206,8 @@ final class RelayPeer: AcceptedPeer {
         self.logger.info(
             "flows move: this machine has lost their address, and their target sees other ports",
             metadata: [
-                "event": "address.lost", "flows": "\(stranded.count)", "moved": "\(moved)",
+                "event": "address.lost", "flows": .stringConvertible(stranded.count),
+                "moved": .stringConvertible(moved),
                 "address": "\(Set(lost.compactMap(\.ipAddress)).sorted().joined(separator: ","))",
             ])
     }
@@ -277,7 +280,8 @@ extension RelayPeer: EgressFlowDelegate {
         guard let datagrams = self.datagrams, self.flows.answer(flow.id, at: self.eventLoop.now) else { return }
         let limit = self.maximumPayload
         guard payload.readableBytes <= limit else {
-            return self.drop(.oversize, ["size": "\(payload.readableBytes)", "limit": "\(limit)"])
+            return self.drop(
+                .oversize, ["size": .stringConvertible(payload.readableBytes), "limit": .stringConvertible(limit)])
         }
         self.statistics.fromTarget.add(bytes: payload.readableBytes)
         datagrams.send(payload, on: flow.id)

@@ -149,8 +149,11 @@ final class RelayWorker {
             metadata["agent"] = "\(agent.name)"
             metadata["instance"] = "\(agent.instanceID)"
         } else {
-            metadata = ["event": "relay.stats", "flows": "0", "path": "none", "waiting": "\(self.waiting.count)"]
-            for (key, value) in self.statistics.fields { metadata[key] = "\(value)" }
+            metadata = [
+                "event": "relay.stats", "flows": .stringConvertible(0), "path": "none",
+                "waiting": .stringConvertible(self.waiting.count),
+            ]
+            for (key, value) in self.statistics.fields { metadata[key] = .stringConvertible(value) }
         }
         metadata["target"] = "\(self.rule.target.authority)"
         self.logger.info("relay statistics", metadata: metadata)
@@ -205,7 +208,8 @@ extension RelayWorker: UDPSocketDelegate {
     private func forward(_ payload: ByteBuffer, from source: LocalSender, on channel: DatagramChannel) {
         let limit = self.maximumPayload
         guard payload.readableBytes <= limit else {
-            return self.drop(.oversize, ["size": "\(payload.readableBytes)", "limit": "\(limit)"])
+            return self.drop(
+                .oversize, ["size": .stringConvertible(payload.readableBytes), "limit": .stringConvertible(limit)])
         }
         let now = self.eventLoop.now
         guard let flow = self.flows.flow(of: source, at: now) ?? self.openFlow(of: source, on: channel, at: now) else {
@@ -222,18 +226,21 @@ extension RelayWorker: UDPSocketDelegate {
             return nil
         }
         if self.flows.isFull, let (_, idle) = self.flows.makeRoom(at: now) {
-            self.evictions.dropped(.limit, ["limit": "\(self.maximumFlows)"])
+            self.evictions.dropped(.limit, ["limit": .stringConvertible(self.maximumFlows)])
             channel.sendClosed(idle)
             self.logClosed(idle, reason: "ended to make room")
         }
         guard let flow = self.flows.open(for: source, at: now) else {
-            self.drop(.flowLimit, ["limit": "\(self.maximumFlows)"])
+            self.drop(.flowLimit, ["limit": .stringConvertible(self.maximumFlows)])
             return nil
         }
         self.statistics.flowsOpened += 1
         self.logger.debug(
             "flow opened",
-            metadata: ["event": "flow.opened", "flow": "\(flow)", "source": "\(source.address.authority)"])
+            metadata: [
+                "event": "flow.opened", "flow": .stringConvertible(flow.rawValue),
+                "source": "\(source.address.authority)",
+            ])
         return flow
     }
 
@@ -326,7 +333,9 @@ extension RelayWorker: DatagramChannelDelegate {
         self.announcedLimit = channel.maximumPayload
         self.logger.warning(
             "--udp-max-payload is more than the path to the agent carries: larger datagrams are dropped",
-            metadata: ["asked": "\(self.askedPayload)", "limit": "\(channel.maximumPayload)"])
+            metadata: [
+                "asked": .stringConvertible(self.askedPayload), "limit": .stringConvertible(channel.maximumPayload),
+            ])
     }
 }
 
@@ -372,21 +381,23 @@ extension RelayWorker {
             level: isDeaf ? .warning : .info,
             isDeaf ? "this machine has lost the address that the rule listens on" : "this machine has lost an address",
             metadata: [
-                "event": "address.lost", "flows": "\(senders.count)",
+                "event": "address.lost", "flows": .stringConvertible(senders.count),
                 "address": "\(Set(lost.compactMap(\.ipAddress)).sorted().joined(separator: ","))",
             ])
     }
 
     private func logClosed(_ flow: FlowID, reason: String) {
         self.logger.debug(
-            "flow closed", metadata: ["event": "flow.closed", "flow": "\(flow)", "reason": "\(reason)"])
+            "flow closed",
+            metadata: ["event": "flow.closed", "flow": .stringConvertible(flow.rawValue), "reason": "\(reason)"])
     }
 
     private func clearFlows(because reason: String) {
         let count = self.flows.removeAll()
         guard count > 0 else { return }
         self.logger.debug(
-            "flows closed", metadata: ["event": "flow.closed", "count": "\(count)", "reason": "\(reason)"])
+            "flows closed",
+            metadata: ["event": "flow.closed", "count": .stringConvertible(count), "reason": "\(reason)"])
     }
 }
 

@@ -81,7 +81,7 @@ final class BridgeForwarder {
             ("waits_link", waits.link),
         ]
         var metadata: Logger.Metadata = ["event": "bridge.stats"]
-        for (key, value) in values { metadata[key] = "\(value)" }
+        for (key, value) in values { metadata[key] = .stringConvertible(value) }
         return metadata
     }
 

@@ -1,9 +1,11 @@
 import CommandSupport
 import Logging
 import NIOCore
+import NIOPosix
 import TLS
 
-/// Loads the certificate anew when its files change, or when asked to. Belongs to the server's event loop.
+/// Loads the certificate anew when its files change, or when asked to. Belongs to the server's event loop, which never waits
+/// for the disk.
 final class CertificateReloader {
     /// How often the files are looked at.
     private static let interval = TimeAmount.seconds(2)
@@ -17,6 +19,7 @@ final class CertificateReloader {
     /// A version seen once. It is loaded when it is the same at the next look: the two files are seldom replaced at once.
     private var candidate: CertificateFiles.Stamp?
     private var timer: Scheduled<Void>?
+    private var isStopped = false
 
     /// `install` makes the listeners use an identity.
     init(
@@ -33,41 +36,58 @@ final class CertificateReloader {
     func start() {
         self.timer = self.eventLoop.assumeIsolated().scheduleTask(in: Self.interval) {
             self.look()
-            self.start()
         }
     }
 
     func stop() {
         self.timer?.cancel()
         self.timer = nil
+        self.isStopped = true
     }
 
     private func look() {
-        guard let stamp = self.files.stamp, stamp != self.settled else { return }
-        guard stamp == self.candidate else {
-            self.candidate = stamp
-            return
+        self.onThread {
+            $0.stamp
+        } completion: { stamp in
+            if let stamp = try? stamp.get(), stamp != self.settled {
+                if stamp == self.candidate { self.reload() } else { self.candidate = stamp }
+            }
+            if !self.isStopped { self.start() }
         }
-        self.reload()
     }
 
-    /// Loads the files now. When they cannot be used, the certificate of before stays.
+    /// Loads the files. When they cannot be used, the certificate of before stays.
     func reload() {
-        self.settled = self.files.stamp
-        do {
-            let identity = try self.files.load()
-            try self.install(identity)
-            self.logger.info(
-                "certificate reloaded",
-                metadata: [
-                    "event": "certificate.reloaded", "file": "\(self.files.certificate)",
-                    "fingerprint": "\(identity.leafFingerprint)",
-                ])
-        } catch {
-            self.logger.error(
-                "the certificate cannot be reloaded, the one before stays in use",
-                metadata: ["event": "certificate.reload_failed", "error": "\(error)"])
+        self.onThread { files in
+            (stamp: files.stamp, identity: Result { () throws(ProgramError) in try files.load() })
+        } completion: { loaded in
+            do {
+                let (stamp, result) = try loaded.get()
+                self.settled = stamp
+                let identity = try result.get()
+                try self.install(identity)
+                self.logger.info(
+                    "certificate reloaded",
+                    metadata: [
+                        "event": "certificate.reloaded", "file": "\(self.files.certificate)",
+                        "fingerprint": "\(identity.leafFingerprint)",
+                    ])
+            } catch {
+                self.logger.error(
+                    "the certificate cannot be reloaded, the one before stays in use",
+                    metadata: ["event": "certificate.reload_failed", "error": "\(error)"])
+            }
         }
+    }
+
+    /// The files are somewhere that may take its time.
+    private func onThread<Value: Sendable>(
+        _ body: @escaping @Sendable (CertificateFiles) throws -> Value,
+        completion: @escaping (Result<Value, any Error>) -> Void
+    ) {
+        let files = self.files
+        NIOThreadPool.singleton.runIfActive(eventLoop: self.eventLoop) { try body(files) }
+            .assumeIsolated().whenComplete(completion)
     }
 }
 

@@ -137,6 +137,8 @@ struct ServerCommand: ProgramCommand {
         let server = try await Server.start(configuration, on: group.next())
         try await ProgramLifecycle.run(
             logger: log.logger,
+            // As long as there is a terminal, it is somebody's wish for another certificate.
+            endsOnHangup: { configuration.certificate == nil ? log.isOnTerminal : log.hasLostTerminal },
             hangup: {
                 log.reopen()
                 await server.reloadCertificate()

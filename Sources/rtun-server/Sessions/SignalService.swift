@@ -149,7 +149,9 @@ final class SignalService {
         guard let count = self.failureLog.occurrences(at: now) else { return }
         self.logger.warning(
             "a peer does not know the shared secret, or someone sits in between",
-            metadata: ["event": "auth.failed", "remote": "\(remote?.text ?? "unknown")", "count": "\(count)"])
+            metadata: [
+                "event": "auth.failed", "remote": "\(remote?.text ?? "unknown")", "count": .stringConvertible(count),
+            ])
     }
 
     private func authenticated(_ acceptor: SignalAcceptor, _ hello: Hello, allowedRole: Role?) {

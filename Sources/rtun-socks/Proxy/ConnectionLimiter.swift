@@ -50,7 +50,7 @@ final class ConnectionLimiter: ChannelDuplexHandler {
             if let occurrences = self.rateLimiter.occurrences(at: context.eventLoop.now) {
                 self.logger.warning(
                     "too many connections: new ones have to wait",
-                    metadata: ["limit": "\(self.limit)", "occurrences": "\(occurrences)"])
+                    metadata: ["limit": .stringConvertible(self.limit), "occurrences": .stringConvertible(occurrences)])
             }
             return
         }

@@ -38,13 +38,18 @@ final class SOCKSConnectionHandler: ChannelInboundHandler, RemovableChannelHandl
     private let timing: Timing
     private let logger: Logger
     private let requestCame: () -> Void
+    private let turnedAway: (SOCKSViolation, SocketAddress?) -> Void
 
-    /// `requestCame` is called when the client has said what it wants, or is turned away.
+    /// - Parameters:
+    ///   - requestCame: called when the client has said what it wants, or is turned away.
+    ///   - turnedAway: called with the reason and the client's address when it is turned away during the handshake.
     init(
         credentials: SOCKSCredentials, connector: any TargetConnector, timing: Timing = Timing(), logger: Logger,
-        requestCame: @escaping () -> Void = {}
+        requestCame: @escaping () -> Void = {},
+        turnedAway: @escaping (SOCKSViolation, SocketAddress?) -> Void = { _, _ in }
     ) {
         self.requestCame = requestCame
+        self.turnedAway = turnedAway
         self.machine = SOCKSServerStateMachine(credentials: credentials)
         self.connector = connector
         self.timing = timing
@@ -130,7 +135,7 @@ extension SOCKSConnectionHandler {
             case .refuse(let reply, let violation):
                 timeout.cancel()
                 self.requestCame()
-                self.logger.debug("refused a client: \(violation)", metadata: ["client": context.peer])
+                self.turnedAway(violation, context.remoteAddress)
                 if let reply { self.refuse(reply, context) } else { self.end(context) }
             }
         }

@@ -24,6 +24,7 @@ final class SOCKSListener {
     ) -> EventLoopFuture<NIOLoopBound<SOCKSListener>> {
         let limiter = NIOLoopBound(ConnectionLimiter(limit: maximumConnections, logger: logger), eventLoop: eventLoop)
         let connector = NIOLoopBound(BoxedConnector(connector), eventLoop: eventLoop)
+        let refusals = NIOLoopBound(ClientRefusals(eventLoop: eventLoop, logger: logger), eventLoop: eventLoop)
         return ServerBootstrap(group: eventLoop)
             .serverChannelOption(.backlog, value: 4096)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
@@ -39,8 +40,9 @@ final class SOCKSListener {
                 channel.eventLoop.makeCompletedFuture {
                     try channel.pipeline.syncOperations.addHandler(
                         SOCKSConnectionHandler(
-                            credentials: credentials, connector: connector.value.connector, logger: logger
-                        ) { limiter.value.requestCame(from: channel) })
+                            credentials: credentials, connector: connector.value.connector, logger: logger,
+                            requestCame: { limiter.value.requestCame(from: channel) },
+                            turnedAway: { refusals.value.turnedAway($1, because: $0) }))
                 }
             }
             .bind(to: address)

@@ -101,8 +101,9 @@ extension TunnelPool: ChannelPoolDelegate {
                     self.logger.debug(
                         "connection closed",
                         metadata: Self.metadata("flow.closed", id, target, agent).merging([
-                            "sent": "\(summary.bytesSent)", "received": "\(summary.bytesReceived)",
-                            "reset": "\(summary.wasReset)",
+                            "sent": .stringConvertible(summary.bytesSent),
+                            "received": .stringConvertible(summary.bytesReceived),
+                            "reset": .stringConvertible(summary.wasReset),
                         ]) { $1 })
                     ended()
                 }
@@ -118,7 +119,8 @@ extension TunnelPool: ChannelPoolDelegate {
         _ event: String, _ id: ConnectionID, _ target: SOCKSTarget, _ agent: AgentInfo
     ) -> Logger.Metadata {
         [
-            "event": "\(event)", "flow": "\(id.rawValue)", "target": "\(target)", "agent": "\(agent.name)",
+            "event": "\(event)", "flow": .stringConvertible(id.rawValue), "target": "\(target)",
+            "agent": "\(agent.name)",
         ]
     }
 

@@ -1,4 +1,5 @@
 import AppProto
+import CommandSupport
 import Glibc
 
 /// The table that `--list-agents` prints.
@@ -23,11 +24,11 @@ struct AgentTable {
         for row in rows.indices {
             for column in rows[row].indices where rows[row][column].isEmpty { rows[row][column] = "-" }
         }
-        let widths = rows[0].indices.map { column in rows.map { $0[column].count }.max() ?? 0 }
+        let widths = rows[0].indices.map { column in rows.map { TextWidth.columns(of: $0[column]) }.max() ?? 0 }
         return rows.map { row in
             var line = ""
             for (cell, width) in zip(row, widths) {
-                line += cell + String(repeating: " ", count: width - cell.count + 2)
+                line += cell + String(repeating: " ", count: width - TextWidth.columns(of: cell) + 2)
             }
             while line.last == " " { line.removeLast() }
             return line + "\n"

@@ -1,4 +1,5 @@
 package import AppProto
+import CommandSupport
 import DequeModule
 package import Logging
 package import NIOCore
@@ -52,6 +53,9 @@ package final class ChannelPool<Carrier: PeerCarrier> {
     /// be about to come back.
     private static var healingTime: (usual: TimeAmount, agentIsGone: TimeAmount) { (.seconds(7), .milliseconds(1500)) }
     private static var signalTimeout: TimeAmount { .seconds(5) }
+    private static var everyMinute: LogRateLimiter { LogRateLimiter(interval: .seconds(60)) }
+    /// How many names of agents a line of the log shows at most.
+    private static var namesShown: Int { 10 }
     /// So many agents' and so many an agent's causes of failure are remembered at most.
     private static var maximumKnownCauses: Int { 256 }
 
@@ -66,8 +70,10 @@ package final class ChannelPool<Carrier: PeerCarrier> {
     private var selector: ChannelSelector
     private var channels: [ChannelID: Channel] = [:]
     private var channelsByPeer: [PeerID: ChannelID] = [:]
-    /// Why attempts have failed since the last channel to an agent stood, by the agent's name: said loudly once.
-    private var knownCauses: [String: Set<String>] = [:]
+    /// Why attempts have failed since the last channel to an agent stood, by the agent's name, and when that was said
+    /// loudly: once, and again after a minute.
+    private var knownCauses: [String: [String: NIODeadline]] = [:]
+    private var unmatched = ChannelPool.everyMinute
     private var session: SignalSession?
     private var actions: Deque<ChannelSelector.Action> = []
     private var isPerforming = false
@@ -231,12 +237,33 @@ extension ChannelPool {
         self.listAgents { result in
             switch result {
             case .success(let agents):
+                self.tellIfNoneMatches(agents)
                 self.perform(self.selector.agentsListed(agents, at: self.now))
             case .failure(let error):
                 self.logger.debug("cannot list the agents", metadata: ["error": "\(error)"])
                 self.perform(self.selector.listingFailed(at: self.now))
             }
         }
+    }
+
+    /// Without an agent nothing can be done: said at once, and again every minute.
+    private func tellIfNoneMatches(_ agents: [AgentInfo]) {
+        guard !self.selector.hasChoice(in: agents), !self.channels.values.contains(where: \.hasStood) else {
+            self.unmatched = Self.everyMinute
+            return
+        }
+        guard self.unmatched.occurrences(at: self.now) != nil else { return }
+        let names = Set(agents.map(\.name)).sorted()
+        var metadata: Logger.Metadata = ["event": "agent.none", "registered": .stringConvertible(names.count)]
+        if !names.isEmpty {
+            metadata["pattern"] = "\(self.selector.pattern)"
+            metadata["names"] = "\(names.prefix(Self.namesShown).joined(separator: ","))"
+        }
+        self.logger.warning(
+            agents.isEmpty
+                ? "no agent is registered with the server: nothing can be reached"
+                : "no agent's name matches --agent: nothing can be reached",
+            metadata: metadata)
     }
 
     private func watch(_ agent: AgentKey) {
@@ -272,7 +299,8 @@ extension ChannelPool: PeerClientChannelDelegate {
         self.channels[id] = Channel(agent: agent, channel: channel)
         self.channelsByPeer[channel.peerID] = id
         channel.delegate = self
-        channel.knownCauses = self.knownCauses[agent.name] ?? []
+        let recently = self.now - .seconds(60)
+        channel.knownCauses = Set((self.knownCauses[agent.name] ?? [:]).filter { $0.value > recently }.keys)
         channel.start { [weak self] context in
             guard let delegate = self?.delegate else { throw ChannelError.alreadyClosed }
             return try delegate.makeCarrier(context)
@@ -317,8 +345,11 @@ extension ChannelPool: PeerClientChannelDelegate {
 
     private func remember(_ cause: String, of agent: String) {
         if self.knownCauses.count >= Self.maximumKnownCauses, self.knownCauses[agent] == nil { self.knownCauses = [:] }
-        if self.knownCauses[agent, default: []].count >= Self.maximumKnownCauses { self.knownCauses[agent] = [] }
-        self.knownCauses[agent, default: []].insert(cause)
+        var causes = self.knownCauses[agent] ?? [:]
+        if causes.count >= Self.maximumKnownCauses { causes = [:] }
+        // Until a minute after it was said it says nothing new.
+        if causes[cause].map({ $0 <= self.now - .seconds(60) }) ?? true { causes[cause] = self.now }
+        self.knownCauses[agent] = causes
     }
 }
 

@@ -139,7 +139,7 @@ package struct ChannelSelector {
     private var listingSince: NIODeadline?
     private var nextList: NIODeadline
     private var lastList: NIODeadline?
-    private let pattern: AgentNamePattern
+    let pattern: AgentNamePattern
     private var agents: [AgentInfo] = []
     private var channels: [ChannelID: Channel] = [:]
     private var current: ChannelID?
@@ -170,6 +170,9 @@ package struct ChannelSelector {
     func hasAlternative(to agent: AgentKey, in list: [AgentInfo]) -> Bool {
         list.contains { $0.key != agent && self.pattern.matches($0.name) }
     }
+
+    /// Whether there is an agent in `list` to choose.
+    func hasChoice(in list: [AgentInfo]) -> Bool { list.contains { self.pattern.matches($0.name) } }
 
     /// The number of connections that wait, open, or carry data.
     var connectionCount: Int { self.connections.count }

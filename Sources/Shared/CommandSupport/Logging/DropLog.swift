@@ -39,7 +39,7 @@ package final class DropLog<Reason: RawRepresentable & Hashable> where Reason.Ra
         self.logger.warning(
             self.message,
             metadata: details.merging(
-                ["event": "\(self.event)", "reason": "\(reason.rawValue)", "count": "\(count)"]) { $1 })
+                ["event": "\(self.event)", "reason": "\(reason.rawValue)", "count": .stringConvertible(count)]) { $1 })
     }
 
     private func arm(_ deadline: NIODeadline) {

@@ -2,7 +2,7 @@ package import Logging
 
 /// How a log line is written.
 package enum LogFormat: String, Sendable, CaseIterable {
-    /// `time level message key=value …`, `event` first among the keys, the others sorted.
+    /// `time level message key=value …`, `event` first among the keys and `advice` last, the others sorted.
     case text
     /// One JSON object a line, with the same members in the same order.
     case json
@@ -45,6 +45,7 @@ package struct LineLogHandler: LogHandler {
     func line(time: LogTimestamp, level: Logger.Level, message: String, metadata: Logger.Metadata) -> String {
         let pairs = metadata.sorted { left, right in
             if (left.key == "event") != (right.key == "event") { return left.key == "event" }
+            if (left.key == "advice") != (right.key == "advice") { return right.key == "advice" }
             return left.key < right.key
         }
         switch self.format {
@@ -67,8 +68,9 @@ package struct LineLogHandler: LogHandler {
         case .string(let text):
             return LogText.json(text)
         case .stringConvertible(let value):
-            // Whole numbers and truth values keep their type; everything else is text.
-            if value is any FixedWidthInteger || value is Bool { return value.description }
+            // Numbers and truth values keep their type; everything else is text.
+            let isNumber = value is any FixedWidthInteger || (value as? Double)?.isFinite ?? false
+            if isNumber || value is Bool { return value.description }
             return LogText.json(value.description)
         case .array(let values):
             return "[" + values.map(Self.json).joined(separator: ",") + "]"

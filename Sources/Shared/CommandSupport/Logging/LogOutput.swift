@@ -1,10 +1,25 @@
+import Dispatch
 import Glibc
 import Synchronization
 
 /// Where log lines go: stderr, or a file that can be opened anew after it was rotated away.
+///
+/// A thread of its own writes: a terminal that has been stopped, a pipe that nobody reads or a disk that hangs keep nobody
+/// waiting who has something to log. What they cannot take is lost, and counted.
 package final class LogOutput: Sendable {
+    /// Lines that wait may take so many bytes.
+    private static let backlog = 1 << 20
+
+    private struct Waiting {
+        var bytes = 0
+        /// Lines lost since the last one that was taken.
+        var lost = 0
+    }
+
     private let path: String?
     private let descriptor: Mutex<Int32>
+    private let waiting = Mutex(Waiting())
+    private let queue = DispatchQueue(label: "log")
 
     /// Lines go to stderr.
     package init() {
@@ -28,16 +43,46 @@ package final class LogOutput: Sendable {
     package func reopen() throws(ProgramError) {
         guard let path = self.path else { return }
         let fresh = try Self.openFile(path)
-        let old = self.descriptor.withLock { current in
-            defer { current = fresh }
-            return current
+        // In its turn: a write may be stuck in the old one.
+        self.queue.async {
+            let old = self.descriptor.withLock { current in
+                defer { current = fresh }
+                return current
+            }
+            close(old)
         }
-        close(old)
     }
 
-    /// Writes one line, whole: lines of several threads do not mix.
+    /// Has one line written, whole: lines of several threads do not mix.
     func write(line: String) {
-        self.descriptor.withLock { FileDescriptorWriter.write(line, to: $0) }
+        let size = line.utf8.count
+        let lost = self.waiting.withLock { waiting -> Int? in
+            guard waiting.bytes + size <= Self.backlog else {
+                waiting.lost += 1
+                return nil
+            }
+            waiting.bytes += size
+            defer { waiting.lost = 0 }
+            return waiting.lost
+        }
+        guard let lost else { return }
+        self.queue.async {
+            self.descriptor.withLock { descriptor in
+                if lost > 0 {
+                    FileDescriptorWriter.write(
+                        "\(lost) lines of the log could not be written in time\n", to: descriptor)
+                }
+                FileDescriptorWriter.write(line, to: descriptor)
+            }
+            self.waiting.withLock { $0.bytes -= size }
+        }
+    }
+
+    /// Waits until all lines are written, for at most a second. For the end of the program.
+    func flush() {
+        let written = DispatchSemaphore(value: 0)
+        self.queue.async { written.signal() }
+        _ = written.wait(timeout: .now() + .seconds(1))
     }
 
     private static func openFile(_ path: String) throws(ProgramError) -> Int32 {

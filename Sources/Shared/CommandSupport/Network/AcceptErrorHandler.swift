@@ -24,7 +24,9 @@ package final class AcceptErrorHandler: ChannelInboundHandler {
         if let occurrences = self.rateLimiter.occurrences(at: context.eventLoop.now) {
             self.logger.warning(
                 "cannot accept a connection",
-                metadata: ["event": "accept.failed", "error": "\(error)", "occurrences": "\(occurrences)"])
+                metadata: [
+                    "event": "accept.failed", "error": "\(error)", "occurrences": .stringConvertible(occurrences),
+                ])
         }
         if self.resumption == nil {
             self.setAutoRead(false, context)

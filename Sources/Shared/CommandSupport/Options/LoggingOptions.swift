@@ -1,4 +1,5 @@
 package import ArgumentParser
+import Glibc
 package import Logging
 
 /// `--log-level`, `--log-format`, `--log-file`.
@@ -31,8 +32,11 @@ package struct LoggingOptions: ParsableArguments {
         } else {
             output = LogOutput()
         }
+        ProgramExit.beforehand { output.flush() }
         let handler = LineLogHandler(level: self.level, format: self.format, output: output)
-        return ProgramLog(logger: Logger(label: program, factory: { _ in handler }), output: output)
+        return ProgramLog(
+            logger: Logger(label: program, factory: { _ in handler }), output: output,
+            isOnTerminal: self.file == nil && isatty(StandardStream.error.rawValue) == 1)
     }
 
     private static func level(_ text: String) throws -> Logger.Level {
@@ -55,6 +59,19 @@ package struct ProgramLog: Sendable {
     package let logger: Logger
     /// Reopen it on SIGHUP.
     package let output: LogOutput
+    /// Whether it was shown on a terminal at start: when that is closed, nobody is there any more.
+    package let isOnTerminal: Bool
+
+    /// Whether that terminal has been closed.
+    package var hasLostTerminal: Bool { self.isOnTerminal && isatty(StandardStream.error.rawValue) == 0 }
+
+    /// The same log without what is only interesting of a program that serves: unless more than the usual was asked for,
+    /// nothing below warnings.
+    package var forOneAnswer: ProgramLog {
+        var logger = self.logger
+        if logger.logLevel > .debug { logger.logLevel = max(logger.logLevel, .warning) }
+        return ProgramLog(logger: logger, output: self.output, isOnTerminal: self.isOnTerminal)
+    }
 
     /// Opens the log file anew and says so in the log when that fails.
     package func reopen() {

@@ -14,10 +14,12 @@ package enum ProgramLifecycle {
     ///
     /// The first SIGTERM or SIGINT calls `drain`, which stops accepting and returns once what is under way has ended,
     /// or is cut off after `drainLimit`; then this returns. A second signal makes it return at once. SIGHUP calls
-    /// `hangup` each time, SIGUSR1 `report`. What is still running when this returns ends with the process.
+    /// `hangup` each time, SIGUSR1 `report`, unless `endsOnHangup` says that SIGHUP is one of the signals to stop, as when
+    /// the terminal that shows the log is closed. What is still running when this returns ends with the process.
     package static func run(
         logger: Logger,
         drainLimit: Duration = .seconds(5),
+        endsOnHangup: @escaping @Sendable () -> Bool,
         hangup: @escaping @Sendable () async -> Void = {},
         report: @escaping @Sendable () async -> Void = {},
         drain: @escaping @Sendable () async -> Void,
@@ -29,7 +31,7 @@ package enum ProgramLifecycle {
         let listener = Task {
             for await signal in signals {
                 switch signal {
-                case .sighup: Task { await hangup() }
+                case .sighup where !endsOnHangup(): Task { await hangup() }
                 case .sigusr1: Task { await report() }
                 default: happened.yield(.stopRequested(signal))
                 }

@@ -28,7 +28,7 @@ package enum ProgramMain {
             } else {
                 try command.run()  // the built-in ones, such as the one that prints shell completions
             }
-            exit(ExitStatus.done.rawValue)
+            ProgramExit.exit(ExitStatus.done.rawValue)
         } catch let error as ProgramError {
             fail(program: Command._commandName, error)
         } catch  where commandLine.isEmpty && Command.exitCode(for: error) == .validationFailure {
@@ -43,9 +43,10 @@ package enum ProgramMain {
                 '\(Command._commandName) --help' explains the options.
 
                 """)
-            exit(ExitStatus.usage.rawValue)
+            ProgramExit.exit(ExitStatus.usage.rawValue)
         } catch {
             // Help and version exit 0, usage errors 64 with the usage line; both are ArgumentParser's own.
+            ProgramExit.prepare()
             Command.exit(withError: error)
         }
     }
@@ -105,7 +106,9 @@ package enum ProgramMain {
         let lines = error.message.split(separator: "\n", omittingEmptySubsequences: false).map {
             LogText.escapingControlCharacters(String($0))
         }
+        // Behind what the log has said of it.
+        ProgramExit.prepare()
         StandardStream.error.write("\(program): \(lines.joined(separator: "\n  "))\n")
-        exit(error.status.rawValue)
+        ProgramExit.exit(error.status.rawValue)
     }
 }

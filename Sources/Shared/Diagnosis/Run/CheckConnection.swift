@@ -10,7 +10,8 @@ struct CheckConnection: Sendable {
         /// `clockDifference`: the server's clock less ours; nil when the server does not tell its time.
         case connected(SignalSession, after: TimeAmount, clockDifference: TimeAmount?)
         case refused(String)
-        case failed(String, advice: String?)
+        /// `verdict`: what that means, in a few words.
+        case failed(String, advice: String?, verdict: String)
     }
 
     let client: SignalClient
@@ -23,7 +24,8 @@ struct CheckConnection: Sendable {
             promise.succeed(
                 .failed(
                     "the server does not answer within \(limit.nanoseconds / 1_000_000_000) s",
-                    advice: "check the address and port, and firewalls on the way"))
+                    advice: "check the address and port, and firewalls on the way",
+                    verdict: "the server cannot be reached"))
         }
         defer { timeout.cancel() }
         do {
@@ -34,12 +36,12 @@ struct CheckConnection: Sendable {
                 // Only the first completion counts.
                 switch await self.client.run() {
                 case .refused(let detail): promise.succeed(.refused(detail))
-                case let terminal: promise.succeed(.failed("\(terminal)", advice: nil))
+                case let terminal: promise.succeed(.failed("\(terminal)", advice: nil, verdict: "\(terminal)"))
                 }
             }
             return try await promise.futureResult.get()
         } catch {
-            return .failed("\(error)", advice: nil)
+            return .failed("\(error)", advice: nil, verdict: "\(error)")
         }
     }
 
@@ -79,7 +81,7 @@ struct CheckConnection: Sendable {
         }
 
         func signalAttemptFailed(_ error: SignalConnectError) {
-            self.promise.succeed(.failed("\(error)", advice: error.advice))
+            self.promise.succeed(.failed("\(error)", advice: error.advice, verdict: error.verdict))
         }
 
         func signalLost() {}

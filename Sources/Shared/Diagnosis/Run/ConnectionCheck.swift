@@ -96,10 +96,10 @@ package struct ConnectionCheck {
             self.show(.refused(reason))
             await self.checkNAT(around: addresses, serverIsAway: false)
             verdict = .refused
-        case .failed(let reason, let advice):
+        case .failed(let reason, let advice, let words):
             self.show(.failed(reason, advice: advice))
             await self.checkNAT(around: addresses, serverIsAway: true)
-            verdict = .withoutServer("the server cannot be reached")
+            verdict = .withoutServer(words)
         }
         await self.connection.close()
         return verdict

@@ -90,7 +90,7 @@ package final class ConnectionWatch {
         self.logger.info(
             "connections end: this machine has lost their address",
             metadata: [
-                "event": "address.lost", "connections": "\(splices.count)",
+                "event": "address.lost", "connections": .stringConvertible(splices.count),
                 "address": "\(lost.compactMap(\.ipAddress).sorted().joined(separator: ","))",
             ])
         for splice in splices { splice.connectionLost() }

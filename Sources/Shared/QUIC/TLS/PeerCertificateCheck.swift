@@ -40,9 +40,9 @@ struct PeerCertificateCheck {
             return CertificateRejection(kind: .other(code: Int(code)), description: gnutlsMessage(code))
         }
         guard status != 0 else { return nil }
+        let kind = Self.kind(of: status, serverName: serverName)
         return CertificateRejection(
-            kind: Self.kind(of: status, serverName: serverName),
-            description: Self.describe(status) ?? "certificate status \(status)")
+            kind: kind, description: kind.words ?? Self.describe(status) ?? "certificate status \(status)")
     }
 
     private static func kind(of status: UInt32, serverName: String) -> CertificateRejection.Kind {

@@ -15,12 +15,12 @@ package struct BridgeStatistics: Hashable, Sendable {
 
     /// For a line of the log, `event=bridge.stats`. What was dropped is there only when it is not 0.
     var metadata: Logger.Metadata {
-        var metadata: Logger.Metadata = ["event": "bridge.stats", "datagrams": "\(self.sent)"]
+        var metadata: Logger.Metadata = ["event": "bridge.stats", "datagrams": .stringConvertible(self.sent)]
         for (key, value) in [
             ("dropped_queue_full", self.droppedFull), ("dropped_too_old", self.droppedTooOld),
             ("dropped_no_connection", self.droppedWithoutConnection),
         ] where value > 0 {
-            metadata[key] = "\(value)"
+            metadata[key] = .stringConvertible(value)
         }
         return metadata
     }

@@ -53,7 +53,9 @@ final class SignalClientCore {
     /// Succeeds when the goodbye that has been said has left.
     private var farewell: EventLoopFuture<Void>?
     /// Causes of failure that a warning has been written about since the last connection.
-    private var warnedCauses: Set<String> = []
+    /// When each kind of failure was last said loudly.
+    private var warnedCauses: [String: NIODeadline] = [:]
+    private static let warningInterval = TimeAmount.seconds(60)
     /// Whether a server has proved the secret to this process.
     private var hasConnected = false
     private var resumeToken: [UInt8] = []
@@ -216,7 +218,7 @@ final class SignalClientCore {
                 connection: connection, session: session, since: self.eventLoop.now,
                 route: link.remoteAddress.flatMap(self.route)))
         if welcome.bridge { self.bridge.use(connection) }
-        self.warnedCauses = []
+        self.warnedCauses = [:]
         self.hasConnected = true
         self.resumeToken = welcome.resumeToken
         self.startExpiry()
@@ -320,13 +322,17 @@ final class SignalClientCore {
     private func attemptFailed(_ error: SignalConnectError) {
         let wait = self.retryLater()
         defer { self.delegate?.signalAttemptFailed(error) }
-        var metadata: Logger.Metadata = ["server": "\(self.configuration.url)", "retry_in_ms": "\(wait.milliseconds)"]
+        var metadata: Logger.Metadata = [
+            "server": "\(self.configuration.url)", "retry_in_ms": .stringConvertible(wait.milliseconds),
+        ]
         metadata["error"] = "\(error)"
-        // The first of its kind is worth a person's attention; the rest says nothing new.
-        guard self.warnedCauses.insert(error.cause).inserted else {
+        // The first of its kind is worth a person's attention, and so is one a minute later; the rest says nothing new.
+        let now = self.eventLoop.now
+        guard self.warnedCauses[error.cause].map({ $0 <= now - Self.warningInterval }) ?? true else {
             self.logger.debug("still no connection to the server", metadata: metadata)
             return
         }
+        self.warnedCauses[error.cause] = now
         metadata["advice"] = error.advice.map { "\($0)" }
         self.logger.warning("no connection to the server, going on trying", metadata: metadata)
     }
@@ -465,7 +471,7 @@ extension SignalClientCore: SignalConnectionDelegate {
             if self.eventLoop.now - connected.since >= Self.livedAfter {
                 self.backoff.reset()
             }
-            metadata["retry_in_ms"] = "\(self.retryLater().milliseconds)"
+            metadata["retry_in_ms"] = .stringConvertible(self.retryLater().milliseconds)
         }
         self.logger.warning("lost the connection to the server", metadata: metadata)
         self.delegate?.signalLost()

@@ -55,6 +55,18 @@ package enum SignalConnectError: Error, Sendable {
         }
     }
 
+    /// In a few words, whether it is the network, the server, or what we think of it.
+    package var verdict: String {
+        switch self {
+        case .unresolved, .unreachable, .timedOut(.connection): "the server cannot be reached"
+        case .untrusted: "the server's certificate is not trusted"
+        case .secureChannel, .wrongScheme: "the server is reached, but not with TLS as the URL asks for"
+        case .upgradeRefused, .notAServer: "what is reached is not rtun-server"
+        case .timedOut, .disconnected: "the server is reached, but does not finish the handshake"
+        case .turnedAway: "the server is reached, and sends us away"
+        }
+    }
+
     /// What a person can do about it; nil when waiting is all there is.
     package var advice: String? {
         switch self {

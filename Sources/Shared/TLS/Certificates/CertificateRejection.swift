@@ -14,6 +14,17 @@ package struct CertificateRejection: Hashable, Sendable, CustomStringConvertible
         case missing
         /// Anything else; `code` is OpenSSL's `X509_V_ERR_…`.
         case other(code: Int)
+
+        /// In a few words that go behind "the certificate is not trusted"; nil where only the library can tell.
+        package var words: String? {
+            switch self {
+            case .untrustedIssuer: "it is self-signed, or issued by an authority that is not known"
+            case .nameMismatch(let expected): "it is not for the name \(expected)"
+            case .expired: "it has expired"
+            case .notYetValid: "it is not valid yet"
+            case .fingerprintMismatch, .missing, .other: nil
+            }
+        }
     }
 
     /// What kind of reason it is.

@@ -1,0 +1,27 @@
+import Glibc
+import Synchronization
+
+/// The end of the process.
+enum ProgramExit {
+    private static let tasks = Mutex<[@Sendable () -> Void]>([])
+
+    /// Has `task` done before the process ends by ``exit(_:)``; a short one.
+    static func beforehand(_ task: @escaping @Sendable () -> Void) {
+        self.tasks.withLock { $0.append(task) }
+    }
+
+    /// Does what is to be done before the end.
+    static func prepare() {
+        let tasks = self.tasks.withLock { tasks in
+            defer { tasks = [] }
+            return tasks
+        }
+        for task in tasks { task() }
+    }
+
+    /// Ends the process.
+    static func exit(_ status: Int32) -> Never {
+        self.prepare()
+        Glibc.exit(status)
+    }
+}

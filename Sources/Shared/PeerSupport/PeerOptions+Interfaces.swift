@@ -1,0 +1,24 @@
+package import CommandSupport
+import HostNetwork
+package import Logging
+package import NIOCore
+
+extension PeerOptions {
+    /// Says which `--p2p-interface` there is not, now and every minute: one may come later, as those of VPNs do, and until
+    /// then paths to peers do without it.
+    package func watchInterfaces(on eventLoop: any EventLoop, logger: Logger) {
+        guard !self.interfaces.isEmpty else { return }
+        let names = self.interfaces
+        eventLoop.scheduleRepeatedTask(initialDelay: .zero, delay: .seconds(60)) { _ in
+            let present = Set(((try? InterfaceAddress.all()) ?? []).map(\.interface))
+            let missing = names.filter { !present.contains($0) }
+            guard !missing.isEmpty else { return }
+            logger.warning(
+                "--p2p-interface names what is not there, or has no address: paths to peers do without it",
+                metadata: [
+                    "event": "interface.missing", "missing": "\(missing.joined(separator: ","))",
+                    "present": "\(present.sorted().joined(separator: ","))",
+                ])
+        }
+    }
+}
