@@ -25,6 +25,18 @@ import Testing
         )
     }
 
+    @Test func `advice comes last, behind the cause`() {
+        let line = self.line(.text, "x", ["advice": "do", "server": "s", "error": "e", "event": "y"])
+        #expect(line.hasSuffix("info x event=y error=e server=s advice=do"))
+    }
+
+    @Test func `numbers are numbers in JSON`() {
+        let line = self.line(
+            .json, "x",
+            ["a": .stringConvertible(UInt64.max), "b": .stringConvertible(-1.5), "c": .stringConvertible(0.0 / 0)])
+        #expect(line.hasSuffix(#""a":18446744073709551615,"b":-1.5,"c":"nan"}"#) || line.hasSuffix(#","c":"-nan"}"#))
+    }
+
     @Test func `a warning is called warn`() {
         #expect(self.line(.text, "x", [:], level: .warning) == "2026-11-23T21:44:51.007Z warn x")
     }

@@ -140,6 +140,21 @@ struct SilenceTests {
         #expect(output.contains(outcome), "\(output)")
     }
 
+    @Test func `numbers in a log of JSON lines are numbers`() async throws {
+        let cluster = try await Cluster(.https)
+        let agent = try await cluster.agent("egress")
+        let relay = try await cluster.relay(
+            ["127.0.0.1:0?to=127.0.0.1:9"], options: ["--log-format", "json"], connected: false)
+        _ = try await relay.program.logLine("the channel") { $0.contains("agent.selected") }
+        relay.program.signal(SIGUSR1)
+        let line = try await relay.program.logLine("the statistics") { $0.contains("relay.stats") }
+        let members = try #require(try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any])
+        for key in ["flows", "flows_opened", "limit", "packets_in", "bytes_out", "records_out"] {
+            #expect(members[key] is NSNumber, "\(key) in \(line)")
+        }
+        await stopAll([cluster.server, agent.program, relay.program])
+    }
+
     /// Nobody reads the log: what a program does must not wait for that.
     @Test func `a log that nobody takes holds up no connection`() async throws {
         let cluster = try await Cluster(.https)

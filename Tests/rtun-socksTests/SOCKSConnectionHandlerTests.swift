@@ -134,8 +134,17 @@ private final class FakeCarrier: ChannelInboundHandler {
     }
 
     @Test func `something that is not SOCKS is closed at once`() throws {
-        try self.send(Array("GET / HTTP/1.1\r\n\r\n".utf8))
+        try self.send([0x16, 0x03, 0x01, 0x02, 0x00])
         #expect(try self.sent() == nil)
+        #expect(self.isOver)
+    }
+
+    @Test func `HTTP is answered in its own words`() throws {
+        try self.send(Array("GET / HTTP/1.1\r\n\r\n".utf8))
+        let answer = String(decoding: try #require(try self.sent()), as: UTF8.self)
+        #expect(answer.hasPrefix("HTTP/1.1 400 Bad Request\r\n"))
+        #expect(answer.contains("socks5h://"))
+        self.loop.advanceTime(by: .seconds(1))
         #expect(self.isOver)
     }
 
