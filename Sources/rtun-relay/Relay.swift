@@ -36,7 +36,7 @@ struct Relay {
 
     /// Serves until the system asks to stop. Throws a `ProgramError` when there is no point in going on.
     func run() async throws {
-        let workers = try await self.start()
+        let (workers, readyLine) = try await self.start()
         try await ProgramLifecycle.run(
             logger: self.log.logger,
             endsOnHangup: { self.log.isOnTerminal },
@@ -44,6 +44,7 @@ struct Relay {
             report: { self.report(workers) },
             drain: { await self.close(workers) },
             body: {
+                readyLine.announce()
                 do {
                     try await self.serve(workers)
                 } catch {
@@ -70,8 +71,8 @@ struct Relay {
         }
     }
 
-    /// Opens all ports, then says so: datagrams are taken from now on and wait until there is a channel.
-    private func start() async throws -> [NIOLoopBound<RelayWorker>] {
+    /// Opens all ports: datagrams are taken from now on and wait until there is a channel.
+    private func start() async throws -> ([NIOLoopBound<RelayWorker>], ReadyLine) {
         var workers: [NIOLoopBound<RelayWorker>] = []
         var ports: [SocketAddress] = []
         for rule in self.options.rules {
@@ -98,8 +99,7 @@ struct Relay {
             self.log.logger.notice(
                 "everybody who can reach this address can use the rule", metadata: ["udp": "\(port.authority)"])
         }
-        ReadyLine(program: RelayCommand.name, ports.map { ("udp", $0.authority) }).announce()
-        return workers
+        return (workers, ReadyLine(program: RelayCommand.name, ports.map { ("udp", $0.authority) }))
     }
 
     /// Writes statistics to the log. From any event loop.

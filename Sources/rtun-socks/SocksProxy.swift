@@ -36,6 +36,7 @@ struct SocksProxy {
             hangup: { self.log.reopen() },
             drain: { await self.drain(parts) },
             body: {
+                parts.readyLine.announce()
                 if let error = await self.control.client.run().programError { throw error }
             })
         await self.close(parts)
@@ -47,9 +48,11 @@ struct SocksProxy {
     private struct Parts: Sendable {
         let pool: NIOLoopBound<TunnelPool>
         let listener: NIOLoopBound<SOCKSListener>
+        /// Clients can connect from then on, and are kept waiting until there is a tunnel.
+        let readyLine: ReadyLine
     }
 
-    /// Listens, and says so: clients can connect from now on and are kept waiting until there is a tunnel.
+    /// Listens.
     private func start() async throws -> Parts {
         let eventLoop = self.control.eventLoop
         let pool = try await eventLoop.submit {
@@ -68,8 +71,8 @@ struct SocksProxy {
                 "everybody who can reach this address can use the proxy: set --auth user:password",
                 metadata: ["socks": "\(local)"])
         }
-        ReadyLine(program: SocksCommand.name, ["socks": local]).announce()
-        return Parts(pool: pool, listener: listener)
+        return Parts(
+            pool: pool, listener: listener, readyLine: ReadyLine(program: SocksCommand.name, ["socks": local]))
     }
 
     /// Listens on the first of the addresses that can be had; the IPv6 wildcard takes IPv4 as well.

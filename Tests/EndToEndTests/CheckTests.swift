@@ -101,7 +101,7 @@ struct CheckTests {
         let silent = try TCPService { connection in _ = try connection.receiveToEnd() }
         let (ending, lines, _) = try await self.check("rtun-agent", "https://127.0.0.1:\(silent.port)")
         #expect(ending == .exit(69))
-        #expect(lines.last == "nothing will work: the server cannot be reached")
+        #expect(lines.last == "nothing will work: the server is reached, but does not finish the handshake")
     }
 
     @Test func `a name that does not exist, and a certificate that is not trusted, have their own words`() async throws
