@@ -39,19 +39,24 @@ struct Agent {
 
         var peerConfiguration = try command.peers.configuration(
             commonName: "rtun agent", endToEndSecret: endToEndSecret)
-        peerConfiguration.maxConcurrentStreams = min(command.egress.maximumStreams, Self.maximumStreamsPerPeer)
+        let limits = EgressLimits(command.egress, openFiles: FileDescriptorLimit.current, eventLoops: System.coreCount)
+        limits.warn(about: command.egress, log.logger)
         peerConfiguration.maxStreamWindow = Self.receiveWindow
         peerConfiguration.maxUnconsumedBytes = Self.receiveBudget
         let candidatePolicy = command.egress.candidatePolicy
         peerConfiguration.permitsCandidate = { address in
             IPAddress(address).map { candidatePolicy.permits($0, port: address.packedPort) } ?? false
         }
-        self.peerConfiguration = peerConfiguration
 
         command.peers.watchInterfaces(on: group.next(), logger: log.logger)
         self.egress = Egress(
             dialer: EgressDialer(policy: command.egress.policy),
-            maximumStreams: command.egress.maximumStreams, maximumFlows: command.egress.maximumFlows)
+            maximumStreams: limits.streams, maximumFlows: limits.flows)
+        // At the limit that was asked for, clients wait; at that of the machine they hear of it.
+        let isHeldDown = limits.streams < command.egress.maximumStreams
+        peerConfiguration.maxConcurrentStreams = min(
+            isHeldDown ? command.egress.maximumStreams : self.egress.maximumStreamsAlone, Self.maximumStreamsPerPeer)
+        self.peerConfiguration = peerConfiguration
         self.statisticsInterval = command.statistics.interval
         self.acceptor = PeerAcceptor(
             maximumPeers: command.egress.maximumPeers, group: group, egress: self.egress, logger: log.logger)

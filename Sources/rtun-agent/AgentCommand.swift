@@ -1,6 +1,7 @@
 import ArgumentParser
 import CommandSupport
 import Diagnosis
+import NIOCore
 import NIOPosix
 import Signaling
 
@@ -8,6 +9,7 @@ import Signaling
 struct AgentCommand: ProgramCommand {
     static let example = "rtun-agent https://rtun.example.com:8888 --agent office --secret-file secret"
     static let roleWords = ["agent", "pub"]
+    var eventLoopCount: Int { System.coreCount }
     static let name = "rtun-agent"
 
     static let configuration = CommandConfiguration(

@@ -11,6 +11,7 @@ struct RelayCommand: ProgramCommand {
     static let example =
         "rtun-relay -L '127.0.0.1:15353?to=192.0.2.53:53' https://rtun.example.com:8888 --secret-file secret"
     static let roleWords = ["relay", "sub"]
+    var eventLoopCount: Int { System.coreCount }
     static let name = "rtun-relay"
 
     static let configuration = CommandConfiguration(

@@ -9,6 +9,7 @@ import Signaling
 struct SocksCommand: ProgramCommand {
     static let example = "rtun-socks https://rtun.example.com:8888 --secret-file secret"
     static let roleWords = ["socks", "sub"]
+    var eventLoopCount: Int { 1 }
     static let name = "rtun-socks"
 
     static let configuration = CommandConfiguration(

@@ -47,7 +47,7 @@ import Testing
 
     @Test func `options of the file become arguments`() throws {
         let text = """
-            [other]
+            [rtun-server]
             unknown = 1
             [example]
             url = "quic://127.0.0.1:1"
@@ -108,6 +108,13 @@ import Testing
     func `what is wrong is named with file and line`(entry: String, message: String) {
         let error = #expect(throws: ProgramError.self) { try self.arguments("[example]\n\(entry)") }
         #expect(error == ProgramError(.configuration, message))
+    }
+
+    @Test(arguments: ["rtun-agnet", "server", "RTUN-AGENT", "rtun_socks"])
+    func `a table that nobody would read is named`(name: String) {
+        let error = #expect(throws: ProgramError.self) { try self.arguments("[example]\n[\(name)]\nx = 1") }
+        #expect(error?.status == .configuration)
+        #expect(error?.message.contains("line 2: [\(name)] is no table of a program; the nearest is [rtun-") == true)
     }
 
     @Test func `a file that cannot be read is named`() {

@@ -21,6 +21,15 @@ struct SpellingTests {
             ("rtun-agent", ["--max-flows", "-1", url], 64, "--max-flows must be at least 1"),
             ("rtun-socks", ["--listen", "192.0.2.77:0", url], 69, "this machine has no such address"),
             ("rtun-relay", ["-L", "15353?to=192.0.2.53:53", url], 64, "0.0.0.0 and [::] stand for all addresses"),
+            ("rtun-relay", ["--udp-idel-timeout", "5", url], 64, "did you mean --udp-idle-timeout?"),
+            ("rtun-relay", ["-L127.0.0.1:0?to=127.0.0.1:0", url], 64, "nothing can be sent to port 0"),
+            ("rtun-server", ["--addr", "https://127.0.0.1:1"], 64, "is a URL; expected host:port"),
+            ("rtun-server", ["--addr", "256.1.1.1:1"], 64, "is no IPv4 address"),
+            ("rtun-server", ["--print-sessions-token", "0"], 64, "must be at least 1s"),
+            (
+                "rtun-relay", ["-L", "0.0.0.0:9?to=192.0.2.1:9", "-L", "127.0.0.1:9?to=192.0.2.1:9", url], 64,
+                "another rule listens"
+            ),
             ("rtun-socks", [], 64, "Example:\n  rtun-socks https://"),
             ("rtun-agent", [], 64, "Usage: rtun-agent [<options>] <url>"),
         ] as [(String, [String], Int32, String)])
@@ -40,6 +49,7 @@ struct SpellingTests {
             ("max-connections = -1", "line 3: --max-connections must be at least 1"),
             ("p2p = \"x\"", "line 3: The value 'x' is invalid for '--p2p <choice>': expected auto, direct or bridge"),
             ("agent = \"\"", "line 3: agent is empty"),
+            ("[rtun-agnet]", "line 3: [rtun-agnet] is no table of a program; the nearest is [rtun-agent]"),
         ])
     func `a wrong value in the file is named with its line, in readable lines`(
         entry: String, words: String
@@ -53,6 +63,33 @@ struct SpellingTests {
         #expect(try await program.end() == .exit(78))
         #expect(program.errors.text.contains(words), "\(program.errors.text)")
         #expect(!program.errors.text.contains("\\n"))
+    }
+
+    @Test func `the line that is wrong is named, whatever else the file says`() async throws {
+        let folder = try TestFolder()
+        let file = try folder.write(
+            "rtun.toml", "[rtun-relay]\nurl = \"\(Self.url)\"\nagent = \"x\"\nL = [\"127.0.0.1:0\"]\n")
+        let program = try RunningProgram("rtun-relay", ["--config", file], environment: ["RTUN_SECRET": "x"])
+        #expect(try await program.end() == .exit(78))
+        #expect(program.errors.text.contains("line 4: the rule has no target"), "\(program.errors.text)")
+    }
+
+    @Test(arguments: [SIGHUP, SIGUSR1, SIGTERM])
+    func `no signal kills a program that is about to start`(signal: Int32) async throws {
+        let program = try RunningProgram("rtun-server", ["--addr", "127.0.0.1:0"], environment: ["RTUN_SECRET": "x"])
+        // As soon as its main function has begun, which ignores SIGHUP first (proc(5): SigIgn), and derives a key then.
+        try await eventually(within: .seconds(10), "the first instructions") {
+            let status = (try? String(contentsOfFile: "/proc/\(program.pid)/status", encoding: .utf8)) ?? ""
+            let mask = status.split(separator: "\n").first { $0.hasPrefix("SigIgn:") }?.split(separator: "\t").last
+            return mask.flatMap { UInt64($0, radix: 16) }.map { $0 & 1 == 1 } ?? false
+        }
+        program.signal(signal)
+        if signal == SIGTERM {
+            #expect(try await program.end() == .exit(0))
+        } else {
+            _ = try await program.line("the ready line") { $0.contains(" ready ") }
+            await program.kill9()
+        }
     }
 
     @Test func `a certificate that is too weak is named, with what would do`() async throws {

@@ -39,7 +39,7 @@ struct TransferTests {
         limit.rlim_cur = limit.rlim_max
         _ = setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
         let cluster = try await Cluster(.quic)
-        let agent = try await cluster.agent("egress", options: ["--max-streams", "1100"])
+        let agent = try await cluster.agent("egress", options: ["--max-streams", "1257"])
         let socks = try await cluster.socks()
         let echo = try TCPService.echo()
         var connections: [BlockingSocket] = []

@@ -43,7 +43,7 @@ import Testing
 
     @Test func `a name that does not resolve, or only to refused addresses, is told apart`() {
         let unknown = DialFailure(
-            connectionErrors: [], resolutionErrors: [NameLookupError.notFound, NameLookupError.noAnswer])
+            connectionErrors: [], resolutionErrors: [NameLookupError.notFound, NameLookupError.failed("x")])
         #expect(unknown == DialFailure(.nameNotFound, "the name is not known"))
         let refused = DialFailure(
             connectionErrors: [], resolutionErrors: [NameLookupError.notFound, DialFailure(.policy, "refused")])

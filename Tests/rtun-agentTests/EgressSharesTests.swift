@@ -45,20 +45,48 @@ import Testing
         #expect(shares.take(by: self.relay(1)) == .of(self.relay(2)))
     }
 
-    @Test func `one tunnel may have all connections, and of two each its share`() {
+    @Test func `a tunnel alone has most connections, and newcomers find room`() {
         let egress = Egress(dialer: EgressDialer(policy: EgressPolicy([])), maximumStreams: 80, maximumFlows: 1)
-        egress.tunnelOpened()
-        let alone = (0..<81).count { egress.takeStream(beside: $0) }
-        #expect(alone == 80)
-        for _ in 0..<40 { egress.giveBackStream() }
-        egress.tunnelOpened()
-        // Forty are free: the first may have more than half, but not the last eighth.
-        let more = (40..<80).count { egress.takeStream(beside: $0) }
-        #expect(more == 30)
-        let others = (0..<40).count { egress.takeStream(beside: $0) }
-        #expect(others == 10)
-        egress.giveBackStream()
-        #expect(!egress.takeStream(beside: 69))
-        #expect(egress.takeStream(beside: 10))
+        let alone = (0..<80).count { egress.takeStream(beside: $0) }
+        #expect(alone == 70)
+        #expect(egress.maximumStreamsAlone == 70)
+        let second = (0..<80).count { egress.takeStream(beside: $0) }
+        #expect(second == 9)
+        #expect(egress.takeStream(beside: 0))
+    }
+
+    @Test(arguments: 1...7)
+    func `a small limit is one tunnel's`(limit: Int) {
+        let egress = Egress(dialer: EgressDialer(policy: EgressPolicy([])), maximumStreams: limit, maximumFlows: 1)
+        #expect((0...limit).count { egress.takeStream(beside: $0) } == limit)
+        #expect(egress.maximumStreamsAlone == limit)
+    }
+
+    @Test func `tunnels that want all come to have equally many`() {
+        let egress = Egress(dialer: EgressDialer(policy: EgressPolicy([])), maximumStreams: 1000, maximumFlows: 1)
+        var counts = [0, 0, 0]
+        while egress.takeStream(beside: counts[0]) { counts[0] += 1 }
+        // Connections end here and there, and everybody wants further ones at all times.
+        for turn in 0..<20_000 {
+            let ending = turn % 3
+            if counts[ending] > 0 {
+                counts[ending] -= 1
+                egress.giveBackStream()
+            }
+            for tunnel in counts.indices where egress.takeStream(beside: counts[tunnel]) { counts[tunnel] += 1 }
+        }
+        #expect(counts.allSatisfy { (300...333).contains($0) }, "\(counts)")
+    }
+
+    @Test func `limits stay within that of open files`() throws {
+        var options = try EgressOptions.parse([])
+        #expect(EgressLimits(options, openFiles: 65_536, eventLoops: 2) == EgressLimits(streams: 4096, flows: 16_384))
+        let few = EgressLimits(options, openFiles: 4096, eventLoops: 2)
+        #expect(few.streams == few.flows && (2000...3072).contains(few.flows))
+        options = try EgressOptions.parse(["--max-flows", "\(Int.max)", "--max-streams", "1"])
+        let huge = EgressLimits(options, openFiles: 1024, eventLoops: 2)
+        #expect(huge.streams == 1 && (500...768).contains(huge.flows))
+        let least = EgressLimits(options, openFiles: 50, eventLoops: 2)
+        #expect(least.streams == 1 && least.flows == 3)
     }
 }

@@ -1,4 +1,4 @@
-/// How c-ares is set up; what is left out comes from resolv.conf(5), which every lookup reads anew.
+/// How c-ares is set up; what is left out comes from resolv.conf(5), which every channel reads anew.
 struct AresConfiguration: Sendable {
     /// Where that is, in place of /etc/resolv.conf.
     var resolverConfiguration: String?

@@ -37,9 +37,11 @@ struct HostSources: Sendable, Equatable {
         self.modules = modules.subtracting(Self.served)
     }
 
-    /// Those of this machine; none when there is no such file. Reads a file.
-    static func current() -> HostSources {
-        guard let file = fopen("/etc/nsswitch.conf", "re") else { return HostSources(parsing: "") }
+    /// Those of this machine, none when there is no such file; nil when it cannot be read just now. Reads a file.
+    static func current() -> HostSources? {
+        guard let file = fopen("/etc/nsswitch.conf", "re") else {
+            return errno == ENOENT ? HostSources(parsing: "") : nil
+        }
         defer { fclose(file) }
         var bytes = [UInt8](repeating: 0, count: 16 << 10)
         let count = fread(&bytes, 1, bytes.count, file)

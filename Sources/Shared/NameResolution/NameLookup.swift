@@ -12,6 +12,8 @@ package final class NameLookup: Sendable {
     let name: String
     let port: UInt16
     package let eventLoop: any EventLoop
+    let begun = NIODeadline.now()
+    private let givenOwner: ObjectIdentifier?
     private let v4: EventLoopPromise<[SocketAddress]>
     private let v6: EventLoopPromise<[SocketAddress]>
     private let state = Mutex(State())
@@ -22,13 +24,17 @@ package final class NameLookup: Sendable {
         var cancelled: (@Sendable () -> Void)?
     }
 
-    init(name: String, port: UInt16, eventLoop: any EventLoop) {
+    init(name: String, port: UInt16, owner: ObjectIdentifier?, eventLoop: any EventLoop) {
+        self.givenOwner = owner
         self.name = name
         self.port = port
         self.eventLoop = eventLoop
         self.v4 = eventLoop.makePromise()
         self.v6 = eventLoop.makePromise()
     }
+
+    /// For whom it is: what several have to look up is done in turns.
+    var owner: ObjectIdentifier { self.givenOwner ?? ObjectIdentifier(self) }
 
     /// Its IPv4 addresses, in the order of the answer; empty when it has none. Fails with a ``NameLookupError``.
     package var v4Addresses: EventLoopFuture<[SocketAddress]> { self.v4.futureResult }
@@ -47,16 +53,22 @@ package final class NameLookup: Sendable {
                 family.eventLoop.scheduleTask(in: Self.resolutionDelay) { promise.succeed(addresses) }
             }
         }
-        EventLoopFuture.whenAllComplete([v6, v4], on: self.eventLoop).whenSuccess { results in
-            let families = results.map { (try? $0.get()) ?? [] }
-            let addresses = Self.takingTurns(families[0], families[1])
-            guard addresses.isEmpty else { return promise.succeed(addresses) }
-            let errors = results.compactMap { result -> (any Error)? in
-                if case .failure(let error) = result { error } else { nil }
-            }
-            promise.fail(errors.first ?? NameLookupError.notFound)
-        }
+        self.allAddresses.cascade(to: promise)
         return promise.futureResult
+    }
+
+    /// The same when both families are answered, or it is cancelled: then those that are known.
+    package var allAddresses: EventLoopFuture<[SocketAddress]> {
+        EventLoopFuture.whenAllComplete([self.v6Addresses, self.v4Addresses], on: self.eventLoop)
+            .flatMapThrowing { results in
+                let families = results.map { (try? $0.get()) ?? [] }
+                let addresses = Self.takingTurns(families[0], families[1])
+                guard addresses.isEmpty else { return addresses }
+                let errors = results.compactMap { result -> (any Error)? in
+                    if case .failure(let error) = result { error } else { nil }
+                }
+                throw errors.first ?? NameLookupError.notFound
+            }
     }
 
     /// Alternates between two lists until both are used up.
@@ -66,7 +78,8 @@ package final class NameLookup: Sendable {
         }
     }
 
-    /// Ends it: questions that are under way are not repeated, and what is not answered yet fails with `.cancelled`.
+    /// Ends it: what is not answered yet fails with `.cancelled`, and questions that are under way are not repeated, unless
+    /// so many names are being looked up that they share a channel.
     package func cancel() {
         let cancelled = self.state.withLock { state in
             state.isCancelled = true

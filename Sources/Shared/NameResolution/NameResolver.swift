@@ -9,11 +9,12 @@ package final class NameResolver: Sendable {
     /// The one that the programs use.
     package static let shared = NameResolver()
 
-    /// How many names may be looked up at once. A lookup takes about 1 KiB.
+    /// How many names may be looked up at once, those included that nobody waits for any more, as long as they cost
+    /// something. A lookup takes about 1 KiB.
     private static let maximumLookups = 16_384
 
     private let configuration: AresConfiguration
-    private let sources: @Sendable () -> HostSources
+    private let sources: @Sendable () -> HostSources?
     private let thread = Mutex<ResolverThread?>(nil)
     private let system = SystemLookup()
     private let lookupCount = Atomic(0)
@@ -24,7 +25,7 @@ package final class NameResolver: Sendable {
     }
 
     /// A resolver that asks other name servers, and `sources` for what those do not know.
-    init(_ configuration: AresConfiguration, sources: @escaping @Sendable () -> HostSources) {
+    init(_ configuration: AresConfiguration, sources: @escaping @Sendable () -> HostSources?) {
         self.configuration = configuration
         self.sources = sources
     }
@@ -33,25 +34,33 @@ package final class NameResolver: Sendable {
     ///
     /// - Parameters:
     ///   - port: what the addresses get as their port.
+    ///   - owner: for whom it is; owners get their turns, however many names one of them has. Nil for one of its own.
     ///   - eventLoop: where the answers come.
-    package func lookUp(_ name: String, port: UInt16, on eventLoop: any EventLoop) -> NameLookup {
-        let lookup = NameLookup(name: name, port: port, eventLoop: eventLoop)
+    package func lookUp(
+        _ name: String, port: UInt16, for owner: ObjectIdentifier? = nil, on eventLoop: any EventLoop
+    ) -> NameLookup {
+        let lookup = NameLookup(name: name, port: port, owner: owner, eventLoop: eventLoop)
+        // A dot at the end says that the name is whole.
+        let bare = name.hasSuffix(".") ? String(name.dropLast()) : name
         // C would see less of such a name than was checked.
-        if name.isEmpty || name.utf8.contains(0) {
+        if bare.isEmpty || name.utf8.contains(0) {
             lookup.complete(with: .failure(.failed("it is not a name")))
-        } else if let address = SystemLookup.numericAddress(name) {
+        } else if let address = SystemLookup.numericAddress(bare) {
             lookup.complete(with: .success([address]))
-        } else if Self.isInvalid(name) {
+        } else if Self.isLast("invalid", of: bare) {
             lookup.complete(with: .failure(.notFound))
+        } else if Self.isLast("localhost", of: bare) {
+            lookup.complete(with: .success(SystemLookup.loopback))
         } else {
             self.begin(lookup)
         }
         return lookup
     }
 
-    /// RFC 6761 section 6.4: such names exist nowhere.
-    private static func isInvalid(_ name: String) -> Bool {
-        name.split(separator: ".").last?.lowercased() == "invalid"
+    /// Whether a name is one of those that mean the same everywhere: `invalid` ones exist nowhere, those of `localhost` are
+    /// loopback (RFC 6761 sections 6.3 and 6.4).
+    private static func isLast(_ label: String, of name: String) -> Bool {
+        name.split(separator: ".").last?.lowercased() == label
     }
 
     private func begin(_ lookup: NameLookup) {
@@ -59,19 +68,19 @@ package final class NameResolver: Sendable {
             self.lookupCount.subtract(1, ordering: .relaxed)
             return lookup.complete(with: .failure(.busy))
         }
-        EventLoopFuture.andAllComplete([lookup.v4Addresses, lookup.v6Addresses], on: lookup.eventLoop)
-            .whenComplete { _ in self.lookupCount.subtract(1, ordering: .relaxed) }
         do {
             let thread = try self.thread.withLock { thread in
                 if let thread { return thread }
                 let started = try ResolverThread(
-                    configuration: self.configuration, sources: self.sources, system: self.system)
+                    configuration: self.configuration, sources: self.sources, system: self.system
+                ) { self.lookupCount.subtract(1, ordering: .relaxed) }
                 thread = started
                 return started
             }
             thread.start(lookup)
         } catch {
-            lookup.complete(with: .failure(.failed("no thread to look it up: \(error)")))
+            self.lookupCount.subtract(1, ordering: .relaxed)
+            lookup.complete(with: .failure(.noSocket))
         }
     }
 }

@@ -14,32 +14,81 @@ import Glibc
 /// only it can know.
 final class SystemLookup: Sendable {
     private static let threadCount = 4
-    /// Names that wait for a thread; more are refused.
+    /// Nobody's names take all of them.
+    private static let threadsOfOne = 3
+    /// Names that wait for a thread, and those of one owner; more are refused.
     private static let maximumWaiting = 256
+    private static let maximumWaitingOfOne = 32
+    /// How long one may wait.
+    private static let patience = TimeAmount.seconds(8)
 
-    private let threads = Mutex<NIOThreadPool?>(nil)
-    private let waiting = Atomic(0)
+    private struct State {
+        var threads: NIOThreadPool?
+        var waiting = FairQueue<ObjectIdentifier, NameLookup>()
+        /// How many threads work for each owner.
+        var running: [ObjectIdentifier: Int] = [:]
+
+        mutating func take(_ lookup: NameLookup) -> Bool {
+            if !self.hasRoom(for: lookup.owner) { self.waiting.removeAll { $0.isCancelled } }
+            guard self.hasRoom(for: lookup.owner) else { return false }
+            self.waiting.append(lookup, of: lookup.owner)
+            return true
+        }
+
+        private func hasRoom(for owner: ObjectIdentifier) -> Bool {
+            self.waiting.count < SystemLookup.maximumWaiting
+                && self.waiting.count(of: owner) < SystemLookup.maximumWaitingOfOne
+        }
+
+        /// The next one to work on, and the threads for it; nil when nothing waits, or no thread is left for it.
+        mutating func next() -> (lookup: NameLookup, threads: NIOThreadPool)? {
+            guard self.running.values.reduce(0, +) < SystemLookup.threadCount else { return nil }
+            let running = self.running
+            guard
+                let (owner, lookup) = self.waiting.popFirst(where: {
+                    running[$0, default: 0] < SystemLookup.threadsOfOne
+                })
+            else { return nil }
+            self.running[owner, default: 0] += 1
+            if let threads = self.threads { return (lookup, threads) }
+            let threads = NIOThreadPool(numberOfThreads: SystemLookup.threadCount)
+            threads.start()
+            self.threads = threads
+            return (lookup, threads)
+        }
+
+        mutating func ended(_ owner: ObjectIdentifier) {
+            let count = self.running[owner, default: 1] - 1
+            self.running[owner] = count > 0 ? count : nil
+        }
+    }
+
+    private let state = Mutex(State())
 
     /// Answers `lookup` for those families that have no answer yet; with `.busy` when too many wait already.
     func start(_ lookup: NameLookup) {
-        guard self.waiting.add(1, ordering: .relaxed).newValue <= Self.maximumWaiting else {
-            self.waiting.subtract(1, ordering: .relaxed)
-            return lookup.complete(with: .failure(.busy))
-        }
-        let threads = self.threads.withLock { threads in
-            if let threads { return threads }
-            let started = NIOThreadPool(numberOfThreads: Self.threadCount)
-            started.start()
-            threads = started
-            return started
-        }
-        threads.submit { state in
-            self.waiting.subtract(1, ordering: .relaxed)
-            guard case .active = state, !lookup.isCancelled else {
-                return lookup.complete(with: .failure(.cancelled))
+        guard self.state.withLock({ $0.take(lookup) }) else { return lookup.complete(with: .failure(.busy)) }
+        self.startNext()
+    }
+
+    private func startNext() {
+        guard let (lookup, threads) = self.state.withLock({ $0.next() }) else { return }
+        threads.submit { _ in
+            if lookup.isCancelled {
+                lookup.complete(with: .failure(.cancelled))
+            } else if NIODeadline.now() - lookup.begun > Self.patience {
+                lookup.complete(with: .failure(.noAnswer))
+            } else {
+                lookup.complete(with: Result { () throws(NameLookupError) in try Self.addresses(of: lookup.name) })
             }
-            lookup.complete(with: Result { () throws(NameLookupError) in try Self.addresses(of: lookup.name) })
+            self.state.withLock { $0.ended(lookup.owner) }
+            self.startNext()
         }
+    }
+
+    /// Loopback, of both families.
+    static var loopback: [SocketAddress] {
+        ["::1", "127.0.0.1"].compactMap { try? SocketAddress(ipAddress: $0, port: 0) }
     }
 
     /// The address that `text` is, in any form that getaddrinfo(3) takes for one; nil for names. Does not block.

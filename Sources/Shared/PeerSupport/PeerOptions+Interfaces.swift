@@ -10,7 +10,8 @@ extension PeerOptions {
         guard !self.interfaces.isEmpty else { return }
         let names = self.interfaces
         eventLoop.scheduleRepeatedTask(initialDelay: .zero, delay: .seconds(60)) { _ in
-            let present = Set(((try? InterfaceAddress.all()) ?? []).map(\.interface))
+            guard let addresses = try? InterfaceAddress.all() else { return }
+            let present = Set(addresses.map(\.interface))
             let missing = names.filter { !present.contains($0) }
             guard !missing.isEmpty else { return }
             logger.warning(

@@ -50,7 +50,14 @@ struct DialFailure: Error, Equatable {
 
     /// The outcome of resolving a name.
     init(_ error: NameLookupError) {
-        self.init(error == .busy || error == .noSocket ? .limit : .nameNotFound, "\(error)")
+        let code: OpenCode =
+            switch error {
+            case .busy, .noSocket: .limit
+            // It may be answered another time.
+            case .noAnswer, .cancelled: .timedOut
+            case .notFound, .failed: .nameNotFound
+            }
+        self.init(code, "\(error)")
     }
 
     /// The outcome of a failed system call.

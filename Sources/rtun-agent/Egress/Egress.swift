@@ -4,7 +4,6 @@ import Synchronization
 final class Egress: Sendable {
     private struct State {
         var streams: Quota
-        var tunnels = 0
         var flows: FlowShares
         /// What makes each relay end a flow; called from anywhere.
         var relays: [FlowShares.RelayID: @Sendable () -> Void] = [:]
@@ -30,27 +29,22 @@ final class Egress: Sendable {
 
     /// Takes one connection out of the limit for a peer; false when there is none left for it.
     ///
-    /// A tunnel alone may have all. Of several each may have its share; more only while an eighth is left, since connections
-    /// cannot be ended for others.
+    /// Connections cannot be ended for others, so some places stay free: a tunnel may have seven times as many as are left
+    /// (a dynamic threshold, as of A. K. Choudhury and E. L. Hahne, IEEE/ACM ToN 6 (2), 1998). One alone has seven eighths,
+    /// of limits below 8 all; several that want as many as they can get come to have equally many, and a newcomer always
+    /// finds room.
     ///
-    /// - Parameter count: how many the peer has.
+    /// - Parameter count: how many the tunnel has.
     func takeStream(beside count: Int) -> Bool {
         self.state.withLock { state in
-            let limit = state.streams.limit
-            let mayHaveOne = count < max(1, limit / max(1, state.tunnels)) || state.streams.free > limit / 8
-            return mayHaveOne && state.streams.take()
+            count < Self.streamsPerFreePlace * state.streams.free && state.streams.take()
         }
     }
 
-    /// A tunnel has begun.
-    func tunnelOpened() {
-        self.state.withLock { $0.tunnels += 1 }
-    }
+    private static let streamsPerFreePlace = 7
 
-    /// A tunnel has ended.
-    func tunnelClosed() {
-        self.state.withLock { $0.tunnels -= 1 }
-    }
+    /// How many connections one tunnel may have when there is no other.
+    var maximumStreamsAlone: Int { self.maximumStreams - self.maximumStreams / (Self.streamsPerFreePlace + 1) }
 
     /// Gives it back, once the connection is closed or did not come about.
     func giveBackStream() {

@@ -24,15 +24,20 @@ final class EgressConnection {
     private var state = State.dialing(attempts: [])
     private var lookup: NameLookup?
 
+    private let owner: ObjectIdentifier
     private let ended: (DialFailure?) -> Void
 
-    /// `ended` is called once, when all is over, with the reason if there was no connection to the target.
+    /// - Parameters:
+    ///   - owner: the tunnel.
+    ///   - ended: called once, when all is over, with the reason if there was no connection to the target.
     init(
-        request: TunnelRequest, eventLoop: any EventLoop, dialer: EgressDialer, watch: ConnectionWatch, logger: Logger,
+        request: TunnelRequest, owner: ObjectIdentifier, eventLoop: any EventLoop, dialer: EgressDialer,
+        watch: ConnectionWatch, logger: Logger,
         ended: @escaping (DialFailure?) -> Void
     ) {
         self.request = request
         self.eventLoop = eventLoop
+        self.owner = owner
         self.dialer = dialer
         self.ended = ended
         self.watch = watch
@@ -43,7 +48,9 @@ final class EgressConnection {
     func open() {
         self.request.cancelled = { [weak self] in self?.cancel() }
         let connection = NIOLoopBound(self, eventLoop: self.eventLoop)
-        let attempt = self.dialer.connect(to: self.request.target, on: self.eventLoop) { channel in
+        let attempt = self.dialer.connect(
+            to: self.request.target, for: self.owner, on: self.eventLoop
+        ) { channel in
             connection.value.attemptStarted(channel)
         }
         self.lookup = attempt.lookup

@@ -21,8 +21,10 @@ struct EgressDialer: Sendable {
 
     /// Connects to `target` on `eventLoop`; addresses of both families race (RFC 8305). `initialize` sets up the new
     /// channel, on the event loop, before it becomes active.
+    ///
+    /// - Parameter owner: for whom the name is looked up.
     func connect(
-        to target: OpenTcp, on eventLoop: any EventLoop,
+        to target: OpenTcp, for owner: ObjectIdentifier? = nil, on eventLoop: any EventLoop,
         initialize: @escaping @Sendable (any Channel) -> EventLoopFuture<Void>
     ) -> Attempt {
         let bootstrap = ClientBootstrap(group: eventLoop)
@@ -43,7 +45,7 @@ struct EgressDialer: Sendable {
             guard self.policy.permitsSomeAddress(port: target.port) else {
                 return Attempt(channel: eventLoop.makeFailedFuture(Self.refusal(target)), lookup: nil)
             }
-            let names = self.names.lookUp(target.host, port: target.port, on: eventLoop)
+            let names = self.names.lookUp(target.host, port: target.port, for: owner, on: eventLoop)
             lookup = names
             connected = bootstrap.resolver(FilteringResolver(lookup: names, policy: self.policy, port: target.port))
                 .connect(host: target.host, port: Int(target.port))

@@ -43,8 +43,7 @@ final class TunnelPeer: AcceptedPeer {
     }
 
     func start() -> EventLoopFuture<OpenPeerReply> {
-        self.egress.tunnelOpened()
-        return self.channel.start { [weak self] context in
+        self.channel.start { [weak self] context in
             let tunnel = try QUICTunnel(context)
             tunnel.requested = { [weak self] request in
                 guard let self else { return request.refuse(.failed, reason: "the agent is closing this channel") }
@@ -64,8 +63,8 @@ final class TunnelPeer: AcceptedPeer {
         }
         self.streams += 1
         EgressConnection(
-            request: request, eventLoop: self.channel.eventLoop, dialer: self.egress.dialer, watch: self.watch,
-            logger: self.logger
+            request: request, owner: ObjectIdentifier(self), eventLoop: self.channel.eventLoop,
+            dialer: self.egress.dialer, watch: self.watch, logger: self.logger
         ) { failure in
             self.streams -= 1
             self.egress.giveBackStream()
@@ -89,7 +88,6 @@ extension TunnelPeer: Sendable {}
 
 extension TunnelPeer: PeerServerChannelDelegate {
     func peerChannel(_ peerID: PeerID, closed reason: PeerChannelError) {
-        self.egress.tunnelClosed()
         self.closed()
     }
 }

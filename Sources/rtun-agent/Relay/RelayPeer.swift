@@ -124,13 +124,19 @@ final class RelayPeer: AcceptedPeer {
     /// The new flow; nil when there is none to be had, which is counted and told.
     private func openFlow(_ id: FlowID, at now: NIODeadline) -> EgressFlow? {
         guard let shareID = self.shareID else { return nil }
-        guard self.flowRate.take(at: now) else {
-            self.drop(.flowRate, ["limit": "\(FlowRate.perSecond)/s"])
-            return nil
-        }
         guard self.egress.takeFlow(of: shareID) || self.takePlaceOfOwn(at: now) else {
             self.drop(.flowLimit, ["limit": .stringConvertible(self.egress.maximumFlows)])
             return nil
+        }
+        guard self.flowRate.take(at: now) else {
+            self.egress.giveBackFlow(of: shareID)
+            self.drop(.flowRate, ["limit": "\(FlowRate.perSecond)/s"])
+            return nil
+        }
+        // Flows whose places others have got may still be there.
+        if self.flows.isFull, let (_, flow) = self.leastUsedFlow() {
+            self.evict(flow, .share)
+            self.egress.giveBackFlow(of: shareID)
         }
         let flow: EgressFlow
         do {
@@ -140,7 +146,10 @@ final class RelayPeer: AcceptedPeer {
             self.drop(RelayDropReason(openingFailed: error), ["error": "\(SystemError.text(error.errnoCode))"])
             return nil
         }
-        _ = self.flows.insert(id, flow, at: now)
+        guard self.flows.insert(id, flow, at: now) != nil else {
+            self.ended(flow, reason: "no room")
+            return nil
+        }
         self.statistics.flowsOpened += 1
         self.logger.debug("flow opened", metadata: ["event": "flow.opened", "flow": .stringConvertible(id.rawValue)])
         return flow
@@ -169,12 +178,15 @@ final class RelayPeer: AcceptedPeer {
     ///
     /// - Returns: false when there is none.
     private func endFlowForAnother() -> Bool {
-        guard
-            let (_, flow) = self.flows.removeLeastUsed(unansweredBefore: .distantFuture, answeredBefore: .distantFuture)
-        else { return false }
+        guard let (_, flow) = self.leastUsedFlow() else { return false }
         self.evict(flow, .share)
         self.scheduleFlush()
         return true
+    }
+
+    /// Removes the flow that is missed least, however short it has been idle.
+    private func leastUsedFlow() -> (key: FlowID, value: EgressFlow)? {
+        self.flows.removeLeastUsed(unansweredBefore: .distantFuture, answeredBefore: .distantFuture)
     }
 
     /// Ends a flow that is out of the table; its place is another's from now on.

@@ -221,17 +221,17 @@ extension RelayWorker: UDPSocketDelegate {
 
     /// The new flow; nil when there is none to be had, which is counted and told.
     private func openFlow(of source: LocalSender, on channel: DatagramChannel, at now: NIODeadline) -> FlowID? {
-        guard self.flowRate.take(at: now) else {
-            self.drop(.flowRate, ["limit": "\(FlowRate.perSecond)/s"])
-            return nil
-        }
         if self.flows.isFull, let (_, idle) = self.flows.makeRoom(at: now) {
             self.evictions.dropped(.limit, ["limit": .stringConvertible(self.maximumFlows)])
             channel.sendClosed(idle)
             self.logClosed(idle, reason: "ended to make room")
         }
-        guard let flow = self.flows.open(for: source, at: now) else {
+        guard !self.flows.isFull else {
             self.drop(.flowLimit, ["limit": .stringConvertible(self.maximumFlows)])
+            return nil
+        }
+        guard self.flowRate.take(at: now), let flow = self.flows.open(for: source, at: now) else {
+            self.drop(.flowRate, ["limit": "\(FlowRate.perSecond)/s"])
             return nil
         }
         self.statistics.flowsOpened += 1

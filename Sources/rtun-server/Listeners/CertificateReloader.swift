@@ -20,6 +20,9 @@ final class CertificateReloader {
     private var candidate: CertificateFiles.Stamp?
     private var timer: Scheduled<Void>?
     private var isStopped = false
+    /// The loading that is under way, and the one after it that has been asked for.
+    private var running: EventLoopFuture<Void>?
+    private var next: EventLoopPromise<Void>?
 
     /// `install` makes the listeners use an identity.
     init(
@@ -49,34 +52,58 @@ final class CertificateReloader {
         self.onThread {
             $0.stamp
         } completion: { stamp in
-            if let stamp = try? stamp.get(), stamp != self.settled {
+            if let stamp = try? stamp.get(), stamp != self.settled, self.running == nil {
                 if stamp == self.candidate { self.reload() } else { self.candidate = stamp }
             }
             if !self.isStopped { self.start() }
         }
     }
 
-    /// Loads the files. When they cannot be used, the certificate of before stays.
-    func reload() {
+    /// Loads the files; the future succeeds when that is done. When they cannot be used, the certificate of before stays.
+    @discardableResult
+    func reload() -> EventLoopFuture<Void> {
+        // One after the other, so that the latest wins; whoever asks meanwhile waits for the next one.
+        if let running = self.running {
+            let next = self.next ?? self.eventLoop.makePromise()
+            if self.next == nil {
+                self.next = next
+                running.assumeIsolated().whenComplete { _ in
+                    self.next = nil
+                    self.reload().cascade(to: next)
+                }
+            }
+            return next.futureResult
+        }
+        let done = self.eventLoop.makePromise(of: Void.self)
+        self.running = done.futureResult
         self.onThread { files in
             (stamp: files.stamp, identity: Result { () throws(ProgramError) in try files.load() })
         } completion: { loaded in
-            do {
-                let (stamp, result) = try loaded.get()
-                self.settled = stamp
-                let identity = try result.get()
-                try self.install(identity)
-                self.logger.info(
-                    "certificate reloaded",
-                    metadata: [
-                        "event": "certificate.reloaded", "file": "\(self.files.certificate)",
-                        "fingerprint": "\(identity.leafFingerprint)",
-                    ])
-            } catch {
-                self.logger.error(
-                    "the certificate cannot be reloaded, the one before stays in use",
-                    metadata: ["event": "certificate.reload_failed", "error": "\(error)"])
-            }
+            self.loaded(loaded)
+            self.running = nil
+            done.succeed()
+        }
+        return done.futureResult
+    }
+
+    private func loaded(
+        _ loaded: Result<(stamp: CertificateFiles.Stamp?, identity: Result<Identity, ProgramError>), any Error>
+    ) {
+        do {
+            let (stamp, result) = try loaded.get()
+            self.settled = stamp
+            let identity = try result.get()
+            try self.install(identity)
+            self.logger.info(
+                "certificate reloaded",
+                metadata: [
+                    "event": "certificate.reloaded", "file": "\(self.files.certificate)",
+                    "fingerprint": "\(identity.leafFingerprint)",
+                ])
+        } catch {
+            self.logger.error(
+                "the certificate cannot be reloaded, the one before stays in use",
+                metadata: ["event": "certificate.reload_failed", "error": "\(error)"])
         }
     }
 

@@ -156,7 +156,9 @@ final class Server: Sendable {
 
     /// Loads the certificate files anew, if there are any.
     func reloadCertificate() async {
-        try? await self.eventLoop.submit { [parts] in parts.value.reloader?.reload() }.get()
+        try? await self.eventLoop.flatSubmit { [parts] in
+            parts.value.reloader?.reload() ?? parts.eventLoop.makeSucceededVoidFuture()
+        }.get()
     }
 
     /// Writes statistics to the log.

@@ -9,6 +9,7 @@ import Signaling
 struct ServerCommand: ProgramCommand {
     static let example = "rtun-server --https-cert cert.pem --https-key key.pem --secret-file secret"
     static let roleWords = ["agent", "listen", "server"]
+    var eventLoopCount: Int { 1 }
     static let configuration = CommandConfiguration(
         commandName: "rtun-server",
         abstract:
@@ -108,11 +109,14 @@ struct ServerCommand: ProgramCommand {
 
     private func tokenLifetime() throws -> TimeAmount? {
         guard let text = self.printSessionsToken else { return nil }
+        let lifetime: TimeAmount
         do {
-            return try TimeAmount(parsing: text, bareUnit: .minutes)
+            lifetime = try TimeAmount(parsing: text, bareUnit: .minutes)
         } catch {
             throw ValidationError("--print-sessions-token: \(error)")
         }
+        guard lifetime >= .seconds(1) else { throw ValidationError("--print-sessions-token must be at least 1s") }
+        return lifetime
     }
 
     func run() async throws {
@@ -122,7 +126,7 @@ struct ServerCommand: ProgramCommand {
         Allocator.releaseFreeMemory()
         if let lifetime = try self.tokenLifetime() {
             let expiry = UnixTime.seconds + UInt64(max(0, lifetime.nanoseconds / 1_000_000_000))
-            print(SessionsToken.make(expiry: expiry, key: key))
+            try StandardStream.output.writeAnswer("\(SessionsToken.make(expiry: expiry, key: key))\n")
             return
         }
         let configuration = ServerConfiguration(

@@ -25,7 +25,14 @@ final class SOCKSListener {
         let limiter = NIOLoopBound(ConnectionLimiter(limit: maximumConnections, logger: logger), eventLoop: eventLoop)
         let connector = NIOLoopBound(BoxedConnector(connector), eventLoop: eventLoop)
         let refusals = NIOLoopBound(ClientRefusals(eventLoop: eventLoop, logger: logger), eventLoop: eventLoop)
-        return ServerBootstrap(group: eventLoop)
+        var bootstrap = ServerBootstrap(group: eventLoop)
+        if address.protocol == .inet6 {
+            // The wildcard takes IPv4 as well, however the machine is set up.
+            bootstrap = bootstrap.serverChannelOption(
+                ChannelOptions.Types.SocketOption(level: .ipv6, name: .ipv6_v6only), value: 0)
+        }
+        return
+            bootstrap
             .serverChannelOption(.backlog, value: 4096)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
             .serverChannelInitializer { channel in

@@ -20,7 +20,7 @@ package struct AgentListing {
     package func run() async throws {
         let agents = try await Self.list(self.control)
         let table = AgentTable(agents: agents.filter { self.pattern.matches($0.name) })
-        StandardStream.output.write(table.text)
+        try StandardStream.output.writeAnswer(table.text)
     }
 
     private static func list(_ control: ControlConnection) async throws -> [AgentInfo] {

@@ -53,7 +53,6 @@ package final class ChannelPool<Carrier: PeerCarrier> {
     /// be about to come back.
     private static var healingTime: (usual: TimeAmount, agentIsGone: TimeAmount) { (.seconds(7), .milliseconds(1500)) }
     private static var signalTimeout: TimeAmount { .seconds(5) }
-    private static var everyMinute: LogRateLimiter { LogRateLimiter(interval: .seconds(60)) }
     /// How many names of agents a line of the log shows at most.
     private static var namesShown: Int { 10 }
     /// So many agents' and so many an agent's causes of failure are remembered at most.
@@ -73,7 +72,7 @@ package final class ChannelPool<Carrier: PeerCarrier> {
     /// Why attempts have failed since the last channel to an agent stood, by the agent's name, and when that was said
     /// loudly: once, and again after a minute.
     private var knownCauses: [String: [String: NIODeadline]] = [:]
-    private var unmatched = ChannelPool.everyMinute
+    private var unmatched = LogRateLimiter(interval: .seconds(60))
     private var session: SignalSession?
     private var actions: Deque<ChannelSelector.Action> = []
     private var isPerforming = false
@@ -248,11 +247,9 @@ extension ChannelPool {
 
     /// Without an agent nothing can be done: said at once, and again every minute.
     private func tellIfNoneMatches(_ agents: [AgentInfo]) {
-        guard !self.selector.hasChoice(in: agents), !self.channels.values.contains(where: \.hasStood) else {
-            self.unmatched = Self.everyMinute
-            return
-        }
-        guard self.unmatched.occurrences(at: self.now) != nil else { return }
+        guard !self.selector.hasChoice(in: agents), !self.channels.values.contains(where: \.hasStood),
+            self.unmatched.occurrences(at: self.now) != nil
+        else { return }
         let names = Set(agents.map(\.name)).sorted()
         var metadata: Logger.Metadata = ["event": "agent.none", "registered": .stringConvertible(names.count)]
         if !names.isEmpty {

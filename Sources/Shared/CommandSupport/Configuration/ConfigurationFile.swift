@@ -62,6 +62,7 @@ struct ConfigurationFile: Equatable, Sendable {
         program: String, syntax: CommandSyntax, commandLine: [String],
         environment: (String) -> String? = ProcessEnvironment.value
     ) throws(ProgramError) -> Arguments {
+        try self.checkTables(of: program)
         var arguments = Arguments()
         guard let table = self.tables.first(where: { $0.name == program }) else { return arguments }
         let given = Self.replaced(by: syntax.names(givenIn: commandLine), environment)
@@ -80,6 +81,24 @@ struct ConfigurationFile: Equatable, Sendable {
         return arguments
     }
 
+    /// The programs that a file may have a table for.
+    private static let programs = ["rtun-server", "rtun-agent", "rtun-socks", "rtun-relay"]
+
+    /// A table of another name is one that nobody would read.
+    private func checkTables(of program: String) throws(ProgramError) {
+        for table in self.tables where !Self.programs.contains(table.name) && table.name != program {
+            let nearest = Self.programs.min {
+                EditDistance.between($0, table.name) < EditDistance.between($1, table.name)
+            }
+            throw ProgramError(
+                .configuration,
+                """
+                configuration file \(self.path), line \(table.line): [\(table.name)] is no table of a program; the nearest is \
+                [\(nearest ?? "")]
+                """)
+        }
+    }
+
     /// What a file adds to the command line, and where it says so.
     struct Arguments {
         fileprivate(set) var options: [(line: Int, word: String)] = []
@@ -90,6 +109,11 @@ struct ConfigurationFile: Equatable, Sendable {
 
         /// The numbers of the lines that they come from, each once, in their order.
         var lines: [Int] { Set((self.options + self.positional).map(\.line)).sorted() }
+
+        /// The words of one line, and what is no option.
+        func words(of line: Int) -> [String] {
+            (self.options.filter { $0.line == line } + self.positional).map(\.word)
+        }
 
         /// The words of the other lines.
         func words(without line: Int) -> [String] {

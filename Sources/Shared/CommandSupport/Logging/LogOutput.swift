@@ -20,6 +20,7 @@ package final class LogOutput: Sendable {
     private let descriptor: Mutex<Int32>
     private let waiting = Mutex(Waiting())
     private let queue = DispatchQueue(label: "log")
+    private let complaint = Mutex(LogRateLimiter(interval: .seconds(60)))
 
     /// Lines go to stderr.
     package init() {
@@ -53,6 +54,16 @@ package final class LogOutput: Sendable {
         }
     }
 
+    /// Says on stderr that the file does not take the log; once a minute.
+    private func couldNotWrite(_ error: Int32) {
+        guard let path = self.path, self.complaint.withLock({ $0.occurrences(at: .now()) }) != nil else { return }
+        StandardStream.error.write("cannot write the log file \(path): \(SystemError.text(error))\n")
+    }
+
+    private static func tell(_ lost: Int, to descriptor: Int32) {
+        FileDescriptorWriter.write("\(lost) lines of the log could not be written in time\n", to: descriptor)
+    }
+
     /// Has one line written, whole: lines of several threads do not mix.
     func write(line: String) {
         let size = line.utf8.count
@@ -68,11 +79,8 @@ package final class LogOutput: Sendable {
         guard let lost else { return }
         self.queue.async {
             self.descriptor.withLock { descriptor in
-                if lost > 0 {
-                    FileDescriptorWriter.write(
-                        "\(lost) lines of the log could not be written in time\n", to: descriptor)
-                }
-                FileDescriptorWriter.write(line, to: descriptor)
+                if lost > 0 { Self.tell(lost, to: descriptor) }
+                if !FileDescriptorWriter.write(line, to: descriptor) { self.couldNotWrite(errno) }
             }
             self.waiting.withLock { $0.bytes -= size }
         }
@@ -81,7 +89,14 @@ package final class LogOutput: Sendable {
     /// Waits until all lines are written, for at most a second. For the end of the program.
     func flush() {
         let written = DispatchSemaphore(value: 0)
-        self.queue.async { written.signal() }
+        self.queue.async {
+            let lost = self.waiting.withLock { waiting in
+                defer { waiting.lost = 0 }
+                return waiting.lost
+            }
+            if lost > 0 { self.descriptor.withLock { Self.tell(lost, to: $0) } }
+            written.signal()
+        }
         _ = written.wait(timeout: .now() + .seconds(1))
     }
 

@@ -25,7 +25,9 @@ package final class AcceptErrorHandler: ChannelInboundHandler {
             self.logger.warning(
                 "cannot accept a connection",
                 metadata: [
-                    "event": "accept.failed", "error": "\(error)", "occurrences": .stringConvertible(occurrences),
+                    "event": "accept.failed",
+                    "error": "\((error as? IOError).map { SystemError.text($0.errnoCode) } ?? "\(error)")",
+                    "occurrences": .stringConvertible(occurrences),
                 ])
         }
         if self.resumption == nil {

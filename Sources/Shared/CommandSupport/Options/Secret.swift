@@ -58,6 +58,13 @@ struct SecretSource {
 
     private func secret(_ bytes: [UInt8], from source: String) throws(ProgramError) -> Secret {
         guard !bytes.isEmpty else { throw ProgramError(.usage, "the secret from \(source) is empty") }
+        // A secret may be anything; what is easily there by mistake is told of.
+        let blanks: [UInt8?] = [0x20, 0x09]
+        if blanks.contains(bytes.first) || blanks.contains(bytes.last) {
+            StandardStream.error.write("warning: the secret from \(source) begins or ends with a blank, which counts\n")
+        } else if bytes.contains(UInt8(ascii: "\n")) {
+            StandardStream.error.write("warning: the secret from \(source) has several lines, which all count\n")
+        }
         return Secret(bytes: bytes)
     }
 }

@@ -6,4 +6,6 @@ package protocol ProgramCommand: AsyncParsableCommand {
     static var example: String { get }
     /// The words with which a program that is all of them in one would be told to be this one: `agent pub`.
     static var roleWords: [String] { get }
+    /// How many event loops it runs on.
+    var eventLoopCount: Int { get }
 }

@@ -57,6 +57,8 @@ package enum ProgramLifecycle {
                 if let error { throw error }
                 return
             case .stopRequested(let signal):
+                // A terminal that is closed says so more than once.
+                if isStopping, signal == .sighup { continue }
                 if isStopping { return }
                 isStopping = true
                 logger.info("stopping", metadata: ["event": "program.stopping", "signal": "\(signal)"])

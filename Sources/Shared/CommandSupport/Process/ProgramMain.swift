@@ -10,14 +10,21 @@ package enum ProgramMain {
     package static func run<Command: ProgramCommand>(_ type: Command.Type) async -> Never {
         // `CommandLine.arguments` is a copy made at its first use: take it before the original is overwritten.
         let commandLine = Array(CommandLine.arguments.dropFirst())
+        let hasSaidNothing = commandLine.isEmpty && (ProcessEnvironment.value("RTUN_CONFIG") ?? "").isEmpty
         ArgumentList.wipeSecrets()
         Dumpability.turnOff()
         signal(SIGPIPE, SIG_IGN)
+        // Until the program serves, and takes signals itself, there is nothing to drain, reload or report.
+        for number in [SIGHUP, SIGUSR1] { signal(number, SIG_IGN) }
+        for number in [SIGTERM, SIGINT] { signal(number) { _ in _exit(ExitStatus.done.rawValue) } }
         Allocator.preferSmallFootprint()
 
         do {
-            try FileDescriptorLimit.raise()
+            FileDescriptorLimit.raise()
             var command = try Self.parse(type, commandLine)
+            if let command = command as? any ProgramCommand {
+                try FileDescriptorLimit.check(eventLoops: command.eventLoopCount)
+            }
             if var asyncCommand = command as? any AsyncParsableCommand {
                 do {
                     try await asyncCommand.run()
@@ -29,26 +36,33 @@ package enum ProgramMain {
                 try command.run()  // the built-in ones, such as the one that prints shell completions
             }
             ProgramExit.exit(ExitStatus.done.rawValue)
+        } catch let error as ProgramError where hasSaidNothing && error.status == .usage {
+            StandardStream.error.write("\(Command._commandName): \(error.message)\n\n")
+            showHowToBegin(type)
         } catch let error as ProgramError {
             fail(program: Command._commandName, error)
-        } catch  where commandLine.isEmpty && Command.exitCode(for: error) == .validationFailure {
-            // ArgumentParser prints the whole help, which hides what to do next.
-            StandardStream.error.write(
-                """
-                Usage: \(Command.usageString())
-
-                Example:
-                  \(Command.example)
-
-                '\(Command._commandName) --help' explains the options.
-
-                """)
-            ProgramExit.exit(ExitStatus.usage.rawValue)
+        } catch let error where hasSaidNothing && Command.exitCode(for: error) == .validationFailure {
+            showHowToBegin(type)
         } catch {
             // Help and version exit 0, usage errors 64 with the usage line; both are ArgumentParser's own.
             ProgramExit.prepare()
             Command.exit(withError: error)
         }
+    }
+
+    /// For those who have typed nothing: ArgumentParser would print the whole help, which hides what to do next.
+    private static func showHowToBegin<Command: ProgramCommand>(_ type: Command.Type) -> Never {
+        StandardStream.error.write(
+            """
+            Usage: \(Command.usageString())
+
+            Example:
+              \(Command.example)
+
+            '\(Command._commandName) --help' explains the options.
+
+            """)
+        ProgramExit.exit(ExitStatus.usage.rawValue)
     }
 
     /// Parses what the configuration file and the command line say.
@@ -69,9 +83,13 @@ package enum ProgramMain {
             // The file's fault when the command line alone does not draw the same complaint, and that of the line without
             // which it goes.
             let complaint = Command.message(for: error)
-            let line = configured.lines.first { line in
+            let lines = configured.lines.filter { line in
                 Self.complaint(type, configured.words(without: line) + commandLine) != complaint
             }
+            // Without the URL there is another complaint as well.
+            let line =
+                lines.first { Self.complaint(type, configured.words(of: $0) + commandLine) == complaint }
+                ?? lines.first
             guard Command.exitCode(for: error) != .success, let line, Self.complaint(type, commandLine) != complaint
             else { throw error }
             throw ProgramError(.configuration, "configuration file \(file.path), line \(line): \(complaint)")
@@ -84,10 +102,12 @@ package enum ProgramMain {
         do {
             return try type.parseAsRoot(words)
         } catch {
-            // ArgumentParser takes "-1" for an option and misses a value.
-            guard type.exitCode(for: error) == .validationFailure, let syntax = try? CommandSyntax(of: type),
-                let joined = CommandLineCheck.joiningNegativeNumbers(words, syntax)
-            else { throw error }
+            // ArgumentParser takes "-1" for an option and misses a value, and tells of an unknown option last.
+            guard type.exitCode(for: error) == .validationFailure, let syntax = try? CommandSyntax(of: type) else {
+                throw error
+            }
+            try CommandLineCheck.checkOptions(words, syntax)
+            guard let joined = CommandLineCheck.joiningValues(words, syntax) else { throw error }
             return try type.parseAsRoot(joined)
         }
     }

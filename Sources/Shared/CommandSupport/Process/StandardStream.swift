@@ -9,23 +9,34 @@ package enum StandardStream: Int32, Sendable {
     package func write(_ text: String) {
         FileDescriptorWriter.write(text, to: self.rawValue)
     }
+
+    /// Writes what a program was asked for. Throws with exit code 69 when it cannot be written.
+    package func writeAnswer(_ text: String) throws(ProgramError) {
+        guard FileDescriptorWriter.write(text, to: self.rawValue) else {
+            throw ProgramError(.unavailable, "cannot write the answer: \(SystemError.text(errno))")
+        }
+    }
 }
 
 enum FileDescriptorWriter {
     /// Writes all of `text` to `descriptor`, continuing after interruptions and short writes. Gives up on any other
-    /// error: there is nobody left to tell.
-    static func write(_ text: String, to descriptor: Int32) {
+    /// error, with `errno` as it was.
+    ///
+    /// - Returns: whether all has been written.
+    @discardableResult
+    static func write(_ text: String, to descriptor: Int32) -> Bool {
         var text = text
-        text.withUTF8 { bytes in
+        return text.withUTF8 { bytes in
             var rest = UnsafeRawBufferPointer(bytes)
             while !rest.isEmpty {
                 let written = Glibc.write(descriptor, rest.baseAddress, rest.count)
                 if written > 0 {
                     rest = UnsafeRawBufferPointer(rebasing: rest.dropFirst(written))
                 } else if written == 0 || errno != EINTR {
-                    return
+                    return false
                 }
             }
+            return true
         }
     }
 }

@@ -17,6 +17,7 @@ package struct HostPort: Hashable, Sendable, CustomStringConvertible {
     package init(parsing text: String, defaultPort: UInt16? = nil) throws(HostPortError) {
         let host: Substring
         let rest: Substring
+        if text.contains("://") { throw .url(text) }
         if text.hasPrefix("[") {
             guard let close = text.firstIndex(of: "]") else { throw .missingBracket(text) }
             host = text[text.index(after: text.startIndex)..<close]
@@ -27,10 +28,17 @@ package struct HostPort: Hashable, Sendable, CustomStringConvertible {
             let colon = text.firstIndex(of: ":") ?? text.endIndex
             host = text[..<colon]
             rest = text[colon...]
-            if rest.dropFirst().contains(":") { throw .unbracketedIPv6(text) }
+            if rest.dropFirst().contains(":") {
+                let isIPv6 =
+                    text.utf8.allSatisfy { "0123456789abcdefABCDEF:.%".utf8.contains($0) } && !host.contains(".")
+                throw isIPv6 ? .unbracketedIPv6(text) : .invalidPort(text)
+            }
         }
         guard !host.isEmpty else { throw .missingHost(text) }
         guard host.utf8.allSatisfy({ $0 > 0x20 && $0 != 0x7F }) else { throw .invalidHost(text) }
+        if host.utf8.allSatisfy({ (0x30...0x39).contains($0) || $0 == 0x2E }), Self.address(of: host) == nil {
+            throw .invalidIPv4(text)
+        }
         if let address = Self.address(meantBy: host) { throw .oldIPv4(text, address) }
         if rest.isEmpty {
             guard let defaultPort else { throw .missingPort(text) }
@@ -48,9 +56,13 @@ package struct HostPort: Hashable, Sendable, CustomStringConvertible {
     /// The address that inet_aton(3) sees in `host`, such as 1.2.0.3 in `1.2.3`, unless it is written in the usual form.
     private static func address(meantBy host: Substring) -> String? {
         var address = in_addr()
-        guard inet_pton(AF_INET, String(host), &address) != 1, inet_aton(String(host), &address) != 0 else {
-            return nil
-        }
+        return inet_pton(AF_INET, String(host), &address) == 1 ? nil : Self.address(of: host)
+    }
+
+    /// The address that inet_aton(3) sees in `host`.
+    private static func address(of host: Substring) -> String? {
+        var address = in_addr()
+        guard inet_aton(String(host), &address) != 0 else { return nil }
         return withUnsafeBytes(of: address.s_addr) { $0.map(String.init).joined(separator: ".") }
     }
 
@@ -69,6 +81,8 @@ package enum HostPortError: Error, Equatable, CustomStringConvertible {
     case missingBracket(String)
     case bracketsWithoutIPv6(String)
     case unbracketedIPv6(String)
+    case invalidIPv4(String)
+    case url(String)
     /// With the address that the host would be taken for.
     case oldIPv4(String, String)
 
@@ -81,6 +95,8 @@ package enum HostPortError: Error, Equatable, CustomStringConvertible {
         case .invalidPort(let text): "the port in \"\(text)\" is not a number from 0 to 65535"
         case .missingBracket(let text): "\"\(text)\" lacks the closing bracket; expected [IPv6]:port"
         case .bracketsWithoutIPv6(let text): "only an IPv6 address goes in brackets, not that of \"\(text)\""
+        case .invalidIPv4(let text): "the host in \"\(text)\" is no IPv4 address: four numbers from 0 to 255 are"
+        case .url(let text): "\"\(text)\" is a URL; expected host:port, for example 127.0.0.1:8888"
         case .oldIPv4(let text, let address):
             "\"\(text)\" has no full IPv4 address; if you mean \(address), write that"
         case .unbracketedIPv6(let text): "write the IPv6 address in \"\(text)\" in brackets: [::1]:8888"

@@ -21,8 +21,13 @@ package struct ListenAddress: Hashable, Sendable, CustomStringConvertible {
             guard let port = UInt16(text) else { throw .invalidPort(text) }
             self.place = HostPort(host: defaultHost, port: port)
         } else if text == "*" || text.hasPrefix("*:") || text.hasPrefix(":") && !text.dropFirst().contains(":") {
-            let rest = text.drop { $0 == "*" }
-            self.place = try HostPort(parsing: "[::]\(rest)", defaultPort: defaultPort)
+            do {
+                self.place = try HostPort(parsing: "[::]\(text.drop { $0 == "*" })", defaultPort: defaultPort)
+            } catch .missingPort {
+                throw .missingPort(text)
+            } catch {
+                throw .invalidPort(text)
+            }
         } else {
             self.place = try HostPort(parsing: text, defaultPort: defaultPort)
         }

@@ -113,17 +113,16 @@ package struct ConnectionCheck {
 
     private func resolve() async -> Result<[SocketAddress], NameFailure> {
         let host = self.url.host
-        let promise = self.eventLoop.makePromise(of: Result<[SocketAddress], NameFailure>.self)
-        let timeout = self.eventLoop.scheduleTask(in: Self.nameLimit) {
-            promise.succeed(.failure(NameFailure(reason: "no name server answers for \"\(host)\"")))
-        }
         let lookup = NameResolver.shared.lookUp(host, port: self.url.port, on: self.eventLoop)
-        lookup.addresses.whenComplete { result in
-            timeout.cancel()
-            // Only the first completion counts.
-            promise.succeed(result.mapError { NameFailure(reason: "\($0)") })
+        let timeout = self.eventLoop.scheduleTask(in: Self.nameLimit) { lookup.cancel() }
+        defer { timeout.cancel() }
+        do {
+            return .success(try await lookup.allAddresses.get())
+        } catch NameLookupError.cancelled {
+            return .failure(NameFailure(reason: "no name server answers for \"\(host)\""))
+        } catch {
+            return .failure(NameFailure(reason: "cannot find the address of \"\(host)\": \(error)"))
         }
-        return (try? await promise.futureResult.get()) ?? .failure(NameFailure(reason: "the program is ending"))
     }
 
     // MARK: The paths

@@ -124,7 +124,7 @@ package final class MappingProbe {
     ) -> EventLoopFuture<[SocketAddress]> {
         let lookup = NameResolver.shared.lookUp(server.host, port: server.port, on: eventLoop)
         let limit = eventLoop.scheduleTask(in: Self.lookupLimit) { lookup.cancel() }
-        return lookup.addresses.always { _ in limit.cancel() }.recover { _ in [] }
+        return lookup.allAddresses.always { _ in limit.cancel() }.recover { _ in [] }
     }
 
     private func ask(_ servers: [SocketAddress]) -> EventLoopFuture<MappingBehavior> {

@@ -158,6 +158,11 @@ final class DirectSession {
         self.advance()
     }
 
+    private func endLookups() {
+        for lookup in self.serverLookups { lookup.cancel() }
+        self.serverLookups = []
+    }
+
     private func resolved(_ servers: [SocketAddress]) {
         guard !self.isClosed else { return }
         self.gathering.resolved(servers, at: self.eventLoop.now)
@@ -319,8 +324,7 @@ final class DirectSession {
         guard !self.isClosed else { return }
         self.isClosed = true
         self.delegate = nil
-        for lookup in self.serverLookups { lookup.cancel() }
-        self.serverLookups = []
+        self.endLookups()
         self.timer?.cancel()
         self.timer = nil
         self.usable = nil
@@ -464,6 +468,7 @@ extension DirectSession {
             case .ended(let mapping):
                 self.mapping = mapping
                 self.hasGathered = true
+                self.endLookups()
                 self.considerSpread()
                 self.agent.localCandidatesEnded(at: self.eventLoop.now)
                 self.delegate?.sessionGatheringEnded(self)

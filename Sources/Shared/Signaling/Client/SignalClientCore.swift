@@ -52,8 +52,7 @@ final class SignalClientCore {
     private var completion: EventLoopPromise<SignalTerminal>?
     /// Succeeds when the goodbye that has been said has left.
     private var farewell: EventLoopFuture<Void>?
-    /// Causes of failure that a warning has been written about since the last connection.
-    /// When each kind of failure was last said loudly.
+    /// When each kind of failure was last said loudly, since the last connection.
     private var warnedCauses: [String: NIODeadline] = [:]
     private static let warningInterval = TimeAmount.seconds(60)
     /// Whether a server has proved the secret to this process.

@@ -1,3 +1,4 @@
+import DequeModule
 import NIOCore
 import NIOPosix
 import NameResolution
@@ -31,10 +32,14 @@ struct QUICConnector: SignalConnector {
         lookup.addresses.assumeIsolated().whenComplete { result in
             switch result {
             case .success(let addresses):
-                QUICRace(
+                let race = QUICRace(
                     addresses: addresses, configuration: configuration, url: url, eventLoop: eventLoop,
-                    completion: completion
-                ).startNext()
+                    completion: completion)
+                race.startNext()
+                // Those of the other family may be late.
+                lookup.allAddresses.assumeIsolated().whenComplete { result in
+                    race.lastAddresses((try? result.get()) ?? [])
+                }
             case .failure(let error):
                 completion(.failure(.unresolved(host: url.host, reason: "\(error)")))
             }
@@ -50,7 +55,11 @@ private final class QUICRace {
     private let configuration: QUICConfiguration
     private let url: ServerURL
     private let eventLoop: any EventLoop
-    private var addresses: ArraySlice<SocketAddress>
+    private var addresses: Deque<SocketAddress>
+    /// Those that have been there so far.
+    private var known: Set<SocketAddress>
+    /// Whether there will be no further ones.
+    private var isComplete = false
     private var running = 0
     private var failures: [(address: SocketAddress, error: any Error)] = []
     private var nextAttempt: Scheduled<Void>?
@@ -60,11 +69,23 @@ private final class QUICRace {
         addresses: [SocketAddress], configuration: QUICConfiguration, url: ServerURL, eventLoop: any EventLoop,
         completion: @escaping (Result<any SignalLink, SignalConnectError>) -> Void
     ) {
-        self.addresses = addresses[...]
+        self.addresses = Deque(addresses)
+        self.known = Set(addresses)
         self.configuration = configuration
         self.url = url
         self.eventLoop = eventLoop
         self.completion = completion
+    }
+
+    /// All addresses that there are; those are tried, too, that were not known before.
+    func lastAddresses(_ addresses: [SocketAddress]) {
+        self.isComplete = true
+        self.addresses += addresses.filter { self.known.insert($0).inserted }
+        if self.running == 0 {
+            self.addresses.isEmpty ? self.fail() : self.startNext()
+        } else if self.nextAttempt == nil, !self.addresses.isEmpty {
+            self.scheduleNext()
+        }
     }
 
     func startNext() {
@@ -80,9 +101,11 @@ private final class QUICRace {
                 case .failure(let error): self.failed(address, error)
                 }
             }
-        if !self.addresses.isEmpty {
-            self.nextAttempt = self.eventLoop.assumeIsolated().scheduleTask(in: Self.delay) { self.startNext() }
-        }
+        if !self.addresses.isEmpty { self.scheduleNext() }
+    }
+
+    private func scheduleNext() {
+        self.nextAttempt = self.eventLoop.assumeIsolated().scheduleTask(in: Self.delay) { self.startNext() }
     }
 
     private func succeeded(_ connection: QUICClientConnection) {
@@ -106,9 +129,14 @@ private final class QUICRace {
         self.failures.append((address, error))
         if !self.addresses.isEmpty {
             self.startNext()
-        } else if self.running == 0 {
-            self.complete(.failure(self.verdict))
+        } else if self.running == 0, self.isComplete {
+            self.fail()
         }
+    }
+
+    private func fail() {
+        guard !self.failures.isEmpty else { return }
+        self.complete(.failure(self.verdict))
     }
 
     private func complete(_ result: Result<any SignalLink, SignalConnectError>) {

@@ -20,12 +20,19 @@ package struct RelayRule: Hashable, Sendable {
         (self.listenAddress, self.target) = try parser.parse()
     }
 
+    /// Whether both cannot listen at once: on one port of an address, or of all of its family.
+    private func listensBeside(_ other: RelayRule) -> Bool {
+        let (one, another) = (self.listenAddress, other.listenAddress)
+        return one == another
+            || one.port == another.port && one.protocol == another.protocol && (one.isWildcard || another.isWildcard)
+    }
+
     /// Reads several rules, of which no two may listen on the same address. Rules on port 0 never collide.
     package static func parse(_ texts: [String]) throws(RelayRuleError) -> [RelayRule] {
         var rules: [RelayRule] = []
         for text in texts {
             let rule = try RelayRule(parsing: text)
-            if rule.listenAddress.port != 0, rules.contains(where: { $0.listenAddress == rule.listenAddress }) {
+            if rule.listenAddress.port != 0, rules.contains(where: { $0.listensBeside(rule) }) {
                 let listen = text.endOfScheme..<(text.firstIndex(of: "?") ?? text.endIndex)
                 throw RelayRuleError(
                     rule: text, fault: listen, kind: .duplicateListenAddress,
