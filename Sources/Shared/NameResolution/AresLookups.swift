@@ -95,7 +95,10 @@ final class AresLookups {
         for channel in self.channels { channel.ares.processTimeouts() }
         while let first = self.deadlines.first, first.instant <= now {
             self.deadlines.removeFirst()
-            self.lookups[first.id]?.names.complete(with: .failure(.noAnswer))
+            // What is abandoned may be with the system.
+            if let lookup = self.lookups[first.id], !lookup.isAbandoned {
+                lookup.names.complete(with: .failure(.noAnswer))
+            }
             self.end(first.id)
         }
     }

@@ -18,6 +18,7 @@ package struct AgentListing {
 
     /// Prints the table. Throws a `ProgramError`.
     package func run() async throws {
+        StartupSignals.giveBack()
         let agents = try await Self.list(self.control)
         let table = AgentTable(agents: agents.filter { self.pattern.matches($0.name) })
         try StandardStream.output.writeAnswer(table.text)

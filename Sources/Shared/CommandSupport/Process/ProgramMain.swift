@@ -14,9 +14,7 @@ package enum ProgramMain {
         ArgumentList.wipeSecrets()
         Dumpability.turnOff()
         signal(SIGPIPE, SIG_IGN)
-        // Until the program serves, and takes signals itself, there is nothing to drain, reload or report.
-        for number in [SIGHUP, SIGUSR1] { signal(number, SIG_IGN) }
-        for number in [SIGTERM, SIGINT] { signal(number) { _ in _exit(ExitStatus.done.rawValue) } }
+        StartupSignals.takeOver()
         Allocator.preferSmallFootprint()
 
         do {

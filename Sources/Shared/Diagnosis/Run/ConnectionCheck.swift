@@ -61,6 +61,7 @@ package struct ConnectionCheck {
 
     /// Prints a line for each test and the verdict. Throws `ExitCode` when that is a bad one.
     package func run() async throws {
+        StartupSignals.giveBack()
         StandardStream.output.write("\(self.program) checks \(self.url)\n\n")
         let verdict = await self.check()
         StandardStream.output.write("\n\(verdict.text)\n")
