@@ -45,7 +45,7 @@ start() {
 ready() {
     local name=$1 line
     for _ in $(seq 300); do
-        if line=$(grep -m 1 '^rtun-.* ready ' "$folder/$name.out"); then
+        if line=$(grep -m 1 '^rtun-.* ready ' "$folder/$name.out" 2>/dev/null); then
             echo "  $line"
             return
         fi
