@@ -4,7 +4,7 @@ import Testing
 
 @testable import NameResolution
 
-/// One at a time: some ask for thousands of names at once.
+/// One at a time: some ask for hundreds of names at once, more than there are channels for.
 @Suite(.serialized) struct NameResolverTests {
     private let eventLoop = MultiThreadedEventLoopGroup.singleton.next()
 
@@ -60,7 +60,7 @@ import Testing
 
     @Test func `silent names delay nobody, however many they are`() async throws {
         try await self.withNames { server, names in
-            let silent = (0..<1000).map { names.lookUp("silent-\($0).test", port: 1, on: self.eventLoop) }
+            let silent = (0..<200).map { names.lookUp("silent-\($0).test", port: 1, on: self.eventLoop) }
             // The first questions are out: lookups are under way. Of such a burst not every question arrives.
             while server.questionCount(of: "silent-0.test") == 0 { try await Task.sleep(for: .milliseconds(5)) }
             for index in 0..<20 {
@@ -76,13 +76,13 @@ import Testing
     @Test func `an owner with many names takes turns with the others`() async throws {
         try await self.withNames { server, names in
             let (greedy, modest) = (NameServerOwner(), NameServerOwner())
-            let many = (0..<3000).map {
+            let many = (0..<200).map {
                 names.lookUp("silent-\($0).test", port: 1, for: ObjectIdentifier(greedy), on: self.eventLoop)
             }
             let started = ContinuousClock.now
             let lookup = names.lookUp("both.test", port: 1, for: ObjectIdentifier(modest), on: self.eventLoop)
             #expect(await self.texts(lookup.addresses)?.count == 2)
-            // Neither behind the other's three thousand, nor behind what those wait for.
+            // Neither behind the other's two hundred, nor behind what those wait for.
             #expect(ContinuousClock.now - started < .seconds(5))
             for lookup in many { lookup.cancel() }
             // What is abandoned is over in the end, shared channels included, and names are looked up as before.
