@@ -32,14 +32,15 @@ struct Agent {
 
     /// Derives keys, makes the certificate, reads what files there are. Throws a `ProgramError`.
     init(_ command: AgentCommand, secret: Secret, endToEndSecret: Secret?, log: ProgramLog) throws {
-        let group = MultiThreadedEventLoopGroup(numberOfThreads: System.coreCount)
+        let group = MultiThreadedEventLoopGroup(numberOfThreads: command.eventLoopCount)
 
         self.name = try command.registration.name()
         self.log = log
 
         var peerConfiguration = try command.peers.configuration(
             commonName: "rtun agent", endToEndSecret: endToEndSecret)
-        let limits = EgressLimits(command.egress, openFiles: FileDescriptorLimit.current, eventLoops: System.coreCount)
+        let limits = EgressLimits(
+            command.egress, openFiles: FileDescriptorLimit.current, eventLoops: command.eventLoopCount)
         limits.warn(about: command.egress, log.logger)
         peerConfiguration.maxStreamWindow = Self.receiveWindow
         peerConfiguration.maxUnconsumedBytes = Self.receiveBudget

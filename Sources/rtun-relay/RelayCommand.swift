@@ -11,7 +11,8 @@ struct RelayCommand: ProgramCommand {
     static let example =
         "rtun-relay -L '127.0.0.1:15353?to=192.0.2.53:53' https://rtun.example.com:8888 --secret-file secret"
     static let roleWords = ["relay", "sub"]
-    var eventLoopCount: Int { System.coreCount }
+    /// Workers are spread over the loops; more loops than workers are of no use.
+    var eventLoopCount: Int { max(1, min(System.coreCount, self.relay.rules.count)) }
     static let name = "rtun-relay"
 
     static let configuration = CommandConfiguration(
@@ -84,9 +85,7 @@ struct RelayCommand: ProgramCommand {
         let endToEndSecret = try self.endToEndSecret.load()
         var log = try self.logging.open(program: Self.name)
         if self.agents.list { log = log.forOneAnswer }
-        // Workers are spread over the loops; more loops than workers are of no use.
-        let threads = max(1, min(System.coreCount, self.relay.rules.count))
-        let group = MultiThreadedEventLoopGroup(numberOfThreads: threads)
+        let group = MultiThreadedEventLoopGroup(numberOfThreads: self.eventLoopCount)
         if self.check.isWanted {
             let pattern = try self.agents.pattern()
             return try await ConnectionCheck(

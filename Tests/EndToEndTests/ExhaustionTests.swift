@@ -5,8 +5,8 @@ import Testing
 /// A resource runs out: what is there goes on, clients hear of it at once, the log says it, and service returns by itself.
 @Suite(.timeLimit(.minutes(2)))
 struct ExhaustionTests {
-    @Test func `out of files an agent refuses at once, keeps what it has, and serves again`() async throws {
-        let cluster = try await Cluster(.https)
+    /// An agent that may have 80 files open, once it serves.
+    private func agentWithFewFiles(_ cluster: Cluster) async throws -> RunningProgram {
         let agent = try RunningProgram(
             "/bin/sh",
             [
@@ -18,6 +18,12 @@ struct ExhaustionTests {
                 """,
             ], environment: ["RTUN_SECRET": Cluster.secret])
         _ = try await agent.line("the ready line") { $0.contains(" ready ") }
+        return agent
+    }
+
+    @Test func `out of files an agent refuses at once, keeps what it has, and serves again`() async throws {
+        let cluster = try await Cluster(.https)
+        let agent = try await self.agentWithFewFiles(cluster)
         _ = try await agent.logLine("the limit") { $0.contains("event=limit.files files=80") }
         let socks = try await cluster.socks()
         let echo = try TCPService.echo()
@@ -50,25 +56,14 @@ struct ExhaustionTests {
 
     @Test func `out of files a relay's idle flows make room`() async throws {
         let cluster = try await Cluster(.https)
-        let agent = try RunningProgram(
-            "/bin/sh",
-            [
-                "-c",
-                """
-                ulimit -n 80
-                exec '\(RunningProgram.folder)/rtun-agent' '\(cluster.url)' --agent egress --ca-cert \
-                '\(cluster.certificates.authority)'
-                """,
-            ], environment: ["RTUN_SECRET": Cluster.secret])
-        _ = try await agent.line("the ready line") { $0.contains(" ready ") }
+        let agent = try await self.agentWithFewFiles(cluster)
         let echo = try UDPEchoService()
         let relay = try await cluster.relay(["127.0.0.1:0?to=127.0.0.1:\(echo.port)"])
         try await onThread {
             for _ in 0..<60 { try DatagramSocket(connectedTo: relay.port).send([1]) }
-            Thread.sleep(forTimeInterval: 2.5)
+            // Once they have been idle for long enough.
             let later = try DatagramSocket(connectedTo: relay.port)
-            try later.send([2])
-            #expect(try later.receive() == [2])
+            #expect(try later.answer(to: [2], within: .seconds(10)) == [2])
         }
         await stopAll([cluster.server, agent, relay.program])
     }

@@ -50,6 +50,16 @@ package final class DatagramSocket: Sendable {
         guard count == bytes.count else { throw SocketFailure(operation: "send", number: errno) }
     }
 
+    /// Sends a datagram to the connected peer until one comes back; nil when none does within `limit`.
+    package func answer(to bytes: [UInt8], within limit: Duration) throws -> [UInt8]? {
+        let deadline = ContinuousClock.now + limit
+        while ContinuousClock.now < deadline {
+            try self.send(bytes)
+            if let answer = try self.receive(within: .milliseconds(300)) { return answer }
+        }
+        return nil
+    }
+
     /// The next datagram, nil when none comes within `limit`.
     package func receive(within limit: Duration = .seconds(10)) throws -> [UInt8]? {
         var poll = pollfd(fd: self.descriptor, events: Int16(POLLIN), revents: 0)

@@ -53,6 +53,8 @@ package final class ChannelPool<Carrier: PeerCarrier> {
     /// be about to come back.
     private static var healingTime: (usual: TimeAmount, agentIsGone: TimeAmount) { (.seconds(7), .milliseconds(1500)) }
     private static var signalTimeout: TimeAmount { .seconds(5) }
+    /// Trouble that lasts is said loudly once in this time.
+    private static var warningInterval: TimeAmount { .seconds(60) }
     /// How many names of agents a line of the log shows at most.
     private static var namesShown: Int { 10 }
     /// So many agents' and so many an agent's causes of failure are remembered at most.
@@ -72,7 +74,7 @@ package final class ChannelPool<Carrier: PeerCarrier> {
     /// Why attempts have failed since the last channel to an agent stood, by the agent's name, and when that was said
     /// loudly: once, and again after a minute.
     private var knownCauses: [String: [String: NIODeadline]] = [:]
-    private var unmatched = LogRateLimiter(interval: .seconds(60))
+    private var unmatched = LogRateLimiter(interval: ChannelPool.warningInterval)
     private var session: SignalSession?
     private var actions: Deque<ChannelSelector.Action> = []
     private var isPerforming = false
@@ -296,7 +298,7 @@ extension ChannelPool: PeerClientChannelDelegate {
         self.channels[id] = Channel(agent: agent, channel: channel)
         self.channelsByPeer[channel.peerID] = id
         channel.delegate = self
-        let recently = self.now - .seconds(60)
+        let recently = self.now - Self.warningInterval
         channel.knownCauses = Set((self.knownCauses[agent.name] ?? [:]).filter { $0.value > recently }.keys)
         channel.start { [weak self] context in
             guard let delegate = self?.delegate else { throw ChannelError.alreadyClosed }
@@ -345,7 +347,7 @@ extension ChannelPool: PeerClientChannelDelegate {
         var causes = self.knownCauses[agent] ?? [:]
         if causes.count >= Self.maximumKnownCauses { causes = [:] }
         // Until a minute after it was said it says nothing new.
-        if causes[cause].map({ $0 <= self.now - .seconds(60) }) ?? true { causes[cause] = self.now }
+        if causes[cause].map({ $0 <= self.now - Self.warningInterval }) ?? true { causes[cause] = self.now }
         self.knownCauses[agent] = causes
     }
 }

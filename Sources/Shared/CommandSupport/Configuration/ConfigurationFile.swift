@@ -87,9 +87,7 @@ struct ConfigurationFile: Equatable, Sendable {
     /// A table of another name is one that nobody would read.
     private func checkTables(of program: String) throws(ProgramError) {
         for table in self.tables where !Self.programs.contains(table.name) && table.name != program {
-            let nearest = Self.programs.min {
-                EditDistance.between($0, table.name) < EditDistance.between($1, table.name)
-            }
+            let nearest = EditDistance.nearest(to: table.name, among: Self.programs)
             throw ProgramError(
                 .configuration,
                 """
@@ -170,7 +168,7 @@ struct ConfigurationFile: Equatable, Sendable {
 
     private func unknownKey(_ entry: TOMLEntry, in table: TOMLTable, _ syntax: CommandSyntax) -> ProgramError {
         let names = syntax.arguments.flatMap(\.names).filter { !Self.commandLineOnly.contains($0) }
-        let nearest = names.min { EditDistance.between($0, entry.key) < EditDistance.between($1, entry.key) }
+        let nearest = EditDistance.nearest(to: entry.key, among: names)
         let hint = nearest.map { "; the nearest is \"\($0)\"" } ?? ""
         return self.error(entry, "is no option of \(table.name)\(hint)")
     }

@@ -15,4 +15,9 @@ enum EditDistance {
         }
         return distances[right.count]
     }
+
+    /// The one of `names` that is nearest to `text`, the first of several; nil when there are none.
+    static func nearest(to text: String, among names: [String]) -> String? {
+        names.min { self.between($0, text) < self.between($1, text) }
+    }
 }

@@ -49,8 +49,7 @@ enum CommandLineCheck {
                 if argument.kind == .option, !word.contains("=") { _ = rest.popFirst() }
             } else if !isJoined, !Self.builtIn.contains(name) {
                 let names = syntax.arguments.filter { $0.kind != .positional }.flatMap(\.names)
-                let nearest = names.min { EditDistance.between($0, name) < EditDistance.between($1, name) }
-                let hint = nearest.flatMap { nearest in
+                let hint = EditDistance.nearest(to: name, among: names).flatMap { nearest in
                     EditDistance.between(nearest, name) <= 3 ? "; did you mean --\(nearest)?" : nil
                 }
                 let shown = word.prefix { $0 != "=" }
