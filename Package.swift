@@ -49,7 +49,7 @@ func tests(_ name: String, _ dependencies: [Target.Dependency], exclude: [String
 
 /// What `Tests/FuzzTests` feeds.
 let fuzzDependencies: [Target.Dependency] = [
-    "rtun-agent", "rtun-server", "AppProto", "Basics", "CNgtcp2", "CommandSupport", "HostNetwork", "ICE", "PeerChannel",
+    "rtun-agent", "rtun-server", "AppProto", "Basics", "CommandSupport", "HostNetwork", "ICE", "PeerChannel",
     "QUIC", "SOCKS", "STUN", "Signaling", "TLS", "TestSupport", "UDPRelay",
     .nioCore, .nioEmbedded, .nioHTTP1, .nioWebSocket, .logging,
 ]
@@ -58,12 +58,9 @@ let fuzzDependencies: [Target.Dependency] = [
 let fuzzTargets: [Target] =
     isFuzzing
     ? [
-        // What ngtcp2 itself reads, for comparison; only its static library tells.
-        .target(
-            name: "CNgtcp2Frames", path: "Tests/CNgtcp2Frames", linkerSettings: [.linkedLibrary(":libngtcp2.a")]),
         .executableTarget(
-            name: "rtun-fuzz", dependencies: fuzzDependencies + ["CNgtcp2Frames"], path: "Tests/FuzzTests",
-            exclude: ["CorpusTests.swift"], swiftSettings: strict),
+            name: "rtun-fuzz", dependencies: fuzzDependencies, path: "Tests/FuzzTests",
+            exclude: ["CorpusTests.swift"], swiftSettings: strict)
     ]
     : [tests("FuzzTests", fuzzDependencies, exclude: ["Runner.swift"])]
 
@@ -90,8 +87,8 @@ let package = Package(
             name: "COpenSSL", path: "Sources/Shared/COpenSSL", pkgConfig: "openssl",
             providers: [.apt(["libssl-dev"])]),
         .systemLibrary(
-            name: "CNgtcp2", path: "Sources/Shared/CNgtcp2", pkgConfig: "libngtcp2_crypto_gnutls",
-            providers: [.apt(["libngtcp2-dev", "libngtcp2-crypto-gnutls-dev", "libgnutls28-dev"])]),
+            name: "CNgtcp2", path: "Sources/Shared/CNgtcp2", pkgConfig: "rtun-ngtcp2",
+            providers: [.apt(["libgnutls28-dev"])]),
 
         .systemLibrary(
             name: "CAres", path: "Sources/Shared/CAres", pkgConfig: "libcares", providers: [.apt(["libc-ares-dev"])]),

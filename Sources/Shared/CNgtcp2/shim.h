@@ -42,6 +42,10 @@ static inline void CNgtcp2_conn_disable_quic_bit_greasing(ngtcp2_conn *conn) {
       ->grease_quic_bit = 0;
 }
 
+/// Of packaging/ngtcp2, which adds it to the library: round-trip time and congestion control start anew. Call after the
+/// handshake has been completed.
+void rtun_ngtcp2_conn_reset_congestion(ngtcp2_conn *conn, ngtcp2_tstamp ts);
+
 static inline int CNgtcp2_conn_client_new(
     ngtcp2_conn **pconn, const ngtcp2_cid *dcid, const ngtcp2_cid *scid,
     const ngtcp2_path *path, uint32_t version,
@@ -85,14 +89,14 @@ static inline ngtcp2_ssize CNgtcp2_conn_writev_datagram(
 
 static inline ngtcp2_ssize CNgtcp2_conn_write_connection_close(
     ngtcp2_conn *conn, uint8_t *dest, size_t destlen,
-    const ngtcp2_connection_close_error *ccerr, ngtcp2_tstamp ts) {
+    const ngtcp2_ccerr *ccerr, ngtcp2_tstamp ts) {
   return ngtcp2_conn_write_connection_close(conn, NULL, NULL, dest, destlen,
                                             ccerr, ts);
 }
 
-static inline void CNgtcp2_conn_get_conn_stat(ngtcp2_conn *conn,
-                                              ngtcp2_conn_stat *cstat) {
-  ngtcp2_conn_get_conn_stat(conn, cstat);
+static inline void CNgtcp2_conn_get_conn_info(ngtcp2_conn *conn,
+                                              ngtcp2_conn_info *info) {
+  ngtcp2_conn_get_conn_info(conn, info);
 }
 
 #endif

@@ -30,6 +30,8 @@ package struct QUICConfiguration: Sendable {
     package var discoversPathMTU = true
     /// Whether the connection may move to another path (RFC 9000 §9), at its owner's word: `QUICSession.migrate()`.
     package var migrates = false
+    /// How this end decides how much it sends, and how fast.
+    package var congestionControl = CongestionControl.bbr
     /// Whether DATAGRAM frames (RFC 9221) are accepted.
     package var datagrams: Bool = false
     /// Key that a server derives stateless reset tokens from (RFC 9000 §10.3.2): with the same key a restarted server

@@ -19,7 +19,6 @@ struct FuzzTarget: Sendable {
         FuzzTarget(name: "log-text", run: fuzzLogText),
         FuzzTarget(name: "netlink", run: fuzzNetlink),
         FuzzTarget(name: "quic-connection", run: fuzzQUICConnection),
-        FuzzTarget(name: "quic-frames", run: fuzzQUICFrames),
         FuzzTarget(name: "quic-header", run: fuzzQUICHeader),
         FuzzTarget(name: "relay-record", run: fuzzRelayRecord),
         FuzzTarget(name: "relay-rule", run: fuzzRelayRule),

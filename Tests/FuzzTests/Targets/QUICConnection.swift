@@ -193,7 +193,7 @@ private final class RawQUICPeer {
         setup.callbacks = Self.callbacks()
         var handle: OpaquePointer?
         _ = CNgtcp2_conn_client_new(
-            &handle, &destination, &source, OpaquePath.first.pointer, CNgtcp2_version_1(), &setup.callbacks,
+            &handle, &destination, &source, OpaquePath.pointer, CNgtcp2_version_1(), &setup.callbacks,
             &setup.settings, &setup.parameters, nil)
         self.adopt(handle)
     }
@@ -218,7 +218,7 @@ private final class RawQUICPeer {
         setup.accept(initial, as: source, statelessResetKey: self.context.statelessResetKey)
         var handle: OpaquePointer?
         _ = CNgtcp2_conn_server_new(
-            &handle, &destination, &source, OpaquePath.first.pointer, initial.version, &setup.callbacks,
+            &handle, &destination, &source, OpaquePath.pointer, initial.version, &setup.callbacks,
             &setup.settings, &setup.parameters, nil)
         self.adopt(handle)
     }
@@ -236,7 +236,7 @@ private final class RawQUICPeer {
             guard let handle else { continue }
             let code = datagram.withUnsafeReadableBytes {
                 CNgtcp2_conn_read_pkt(
-                    handle, OpaquePath.first.pointer, $0.bindMemory(to: UInt8.self).baseAddress, $0.count, self.now)
+                    handle, OpaquePath.pointer, $0.bindMemory(to: UInt8.self).baseAddress, $0.count, self.now)
             }
             if code != 0 { self.isOver = true }
         }

@@ -26,6 +26,6 @@ struct InitialPacket {
         self.sourceID = ConnectionID(header.scid)
         self.originalDestinationID = self.destinationID
         // The token points into the datagram, which is the caller's.
-        self.token = ByteBuffer(bytes: UnsafeBufferPointer(start: header.token.base, count: header.token.len))
+        self.token = ByteBuffer(bytes: UnsafeBufferPointer(start: header.token, count: header.tokenlen))
     }
 }

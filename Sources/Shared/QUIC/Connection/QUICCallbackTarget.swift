@@ -9,27 +9,28 @@ final class QUICCallbackTarget {
     /// Nil only while ngtcp2's connection is being made; never dangling, as the connection owns this object.
     unowned(unsafe) var connection: QUICConnection?
 
+    /// The TLS alert `unexpected_message` (RFC 8446 §6.2).
+    private static let unexpectedMessage: UInt8 = 10
+
     /// The functions ngtcp2 calls: TLS and packet protection go to its own GnuTLS helper, the rest records events.
     static func callbacks() -> ngtcp2_callbacks {
         var callbacks = ngtcp2_callbacks()
         callbacks.client_initial = ngtcp2_crypto_client_initial_cb
         callbacks.recv_client_initial = ngtcp2_crypto_recv_client_initial_cb
-        callbacks.recv_crypto_data = ngtcp2_crypto_recv_crypto_data_cb
+        callbacks.recv_crypto_data = { handle, level, offset, data, length, target in
+            // After the handshake nobody has anything to say in TLS: there are no tickets, and a KeyUpdate is forbidden (RFC
+            // 9001 §6). GnuTLS would keep it all.
+            guard level != NGTCP2_ENCRYPTION_LEVEL_1RTT else {
+                ngtcp2_conn_set_tls_alert(handle, QUICCallbackTarget.unexpectedMessage)
+                return NGTCP2_ERR_CRYPTO
+            }
+            return ngtcp2_crypto_recv_crypto_data_cb(handle, level, offset, data, length, target)
+        }
         callbacks.recv_retry = ngtcp2_crypto_recv_retry_cb
         callbacks.encrypt = ngtcp2_crypto_encrypt_cb
         callbacks.hp_mask = ngtcp2_crypto_hp_mask_cb
-        callbacks.update_key = {
-            handle, secret, sendSecret, key, vector, sendKey, sendVector, current, sendCurrent, length, target in
-            let code = ngtcp2_crypto_update_key_cb(
-                handle, secret, sendSecret, key, vector, sendKey, sendVector, current, sendCurrent, length, target)
-            guard code == 0, let key, let vector else { return code }
-            return QUICCallbackTarget.record(target) {
-                // All cipher suites have vectors of 12 bytes.
-                $0.packetNumbers.keyUpdated(
-                    UInt(bitPattern: key.pointee.native_handle),
-                    vector: UnsafeRawBufferPointer(start: vector, count: 12))
-            }
-        }
+        callbacks.decrypt = ngtcp2_crypto_decrypt_cb
+        callbacks.update_key = ngtcp2_crypto_update_key_cb
         callbacks.delete_crypto_aead_ctx = ngtcp2_crypto_delete_crypto_aead_ctx_cb
         callbacks.delete_crypto_cipher_ctx = ngtcp2_crypto_delete_crypto_cipher_ctx_cb
         callbacks.get_path_challenge_data = ngtcp2_crypto_get_path_challenge_data_cb
@@ -37,23 +38,6 @@ final class QUICCallbackTarget {
         callbacks.rand = { bytes, count, _ in
             // Not for secrets: ngtcp2 uses it to vary what it may choose freely.
             _ = gnutls_rnd(GNUTLS_RND_NONCE, bytes, count)
-        }
-        callbacks.decrypt = {
-            target, aead, key, ciphertext, ciphertextLength, nonce, nonceLength, header, headerLength in
-            let code = ngtcp2_crypto_decrypt_cb(
-                target, aead, key, ciphertext, ciphertextLength, nonce, nonceLength, header, headerLength)
-            // All cipher suites of QUIC v1 append a tag of 16 bytes (RFC 9001 §5.3).
-            guard code == 0, let target, let header, headerLength > 0, ciphertextLength >= 16 else { return code }
-            let verdict = PacketObserver.packetDecrypted(
-                header: UnsafeRawBufferPointer(start: header, count: headerLength),
-                payload: UnsafeMutableRawBufferPointer(start: target, count: ciphertextLength - 16),
-                nonce: UnsafeRawBufferPointer(start: nonce, count: nonceLength),
-                key: UInt(bitPattern: key?.pointee.native_handle))
-            switch verdict {
-            case .acceptable: return 0
-            case .dropped: return NGTCP2_ERR_DECRYPT
-            case .refused: return NGTCP2_ERR_CALLBACK_FAILURE
-            }
         }
         self.addConnectionCallbacks(&callbacks)
         self.addStreamCallbacks(&callbacks)
@@ -66,14 +50,6 @@ final class QUICCallbackTarget {
         }
         callbacks.recv_stateless_reset = { _, _, target in
             QUICCallbackTarget.record(target) { $0.wasStatelesslyReset = true }
-        }
-        callbacks.dcid_status = { _, type, _, _, _, target in
-            // The first time when ngtcp2 has left the handshake behind.
-            guard type == Int32(bitPattern: NGTCP2_CONNECTION_ID_STATUS_TYPE_ACTIVATE.rawValue) else { return 0 }
-            return QUICCallbackTarget.record(target) { $0.hasLeftHandshake = true }
-        }
-        callbacks.path_validation = { _, _, path, result, target in
-            QUICCallbackTarget.record(target) { $0.recordPathValidation(of: path, result) }
         }
         callbacks.recv_datagram = { _, _, data, length, target in
             QUICCallbackTarget.record(target) { $0.recordDatagram(UnsafeBufferPointer(start: data, count: length)) }
@@ -112,6 +88,9 @@ final class QUICCallbackTarget {
         }
         callbacks.extend_max_stream_data = { _, _, _, target, stream in
             QUICCallbackTarget.record(target, stream) { $0.recordStreamUnblocked($1) }
+        }
+        callbacks.recv_stop_sending = { _, _, code, target, stream in
+            QUICCallbackTarget.record(target, stream) { $0.recordStreamStopped($1, code: code) }
         }
         callbacks.stream_reset = { _, _, _, code, target, stream in
             QUICCallbackTarget.record(target, stream) { $0.recordStreamReset($1, code: code) }

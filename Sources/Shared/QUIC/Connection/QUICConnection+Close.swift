@@ -13,7 +13,7 @@ extension QUICConnection {
             return self.finish(.local(code: code, reason: reason))
         }
         self.sendClose(at: now, reason: reason) { error, text, length in
-            ngtcp2_connection_close_error_set_application_error(&error, min(code, Self.maxVarint), text, length)
+            ngtcp2_ccerr_set_application_error(&error, min(code, Self.maxVarint), text, length)
         }
         self.finish(.local(code: code, reason: reason))
     }
@@ -40,7 +40,7 @@ extension QUICConnection {
             self.finish(.handshakeFailed("the first packet cannot be accepted"))
         case NGTCP2_ERR_HANDSHAKE_TIMEOUT:
             self.sendClose(at: now, reason: "handshake timed out") { error, text, length in
-                ngtcp2_connection_close_error_set_transport_error(&error, UInt64(NGTCP2_NO_ERROR), text, length)
+                ngtcp2_ccerr_set_transport_error(&error, UInt64(NGTCP2_NO_ERROR), text, length)
             }
             self.finish(.handshakeTimedOut)
         case NGTCP2_ERR_CRYPTO:
@@ -48,7 +48,7 @@ extension QUICConnection {
         default:
             let detail = words ?? ngtcp2Message(code)
             self.sendClose(at: now, reason: "") { error, text, length in
-                ngtcp2_connection_close_error_set_transport_error_liberr(&error, code, text, length)
+                ngtcp2_ccerr_set_liberr(&error, code, text, length)
             }
             self.finish(.transport(code: ngtcp2_err_infer_quic_transport_error_code(code), detail: detail))
         }
@@ -58,7 +58,7 @@ extension QUICConnection {
     private func failHandshake(at now: NIODeadline) {
         let alert = ngtcp2_conn_get_tls_alert(self.handle)
         self.sendClose(at: now, reason: "") { error, text, length in
-            ngtcp2_connection_close_error_set_transport_error_tls_alert(&error, alert, text, length)
+            ngtcp2_ccerr_set_tls_alert(&error, alert, text, length)
         }
         if let rejection = self.tls.rejection {
             self.finish(.untrusted(rejection))
@@ -72,10 +72,9 @@ extension QUICConnection {
 
     /// What the CONNECTION_CLOSE frame of the peer says.
     private func reasonOfPeer() -> QUICCloseReason {
-        var error = ngtcp2_connection_close_error()
-        ngtcp2_conn_get_connection_close_error(self.handle, &error)
+        let error = ngtcp2_conn_get_ccerr(self.handle).pointee
         let text = String(decoding: UnsafeBufferPointer(start: error.reason, count: error.reasonlen), as: UTF8.self)
-        if error.type == NGTCP2_CONNECTION_CLOSE_ERROR_CODE_TYPE_APPLICATION {
+        if error.type == NGTCP2_CCERR_TYPE_APPLICATION {
             return .peer(code: error.error_code, reason: text)
         }
         let alerts = UInt64(NGTCP2_CRYPTO_ERROR)...UInt64(NGTCP2_CRYPTO_ERROR) + 0xff
@@ -89,15 +88,15 @@ extension QUICConnection {
     /// Writes the packet that says goodbye and enters the closing state.
     private func sendClose(
         at now: NIODeadline, reason: String,
-        _ describe: (inout ngtcp2_connection_close_error, UnsafePointer<UInt8>?, Int) -> Void
+        _ describe: (inout ngtcp2_ccerr, UnsafePointer<UInt8>?, Int) -> Void
     ) {
         // A reason too long for the packet would keep the frame from being written.
         let text = Array(reason.utf8.prefix(Self.longestCloseReason))
         var packet = ByteBuffer()
         packet.writeWithUnsafeMutableBytes(minimumWritableBytes: self.context.configuration.maxUDPPayload) { target in
             text.withUnsafeBufferPointer { text in
-                var error = ngtcp2_connection_close_error()
-                ngtcp2_connection_close_error_default(&error)
+                var error = ngtcp2_ccerr()
+                ngtcp2_ccerr_default(&error)
                 describe(&error, text.baseAddress, text.count)
                 let written = CNgtcp2_conn_write_connection_close(
                     self.handle, target.bindMemory(to: UInt8.self).baseAddress,

@@ -119,8 +119,7 @@ extension QUICConnection {
     }
 
     /// The peer reads no more. ngtcp2 has put RESET_STREAM on its way.
-    func recordStreamStopped(id: Int64, code: UInt64) {
-        guard let stream = self.streams[id] else { return }
+    func recordStreamStopped(_ stream: QUICStream, code: UInt64) {
         switch stream.sendState {
         case .open, .finishing, .resetting:
             break

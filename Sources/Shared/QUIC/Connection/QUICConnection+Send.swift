@@ -21,6 +21,7 @@ extension QUICConnection {
         }
         guard case .active = self.state, !self.isDrained else { return self.endFlush(at: now) }
         if self.flushedBytes == 0 { self.sendQueue.holdsBulk = self.shouldHoldBulk() }
+        let inFlight = self.statistics.bytes_in_flight
         var buffer = self.takeBuffer()
         let batch = buffer.withUnsafeMutableWritableBytes { target in
             self.fill(target.bindMemory(to: UInt8.self), at: now)
@@ -29,7 +30,7 @@ extension QUICConnection {
         self.sendBuffer = buffer
         self.flushedBytes += batch.bytes
         self.isDrained = batch.isLast
-        if batch.bytes > 0 { self.packetsSent(at: now) }
+        if batch.bytes > 0 { self.packetsSent(at: now, inFlightBefore: inFlight) }
         if batch.code < 0 { self.fail(batch.code, at: now) }
         return batch.bytes > 0 ? self.transmit(batch, in: buffer) : self.nextTransmit(at: now)
     }
@@ -38,37 +39,19 @@ extension QUICConnection {
     ///
     /// Each acknowledgement frees little of a window in full use. Sending as little each time costs a system call at
     /// both ends for a few packets; waiting for a quarter of the window, as TCP does (Linux's `tcp_tso_should_defer`),
-    /// makes batches. Something is in flight then, and the timer that detects losses runs, so that an acknowledgement or the
-    /// timer will wake us. When that has just fired, ngtcp2 may need what there is to probe with.
+    /// makes batches. Something is in flight then, so that an acknowledgement or the timer that detects losses will wake us.
     private func shouldHoldBulk() -> Bool {
         let statistics = self.statistics
-        guard !self.isProbing, statistics.loss_detection_timer != .max else { return false }
         let room = Int(clamping: ngtcp2_conn_get_cwnd_left(self.handle))
         let worthwhile = min(Int(clamping: statistics.cwnd / 4), Self.worthwhileBatch)
         return room < worthwhile && statistics.bytes_in_flight > 0 && self.sendQueue.bulkExceeds(room)
     }
 
-    /// The timer that detects losses has fired: sees to it that ngtcp2 has something to probe with when the congestion window
-    /// is full.
-    ///
-    /// What is in flight may be copies of what the peer has acknowledged since. With nothing else to probe with, ngtcp2 0.12
-    /// then sends nothing and stops the timer, but still counts the packets: with the window full of them nothing would go
-    /// out any more. New data of a stream will do, if there is some.
-    func provideProbe() {
-        self.isProbing = true
-        if ngtcp2_conn_get_cwnd_left(self.handle) == 0 { self.giveToken() }
-    }
-
-    /// Nothing more goes out now, unless congestion control starts anew. Returns nil otherwise.
+    /// Nothing more goes out now. Returns nil.
     private func endFlush(at now: NIODeadline) -> QUICTransmit? {
         self.isDrained = false
         // The buffer is kept while there is a backlog; its memory is used again unless somebody else holds it by then.
         if !self.sendQueue.bulkExceeds(Self.smallBuffer) { self.sendBuffer = ByteBuffer() }
-        self.isProbing = false
-        if case .active = self.state {
-            self.pathFlushed()
-            if self.isStuck, self.startAnew(at: now) { return self.nextTransmit(at: now) }
-        }
         let hasSent = self.flushedBytes > 0
         self.flushedBytes = 0
         // Pacing sets a timer at each send. ngtcp2 lets packets go 1 ms early, so a timer within that time is of no
@@ -142,15 +125,11 @@ extension QUICConnection {
         return QUICTransmit(payload: buffer, segmentSize: batch.segments > 2 ? batch.segmentSize : nil)
     }
 
-    private func packetsSent(at now: NIODeadline) {
+    private func packetsSent(at now: NIODeadline, inFlightBefore inFlight: UInt64) {
         ngtcp2_conn_update_pkt_tx_time(self.handle, now.uptimeNanoseconds)
-        self.lastSent = now
-        self.noteAcknowledgementAsked()
-        guard self.unansweredSince == nil else { return }
-        // ngtcp2 notes the time of the last packet that asks for an acknowledgement in each packet number space.
-        let times = self.statistics.last_tx_pkt_ts
-        let latest = now.uptimeNanoseconds
-        if times.0 == latest || times.1 == latest || times.2 == latest { self.unansweredSince = now }
+        // What has to be acknowledged counts as in flight, the rest does not (RFC 9002 §2).
+        guard self.statistics.bytes_in_flight > inFlight else { return }
+        if self.unansweredSince == nil { self.unansweredSince = now }
     }
 
     /// Writes one packet with frames of as many streams as fit. Returns its size, 0 when none can be sent now, or an

@@ -30,14 +30,14 @@ extension QUICConnection {
     /// RESET_STREAM. Errors mean out of memory, which the next write reports, or that the stream has gone.
     func shutdownWriting(of stream: QUICStream, code: UInt64) {
         guard self.streams[stream.id] === stream else { return }
-        _ = ngtcp2_conn_shutdown_stream_write(self.handle, stream.id, min(code, Self.maxVarint))
+        _ = ngtcp2_conn_shutdown_stream_write(self.handle, 0, stream.id, min(code, Self.maxVarint))
         self.onWork?()
     }
 
     /// STOP_SENDING. Errors as above.
     func shutdownReading(of stream: QUICStream, code: UInt64) {
         guard self.streams[stream.id] === stream else { return }
-        _ = ngtcp2_conn_shutdown_stream_read(self.handle, stream.id, min(code, Self.maxVarint))
+        _ = ngtcp2_conn_shutdown_stream_read(self.handle, 0, stream.id, min(code, Self.maxVarint))
         self.onWork?()
     }
 

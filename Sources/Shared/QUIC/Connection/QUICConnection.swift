@@ -54,8 +54,6 @@ final class QUICConnection {
     var flushedBytes = 0
     /// Set when ngtcp2 had nothing more to send: the flush in progress ends with the next `nextTransmit`.
     var isDrained = false
-    /// Set when the timer that detects losses has fired, until what there was to send after that has been written.
-    var isProbing = false
     /// Scratch space for the pieces of one STREAM frame.
     let vectors: UnsafeMutablePointer<ngtcp2_vec>
     static let vectorCapacity = 8
@@ -66,42 +64,18 @@ final class QUICConnection {
     var wasStatelesslyReset = false
     var packetsWhileClosing = 0
 
-    /// Where ngtcp2 believes datagrams to come from and go to.
-    var path = OpaquePath.first
-    var pathNumber: UInt32 = 0
     /// The owner's name for the path that datagrams came in by last (servers).
     var arrival: UInt32?
     /// Those before, and when they changed; the last few (servers).
     var leftArrivals: [(number: UInt32, at: NIODeadline)] = []
-    /// Set while a migration that was asked for is not possible yet.
-    var wantsMigration = false
-    /// Set while what comes in next, or when it is possible, counts as coming from a new path (servers).
-    var hasMoved = false
-    /// How many connection ids the peer has given out since it had acknowledged everything the last time, besides those that
-    /// each side gives out after the handshake: so many may have been given back, and eight that were there before (servers).
-    var connectionIDsSinceQuiet = -7
+    /// What told of the last move, unless both signs have.
+    var lastMove: (sign: MoveSign, at: NIODeadline)?
+    /// How often datagrams have gone another way.
+    var moveCount: UInt32 = 0
+    /// Set while congestion control is to start anew as soon as the handshake is complete.
+    var wantsReset = false
     /// Whether any packet of the peer has been read.
     var hasHeardPeer = false
-    /// Whether the handshake is behind us. A client may not have written its last part yet, if congestion control was against
-    /// it.
-    var hasLeftHandshake = false
-    /// A client: whether it has written that.
-    var hasEndedHandshake = false
-    /// Of the peer.
-    let packetNumbers = PacketNumbers()
-    /// When `path` changed last (servers).
-    var pathChangedAt = NIODeadline.uptimeNanoseconds(0)
-    /// Set while everything has been written that there was when something came in last.
-    var hasWrittenAll = false
-    var lastSent: NIODeadline?
-    /// When the client asked last whether its path is good, with PATH_CHALLENGE, and whether congestion control has let an
-    /// answer go since (servers).
-    var challenge: (at: NIODeadline, hadRoomToAnswer: Bool)?
-    /// Set while the peer has not yet answered on `path` (servers).
-    var isPathUnvalidated = false
-    /// Set while the peer is to be sent something that it acknowledges: when it was sent such a thing last before, in ngtcp2's
-    /// words.
-    var acknowledgementWantedSince: UInt64?
     /// Largest UDP payload to send now, in bytes.
     var maximumDatagramSize: Int
 
@@ -119,7 +93,7 @@ final class QUICConnection {
         var setup = QUICConnectionSetup(context: context, at: now)
         return try QUICConnection(context: context, at: now) { handle, target in
             CNgtcp2_conn_client_new(
-                &handle, &destination, &source, OpaquePath.first.pointer, CNgtcp2_version_1(), &setup.callbacks,
+                &handle, &destination, &source, OpaquePath.pointer, CNgtcp2_version_1(), &setup.callbacks,
                 &setup.settings, &setup.parameters, target)
         }
     }
@@ -135,11 +109,10 @@ final class QUICConnection {
         setup.accept(initial, as: source, statelessResetKey: context.statelessResetKey)
         let connection = try QUICConnection(context: context, at: now) { handle, target in
             initial.token.withUnsafeReadableBytes { token in
-                setup.settings.token = ngtcp2_vec(
-                    base: UnsafeMutablePointer(mutating: token.bindMemory(to: UInt8.self).baseAddress), len: token.count
-                )
+                setup.settings.token = token.bindMemory(to: UInt8.self).baseAddress
+                setup.settings.tokenlen = token.count
                 return CNgtcp2_conn_server_new(
-                    &handle, &destination, &source, OpaquePath.first.pointer, initial.version, &setup.callbacks,
+                    &handle, &destination, &source, OpaquePath.pointer, initial.version, &setup.callbacks,
                     &setup.settings, &setup.parameters, target)
             }
         }
@@ -195,13 +168,10 @@ final class QUICConnection {
 
     /// Does what is due. Calling it early or late is harmless.
     func handleTimeout(at now: NIODeadline) {
-        self.hasWrittenAll = false
         switch self.state {
         case .active:
-            let isLossTimerDue = self.statistics.loss_detection_timer <= now.uptimeNanoseconds
             let code = ngtcp2_conn_handle_expiry(self.handle, now.uptimeNanoseconds)
             guard code == 0 else { return self.fail(code, at: now) }
-            if isLossTimerDue { self.provideProbe() }
         case .closing(let until, _), .draining(let until):
             if now >= until { self.state = .terminated }
         case .terminated:
@@ -219,9 +189,9 @@ final class QUICConnection {
         .nanoseconds(Int64(clamping: self.statistics.smoothed_rtt))
     }
 
-    var statistics: ngtcp2_conn_stat {
-        var statistics = ngtcp2_conn_stat()
-        CNgtcp2_conn_get_conn_stat(self.handle, &statistics)
+    var statistics: ngtcp2_conn_info {
+        var statistics = ngtcp2_conn_info()
+        CNgtcp2_conn_get_conn_info(self.handle, &statistics)
         return statistics
     }
 

@@ -11,7 +11,11 @@ struct QUICConnectionSetup {
         let configuration = context.configuration
         CNgtcp2_settings_default(&self.settings)
         self.settings.initial_ts = now.uptimeNanoseconds
-        self.settings.cc_algo = NGTCP2_CC_ALGO_CUBIC
+        self.settings.cc_algo =
+            switch configuration.congestionControl {
+            case .bbr: NGTCP2_CC_ALGO_BBR
+            case .cubic: NGTCP2_CC_ALGO_CUBIC
+            }
         self.settings.handshake_timeout = UInt64(clamping: configuration.handshakeTimeout.nanoseconds)
         // The upper end of path MTU discovery; packets start at 1200 bytes (RFC 9000 §14).
         self.settings.max_tx_udp_payload_size = configuration.maxUDPPayload
@@ -41,6 +45,7 @@ struct QUICConnectionSetup {
     /// Adds what a server says about the packet that it answers (RFC 9000 §7.3, §10.3).
     mutating func accept(_ initial: InitialPacket, as source: ngtcp2_cid, statelessResetKey: [UInt8]) {
         self.parameters.original_dcid = initial.originalDestinationID.cid
+        self.parameters.original_dcid_present = 1
         if initial.answersRetry {
             self.parameters.retry_scid = initial.destinationID.cid
             self.parameters.retry_scid_present = 1
