@@ -137,7 +137,7 @@ import Testing
         try network.run { !network.serverEvents.streams.isEmpty }
     }
 
-    @Test func `a stream's window doubles when half of it is used up within two round trips`() {
+    @Test func `a stream's window doubles when half of it is used up within four round trips`() {
         var window = StreamWindow(initial: 100, limit: 300)
         func consume(_ count: Int, at milliseconds: Int64) -> Int {
             window.consumed(count, at: .uptimeNanoseconds(UInt64(milliseconds) * 1_000_000)) { .milliseconds(10) }
@@ -145,14 +145,14 @@ import Testing
         // The first time there is nothing to compare with.
         #expect(consume(51, at: 1000) == 51)
         #expect(consume(50, at: 1001) == 50)
-        #expect(consume(1, at: 1019) == 101)
+        #expect(consume(1, at: 1039) == 101)
         #expect(window.size == 200)
         // Too slow to need more.
-        #expect(consume(101, at: 1039) == 101)
+        #expect(consume(101, at: 1079) == 101)
         // Up to the limit, and no further.
-        #expect(consume(101, at: 1040) == 201)
+        #expect(consume(101, at: 1080) == 201)
         #expect(window.size == 300)
-        #expect(consume(151, at: 1041) == 151)
+        #expect(consume(151, at: 1081) == 151)
         #expect(window.size == 300)
     }
 

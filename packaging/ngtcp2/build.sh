@@ -23,7 +23,7 @@ fail() {
 }
 
 # The recipe: what is installed is built again when it changes.
-recipe=$(cat build.sh reset-congestion.c ./*.patch "${RTUN_NGTCP2_SOURCE:-/dev/null}" | sha256sum | cut -d' ' -f1)
+recipe=$(cat build.sh additions.c ./*.patch "${RTUN_NGTCP2_SOURCE:-/dev/null}" | sha256sum | cut -d' ' -f1)
 if [ "$(cat "$prefix/recipe" 2>/dev/null)" = "$recipe" ] && [ -f "$pc" ]; then exit 0; fi
 
 sudo=()
@@ -105,7 +105,7 @@ for patch in "$PWD"/*.patch; do
     patch -d "$work/source" -p1 --no-backup-if-mismatch -s <"$patch" ||
         fail "$(basename "$patch") does not fit version $version"
 done
-cat reset-congestion.c >>"$work/source/lib/ngtcp2_conn.c"
+cat additions.c >>"$work/source/lib/ngtcp2_conn.c"
 if ! (
     cd "$work/source"
     ./configure --enable-lib-only --with-gnutls --without-openssl --disable-shared --enable-static --with-pic \

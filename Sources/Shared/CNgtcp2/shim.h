@@ -46,6 +46,12 @@ static inline void CNgtcp2_conn_disable_quic_bit_greasing(ngtcp2_conn *conn) {
 /// handshake has been completed.
 void rtun_ngtcp2_conn_reset_congestion(ngtcp2_conn *conn, ngtcp2_tstamp ts);
 
+/// Of packaging/ngtcp2: writes what there is besides data of streams and datagrams, and finishes a packet that has been begun.
+/// `more_waits`: the application has more to send than flow control lets it.
+ngtcp2_ssize rtun_ngtcp2_conn_write_rest(ngtcp2_conn *conn, uint8_t *dest,
+                                         size_t destlen, int more_waits,
+                                         ngtcp2_tstamp ts);
+
 static inline int CNgtcp2_conn_client_new(
     ngtcp2_conn **pconn, const ngtcp2_cid *dcid, const ngtcp2_cid *scid,
     const ngtcp2_path *path, uint32_t version,

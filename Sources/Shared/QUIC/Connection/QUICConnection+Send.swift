@@ -5,8 +5,6 @@ import NIOCore
 extension QUICConnection {
     /// Most that one transmit may carry: what fits into one UDP datagram of IPv4, as the kernel demands of a GSO send.
     private static let maxTransmitBytes = 65_507
-    /// Bytes that are sent at once with little overhead.
-    private static let worthwhileBatch = 32 << 10
     /// Most segments that Linux takes in one GSO send (UDP_MAX_SEGMENTS before 6.9).
     private static let maxSegments = 64
     /// Room for a few packets; enough until there is bulk data to send.
@@ -20,7 +18,6 @@ extension QUICConnection {
             return held
         }
         guard case .active = self.state, !self.isDrained else { return self.endFlush(at: now) }
-        if self.flushedBytes == 0 { self.sendQueue.holdsBulk = self.shouldHoldBulk() }
         let inFlight = self.statistics.bytes_in_flight
         var buffer = self.takeBuffer()
         let batch = buffer.withUnsafeMutableWritableBytes { target in
@@ -35,32 +32,12 @@ extension QUICConnection {
         return batch.bytes > 0 ? self.transmit(batch, in: buffer) : self.nextTransmit(at: now)
     }
 
-    /// Whether bulk data had better wait until more of the congestion window is free.
-    ///
-    /// Each acknowledgement frees little of a window in full use. Sending as little each time costs a system call at
-    /// both ends for a few packets; waiting for a quarter of the window, as TCP does (Linux's `tcp_tso_should_defer`),
-    /// makes batches. Something is in flight then, so that an acknowledgement or the timer that detects losses will wake us.
-    private func shouldHoldBulk() -> Bool {
-        let statistics = self.statistics
-        let room = Int(clamping: ngtcp2_conn_get_cwnd_left(self.handle))
-        let worthwhile = min(Int(clamping: statistics.cwnd / 4), Self.worthwhileBatch)
-        return room < worthwhile && statistics.bytes_in_flight > 0 && self.sendQueue.bulkExceeds(room)
-    }
-
     /// Nothing more goes out now. Returns nil.
     private func endFlush(at now: NIODeadline) -> QUICTransmit? {
         self.isDrained = false
         // The buffer is kept while there is a backlog; its memory is used again unless somebody else holds it by then.
         if !self.sendQueue.bulkExceeds(Self.smallBuffer) { self.sendBuffer = ByteBuffer() }
-        let hasSent = self.flushedBytes > 0
         self.flushedBytes = 0
-        // Pacing sets a timer at each send. ngtcp2 lets packets go 1 ms early, so a timer within that time is of no
-        // use; handling it now saves a wake-up. What is due already may have something sent: that is for the timer.
-        if hasSent, case .active = self.state, case let expiry = ngtcp2_conn_get_expiry(self.handle),
-            expiry > now.uptimeNanoseconds, expiry <= (now + .milliseconds(1)).uptimeNanoseconds
-        {
-            self.handleTimeout(at: now)
-        }
         return nil
     }
 
@@ -89,7 +66,9 @@ extension QUICConnection {
         var batch = Batch()
         guard let start = target.baseAddress else { return batch }
         let packetSize = self.maximumDatagramSize
-        let capacity = min(target.count, Self.maxTransmitBytes)
+        // No more at once than pacing sends in a millisecond (draft-ietf-ccwg-bbr section 5.6.3), a packet or two at least.
+        let quantum = max(ngtcp2_conn_get_send_quantum(self.handle), packetSize)
+        let capacity = min(target.count, Self.maxTransmitBytes, quantum)
         while true {
             guard capacity - batch.bytes >= packetSize, batch.segments < Self.maxSegments else {
                 return batch
@@ -145,9 +124,8 @@ extension QUICConnection {
             if let result = self.writeDatagrams(target, capacity: capacity, at: now) { return result }
             if let result = self.writeStreams(target, capacity: capacity, at: now) { return result }
         }
-        return CNgtcp2_conn_writev_stream(
-            self.handle, target, capacity, nil, UInt32(NGTCP2_WRITE_STREAM_FLAG_NONE), -1, nil, 0,
-            now.uptimeNanoseconds)
+        let moreWaits = self.blockedStreamCount > 0 || !self.sendQueue.isEmpty
+        return rtun_ngtcp2_conn_write_rest(self.handle, target, capacity, moreWaits ? 1 : 0, now.uptimeNanoseconds)
     }
 
     /// Puts STREAM frames into the packet. Nil: there are no more to put.

@@ -45,6 +45,8 @@ final class QUICConnection {
     var credit: ReceiveCredit
 
     var sendQueue = SendQueue()
+    /// Streams with something to send whose window is used up.
+    var blockedStreamCount = 0
     var datagramQueue = DatagramQueue()
     /// Whose frames go into the next packet first, when both datagrams and streams with a backlog wait.
     var streamsGoFirst = false

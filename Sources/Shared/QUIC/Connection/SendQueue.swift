@@ -17,8 +17,6 @@ struct SendQueue {
 
     private var prompt: Deque<QUICStream> = []
     private var bulk: Deque<QUICStream> = []
-    /// Set while streams with a backlog have to wait for a larger part of the congestion window.
-    var holdsBulk = false
 
     var isEmpty: Bool { self.prompt.isEmpty && self.bulk.isEmpty }
 
@@ -39,7 +37,7 @@ struct SendQueue {
 
     /// Whose turn it is.
     var next: QUICStream? {
-        self.prompt.first ?? (self.holdsBulk ? nil : self.bulk.first)
+        self.prompt.first ?? self.bulk.first
     }
 
     /// `next` had its turn. It gets another one behind the others if it `continues`.

@@ -21,13 +21,14 @@ struct StreamWindow {
     }
 
     /// The application is done with `count` bytes. Returns how much credit to give the peer, in bytes: more than `count` when
-    /// half of the window was used up within two round trips, so that it may be what holds the peer back.
+    /// half of the window was used up within four round trips, so that it may be what holds the peer back: a byte that was
+    /// lost holds up those behind it for more than one.
     mutating func consumed(_ count: Int, at now: NIODeadline, roundTrip: () -> TimeAmount) -> Int {
         self.consumed += count
         guard self.consumed > self.size / 2 else { return count }
         self.consumed = 0
         defer { self.lastTurn = now }
-        guard let lastTurn, now - lastTurn < roundTrip() * 2 else { return count }
+        guard let lastTurn, now - lastTurn < roundTrip() * 4 else { return count }
         let growth = min(self.size, self.limit - self.size)
         self.size += growth
         return count + growth

@@ -313,8 +313,8 @@ package final class QUICSession {
         guard let connection = self.connection else { return }
         if case .terminated = connection.state { return self.terminate() }
         guard let next = connection.nextDeadline else { return }
-        // Not below the granularity that RFC 9002 §6.1.2 assumes, so that no state of ngtcp2 can keep the loop busy.
-        let deadline = max(next, self.eventLoop.now + .milliseconds(1))
+        // Not at once, so that no state of ngtcp2 can keep the loop busy.
+        let deadline = max(next, self.eventLoop.now + .microseconds(100))
         guard self.timer == nil || deadline < self.timerDeadline else { return }
         self.timer?.cancel()
         self.timerDeadline = deadline

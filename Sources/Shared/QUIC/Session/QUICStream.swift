@@ -55,7 +55,11 @@ package final class QUICStream {
     var sendBuffer = SendBuffer()
     var place = SendQueue.Place.none
     /// Set while the peer's stream window is used up.
-    var isBlocked = false
+    var isBlocked = false {
+        didSet {
+            if self.isBlocked != oldValue { self.connection.blockedStreamCount += self.isBlocked ? 1 : -1 }
+        }
+    }
     /// Set by `stopSending`: what still arrives is of no interest.
     var ignoresReceived = false
     var isThrottled = false
@@ -142,6 +146,7 @@ package final class QUICStream {
     func abandonSending() {
         self.sendState = .abandoned
         self.sendBuffer.dropUnsent()
+        self.isBlocked = false
         self.isThrottled = false
     }
 

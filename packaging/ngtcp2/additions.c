@@ -18,3 +18,24 @@ void rtun_ngtcp2_conn_reset_congestion(ngtcp2_conn *conn, ngtcp2_tstamp ts) {
   }
   ngtcp2_conn_set_loss_detection_timer(conn, ts);
 }
+
+/*
+ * Added by rtun: writes what there is besides data of streams and datagrams, and finishes a packet that has been begun.
+ *
+ * With more_waits the application has more to send than flow control lets it, so that this is no sign that it is the
+ * application that limits the rate.
+ */
+ngtcp2_ssize rtun_ngtcp2_conn_write_rest(ngtcp2_conn *conn, uint8_t *dest,
+                                         size_t destlen, int more_waits,
+                                         ngtcp2_tstamp ts) {
+  uint64_t app_limited = conn->rst.app_limited;
+  ngtcp2_ssize nwrite =
+    ngtcp2_conn_writev_stream(conn, NULL, NULL, dest, destlen, NULL,
+                              NGTCP2_WRITE_STREAM_FLAG_NONE, -1, NULL, 0, ts);
+
+  if (more_waits) {
+    conn->rst.app_limited = app_limited;
+  }
+
+  return nwrite;
+}
