@@ -8,7 +8,7 @@ SWIFT_FLAGS  := -c release -Xswiftc -enable-testing
 TIME         ?= 20
 TARGETS      ?=
 BIN           = $(shell $(SWIFT) build $(SWIFT_FLAGS) --show-bin-path)
-SOURCES      := Package.swift Sources Tests
+SOURCES      := Package.swift Sources Tests Benchmarks
 PROGRAMS     := rtun-server rtun-agent rtun-socks rtun-relay
 
 .PHONY: help setup build release test fuzz fuzz-quick sanitize demo bench-relay nat-table nat-spread proto proto-check \
@@ -68,4 +68,5 @@ lint: ## check the format without changing anything
 	@$(SWIFT) format lint --strict --recursive --parallel $(SOURCES)
 
 clean: ## remove what the build and the setup made here
-	rm -rf .build .build-release .build-fuzz .build-address .build-thread .build-venv dist
+	rm -rf .build .build-release .build-fuzz .build-address .build-thread .build-venv .build-benchmarks .build-benchmarks-venv \
+		dist
