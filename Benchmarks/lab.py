@@ -116,7 +116,9 @@ class Process:
 class Lab:
     """Namespaces and processes; use it in a `with` statement."""
 
-    def __init__(self):
+    def __init__(self, congestion="cubic"):
+        # What TCP uses where a program does not choose; cubic is Linux's own default.
+        self.congestion = congestion
         self.prefix = f"rtb{os.getpid()}{secrets.token_hex(2)}"
         self.folder = tempfile.mkdtemp(prefix="rtun-bench-")
         self.namespaces, self.processes = [], []
@@ -156,7 +158,30 @@ class Lab:
             full, "net.ipv4.tcp_rmem=4096 131072 33554432", "net.ipv4.tcp_wmem=4096 16384 33554432",
             "net.ipv4.conf.all.rp_filter=0", "net.ipv4.conf.default.rp_filter=0", *sysctls,
         )
+        self.choose_congestion(full)
         return full
+
+    ALLOWED = "/proc/sys/net/ipv4/tcp_allowed_congestion_control"
+
+    def choose_congestion(self, namespace):
+        """A new namespace has the machine's algorithm, and may choose only those that the machine allows everybody."""
+        try:
+            self.sysctl(namespace, f"net.ipv4.tcp_congestion_control={self.congestion}")
+        except Failure:
+            with open(self.ALLOWED) as file:
+                allowed = file.read().strip()
+            self.allow(f"{allowed} {self.congestion}")
+            try:
+                self.sysctl(namespace, f"net.ipv4.tcp_congestion_control={self.congestion}")
+            finally:
+                self.allow(allowed)
+
+    def allow(self, algorithms):
+        try:
+            with open(self.ALLOWED, "w") as file:
+                file.write(algorithms)
+        except OSError as error:
+            raise Failure(f"this kernel cannot use {self.congestion}: {error.strerror}")
 
     def sysctl(self, namespace, *settings):
         done = subprocess.run(

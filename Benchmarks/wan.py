@@ -93,6 +93,7 @@ def main():
     parser.add_argument("--rounds", type=int)
     parser.add_argument("--seconds", type=float, help="that are counted, for each direction")
     parser.add_argument("--warmup", type=float, help="seconds before them")
+    parser.add_argument("--congestion", default="cubic", metavar="NAME", help="what tunnels over TCP use (default: cubic)")
     parser.add_argument("--json", metavar="FILE", help="write everything that was measured")
     parser.add_argument("--quick", action="store_true", help="rtun and TCP only, two links, one round; fails only when "
                         "something does not complete")
@@ -114,7 +115,7 @@ def main():
         if options.profile and profile.name not in options.profile:
             continue
         results = {peer.name: [] for peer in peers}
-        with Lab() as lab:
+        with Lab(options.congestion) as lab:
             site = Site.wan(lab, profile)
             for round in range(options.rounds):
                 for peer in peers:
@@ -145,7 +146,8 @@ def main():
         introduction = (
             f"Medians of {options.rounds} rounds (in brackets smallest and largest), one stream for "
             f"{options.seconds:g} s after a warm-up of {options.warmup:g} s, and beside it a ping of 64 bytes each 20 ms "
-            "on a connection of its own through the same tunnel. Mbit/s are those of the application."
+            "on a connection of its own through the same tunnel. Mbit/s are those of the application. What goes over TCP "
+            f"uses {options.congestion} where it is not said otherwise, with windows of up to 32 MiB."
         )
         report.write_section("wan", "\n\n".join(["## Links", introduction, report.facts(peers), *sections]))
     for line in failed:
