@@ -11,8 +11,8 @@ BIN           = $(shell $(SWIFT) build $(SWIFT_FLAGS) --show-bin-path)
 SOURCES      := Package.swift Sources Tests Benchmarks
 PROGRAMS     := rtun-server rtun-agent rtun-socks rtun-relay
 
-.PHONY: help setup build release test fuzz fuzz-quick sanitize demo bench-relay nat-table nat-spread proto proto-check \
-	format lint clean
+.PHONY: help setup build release test fuzz fuzz-quick sanitize demo bench bench-wan bench-quick bench-tools bench-relay \
+	nat-table nat-spread proto proto-check format lint clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -45,6 +45,22 @@ demo: setup ## start all programs on loopback and send traffic through them
 	@$(SWIFT) build $(SWIFT_FLAGS) --product rtun-socks
 	@$(SWIFT) build $(SWIFT_FLAGS) --product rtun-relay
 	@RTUN_BIN="$(BIN)" scripts/demo.sh
+
+bench: build bench-tools ## rtun and others on one machine, as tables in docs/benchmarks.md (needs root, about half an hour)
+	@Benchmarks/setup.sh
+	@RTUN_BIN="$(BIN)" python3 Benchmarks/bench.py
+
+bench-wan: build bench-tools ## the same over slow, far and lossy links (needs root, up to three hours)
+	@Benchmarks/setup.sh
+	@RTUN_BIN="$(BIN)" python3 Benchmarks/wan.py
+
+bench-quick: build bench-tools ## a short look at both, rtun and no tunnel only; fails when something does not complete (needs root)
+	@RTUN_BIN="$(BIN)" python3 Benchmarks/bench.py --quick
+	@RTUN_BIN="$(BIN)" python3 Benchmarks/wan.py --quick
+
+# The load generator and the link emulator, a package of their own.
+bench-tools:
+	@$(SWIFT) build --package-path Benchmarks -c release --scratch-path .build-benchmarks
 
 bench-relay: build ## what rtun-relay adds on loopback at 10 000 datagrams a second, beside the same without it
 	@RTUN_BIN="$(BIN)" python3 Benchmarks/relay.py
