@@ -22,5 +22,6 @@ let package = Package(
         .target(name: "BenchSupport", dependencies: ["CLinuxBench"], swiftSettings: strict),
         .executableTarget(name: "rtun-link", dependencies: ["BenchSupport", "CLinuxBench"], swiftSettings: strict),
         .executableTarget(name: "rtun-load", dependencies: ["BenchSupport", "CLinuxBench"], swiftSettings: strict),
+        .testTarget(name: "rtun-linkTests", dependencies: ["rtun-link"], swiftSettings: strict),
     ]
 )

@@ -9,6 +9,7 @@ import time
 
 from lab import ROOT
 
+ARGUMENTS = [f"RTUN_{program}_ARGS" for program in ("SERVER", "AGENT", "SOCKS", "RELAY")]
 DOCUMENT = os.path.join(ROOT, "docs", "benchmarks.md")
 
 
@@ -53,7 +54,8 @@ def commit():
 def facts(peers):
     """The list in front of the tables."""
     versions = sorted({version for peer in peers if (version := peer.version())})
-    words = [os.path.relpath(sys.argv[0], ROOT), *sys.argv[1:]]
+    words = [f"{name}='{os.environ[name]}'" for name in ARGUMENTS if os.environ.get(name)]
+    words += [os.path.relpath(sys.argv[0], ROOT), *sys.argv[1:]]
     return "\n".join(
         [
             f"* {time.strftime('%Y-%m-%d')}, commit `{commit()}`, `{' '.join(words)}`",

@@ -18,3 +18,10 @@ public func sleep(until deadline: Int64) {
 public func wakePrecisely() {
     _ = CLinuxBench_set_timer_slack(1)
 }
+
+/// Lets this thread run before all of the usual ones, as what it stands for does not wait for a processor; without the
+/// privilege nothing changes.
+public func runFirst() {
+    var parameter = sched_param(sched_priority: 1)
+    sched_setscheduler(0, SCHED_FIFO, &parameter)
+}

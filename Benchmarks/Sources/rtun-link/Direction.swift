@@ -25,6 +25,10 @@ struct Direction: ~Copyable {
         var refused = 0
         /// Longest time that a packet waited for those before it, in nanoseconds.
         var largestQueueingDelay: Int64 = 0
+        /// How much later than they should have been packets were handed over, in nanoseconds. Where this grows, the
+        /// emulator had no time, and what was measured is not what was asked for.
+        var lateness: Int64 = 0
+        var largestLateness: Int64 = 0
     }
 
     private let properties: Properties
@@ -78,6 +82,8 @@ struct Direction: ~Copyable {
                 length = packet.count
                 taken = deliver(packet)
             }
+            self.counters.lateness += now - time
+            self.counters.largestLateness = max(self.counters.largestLateness, now - time)
             if taken {
                 self.counters.delivered += 1
                 self.counters.deliveredBytes += length
@@ -95,6 +101,8 @@ extension Direction.Counters {
             "delivered_bytes": .integer(self.deliveredBytes), "dropped_by_queue": .integer(self.droppedByQueue),
             "lost": .integer(self.lost), "refused": .integer(self.refused),
             "largest_queueing_delay_ms": .number(Double(self.largestQueueingDelay) / 1e6),
+            "mean_lateness_ms": .number(Double(self.lateness) / 1e6 / Double(max(1, self.delivered + self.refused))),
+            "largest_lateness_ms": .number(Double(self.largestLateness) / 1e6),
         ])
     }
 }

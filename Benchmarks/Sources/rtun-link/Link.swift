@@ -31,6 +31,7 @@ struct Link: ~Copyable {
     /// Runs until there is something to read from `stop`.
     mutating func run(until stop: Int32) {
         wakePrecisely()
+        runFirst()
         var descriptors = [
             pollfd(fd: self.a.descriptor, events: Int16(POLLIN), revents: 0),
             pollfd(fd: self.b.descriptor, events: Int16(POLLIN), revents: 0),
