@@ -12,7 +12,7 @@ import sys
 
 import report
 from lab import Failure, Lab, Site
-from peers import choose, tcp_peers, udp_peers
+from peers import RawTCP, RawUDP, choose, tcp_peers, udp_peers
 
 
 def measure_tcp(peer, site, options):
@@ -70,10 +70,14 @@ def measure_udp(peer, site, options):
                         if kind == "latency" and count > 1:
                             continue
                         name = f"{kind}-{way}-{size}-{count}"
+                        before = peer.cpu()
                         try:
-                            results[name] = peer.load(*load, "--size", size, "--flows", count, echo=echo)
+                            result = peer.load(*load, "--size", size, "--flows", count, echo=echo)
                         except Failure as failure:
                             errors[name] = str(failure)
+                            continue
+                        result["cpu_s"] = peer.cpu() - before
+                        results[name] = result
         results["peak_memory"] = peer.peak_memory()
     except Failure as failure:
         errors["start"] = str(failure)
@@ -98,7 +102,7 @@ def tcp_tables(peers, results):
     for peer in peers:
         rounds = results[peer.name]
         rate = lambda name: column(rounds, name, lambda one: one["mbit_s"], digits=2, scale=1e-3)
-        tunnel = bool(peer.program or peer.via != "direct")
+        tunnel = not isinstance(peer, RawTCP)
         spent = lambda name: column(rounds, name, cost, digits=2) if tunnel else "–"
         memory = column(rounds, "peak_memory", lambda one: one, digits=0, scale=1 / (1 << 20)) if tunnel else "–"
         names = ("down1", "up1", "down8", "up8")
@@ -115,7 +119,7 @@ def tcp_tables(peers, results):
             [peer.title]
             + [column(rounds, "idle", lambda one: one[key], digits=2) for key in ("p50_ms", "p99_ms")]
             + [
-                column(rounds, name, lambda one: one["ping"][key], digits=1)
+                column(rounds, name, lambda one: one["ping"][key], digits=2)
                 for name in ("down1", "down8")
                 for key in ("p50_ms", "p99_ms")
             ]
@@ -141,46 +145,35 @@ def tcp_tables(peers, results):
 def udp_tables(peers, results, options):
     sizes = (64,) if options.quick else (64, 1200)
     flows = (1,) if options.quick else (1, 1000)
-    rows = {"rate": [], "latency": []}
-    for peer in peers:
-        rounds = results[peer.name]
-        rows["rate"].append(
-            [peer.title]
-            + [
-                column(
-                    rounds, f"rate-{way}-{size}-{count}", lambda one: one["lossless_per_second"], digits=0, scale=1e-3
-                )
-                for way in ("oneway", "echo")
-                for size in sizes
-                for count in flows
-            ]
-        )
-        rows["latency"].append(
-            [peer.title]
-            + [
-                column(rounds, f"latency-{way}-{size}-1", lambda one: one[key], digits=digits)
-                for way in ("oneway", "echo")
-                for size in sizes
-                for key, digits in (("p50_us", 0), ("p99_us", 0), ("loss_percent", 2))
-            ]
-        )
-    words = {"oneway": "one way", "echo": "echoed"}
-    several = lambda count: "1 flow" if count == 1 else f"{count} flows"
-    rates = [
-        f"{words[way]}, {size} bytes, {several(count)}" for way in words for size in sizes for count in flows
+    several = {1: "1 flow", 1000: "1000 flows"}
+    sections = [
+        "### UDP\n\nThousand datagrams a second with less than 0.1 % loss, the most that bisection finds: one way, and "
+        "echoed, so that each passes twice. Then, at 10 000 datagrams a second over one flow: µs on the way there, and "
+        "there and back; the share of echoes that are missing; and the CPU time of all processes of the tunnel for each "
+        "datagram one way, µs."
     ]
-    latencies = [
-        heading for way in words for size in sizes for heading in (f"{words[way]}, {size} bytes, p50", "p99", "lost, %")
-    ]
-    return "\n\n".join(
-        [
-            "### UDP: highest rate\n\nThousand datagrams a second with less than 0.1 % loss, found by bisection. Echoed "
-            "datagrams pass twice.",
-            report.table(["", *rates], rows["rate"]),
-            "### UDP: latency\n\nµs at 10 000 datagrams a second over one flow: one way, and there and back.",
-            report.table(["", *latencies], rows["latency"]),
-        ]
-    )
+    for size in sizes:
+        header = [f"{size} bytes"]
+        for way in ("one way", "echoed"):
+            header += [f"{way}, {several[count]}" if index == 0 else several[count] for index, count in enumerate(flows)]
+        header += ["one way, p50", "p99", "echoed, p50", "p99", "lost, %", "CPU"]
+        rows = []
+        for peer in peers:
+            rounds = results[peer.name]
+            latency = lambda way, value, digits=0: column(rounds, f"latency-{way}-{size}-1", value, digits=digits)
+            row = [peer.title]
+            for way in ("oneway", "echo"):
+                for count in flows:
+                    name = f"rate-{way}-{size}-{count}"
+                    row.append(column(rounds, name, lambda one: one["lossless_per_second"], digits=0, scale=1e-3))
+            for way in ("oneway", "echo"):
+                row += [latency(way, lambda one: one[key]) for key in ("p50_us", "p99_us")]
+            row.append(latency("echo", lambda one: one["loss_percent"], 2))
+            spent = latency("oneway", lambda one: one["cpu_s"] * 1e6 / max(1, one["sent"]), 1)
+            row.append("–" if isinstance(peer, RawUDP) else spent)
+            rows.append(row)
+        sections.append(report.table(header, rows))
+    return "\n\n".join(sections)
 
 
 def words(text):
@@ -245,11 +238,12 @@ def main():
         measured += chosen
         results = run(kind, chosen, measure, options, failed)
         everything[kind] = results
+        if options.json:
+            # Again after each part: an interrupted run has been for something.
+            report.write_json(options.json, {"machine": report.machine(), "commit": report.commit(), "parts": everything})
         sections.append(tcp_tables(chosen, results) if kind == "tcp" else udp_tables(chosen, results, options))
         print(f"\n{sections[-1]}\n", flush=True)
 
-    if options.json:
-        report.write_json(options.json, {"machine": report.machine(), "commit": report.commit(), "parts": everything})
     if not partial:
         introduction = (
             f"Medians of {options.rounds} rounds (in brackets smallest and largest), {options.seconds:g} s each. Load, "

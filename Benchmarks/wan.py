@@ -135,13 +135,16 @@ def main():
                     print(f"{profile.name} {round + 1}/{options.rounds} {peer.name}: {'; '.join(text)}", flush=True)
             link = json.loads(site.link.stop() or "{}")
         everything[profile.name] = {"link": link, "peers": results}
+        if options.json:
+            # Again after each link: an interrupted run has been for something.
+            report.write_json(
+                options.json, {"machine": report.machine(), "commit": report.commit(), "profiles": everything}
+            )
         header = ["", "down, Mbit/s", "ping p50, ms", "p99", "up, Mbit/s", "ping p50, ms", "p99"]
         rows = [[peer.title, *cells(results[peer.name])] for peer in peers]
         sections.append(f"### {profile.name}: {profile.title()}\n\n{report.table(header, rows)}")
         print(f"\n{sections[-1]}\n", flush=True)
 
-    if options.json:
-        report.write_json(options.json, {"machine": report.machine(), "commit": report.commit(), "profiles": everything})
     if not partial:
         introduction = (
             f"Medians of {options.rounds} rounds (in brackets smallest and largest), one stream for "

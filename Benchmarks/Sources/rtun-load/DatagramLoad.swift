@@ -11,6 +11,9 @@ final class DatagramLoad: Sendable {
         var received: Int
         /// Datagrams a second that really left.
         var sendingRate: Double
+        /// Datagrams a second that really arrived, from the first one's departure to the last one's arrival. Less than
+        /// the above where a queue has grown.
+        var arrivalRate: Double
         /// One way to a sink, there and back with an echo, in nanoseconds.
         var p50: Int64
         var p99: Int64
@@ -66,12 +69,15 @@ final class DatagramLoad: Sendable {
     func run(rate: Double?, seconds: Double) -> Outcome {
         let run = UInt64.random(in: 1...UInt64.max)
         let collector = self.echoes ? Collector(self.flows, run: run) : nil
+        let begin = monotonicNow()
         let (sent, took) = self.send(run: run, rate: rate, seconds: seconds)
         let sendingRate = Double(sent) / took
+        func arrivalRate(_ count: Int, last: Int64) -> Double { Double(count) * 1e9 / Double(max(1, last - begin)) }
         if let collector {
-            let times = collector.finish(expecting: sent)
+            let (times, last) = collector.finish(expecting: sent)
             return Outcome(
-                sent: sent, received: times.count, sendingRate: sendingRate, p50: times.at(0.5) ?? 0,
+                sent: sent, received: times.count, sendingRate: sendingRate,
+                arrivalRate: arrivalRate(times.count, last: last), p50: times.at(0.5) ?? 0,
                 p99: times.at(0.99) ?? 0, max: times.at(1) ?? 0)
         }
         // What is still on the way arrives; the count stands still then.
@@ -81,12 +87,13 @@ final class DatagramLoad: Sendable {
             guard let result = self.ask(about: run, patience: 500) else { continue }
             if result[0] == last || result[0] >= sent {
                 return Outcome(
-                    sent: sent, received: Int(result[0]), sendingRate: sendingRate, p50: result[1], p99: result[2],
+                    sent: sent, received: Int(result[0]), sendingRate: sendingRate,
+                    arrivalRate: arrivalRate(Int(result[0]), last: result[4]), p50: result[1], p99: result[2],
                     max: result[3])
             }
             last = result[0]
         }
-        return Outcome(sent: sent, received: 0, sendingRate: sendingRate, p50: 0, p99: 0, max: 0)
+        return Outcome(sent: sent, received: 0, sendingRate: sendingRate, arrivalRate: 0, p50: 0, p99: 0, max: 0)
     }
 
     /// Sends in bursts of a tick's worth, spread over the flows in turns; returns how many left and in what time.
@@ -122,7 +129,8 @@ final class DatagramLoad: Sendable {
         return (sent, Double(monotonicNow() - begin) / 1e9)
     }
 
-    /// Asks the sink, over the first flow, what has come of a run: count, median, 99th percentile, maximum.
+    /// Asks the sink, over the first flow, what has come of a run: count, median, 99th percentile, maximum,
+    /// and when the last one came.
     private func ask(about run: UInt64, patience milliseconds: Int32) -> [Int64]? {
         var bytes = [UInt8](repeating: 0, count: Wire.Datagram.largest)
         return bytes.withUnsafeMutableBytes { buffer in
@@ -137,7 +145,7 @@ final class DatagramLoad: Sendable {
                     let header = DatagramHeader(buffer.baseAddress!, length), header.kind == Wire.Datagram.result,
                     header.run == run
                 else { continue }
-                return (0..<4).map { buffer.load(fromByteOffset: 16 + 8 * $0, as: Int64.self) }
+                return (0..<5).map { buffer.load(fromByteOffset: 16 + 8 * $0, as: Int64.self) }
             }
             return nil
         }
@@ -152,7 +160,7 @@ final class DatagramLoad: Sendable {
 
 /// Receives what an echo sends back, in a thread of its own.
 private final class Collector: Sendable {
-    private let times = Mutex<[Int64]>([])
+    private let results = Mutex<(times: [Int64], last: Int64)>(([], 0))
     private let count = Atomic<Int>(0)
     private let stopping = Flag()
     private let thread = Mutex<Thread?>(nil)
@@ -168,6 +176,7 @@ private final class Collector: Sendable {
         let batch = Batch(64, addressed: false)
         var events = [epoll_event](repeating: epoll_event(), count: 64)
         var times: [Int64] = []
+        var last: Int64 = 0
         while !self.stopping.isSet {
             let ready = epoll_wait(epoll, &events, 64, 50)
             for index in 0..<Int(max(0, ready)) {
@@ -179,15 +188,16 @@ private final class Collector: Sendable {
                         header.kind == Wire.Datagram.data, header.run == run
                     else { continue }
                     times.append(now - header.time)
+                    last = now
                 }
             }
             self.count.store(times.count, ordering: .releasing)
         }
-        self.times.withLock { [times] in $0 = times }
+        self.results.withLock { [times, last] in $0 = (times, last) }
     }
 
     /// Waits until all are back, or none has come for 300 ms.
-    func finish(expecting sent: Int) -> Percentiles {
+    func finish(expecting sent: Int) -> (times: Percentiles, last: Int64) {
         var last = (count: -1, since: monotonicNow())
         while case let count = self.count.load(ordering: .acquiring), count < sent {
             let now = monotonicNow()
@@ -197,11 +207,12 @@ private final class Collector: Sendable {
         }
         self.stopping.set()
         self.thread.withLock { $0?.join() }
-        return self.times.withLock { Percentiles($0) }
+        return self.results.withLock { (Percentiles($0.times), $0.last) }
     }
 }
 
-/// Looks for the highest rate at which less than a thousandth of the datagrams gets lost.
+/// Looks for the highest rate at which less than a thousandth of the datagrams gets lost, and they arrive as fast as they
+/// leave: what only a large buffer takes for a while does not count.
 struct RateSearch {
     let load: DatagramLoad
     /// Seconds for each attempt.
@@ -210,6 +221,10 @@ struct RateSearch {
 
     private static let tolerance = 0.001
 
+    private static func isGood(_ outcome: DatagramLoad.Outcome) -> Bool {
+        outcome.loss < Self.tolerance && outcome.arrivalRate > 0.93 * outcome.sendingRate
+    }
+
     func run() -> JSON {
         var good: (rate: Double, outcome: DatagramLoad.Outcome)?
         var bad: Double?
@@ -217,20 +232,28 @@ struct RateSearch {
         var rate = 5_000.0
         var senderBound = false
         // Doubles until something is lost, then halves the gap until it is 4 %.
-        while attempts.count < 24 {
+        var isSecond = false
+        while attempts.count < 32 {
             let outcome = self.load.run(rate: rate, seconds: self.step)
             attempts.append(
                 .object([
                     "rate": .number(rate), "sent_per_second": .number(outcome.sendingRate),
+                    "arrived_per_second": .number(outcome.arrivalRate),
                     "loss_percent": .number(outcome.loss * 100),
                 ]))
+            // A machine has hiccups: what fails has a second attempt.
+            if !Self.isGood(outcome), !isSecond {
+                isSecond = true
+                continue
+            }
+            isSecond = false
             // What the sender itself cannot do says nothing of what is between.
             senderBound = outcome.sendingRate < 0.95 * rate
-            if outcome.loss < Self.tolerance {
-                if outcome.sendingRate > good?.rate ?? 0 { good = (outcome.sendingRate, outcome) }
+            if Self.isGood(outcome) {
+                if outcome.arrivalRate > good?.rate ?? 0 { good = (outcome.arrivalRate, outcome) }
                 if senderBound || rate >= self.limit { break }
             } else {
-                bad = min(rate, outcome.sendingRate)
+                bad = min(rate, max(outcome.sendingRate, good?.rate ?? 0))
             }
             if let bad {
                 let lower = good?.rate ?? 0

@@ -119,6 +119,7 @@ struct DatagramSink {
         let answer = Batch(1, addressed: true)
         var run: UInt64 = 0
         var times: [Int64] = []
+        var last: Int64 = 0
         while true {
             // The kernel has written over these.
             for index in 0..<batch.count {
@@ -137,7 +138,7 @@ struct DatagramSink {
                 switch header.kind {
                 case Wire.Datagram.question:
                     let results = header.run == run ? times : []
-                    self.answer(header, with: results, to: batch.messages[index].header, answer)
+                    self.answer(header, with: results, last, to: batch.messages[index].header, answer)
                 case Wire.Datagram.data where self.echoes:
                     echoed = index + 1
                 case Wire.Datagram.data:
@@ -146,6 +147,7 @@ struct DatagramSink {
                         times.removeAll(keepingCapacity: true)
                     }
                     times.append(now - header.time)
+                    last = now
                 default: break
                 }
             }
@@ -159,11 +161,13 @@ struct DatagramSink {
         }
     }
 
-    private func answer(_ question: DatagramHeader, with times: [Int64], to header: msghdr, _ answer: Batch) {
+    private func answer(
+        _ question: DatagramHeader, with times: [Int64], _ last: Int64, to header: msghdr, _ answer: Batch
+    ) {
         let sorted = Percentiles(times)
         let bytes = answer.payload(0)
         DatagramHeader(kind: Wire.Datagram.result, run: question.run).write(to: bytes)
-        let numbers = [Int64(sorted.count)] + [0.5, 0.99, 1].map { sorted.at($0) ?? 0 }
+        let numbers = [Int64(sorted.count)] + [0.5, 0.99, 1].map { sorted.at($0) ?? 0 } + [last]
         for (index, number) in numbers.enumerated() {
             bytes.storeBytes(of: number, toByteOffset: 16 + 8 * index, as: Int64.self)
         }

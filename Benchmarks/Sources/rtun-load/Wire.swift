@@ -26,14 +26,15 @@ enum Wire {
     ///     | magic, 4 | kind, 1 | 0, 3 | run, 8 | sequence number, 8 | time of sending, 8 | padding |
     ///
     /// A question after a run is answered with its results in place of the numbers: datagrams received, 8, then
-    /// the median, the 99th percentile and the maximum of the time on the way in nanoseconds, 8 each.
+    /// the median, the 99th percentile and the maximum of the time on the way in nanoseconds, and when the last one came,
+    /// 8 each.
     enum Datagram {
         static let magic: UInt32 = 0x7274_756E
         static let data = UInt8(ascii: "d")
         static let question = UInt8(ascii: "q")
         static let result = UInt8(ascii: "r")
         static let headerSize = 32
-        static let resultSize = 48
+        static let resultSize = 56
         static let largest = 2048
     }
 }
