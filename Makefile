@@ -11,8 +11,8 @@ BIN           = $(shell $(SWIFT) build $(SWIFT_FLAGS) --show-bin-path)
 SOURCES      := Package.swift Sources Tests Benchmarks
 PROGRAMS     := rtun-server rtun-agent rtun-socks rtun-relay
 
-.PHONY: help setup build release test fuzz fuzz-quick sanitize demo bench bench-wan bench-quick bench-tools bench-relay \
-	nat-table nat-spread proto proto-check format lint clean
+.PHONY: help setup build release test fuzz fuzz-quick sanitize demo bench bench-wan bench-quick bench-tools nat-table \
+	nat-spread proto proto-check format lint clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -61,9 +61,6 @@ bench-quick: build bench-tools ## a short look at both, rtun and no tunnel only;
 # The load generator and the link emulator, a package of their own.
 bench-tools:
 	@$(SWIFT) build --package-path Benchmarks -c release --scratch-path .build-benchmarks
-
-bench-relay: build ## what rtun-relay adds on loopback at 10 000 datagrams a second, beside the same without it
-	@RTUN_BIN="$(BIN)" python3 Benchmarks/relay.py
 
 nat-table: setup ## how both clients fare between every two kinds of NAT, as a table (needs root)
 	@scripts/nat-table.sh $(SWIFT_FLAGS)
