@@ -50,7 +50,7 @@ bench: build bench-tools ## rtun and others on one machine, as tables in docs/be
 	@Benchmarks/setup.sh
 	@RTUN_BIN="$(BIN)" python3 Benchmarks/bench.py
 
-bench-wan: build bench-tools ## the same over slow, far and lossy links (needs root, up to three hours)
+bench-wan: build bench-tools ## the same over slow, far and lossy links (needs root, under two hours)
 	@Benchmarks/setup.sh
 	@RTUN_BIN="$(BIN)" python3 Benchmarks/wan.py
 

@@ -15,6 +15,10 @@ from lab import Failure, Lab, Site
 from peers import RawTCP, RawUDP, choose, tcp_peers, udp_peers
 
 
+# What --quick measures.
+QUICK = ["tcp-cubic", "udp", "rtun", "rtun-quic", "rtun-https"]
+
+
 def measure_tcp(peer, site, options):
     """One peer's turn with TCP: the results by name, and what failed by name."""
     results, errors = {}, {}
@@ -149,13 +153,14 @@ def udp_tables(peers, results, options):
     sections = [
         "### UDP\n\nThousand datagrams a second with less than 0.1 % loss, the most that bisection finds: one way, and "
         "echoed, so that each passes twice. Then, at 10 000 datagrams a second over one flow: µs on the way there, and "
-        "there and back; the share of echoes that are missing; and the CPU time of all processes of the tunnel for each "
-        "datagram one way, µs."
+        "there and back; the share of echoes that are missing; and the CPU time of all processes of the tunnel for "
+        "each datagram one way, µs."
     ]
     for size in sizes:
         header = [f"{size} bytes"]
         for way in ("one way", "echoed"):
-            header += [f"{way}, {several[count]}" if index == 0 else several[count] for index, count in enumerate(flows)]
+            header += [several[count] for count in flows]
+            header[-len(flows)] = f"{way}, {several[flows[0]]}"
         header += ["one way, p50", "p99", "echoed, p50", "p99", "lost, %", "CPU"]
         rows = []
         for peer in peers:
@@ -216,7 +221,6 @@ def main():
                         "something does not complete")
     options = parser.parse_args()
     partial = options.only or options.part or options.quick
-    quick_peers = ["tcp-cubic", "udp", "rtun", "rtun-quic", "rtun-https"] if options.quick and not options.only else None
     options.rounds = options.rounds or (1 if options.quick else 3)
     options.seconds = options.seconds or (0.7 if options.quick else 3)
     options.step = options.step or (0.15 if options.quick else 0.4)
@@ -230,7 +234,7 @@ def main():
     for kind, (peers, measure) in parts.items():
         if options.part not in (None, kind):
             continue
-        only = options.only or quick_peers
+        only = options.only or (QUICK if options.quick else None)
         only = only and [peer.name for peer in peers if peer.name in only]
         if only == []:
             continue
@@ -240,7 +244,8 @@ def main():
         everything[kind] = results
         if options.json:
             # Again after each part: an interrupted run has been for something.
-            report.write_json(options.json, {"machine": report.machine(), "commit": report.commit(), "parts": everything})
+            facts = {"machine": report.machine(), "commit": report.commit()}
+            report.write_json(options.json, {**facts, "parts": everything})
         sections.append(tcp_tables(chosen, results) if kind == "tcp" else udp_tables(chosen, results, options))
         print(f"\n{sections[-1]}\n", flush=True)
 

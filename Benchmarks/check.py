@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Whether the yardstick is straight: asks rtun-link for links, and compares what TCP and UDP find with what was asked for.
+"""Whether the yardstick is straight: asks rtun-link for links, and compares what TCP and UDP find with that.
 
 usage: Benchmarks/check.py
 """
@@ -22,8 +22,8 @@ def link(lab, rate, delay, loss):
     """A link with a sink of each kind at its end, and the function to measure with; `delay` is one way."""
     a, b = lab.namespace("a"), lab.namespace("b")
     emulator, _ = lab.start(
-        None, f"{tools()}/rtun-link", "--a", a, "--b", b, "--rate", str(rate), "--delay", str(delay), "--loss", str(loss),
-        ready="rtun-link ready",
+        None, f"{tools()}/rtun-link", "--a", a, "--b", b, "--rate", str(rate), "--delay", str(delay),
+        "--loss", str(loss), ready="rtun-link ready",
     )
     for command, port in (("sink", 5000), ("udp-sink", 5001)):
         lab.start(b, f"{tools()}/rtun-load", command, f"198.51.100.2:{port}", ready="rtun-load ready")

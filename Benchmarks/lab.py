@@ -205,8 +205,8 @@ class Lab:
     # Processes
 
     def start(self, namespace, *command, ready=None, tcp=None, udp=None, timeout=15, env=None):
-        """Starts a program and waits until its standard output begins with `ready`, or until it listens on a port; returns
-        the process and that line. Without any of them it does not wait."""
+        """Starts a program and waits until its standard output begins with `ready`, or until it listens on a port;
+        returns the process and that line. Without any of them it does not wait."""
         self.count += 1
         name = os.path.basename(command[0])
         log = os.path.join(self.folder, f"{self.count}-{name}.log")

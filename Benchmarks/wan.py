@@ -93,7 +93,7 @@ def main():
     parser.add_argument("--rounds", type=int)
     parser.add_argument("--seconds", type=float, help="that are counted, for each direction")
     parser.add_argument("--warmup", type=float, help="seconds before them")
-    parser.add_argument("--congestion", default="cubic", metavar="NAME", help="what tunnels over TCP use (default: cubic)")
+    parser.add_argument("--congestion", default="cubic", metavar="NAME", help="of TCP; default: cubic")
     parser.add_argument("--json", metavar="FILE", help="write everything that was measured")
     parser.add_argument("--quick", action="store_true", help="rtun and TCP only, two links, one round; fails only when "
                         "something does not complete")
@@ -137,9 +137,8 @@ def main():
         everything[profile.name] = {"link": link, "peers": results}
         if options.json:
             # Again after each link: an interrupted run has been for something.
-            report.write_json(
-                options.json, {"machine": report.machine(), "commit": report.commit(), "profiles": everything}
-            )
+            facts = {"machine": report.machine(), "commit": report.commit()}
+            report.write_json(options.json, {**facts, "profiles": everything})
         header = ["", "down, Mbit/s", "ping p50, ms", "p99", "up, Mbit/s", "ping p50, ms", "p99"]
         rows = [[peer.title, *cells(results[peer.name])] for peer in peers]
         sections.append(f"### {profile.name}: {profile.title()}\n\n{report.table(header, rows)}")
@@ -148,9 +147,9 @@ def main():
     if not partial:
         introduction = (
             f"Medians of {options.rounds} rounds (in brackets smallest and largest), one stream for "
-            f"{options.seconds:g} s after a warm-up of {options.warmup:g} s, and beside it a ping of 64 bytes each 20 ms "
-            "on a connection of its own through the same tunnel. Mbit/s are those of the application. What goes over TCP "
-            f"uses {options.congestion} where it is not said otherwise, with windows of up to 32 MiB."
+            f"{options.seconds:g} s after a warm-up of {options.warmup:g} s, and beside it a ping of 64 bytes each "
+            "20 ms on a connection of its own through the same tunnel. Mbit/s are those of the application. What goes "
+            f"over TCP uses {options.congestion} where it is not said otherwise, with windows of up to 32 MiB."
         )
         report.write_section("wan", "\n\n".join(["## Links", introduction, report.facts(peers), *sections]))
     for line in failed:

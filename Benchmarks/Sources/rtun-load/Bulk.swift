@@ -29,7 +29,6 @@ struct Bulk {
         let streams = (0..<self.streams).map { _ in Stream() }
         let sockets = streams.map { _ in self.connect(Wire.download, Wire.upload) }
         let zeros = Zeros(Wire.bufferSize)
-        let stopping = Flag()
         let pinger = self.ping.map { Pinger(self.connect(Wire.echo, Wire.echo), interval: $0) }
         let begin = monotonicNow()
         for (stream, socket) in zip(streams, sockets) {
@@ -65,7 +64,6 @@ struct Bulk {
             rows.append(streams.map { $0.arrived.load(ordering: .relaxed) })
         }
         let broken = streams.count { $0.ended.load(ordering: .relaxed) }
-        stopping.set()
         let pings = pinger?.finish()
         for socket in sockets { socket.shutDown() }
 
