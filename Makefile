@@ -29,6 +29,7 @@ release: setup ## build the programs for shipping, Swift's runtime linked in, st
 
 test: setup ## run all tests
 	@scripts/test.sh $(SWIFT_FLAGS)
+	@$(SWIFT) test --package-path Benchmarks --scratch-path .build-benchmarks
 
 fuzz: setup ## feed every decoder with mutated input for TIME seconds each (default 20); TARGETS="stun ice" for some
 	@TIME="$(TIME)" scripts/fuzz.sh $(TARGETS)
