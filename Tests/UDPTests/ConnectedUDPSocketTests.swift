@@ -20,7 +20,7 @@ struct ConnectedUDPSocketTests {
             self.complete = eventLoop.makePromise()
         }
 
-        func socket(_ socket: ConnectedUDPSocket, received payload: ByteBuffer) {
+        func socket(_ socket: ConnectedUDPSocket, received payload: ByteBuffer, segmentSize: Int?) {
             self.payloads.append(ByteBuffer(bytes: payload.readableBytesView))
             if self.payloads.count == self.expected { self.complete.succeed() }
         }
@@ -110,7 +110,7 @@ struct ConnectedUDPSocketTests {
         /// Sends two datagrams for each that it gets: the more it reads, the more there is to read.
         final class Multiplier: ConnectedUDPSocketDelegate {
             var count = 0
-            func socket(_ socket: ConnectedUDPSocket, received payload: ByteBuffer) {
+            func socket(_ socket: ConnectedUDPSocket, received payload: ByteBuffer, segmentSize: Int?) {
                 self.count += 1
                 for _ in 0..<2 { _ = socket.send(payload, segmentSize: nil) }
             }

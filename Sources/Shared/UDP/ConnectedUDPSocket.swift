@@ -10,8 +10,9 @@ import Glibc
 /// Hears what a connected socket receives, on its event loop. May call the socket as it likes, ``ConnectedUDPSocket/close()``
 /// included.
 package protocol ConnectedUDPSocketDelegate: AnyObject {
-    /// A datagram. The payload shares memory that is used again: copy what is to be kept.
-    func socket(_ socket: ConnectedUDPSocket, received payload: ByteBuffer)
+    /// A datagram, or with `segmentSize` several of that size behind each other, the last perhaps shorter (UDP GRO). The
+    /// payload shares memory that is used again: copy what is to be kept.
+    func socket(_ socket: ConnectedUDPSocket, received payload: ByteBuffer, segmentSize: Int?)
     /// The end of a batch.
     func socketReceiveComplete(_ socket: ConnectedUDPSocket)
     /// The network tells of a datagram sent earlier (ICMP). The socket is as good as before.
@@ -51,16 +52,27 @@ package final class ConnectedUDPSocket {
     private var descriptor: CInt
     private var token: UInt64 = 0
     private var segmentationOffload = SegmentationOffload()
+    /// Whether datagrams may come several at once.
+    let receivesSegments: Bool
     /// It is among those that the poller will have read.
     var isQueued = false
 
     /// Opens a socket on a port of the kernel's choosing.
     ///
+    /// - Parameter receivesSegments: whether datagrams may come several at once (UDP GRO), where the kernel can.
     /// - Throws: `IOError` when there is no route to `remote`, no free port, or no free descriptor.
-    package init(to remote: SocketAddress, poller: UDPPoller) throws(IOError) {
+    package init(to remote: SocketAddress, receivesSegments: Bool = false, poller: UDPPoller) throws(IOError) {
         poller.eventLoop.preconditionInEventLoop()
+        self.receivesSegments = receivesSegments && System.supportsUDPReceiveOffload
         self.poller = poller
         self.descriptor = try Self.connect(to: remote)
+        if self.receivesSegments {
+            var isOn: CInt = 1
+            // Without it, datagrams come singly.
+            _ = setsockopt(
+                self.descriptor, NIOBSDSocket.OptionLevel.udp.rawValue, NIOBSDSocket.Option.udp_gro.rawValue, &isOn,
+                socklen_t(MemoryLayout<CInt>.size))
+        }
         do {
             self.token = try poller.add(self, descriptor: self.descriptor)
         } catch {
@@ -168,8 +180,8 @@ package final class ConnectedUDPSocket {
         defer { if hasReceived { self.delegate?.socketReceiveComplete(self) } }
         for _ in 0..<Self.readsPerTurn {
             guard self.descriptor >= 0 else { return false }
-            let outcome = buffer.read(from: self.descriptor) { datagram in
-                self.delegate?.socket(self, received: datagram)
+            let outcome = buffer.read(from: self.descriptor) { datagram, segmentSize in
+                self.delegate?.socket(self, received: datagram, segmentSize: segmentSize)
             }
             switch outcome {
             case .nothing: return false

@@ -20,9 +20,9 @@ package struct DatagramSocketOptions: Sendable {
     package static let path = DatagramSocketOptions(
         kernelBufferBytes: 4 << 20, receivesSegments: System.supportsUDPReceiveOffload, messagesPerRead: 16,
         findsPathMTU: true)
-    /// For control connections: many peers, little data each.
+    /// For the server's end of control connections: many peers, and what they send each other through it.
     package static let control = DatagramSocketOptions(
-        kernelBufferBytes: 1 << 20, receivesSegments: false, messagesPerRead: 16)
+        kernelBufferBytes: 2 << 20, receivesSegments: System.supportsUDPReceiveOffload, messagesPerRead: 8)
     /// For the local port of a relay rule: all senders of the rule meet here, in bursts.
     package static let listener = DatagramSocketOptions(
         kernelBufferBytes: 8 << 20, receivesSegments: false, messagesPerRead: 64)

@@ -8,20 +8,22 @@ import Glibc
 #endif
 
 /// Whether a socket has the kernel split what it sends (UDP GSO), which some devices and routes refuse, also in mid-life.
-struct SegmentationOffload {
+package struct SegmentationOffload {
     /// So many refusals in a row of what is taken singly, and it is not tried again.
     private static let maximumRefusals = 3
 
-    private(set) var isOn = System.supportsUDPSegmentationOffload
+    package private(set) var isOn = System.supportsUDPSegmentationOffload
     private var refusals = 0
 
+    package init() {}
+
     /// The kernel has taken a batch.
-    mutating func accepted() { self.refusals = 0 }
+    package mutating func accepted() { self.refusals = 0 }
 
     /// The kernel has refused a batch with this error number.
     ///
     /// - Parameter areTakenSingly: whether it took the same datagrams one by one.
-    mutating func refused(_ error: CInt, areTakenSingly: Bool) {
+    package mutating func refused(_ error: CInt, areTakenSingly: Bool) {
         guard areTakenSingly else { return }
         self.refusals += 1
         // EIO: the device cannot compute checksums of segments.

@@ -13,7 +13,7 @@ import Glibc
 /// (ENETUNREACH), be forbidden (EPERM) or be nonsense (EINVAL): none of them may cost the socket.
 package enum UDPDatagram {
     /// Linux takes at most this many segments in one call (`UDP_MAX_SEGMENTS` of older kernels).
-    static let maximumSegments = 64
+    package static let maximumSegments = 64
 
     /// Sends `bytes` as one datagram, or with `segmentSize` as several of that size of which the last may be shorter
     /// (UDP generic segmentation offload).

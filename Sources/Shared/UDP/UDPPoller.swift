@@ -30,7 +30,9 @@ package final class UDPPoller: Sendable {
     private struct Sockets {
         var byToken: [UInt64: ConnectedUDPSocket] = [:]
         var nextToken: UInt64 = 1
-        var buffer = ReceiveBuffer()
+        var buffer = ReceiveBuffer(.datagrams)
+        /// For sockets that receive several datagrams at once; made for the first of them.
+        var segmentBuffer: ReceiveBuffer?
     }
 
     /// Readable sockets learnt of by one call.
@@ -146,14 +148,25 @@ package final class UDPPoller: Sendable {
             queue.append((token, socket))
         }
         var buffer = self.sockets.value.buffer
+        var segmentBuffer = self.sockets.value.segmentBuffer
         // Away from the table, so that the memory is not shared and can be written again.
         self.sockets.value.buffer = ReceiveBuffer(empty: ())
+        self.sockets.value.segmentBuffer = nil
         var unfinished: [UInt64] = []
         for (token, socket) in queue {
             socket.isQueued = false
-            if socket.read(into: &buffer) { unfinished.append(token) }
+            let hasMore: Bool
+            if socket.receivesSegments {
+                var own = segmentBuffer.take() ?? ReceiveBuffer(.segments)
+                hasMore = socket.read(into: &own)
+                segmentBuffer = own
+            } else {
+                hasMore = socket.read(into: &buffer)
+            }
+            if hasMore { unfinished.append(token) }
         }
         self.sockets.value.buffer = buffer
+        self.sockets.value.segmentBuffer = segmentBuffer
         // Other channels get their turn first.
         if !unfinished.isEmpty { self.tell(unfinished) }
     }

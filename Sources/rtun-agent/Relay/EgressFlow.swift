@@ -93,7 +93,7 @@ final class EgressFlow {
 extension EgressFlow: Sendable {}
 
 extension EgressFlow: ConnectedUDPSocketDelegate {
-    func socket(_ socket: ConnectedUDPSocket, received payload: ByteBuffer) {
+    func socket(_ socket: ConnectedUDPSocket, received payload: ByteBuffer, segmentSize: Int?) {
         self.delegate?.flow(self, received: payload)
     }
 

@@ -2,6 +2,12 @@ import NIOCore
 import NIOPosix
 import UDP
 
+#if canImport(Musl)
+import Musl
+#else
+import Glibc
+#endif
+
 /// Sends the datagrams of a UDP channel by system call; the first handler of its pipeline.
 ///
 /// NIO closes a datagram channel when the kernel refuses a datagram, but for two error numbers. What is answered here
@@ -15,6 +21,7 @@ final class DatagramSender: ChannelDuplexHandler {
 
     /// The channel's socket, used only while the channel is active and on its event loop, which is where it is closed.
     private var descriptor: CInt?
+    private var segmentationOffload = SegmentationOffload()
 
     func channelActive(context: ChannelHandlerContext) {
         self.findDescriptor(context)
@@ -41,7 +48,7 @@ final class DatagramSender: ChannelDuplexHandler {
             promise?.fail(ChannelError.ioOnClosedChannel)
             return
         }
-        switch Self.send(self.unwrapOutboundIn(data), descriptor: descriptor) {
+        switch self.send(self.unwrapOutboundIn(data), descriptor: descriptor) {
         case 0: promise?.succeed()
         case let error: promise?.fail(IOError(errnoCode: error, reason: "sendto"))
         }
@@ -53,21 +60,32 @@ final class DatagramSender: ChannelDuplexHandler {
 
     /// Sends `envelope`, as several datagrams when it has a segment size, from the address that its metadata names.
     /// Returns the last error number, or 0.
-    private static func send(_ envelope: AddressedEnvelope<ByteBuffer>, descriptor: CInt) -> CInt {
+    private func send(_ envelope: AddressedEnvelope<ByteBuffer>, descriptor: CInt) -> CInt {
         var rest = envelope.data
-        let segmentSize = max(1, envelope.metadata?.segmentSize ?? rest.readableBytes)
+        let segment = envelope.metadata?.segmentSize.flatMap(UInt16.init(exactly:)).map { max($0, 1) } ?? .max
         let source = envelope.metadata?.packetInfo?.destinationAddress
+        var offload = self.segmentationOffload.isOn
+        var refusal: CInt?
         var failure: CInt = 0
         repeat {
-            let length = min(segmentSize, rest.readableBytes)
+            let isBatch = offload && rest.readableBytes > Int(segment)
+            let length = min(isBatch ? Int(segment) * UDPDatagram.maximumSegments : Int(segment), rest.readableBytes)
             let error = rest.withUnsafeReadableBytes {
                 UDPDatagram.send(
-                    UnsafeRawBufferPointer(rebasing: $0[..<length]), segmentSize: nil, from: source,
-                    to: envelope.remoteAddress, descriptor: descriptor)
+                    UnsafeRawBufferPointer(rebasing: $0[..<length]), segmentSize: isBatch ? segment : nil,
+                    from: source, to: envelope.remoteAddress, descriptor: descriptor)
             }
+            if isBatch, error != 0, error != EAGAIN, error != ENOBUFS {
+                // Singly, each datagram gets its own answer.
+                refusal = error
+                offload = false
+                continue
+            }
+            if isBatch { self.segmentationOffload.accepted() }
             if error != 0 { failure = error }
             rest.moveReaderIndex(forwardBy: length)
         } while rest.readableBytes > 0
+        if let refusal { self.segmentationOffload.refused(refusal, areTakenSingly: failure == 0) }
         return failure
     }
 }

@@ -4,6 +4,7 @@ import QUIC
 import STUN
 import Signaling
 import TLS
+import UDP
 
 /// What happens on the server's UDP port: QUIC signalling and STUN, told apart by the first byte (RFC 9443).
 ///
@@ -46,11 +47,7 @@ final class UDPListener {
     /// Listens on one more address.
     func bind(to address: SocketAddress) -> EventLoopFuture<any Channel> {
         let listener = NIOLoopBound(self, eventLoop: self.eventLoop)
-        let bootstrap = DatagramBootstrap(group: self.eventLoop)
-            .channelOption(.datagramVectorReadMessageCount, value: 16)
-            .channelOption(.recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: 16 * 2048))
-            .channelOption(.socketOption(.so_rcvbuf), value: 2 << 20)
-            .channelOption(.socketOption(.so_sndbuf), value: 2 << 20)
+        let bootstrap = DatagramSocketOptions.control.apply(to: DatagramBootstrap(group: self.eventLoop))
             .channelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture { try listener.value.configure(channel) }
             }

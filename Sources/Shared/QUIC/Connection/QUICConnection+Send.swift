@@ -18,7 +18,10 @@ extension QUICConnection {
             return held
         }
         guard case .active = self.state, !self.isDrained else { return self.endFlush(at: now) }
-        let inFlight = self.statistics.bytes_in_flight
+        let statistics = self.statistics
+        self.offloadDoubt.judge(
+            lost: statistics.pkt_lost, at: now,
+            wait: max(.nanoseconds(Int64(clamping: statistics.smoothed_rtt)) * 3, .milliseconds(100)))
         var buffer = self.takeBuffer()
         let batch = buffer.withUnsafeMutableWritableBytes { target in
             self.fill(target.bindMemory(to: UInt8.self), at: now)
@@ -27,9 +30,22 @@ extension QUICConnection {
         self.sendBuffer = buffer
         self.flushedBytes += batch.bytes
         self.isDrained = batch.isLast
-        if batch.bytes > 0 { self.packetsSent(at: now, inFlightBefore: inFlight) }
+        self.pace(batch.bytes, at: now)
+        if batch.bytes > 0 { self.packetsSent(batch.segments, at: now, before: statistics) }
         if batch.code < 0 { self.fail(batch.code, at: now) }
         return batch.bytes > 0 ? self.transmit(batch, in: buffer) : self.nextTransmit(at: now)
+    }
+
+    /// Tells pacing what has been sent, unless that is little and nothing waits: a timer for each question of a few bytes
+    /// would cost more than it spreads.
+    private func pace(_ bytes: Int, at now: NIODeadline) {
+        self.unpacedBytes += bytes
+        guard
+            self.unpacedBytes * 2 >= ngtcp2_conn_get_send_quantum(self.handle) || !self.sendQueue.isEmpty
+                || self.datagramQueue.first != nil
+        else { return }
+        self.unpacedBytes = 0
+        ngtcp2_conn_update_pkt_tx_time(self.handle, now.uptimeNanoseconds)
     }
 
     /// Nothing more goes out now. Returns nil.
@@ -95,19 +111,22 @@ extension QUICConnection {
 
     private func transmit(_ batch: Batch, in buffer: ByteBuffer) -> QUICTransmit {
         var buffer = buffer
+        let mayOffload = !self.offloadDoubt.isFounded
         guard let oddStart = batch.oddStart, let odd = buffer.getSlice(at: oddStart, length: batch.bytes - oddStart)
         else {
-            return QUICTransmit(payload: buffer, segmentSize: batch.segments > 1 ? batch.segmentSize : nil)
+            return QUICTransmit(
+                payload: buffer, segmentSize: batch.segments > 1 ? batch.segmentSize : nil, mayOffload: mayOffload)
         }
         self.heldTransmit = QUICTransmit(payload: odd, segmentSize: nil)
         buffer.moveWriterIndex(to: oddStart)
-        return QUICTransmit(payload: buffer, segmentSize: batch.segments > 2 ? batch.segmentSize : nil)
+        return QUICTransmit(
+            payload: buffer, segmentSize: batch.segments > 2 ? batch.segmentSize : nil, mayOffload: mayOffload)
     }
 
-    private func packetsSent(at now: NIODeadline, inFlightBefore inFlight: UInt64) {
-        ngtcp2_conn_update_pkt_tx_time(self.handle, now.uptimeNanoseconds)
+    private func packetsSent(_ count: Int, at now: NIODeadline, before statistics: ngtcp2_conn_info) {
+        if count > 1 { self.offloadDoubt.sent(count, lost: statistics.pkt_lost, at: now) }
         // What has to be acknowledged counts as in flight, the rest does not (RFC 9002 §2).
-        guard self.statistics.bytes_in_flight > inFlight else { return }
+        guard self.statistics.bytes_in_flight > statistics.bytes_in_flight else { return }
         if self.unansweredSince == nil { self.unansweredSince = now }
     }
 

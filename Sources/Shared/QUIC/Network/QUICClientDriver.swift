@@ -18,14 +18,18 @@ final class QUICClientDriver {
         context: QUICContext, remoteAddress: SocketAddress, eventLoop: any EventLoop,
         connected: EventLoopPromise<NIOLoopBound<QUICClientConnection>>
     ) throws {
-        self.socket = try ConnectedUDPSocket(to: remoteAddress, poller: try UDPPoller.shared(by: eventLoop))
+        self.socket = try ConnectedUDPSocket(
+            to: remoteAddress, receivesSegments: true, poller: try UDPPoller.shared(by: eventLoop))
         self.remoteAddress = remoteAddress
         self.eventLoop = eventLoop
         self.connected = connected
         do {
             let session = try QUICSession.client(context: context, eventLoop: eventLoop) { [weak self] transmit in
-                // What is lost on this machine, QUIC sends again. One by one: there are devices that swallow sends of several
-                // segments (UDP GSO) whole, and nobody would notice here.
+                // What is lost on this machine, QUIC sends again.
+                guard !transmit.mayOffload else {
+                    _ = self?.socket.send(transmit.payload, segmentSize: transmit.segmentSize)
+                    return
+                }
                 for datagram in DatagramSegments(transmit.payload, size: transmit.segmentSize) {
                     _ = self?.socket.send(datagram, segmentSize: nil)
                 }
@@ -65,9 +69,9 @@ final class QUICClientDriver {
 extension QUICClientDriver: Sendable {}
 
 extension QUICClientDriver: ConnectedUDPSocketDelegate {
-    func socket(_ socket: ConnectedUDPSocket, received payload: ByteBuffer) {
+    func socket(_ socket: ConnectedUDPSocket, received payload: ByteBuffer, segmentSize: Int?) {
         // The session may keep it until the end of the batch, and the memory is used again.
-        self.session?.receive(ByteBuffer(bytes: payload.readableBytesView), segmentSize: nil)
+        self.session?.receive(ByteBuffer(bytes: payload.readableBytesView), segmentSize: segmentSize)
     }
 
     func socketReceiveComplete(_ socket: ConnectedUDPSocket) {

@@ -1,6 +1,7 @@
 import Basics
 package import NIOCore
 package import TLS
+import UDP
 
 /// Which connections there are, by their ids, over all sockets of a server: a stateless reset ends a connection wherever it
 /// is asked for, so that no socket may give one away for another's. Belongs to the sockets' event loop.
@@ -118,20 +119,19 @@ package final class QUICServerHandler: ChannelInboundHandler, RemovableChannelHa
 
     package func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         let envelope = self.unwrapInboundIn(data)
-        let bytes = envelope.data
-        guard let first = bytes.getInteger(at: bytes.readerIndex, as: UInt8.self),
-            DatagramHeader.isQUIC(firstByte: first)
-        else {
-            return context.fireChannelRead(data)
-        }
-        self.isReading = true
-        guard let segmentSize = envelope.metadata?.segmentSize, segmentSize > 0 else {
-            return self.receive(bytes, from: envelope.remoteAddress)
-        }
-        // One socket may be the origin of several connections, so each segment is looked at.
-        var rest = bytes
-        while let segment = rest.readSlice(length: min(segmentSize, rest.readableBytes)), segment.readableBytes > 0 {
-            self.receive(segment, from: envelope.remoteAddress)
+        // One socket may be the origin of several connections, and of more than QUIC, so each datagram is looked at.
+        for datagram in DatagramSegments(envelope.data, size: envelope.metadata?.segmentSize) {
+            guard let first = datagram.getInteger(at: datagram.readerIndex, as: UInt8.self),
+                DatagramHeader.isQUIC(firstByte: first)
+            else {
+                var single = envelope
+                single.data = datagram
+                single.metadata?.segmentSize = nil
+                context.fireChannelRead(self.wrapInboundOut(single))
+                continue
+            }
+            self.isReading = true
+            self.receive(datagram, from: envelope.remoteAddress)
         }
     }
 

@@ -7,7 +7,7 @@ extension QUICTransmit {
         guard let segmentSize = self.segmentSize else {
             return body(AddressedEnvelope(remoteAddress: address, data: self.payload))
         }
-        if System.supportsUDPSegmentationOffload {
+        if self.mayOffload, System.supportsUDPSegmentationOffload {
             let metadata = AddressedEnvelope<ByteBuffer>.Metadata(
                 ecnState: .transportNotCapable, packetInfo: nil, segmentSize: segmentSize)
             return body(AddressedEnvelope(remoteAddress: address, data: self.payload, metadata: metadata))
