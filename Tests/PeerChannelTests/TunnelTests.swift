@@ -1,5 +1,6 @@
 import AppProto
 import NIOCore
+import QUIC
 import TLS
 import TestSupport
 import Testing
@@ -39,6 +40,27 @@ struct TunnelTests {
             #expect(try line.target.receive(exactly: 4) == Array("ping".utf8))
             try line.target.send("pong")
             #expect(try line.client.receive(exactly: 4) == Array("pong".utf8))
+        }
+        try await PeerPair.finish(line.pair)
+    }
+
+    @Test(arguments: [(CongestionControl.cubic, CongestionControl.bbr), (.bbr, .cubic)])
+    func `each side sends by its own congestion control`(client: CongestionControl, agent: CongestionControl)
+        async throws
+    {
+        var (clientSide, agentSide) = (try PeerPair.configuration(), try PeerPair.configuration())
+        clientSide.congestionControl = client
+        agentSide.congestionControl = agent
+        let line = try await self.line(through: try await PeerPair.connect(client: clientSide, agent: agentSide))
+        try await PeerPair.on(line.pair) { pair in
+            #expect(pair.client.carrier?.session.congestionControl == client)
+            #expect(pair.agent?.carrier?.session.congestionControl == agent)
+        }
+        let bytes = SecureRandom.bytes(1 << 20)
+        for (source, sink) in [(line.client, line.target), (line.target, line.client)] {
+            async let sent: Void = onThread { try source.send(bytes) }
+            #expect(try await onThread { try sink.receive(exactly: bytes.count) } == bytes)
+            try await sent
         }
         try await PeerPair.finish(line.pair)
     }

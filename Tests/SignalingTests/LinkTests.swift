@@ -20,7 +20,7 @@ import Testing
     static func connector(_ url: ServerURL, role: Role = .client) throws -> any SignalConnector & Sendable {
         switch url.scheme {
         case .quic:
-            QUICConnector(url: url, verification: .insecure)
+            QUICConnector(url: url, verification: .insecure, congestionControl: .bbr)
         case .http, .https:
             WebSocketConnector(
                 url: url, path: url.webSocketPath(for: role), software: "test/1",

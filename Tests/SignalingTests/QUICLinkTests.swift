@@ -46,6 +46,21 @@ import Testing
         try await server.stop()
     }
 
+    @Test(arguments: CongestionControl.allCases)
+    func `a link sends by the congestion control that was asked for`(congestionControl: CongestionControl) async throws
+    {
+        let server = try await LoopbackServer.start(.quic, identity: .selfSigned(commonName: "localhost")) { _ in }
+        var configuration = SignalClientConfiguration(
+            url: server.url, role: .client, key: testKey, software: "test/1")
+        configuration.quicInsecure = true
+        configuration.congestionControl = congestionControl
+        let probe = try await LinkTests.connect(configuration.connector()).get()
+        try await probe.link.eventLoop.submit {
+            #expect((probe.link.value as? QUICLink)?.session.congestionControl == congestionControl)
+        }.get()
+        try await server.stop()
+    }
+
     @Test func `a port where nobody listens is told at once`() async throws {
         let server = try await LoopbackServer.start(.quic, identity: .selfSigned(commonName: "localhost")) { _ in }
         try await server.stop()

@@ -1,6 +1,7 @@
 package import HostNetwork
 package import ICE
 package import NIOCore
+package import QUIC
 package import TLS
 
 /// What every peer channel of a process has in common.
@@ -67,6 +68,9 @@ package struct PeerChannelConfiguration: Sendable {
     package var keepAliveInterval: TimeAmount = .seconds(10)
     /// How many streams a client may have open in the tunnel at once (agents).
     package var maxConcurrentStreams = 4096
+    /// How this side of a tunnel decides how much it sends, and how fast (`--congestion`). Datagram channels have no
+    /// congestion control.
+    package var congestionControl = CongestionControl.bbr
     /// Largest receive window of one stream, in bytes.
     package var maxStreamWindow = 8 << 20
     /// Bound of what all streams of one tunnel have received and not passed on, in bytes. With four times

@@ -20,7 +20,7 @@ package final class QUICTunnel: PeerCarrier {
     /// Streams that are not over yet, of either direction.
     package private(set) var openStreams = 0
 
-    private let session: QUICSession
+    let session: QUICSession
     private let eventLoop: any EventLoop
     private let path: any DatagramPath
     private var hasReceived = false
@@ -40,6 +40,7 @@ package final class QUICTunnel: PeerCarrier {
         // At least three tries before the idle timeout; ICE's consent checks keep the mappings on the path open anyway.
         quic.keepAliveInterval = min(
             configuration.keepAliveInterval, .nanoseconds(configuration.idleTimeout.nanoseconds / 3))
+        quic.congestionControl = configuration.congestionControl
         quic.maxStreamWindow = configuration.maxStreamWindow
         quic.maxUnconsumedBytes = configuration.maxUnconsumedBytes
         // What the path carries, and which path that is, is known below.

@@ -15,6 +15,9 @@ package final class QUICSession {
         didSet { if self.isPathWritable, !oldValue { self.scheduleProcessing() } }
     }
 
+    /// How this end decides how much it sends, and how fast.
+    package var congestionControl: CongestionControl { self.context.configuration.congestionControl }
+
     private let context: QUICContext
     private let created: NIODeadline
     /// Nil before a server's first packet, and when all is over.

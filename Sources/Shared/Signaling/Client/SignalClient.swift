@@ -21,24 +21,9 @@ package final class SignalClient: Sendable {
         configuration: SignalClientConfiguration, eventLoop: any EventLoop, addressMonitor: AddressMonitor? = nil,
         logger: Logger
     ) throws(TLSError) {
-        // The context also shows, for QUIC, that the file of authorities can be used.
-        let verification: PeerVerification =
-            configuration.isInsecure
-            ? .insecure
-            : .certificateAuthorities(file: configuration.certificateAuthorityFile, serverName: configuration.url.host)
-        let tlsContext = configuration.url.scheme == .http ? nil : try TLSContext.client(verification: verification)
-        let connector: any SignalConnector & Sendable =
-            switch configuration.url.scheme {
-            case .quic:
-                QUICConnector(url: configuration.url, verification: verification)
-            case .https, .http:
-                WebSocketConnector(
-                    url: configuration.url, path: configuration.webSocketPath, software: configuration.software,
-                    tlsContext: tlsContext)
-            }
         self.init(
-            configuration: configuration, connector: connector, eventLoop: eventLoop, addressMonitor: addressMonitor,
-            logger: logger)
+            configuration: configuration, connector: try configuration.connector(), eventLoop: eventLoop,
+            addressMonitor: addressMonitor, logger: logger)
     }
 
     init(
@@ -147,7 +132,23 @@ package final class SignalClient: Sendable {
 }
 
 extension SignalClientConfiguration {
-    fileprivate var webSocketPath: String {
+    /// What opens the connections. Throws when the file of authorities is unusable.
+    func connector() throws(TLSError) -> any SignalConnector & Sendable {
+        // The context also shows, for QUIC, that the file of authorities can be used.
+        let verification: PeerVerification =
+            self.isInsecure
+            ? .insecure : .certificateAuthorities(file: self.certificateAuthorityFile, serverName: self.url.host)
+        let tlsContext = self.url.scheme == .http ? nil : try TLSContext.client(verification: verification)
+        return switch self.url.scheme {
+        case .quic:
+            QUICConnector(url: self.url, verification: verification, congestionControl: self.congestionControl)
+        case .https, .http:
+            WebSocketConnector(
+                url: self.url, path: self.webSocketPath, software: self.software, tlsContext: tlsContext)
+        }
+    }
+
+    private var webSocketPath: String {
         switch self.role {
         case .agent: self.url.webSocketPath(for: .agent)
         case .client: self.url.webSocketPath(for: .client)

@@ -1,4 +1,5 @@
 package import NIOCore
+package import QUIC
 
 /// What a control connection is opened with.
 package struct SignalClientConfiguration: Sendable {
@@ -24,6 +25,8 @@ package struct SignalClientConfiguration: Sendable {
     package var httpsInsecure = false
     /// Accept any certificate of a `quic` server; the handshake is bound to the connection instead.
     package var quicInsecure = false
+    /// How this side decides how much it sends to a `quic` server, and how fast. Over TCP that is the kernel's business.
+    package var congestionControl = CongestionControl.bbr
 
     package init(url: ServerURL, role: Role, key: SharedKey, software: String) {
         self.url = url

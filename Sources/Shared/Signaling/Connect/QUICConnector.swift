@@ -11,13 +11,14 @@ struct QUICConnector: SignalConnector {
     let url: ServerURL
     let configuration: QUICConfiguration
 
-    init(url: ServerURL, verification: PeerVerification) {
+    init(url: ServerURL, verification: PeerVerification, congestionControl: CongestionControl) {
         self.url = url
         var configuration = QUICConfiguration(
             applicationProtocol: SignalLinkLimits.quicApplicationProtocol, identity: nil, verification: verification)
         configuration.keepAliveInterval = .seconds(2)
         configuration.handshakeTimeout = SignalConnectError.stepTimeout
         configuration.maxConcurrentStreams = 0
+        configuration.congestionControl = congestionControl
         // For what goes through the server between peers.
         configuration.datagrams = true
         self.configuration = configuration

@@ -23,7 +23,7 @@ package final class QUICLink: SignalLink {
         }
     }
 
-    private let session: QUICSession
+    let session: QUICSession
     private let stream: QUICStream
     private let outlet = SignalLinkOutlet()
     private var decoder = SignalRecordDecoder()
