@@ -128,7 +128,7 @@ let package = Package(
 
         shared(
             "PeerSupport",
-            ["TLS", "HostNetwork", "Signaling", "PeerChannel", "CommandSupport", .nioCore, .logging]),
+            ["TLS", "HostNetwork", "QUIC", "Signaling", "PeerChannel", "CommandSupport", .nioCore, .logging]),
         shared(
             "ClientSupport",
             [
@@ -201,6 +201,8 @@ let package = Package(
         tests(
             "ClientSupportTests",
             ["ClientSupport", "AppProto", "PeerChannel", "Signaling", "TestSupport", .nioCore, .nioPosix]),
+        tests(
+            "PeerSupportTests", ["PeerSupport", "CommandSupport", "PeerChannel", "QUIC", "Signaling", .nioCore]),
         tests("DiagnosisTests", ["Diagnosis", "AppProto", "CommandSupport", "PeerChannel", "Signaling", .nioCore]),
         tests(
             "CommandSupportTests",

@@ -65,7 +65,7 @@ struct Agent {
         let configuration = try command.server.configuration(
             role: .agent(
                 name: self.name, expireIn: command.registration.expireIn, labels: command.registration.labels),
-            secret: secret, program: AgentCommand.name)
+            secret: secret, program: AgentCommand.name, congestion: command.peers.congestion)
         do {
             self.client = try SignalClient(
                 configuration: configuration, eventLoop: group.next(), addressMonitor: AddressMonitor.shared,

@@ -95,7 +95,8 @@ struct RelayCommand: ProgramCommand {
             ).run()
         }
         let control = try ControlConnection(
-            self.server, secret: secret, program: Self.name, eventLoop: group.next(), log: log)
+            self.server, secret: secret, program: Self.name, congestion: self.peers.congestion,
+            eventLoop: group.next(), log: log)
         if self.agents.list {
             try await AgentListing(control: control, pattern: self.agents.pattern()).run()
         } else {

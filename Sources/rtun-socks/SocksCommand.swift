@@ -87,7 +87,8 @@ struct SocksCommand: ProgramCommand {
             ).run()
         }
         let control = try ControlConnection(
-            self.server, secret: secret, program: Self.name, eventLoop: eventLoop, log: log)
+            self.server, secret: secret, program: Self.name, congestion: self.peers.congestion, eventLoop: eventLoop,
+            log: log)
         if self.agents.list {
             try await AgentListing(control: control, pattern: self.agents.pattern()).run()
         } else {

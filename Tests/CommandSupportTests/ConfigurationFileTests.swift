@@ -55,17 +55,20 @@ import Testing
             https-insecure = false
             expire-in = 0.5
             stun = ["a:1", "b:2"]
+            congestion = "cubic"
             L = "x"
             """
         let arguments = try self.arguments(text)
         #expect(
             arguments == [
-                "--quic-insecure", "--expire-in=0.5", "--stun=a:1", "--stun=b:2", "-L=x", "quic://127.0.0.1:1",
+                "--quic-insecure", "--expire-in=0.5", "--stun=a:1", "--stun=b:2", "--congestion=cubic", "-L=x",
+                "quic://127.0.0.1:1",
             ])
         let command = try #require(try Example.parseAsRoot(arguments) as? Example)
         #expect(command.server.url == "quic://127.0.0.1:1" && command.server.quicInsecure)
         #expect(command.expireIn == "0.5")
         #expect(command.peers.stunServers.count == 2)
+        #expect(command.peers.congestion == .cubic)
         #expect(command.L == ["x"])
     }
 
@@ -128,6 +131,12 @@ import Testing
             #expect(error?.status == .unavailable)
             #expect(error?.message.contains("/nonexistent/rtun.toml") == true)
         }
+    }
+
+    @Test func `the command line's congestion control replaces the file's`() throws {
+        let text = "[example]\ncongestion = \"cubic\""
+        #expect(try self.arguments(text) == ["--congestion=cubic"])
+        #expect(try self.arguments(text, ["--congestion", "bbr"]) == [])
     }
 
     @Test func `without a file nothing is read`() throws {

@@ -13,11 +13,17 @@ import Testing
         #expect(options.interfaces == ["eth0", "wg0"])
         #expect(options.pathChoice == .auto)
         #expect(options.spread == 256)
+        #expect(options.congestion == .bbr)
     }
 
     @Test(arguments: [("auto", PeerOptions.PathChoice.auto), ("direct", .direct), ("bridge", .bridge)])
     func `the kinds of path are chosen by name`(text: String, choice: PeerOptions.PathChoice) throws {
         #expect(try PeerOptions.parse(["--p2p", text]).pathChoice == choice)
+    }
+
+    @Test(arguments: [("bbr", CongestionChoice.bbr), ("cubic", .cubic)])
+    func `the congestion control is chosen by name`(text: String, choice: CongestionChoice) throws {
+        #expect(try PeerOptions.parse(["--congestion", text]).congestion == choice)
     }
 
     @Test(arguments: [0, 1, 1024]) func `the spread is a number of sockets`(count: Int) throws {
@@ -29,6 +35,9 @@ import Testing
         (["--p2p-spread", "1025"], "expected a number of sockets from 0 (off) to 1024"),
         (["--p2p-spread=-1"], "expected a number of sockets from 0 (off) to 1024"),
         (["--p2p-spread", "many"], "expected a number of sockets from 0 (off) to 1024"),
+        (["--congestion", "reno"], "'reno' is invalid for '--congestion <algorithm>'"),
+        (["--congestion", "reno"], "'bbr' and 'cubic'"),
+        (["--congestion=CUBIC"], "'bbr' and 'cubic'"),
         (["--stun", "::1"], "write the IPv6 address"),
     ])
     func `a refused value is explained`(arguments: [String], words: String) {

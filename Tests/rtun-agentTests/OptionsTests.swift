@@ -40,6 +40,15 @@ import Testing
         #expect(throws: (any Error).self) { try RegistrationOptions.parse(arguments) }
     }
 
+    @Test func `the congestion control is read, and a bad one is refused with what would be right`() throws {
+        let url = "quic://127.0.0.1:8888"
+        #expect(try AgentCommand.parse([url]).peers.congestion == .bbr)
+        #expect(try AgentCommand.parse(["--congestion", "cubic", url]).peers.congestion == .cubic)
+        let error = try #require(throws: (any Error).self) { try AgentCommand.parse(["--congestion", "reno", url]) }
+        #expect(AgentCommand.exitCode(for: error).rawValue == 64)
+        #expect(AgentCommand.message(for: error).contains("'reno' is invalid for '--congestion <algorithm>'"))
+    }
+
     @Test(arguments: [
         ["--allow", "example.org"], ["--deny", "10.0.0.1/8"], ["--max-peers", "0"], ["--max-streams", "x"],
     ])

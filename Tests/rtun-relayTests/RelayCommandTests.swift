@@ -23,6 +23,7 @@ import Testing
         #expect(command.relay.maximumPayload == nil)
         #expect(command.relay.maximumFlows == 65_536)
         #expect(command.server.quicInsecure)
+        #expect(command.peers.congestion == .bbr)
     }
 
     @Test(arguments: [
@@ -40,6 +41,7 @@ import Testing
             (["-L", "127.0.0.1:1?to=127.0.0.1:2", "--udp-max-payload", "0"], "must be at least 1"),
             (["-L", "127.0.0.1:1?to=127.0.0.1:2", "--udp-idle-timeout", "1ms"], "at least 100ms"),
             (["-L", "127.0.0.1:1?to=127.0.0.1:2", "--max-flows", "0"], "--max-flows must be from 1 to"),
+            (["-L", "127.0.0.1:1?to=127.0.0.1:2", "--congestion", "reno"], "'bbr' and 'cubic'"),
             (["-L", "tcp://127.0.0.1:1?to=127.0.0.1:2"], "tcp is reserved"),
             ([], "no rule given"),
         ] as [([String], String)])
@@ -51,6 +53,12 @@ import Testing
             #expect(RelayCommand.message(for: error).contains(words))
             #expect(RelayCommand.exitCode(for: error).rawValue == 64)
         }
+    }
+
+    @Test func `the congestion control of the control connection is read`() throws {
+        let command = try self.parse("-L", "127.0.0.1:1?to=127.0.0.1:2", "--congestion", "cubic")
+        #expect(command.peers.congestion == .cubic)
+        #expect(RelayCommand.helpMessage(columns: 200).contains("to rtun-relay it matters only with a quic:// URL"))
     }
 
     @Test func `the list of agents needs no rule, and the largest payload is possible`() throws {

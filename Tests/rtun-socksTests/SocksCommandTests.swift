@@ -11,23 +11,25 @@ import Testing
         #expect(command.proxy.maximumConnections == 4096)
         #expect(try command.agents.pattern().description == ".*")
         #expect(!command.agents.list)
+        #expect(command.peers.congestion == .bbr)
     }
 
     @Test func `everything can be given`() throws {
         let command = try SocksCommand.parse([
             "--listen", "[::]:0", "quic://rtun.example.com", "--auth", "a:b:c", "--auth", "d:e", "--agent", "o.*",
-            "--max-connections", "7", "--list-agents",
+            "--max-connections", "7", "--list-agents", "--congestion", "cubic",
         ])
         #expect(try command.proxy.address().description == "[::]:0")
         #expect(command.proxy.credentials.accept(user: Array("a".utf8), password: Array("b:c".utf8)))
         #expect(command.proxy.credentials.accept(user: Array("d".utf8), password: Array("e".utf8)))
         #expect(command.proxy.maximumConnections == 7)
         #expect(command.agents.list)
+        #expect(command.peers.congestion == .cubic)
     }
 
     @Test(arguments: [
         [], ["--auth", "nobody"], ["--auth", ":x"], ["--auth", "x:"], ["--listen", "2080:x"], ["--agent", "a("],
-        ["--max-connections", "0"], ["--listen", "127.0.0.1:65536"],
+        ["--max-connections", "0"], ["--congestion", "reno"], ["--listen", "127.0.0.1:65536"],
     ])
     func `mistakes are refused with exit code 64`(arguments: [String]) {
         let url = arguments.isEmpty ? ["ftp://example.com"] : ["https://example.com"]

@@ -13,6 +13,7 @@ extension PeerOptions {
         configuration.spread = self.spread
         configuration.interfaces = self.interfaces
         configuration.stunServers = self.stunServerAddresses
+        configuration.congestionControl = self.congestion.configurationValue
         configuration.e2eKey = try endToEndSecret.map { try EndToEndKey.derive(from: $0.bytes) }
         // Key derivation takes 32 MiB for a moment.
         Allocator.releaseFreeMemory()

@@ -5,9 +5,11 @@ extension ServerConnectionOptions {
     /// How to reach the server and prove the secret; derives its key, which takes some 100 ms and 32 MiB while it runs. Throws
     /// a `ServerURLError` or `TLSError`.
     ///
-    /// - Parameter program: its name, such as `rtun-socks`.
+    /// - Parameters:
+    ///   - program: its name, such as `rtun-socks`.
+    ///   - congestion: for what goes to a `quic://` server.
     package func configuration(
-        role: SignalClientConfiguration.Role, secret: Secret, program: String
+        role: SignalClientConfiguration.Role, secret: Secret, program: String, congestion: CongestionChoice
     ) throws -> SignalClientConfiguration {
         var configuration = SignalClientConfiguration(
             url: try ServerURL(parsing: self.url), role: role, key: try SharedKey(secret: secret.bytes),
@@ -15,6 +17,7 @@ extension ServerConnectionOptions {
         configuration.certificateAuthorityFile = self.caCertificate
         configuration.httpsInsecure = self.httpsInsecure
         configuration.quicInsecure = self.quicInsecure
+        configuration.congestionControl = congestion.configurationValue
         return configuration
     }
 }

@@ -13,11 +13,15 @@ package struct ControlConnection: Sendable {
 
     /// Derives the key of the secret; connects to nothing yet. Throws a `ProgramError` or `ServerURLError`.
     ///
-    /// - Parameter program: its name, such as `rtun-socks`.
+    /// - Parameters:
+    ///   - program: its name, such as `rtun-socks`.
+    ///   - congestion: for what goes to a `quic://` server.
     package init(
-        _ options: ServerConnectionOptions, secret: Secret, program: String, eventLoop: any EventLoop, log: ProgramLog
+        _ options: ServerConnectionOptions, secret: Secret, program: String, congestion: CongestionChoice,
+        eventLoop: any EventLoop, log: ProgramLog
     ) throws {
-        let configuration = try options.configuration(role: .client, secret: secret, program: program)
+        let configuration = try options.configuration(
+            role: .client, secret: secret, program: program, congestion: congestion)
         self.url = configuration.url
         do {
             self.client = try SignalClient(

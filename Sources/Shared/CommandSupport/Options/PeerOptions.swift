@@ -1,6 +1,6 @@
 package import ArgumentParser
 
-/// How peers look for a path to each other.
+/// How peers look for a path to each other, and how fast they send on it.
 package struct PeerOptions: ParsableArguments {
     /// Which kinds of path a peer channel may take.
     package enum PathChoice: String, Sendable, CaseIterable {
@@ -42,6 +42,15 @@ package struct PeerOptions: ParsableArguments {
         help: ArgumentHelp("Ask this STUN server too, besides the rtun server. Repeatable.", valueName: "host[:port]"),
         transform: { try HostPort(parsing: $0, defaultPort: Self.defaultSTUNPort) })
     package var stunServers: [HostPort] = []
+
+    @Option(
+        name: .customLong("congestion"),
+        help: ArgumentHelp(
+            "How to decide how fast to send over QUIC, in tunnels and to a quic:// server with its bridge: bbr goes by the "
+                + "bandwidth that it measures, cubic by loss, which leaves more to TCP on the same link. The relay's own "
+                + "channels have no congestion control: to rtun-relay it matters only with a quic:// URL.",
+            valueName: "algorithm"))
+    package var congestion = CongestionChoice.bbr
 
     /// RFC 8489 section 8.1.
     private static let defaultSTUNPort: UInt16 = 3478

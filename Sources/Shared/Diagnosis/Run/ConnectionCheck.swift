@@ -45,7 +45,8 @@ package struct ConnectionCheck {
         self.peers = peers
         self.eventLoop = eventLoop
         // Never in the role of an agent: that would take the name from the agent that has it.
-        self.configuration = try server.configuration(role: .client, secret: secret, program: program)
+        self.configuration = try server.configuration(
+            role: .client, secret: secret, program: program, congestion: peers.congestion)
         self.url = self.configuration.url
         var logger = log.logger
         // The report says what is wrong; the log is for who asks for more.
