@@ -210,7 +210,8 @@ let package = Package(
         tests(
             "rtun-serverTests",
             [
-                "rtun-server", "AppProto", "Basics", "TLS", "STUN", "Signaling", "CommandSupport", "TestSupport",
+                "rtun-server", "AppProto", "Basics", "TLS", "STUN", "QUIC", "Signaling", "CommandSupport",
+                "TestSupport",
                 .nioCore,
                 .nioEmbedded, .nioHTTP1, .nioPosix, .argumentParser, .logging,
             ]),

@@ -14,14 +14,14 @@ final class UDPListener {
     private let service: SignalService
     private let limits: ServerLimits
     private let strangers: Strangers
-    private var configuration: QUICConfiguration
+    private(set) var configuration: QUICConfiguration
     private var channels: [any Channel] = []
     private var handlers: [QUICServerHandler] = []
     private let table = QUICConnectionTable()
 
     init(
         eventLoop: any EventLoop, service: SignalService, limits: ServerLimits, strangers: Strangers,
-        identity: Identity, statelessResetKey: [UInt8]
+        identity: Identity, statelessResetKey: [UInt8], congestionControl: CongestionControl
     ) {
         self.eventLoop = eventLoop
         self.service = service
@@ -34,6 +34,7 @@ final class UDPListener {
         self.configuration.maxConcurrentStreams = 1
         // What goes from peer to peer through the server is not worth sending again.
         self.configuration.datagrams = true
+        self.configuration.congestionControl = congestionControl
         self.configuration.initialStreamWindow = SignalLinkLimits.maximumStrangerBytes
         self.configuration.maxStreamWindow = 2 * SignalLinkLimits.maximumMessageSize
         self.configuration.maxUnconsumedBytes = SignalLinkLimits.maximumPendingBytes

@@ -30,7 +30,8 @@ final class Server: Sendable {
                 trustedProxies: configuration.trustedProxies, tlsContext: tlsContext, logger: configuration.logger)
             let udp = UDPListener(
                 eventLoop: eventLoop, service: service, limits: configuration.limits, strangers: strangers,
-                identity: identity, statelessResetKey: configuration.key.statelessResetKey)
+                identity: identity, statelessResetKey: configuration.key.statelessResetKey,
+                congestionControl: configuration.congestionControl)
             self.eventLoop = eventLoop
             self.service = service
             self.tcp = tcp

@@ -1,8 +1,10 @@
 import ArgumentParser
 import Basics
 import CommandSupport
+import Logging
 import NIOCore
 import NIOPosix
+import QUIC
 import Signaling
 
 /// `rtun-server`: options, wiring, run, shut down.
@@ -73,6 +75,13 @@ struct ServerCommand: ProgramCommand {
             valueName: "duration"))
     var printSessionsToken: String?
 
+    @Option(
+        help: ArgumentHelp(
+            "How to decide how fast to send to quic:// agents and clients, which includes the bridge: bbr goes by the "
+                + "bandwidth that it measures, cubic by loss, which leaves more to TCP on the same link.",
+            valueName: "algorithm"))
+    var congestion = CongestionChoice.bbr
+
     @OptionGroup var bridge: BridgeOptions
     @OptionGroup var statistics: StatisticsOptions
     @OptionGroup var stun: STUNOptions
@@ -119,6 +128,15 @@ struct ServerCommand: ProgramCommand {
         return lifetime
     }
 
+    /// What the server is started with.
+    func configuration(key: SharedKey, logger: Logger) throws -> ServerConfiguration {
+        ServerConfiguration(
+            address: try self.listenAddress(), certificate: try self.certificateFiles(), key: key,
+            trustedProxies: TrustedProxies(self.trustedProxies), stun: self.stun.settings,
+            bridge: try self.bridge.limits(), congestionControl: self.congestion.configurationValue,
+            statisticsInterval: self.statistics.interval, logger: logger)
+    }
+
     func run() async throws {
         let secret = try self.secret.load()
         let log = try self.logging.open(program: "rtun-server")
@@ -129,12 +147,7 @@ struct ServerCommand: ProgramCommand {
             try StandardStream.output.writeAnswer("\(SessionsToken.make(expiry: expiry, key: key))\n")
             return
         }
-        let configuration = ServerConfiguration(
-            address: try self.listenAddress(), certificate: try self.certificateFiles(), key: key,
-            trustedProxies: TrustedProxies(self.trustedProxies), stun: self.stun.settings,
-            bridge: try self.bridge.limits(),
-            statisticsInterval: self.statistics.interval, logger: log.logger)
-
+        let configuration = try self.configuration(key: key, logger: log.logger)
         // One event loop: what the server does for most peer channels is over when the channel is up, and what it carries
         // for the others takes the network's time rather than the processor's.
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
@@ -154,5 +167,14 @@ struct ServerCommand: ProgramCommand {
                 await server.closed()
                 throw ProgramError(.unavailable, "the listening socket was closed")
             })
+    }
+}
+
+extension CongestionChoice {
+    fileprivate var configurationValue: CongestionControl {
+        switch self {
+        case .bbr: .bbr
+        case .cubic: .cubic
+        }
     }
 }

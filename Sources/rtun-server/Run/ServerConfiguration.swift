@@ -1,6 +1,7 @@
 import CommandSupport
 import Logging
 import NIOCore
+import QUIC
 import Signaling
 
 /// All that a server is started with.
@@ -16,6 +17,8 @@ struct ServerConfiguration: Sendable {
     var limits = ServerLimits()
     /// What is carried between peers that find no direct path; nil: nothing.
     var bridge: BridgeScheduler.Limits? = BridgeScheduler.Limits()
+    /// How the server decides how much it sends over QUIC, and how fast.
+    var congestionControl = CongestionControl.bbr
     /// How often statistics are written to the log; nil: only when asked for.
     var statisticsInterval: TimeAmount?
     var logger: Logger
