@@ -25,6 +25,12 @@ struct SpellingTests {
             ("rtun-relay", ["-L127.0.0.1:0?to=127.0.0.1:0", url], 64, "nothing can be sent to port 0"),
             ("rtun-server", ["--addr", "https://127.0.0.1:1"], 64, "is a URL; expected host:port"),
             ("rtun-server", ["--addr", "256.1.1.1:1"], 64, "is no IPv4 address"),
+            ("rtun-server", ["--congestion", "reno"], 64, "'reno' is invalid for '--congestion <algorithm>'"),
+            ("rtun-agent", ["--congestion", "reno", url], 64, "'reno' is invalid for '--congestion <algorithm>'"),
+            ("rtun-socks", ["--congestion=", url], 64, "the value of --congestion is empty"),
+            ("rtun-socks", ["--congestion", "BBR", url], 64, "Please provide one of 'bbr' and 'cubic'."),
+            ("rtun-relay", ["--congestion", "reno", url], 64, "Please provide one of 'bbr' and 'cubic'."),
+            ("rtun-relay", ["--congestoin", "bbr", url], 64, "did you mean --congestion?"),
             ("rtun-server", ["--print-sessions-token", "0"], 64, "must be at least 1s"),
             (
                 "rtun-relay", ["-L", "0.0.0.0:9?to=192.0.2.1:9", "-L", "127.0.0.1:9?to=192.0.2.1:9", url], 64,
@@ -48,6 +54,7 @@ struct SpellingTests {
             ("max-connections = \"x\"", "line 3: The value 'x' is invalid for '--max-connections <n>'"),
             ("max-connections = -1", "line 3: --max-connections must be at least 1"),
             ("p2p = \"x\"", "line 3: The value 'x' is invalid for '--p2p <choice>': expected auto, direct or bridge"),
+            ("congestion = \"x\"", "line 3: The value 'x' is invalid for '--congestion <algorithm>'"),
             ("agent = \"\"", "line 3: agent is empty"),
             ("[rtun-agnet]", "line 3: [rtun-agnet] is no table of a program; the nearest is [rtun-agent]"),
         ])

@@ -33,6 +33,35 @@ struct TransferTests {
         await stopAll([cluster.server, agent.program, socks.program])
     }
 
+    @Test(arguments: ["direct", "bridge"])
+    func `all programs carry connections and datagrams with cubic`(choice: String) async throws {
+        let cluster = try await Cluster(.quic, serverOptions: ["--congestion", "cubic"])
+        let options = ["--p2p", choice, "--congestion", "cubic"]
+        let agent = try await cluster.agent("egress", options: options)
+        let file = try cluster.folder.write(
+            "rtun.toml", "[rtun-socks]\np2p = \"\(choice)\"\ncongestion = \"cubic\"\n")
+        let socks = try await cluster.socks(options: ["--config", file])
+        let echo = try TCPService.echo()
+        let connection = try await SOCKSTestClient.connect5(proxy: socks.port, port: echo.port)
+        let sent = (0..<8 * Self.megabyte).map { UInt8(truncatingIfNeeded: $0 &* 31) }
+        async let sending: Void = onThread {
+            try connection.send(sent)
+            connection.shutdownSending()
+        }
+        let answer = try await onThread { try connection.receiveToEnd() }
+        try await sending
+        #expect(SHA256.hash(answer) == SHA256.hash(sent))
+
+        let target = try UDPEchoService()
+        let relay = try await cluster.relay(["127.0.0.1:0?to=127.0.0.1:\(target.port)"], options: options)
+        let datagram = [UInt8](repeating: 7, count: 1000)
+        let echoed = try await onThread {
+            try DatagramSocket(connectedTo: relay.port).answer(to: datagram, within: .seconds(10))
+        }
+        #expect(echoed == datagram)
+        await stopAll([cluster.server, agent.program, socks.program, relay.program])
+    }
+
     @Test func `a tunnel carries more than a thousand connections, and further ones wait for room`() async throws {
         var limit = rlimit()
         _ = getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
