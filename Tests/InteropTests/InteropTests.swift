@@ -42,6 +42,21 @@ struct InteropTests {
         await stopAll([cluster.server, agent.program])
     }
 
+    @Test func `a client that acknowledges nothing costs bounded memory`() async throws {
+        let cluster = try await Cluster(.quic)
+        let script = Interpreter.script("quic_attacks.py")
+        let attack =
+            "'\(Interpreter.python)' '\(script)' \(cluster.url) '\(cluster.certificates.authority)' unacknowledged"
+        // The first has the server's memory grow to what a connection takes.
+        _ = try await ShellCommand.run(attack)
+        let before = try cluster.server.residentBytes().now
+        _ = try await ShellCommand.run(attack)
+        let after = try cluster.server.residentBytes().now
+        #expect(after - before < 1 << 20, "\(before) and then \(after) bytes")
+        try await Self.expectServerHello(cluster)
+        await cluster.server.stop()
+    }
+
     @Test(arguments: ["127.0.0.1", "::1"])
     func `coturn's STUN client learns its address from rtun-server`(host: String) async throws {
         let bracketed = host.contains(":") ? "[\(host)]" : host

@@ -10,6 +10,8 @@ no-parameters  a ClientHello without transport parameters
 old-ack        a first packet with number 1, then one with number 0 that acknowledges the answer
 decoded-ack    the same, with one in between whose number, which ngtcp2 forgets for an error, makes 0 look like 256
 
+unacknowledged a client that has its connection ids replaced again and again, and acknowledges nothing, for five seconds
+
 Prints how the server ends the connection, such as "error_code=10", or "sent" when nothing has to end.
 """
 
@@ -88,6 +90,13 @@ async def as_client(url, authority, attack):
             quic._write_new_connection_id_frame = lambda builder, connection_id: left and left.pop()(builder)
             for identity in quic._host_cids:
                 identity.was_sent = False
+        if attack == "unacknowledged":
+            quic = client._quic
+            quic._write_ack_frame = lambda *arguments, **words: None
+            for _ in range(500):
+                quic.change_connection_id()
+                client.transmit()
+                await asyncio.sleep(0.01)
         client.transmit()
         try:
             event = await asyncio.wait_for(ended, 3)

@@ -1,4 +1,4 @@
-package import ArgumentParser
+internal import ArgumentParser
 
 /// What `--congestion` takes: how a program decides how fast it sends what goes over QUIC.
 package enum CongestionChoice: String, CaseIterable, ExpressibleByArgument, Sendable {

@@ -133,12 +133,27 @@ extension QUICConnection {
         self.note(.stopped, on: stream)
     }
 
+    /// Each is kept until the peer has acknowledged it, and one takes the place of each that the peer retires: a peer that
+    /// goes on retiring and acknowledges nothing has no honest purpose.
+    private var mayIssueID: Bool {
+        if self.lastReceived - self.issuingSince > Self.issuingPeriod {
+            self.issuingSince = self.lastReceived
+            self.issuedInPeriod = 0
+        }
+        self.issuedInPeriod += 1
+        return self.issuedInPeriod <= Self.maximumIssued
+    }
+
+    /// An honest peer needs one or two for each move of its path.
+    private static var maximumIssued: Int { 256 }
+    private static var issuingPeriod: TimeAmount { .seconds(10) }
+
     /// A new connection ID for the peer to use, with its stateless reset token (RFC 9000 §5.1.1, §10.3).
     func makeConnectionID(
         _ id: UnsafeMutablePointer<ngtcp2_cid>, token: UnsafeMutablePointer<UInt8>, length: Int
     ) -> Int32 {
         let new = ConnectionID.random()
-        guard length == new.length else { return NGTCP2_ERR_CALLBACK_FAILURE }
+        guard length == new.length, self.mayIssueID else { return NGTCP2_ERR_CALLBACK_FAILURE }
         id.pointee = new.cid
         let key = self.context.statelessResetKey
         guard ngtcp2_crypto_generate_stateless_reset_token(token, key, key.count, id) == 0 else {

@@ -66,6 +66,9 @@ final class QUICConnection {
     /// Connection IDs that came into use and went out of it since the owner looked last (servers demultiplex by them).
     var issuedIDs: [ConnectionID] = []
     var retiredIDs: [ConnectionID] = []
+    /// Connection IDs made since `issuingSince`.
+    var issuedInPeriod = 0
+    var issuingSince: NIODeadline
     var wasStatelesslyReset = false
     var packetsWhileClosing = 0
 
@@ -134,6 +137,7 @@ final class QUICConnection {
         self.callbackTarget = QUICCallbackTarget()
         self.credit = ReceiveCredit(limit: context.configuration.maxUnconsumedBytes)
         self.lastReceived = now
+        self.issuingSince = now
         self.maximumDatagramSize =
             context.configuration.discoversPathMTU
             ? context.configuration.maxUDPPayload : QUICConfiguration.leastUDPPayload
