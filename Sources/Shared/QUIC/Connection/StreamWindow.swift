@@ -2,16 +2,14 @@ import NIOCore
 
 /// Receive window of one stream (RFC 9000 §4.1), which grows as far as its consumer keeps up.
 ///
-/// ngtcp2 0.12 has such a tuning of its own, but counts a credit that did not fit into a packet as not given when it goes
-/// out with the next one: a peer that makes use of it is then accused of a flow control error. With that tuning off, it
-/// counts the credit with the next packet that has room for the stream.
+/// ngtcp2's own tuning, which is off, knows the time between updates, and not what holds a consumer up.
 struct StreamWindow {
     /// What the peer may have sent and the application not yet consumed, in bytes.
     private(set) var size: Int
     private let limit: Int
     /// Consumed since `lastTurn`.
     private var consumed = 0
-    /// When half a window had been consumed the last time.
+    /// When half a window had been consumed the last time, or the first bytes.
     private var lastTurn: NIODeadline?
 
     /// Both in bytes, `initial` no more than `limit`.
@@ -25,7 +23,10 @@ struct StreamWindow {
     /// lost holds up those behind it for more than one.
     mutating func consumed(_ count: Int, at now: NIODeadline, roundTrip: () -> TimeAmount) -> Int {
         self.consumed += count
-        guard self.consumed > self.size / 2 else { return count }
+        guard self.consumed > self.size / 2 else {
+            if self.lastTurn == nil { self.lastTurn = now }
+            return count
+        }
         self.consumed = 0
         defer { self.lastTurn = now }
         guard let lastTurn, now - lastTurn < roundTrip() * 4 else { return count }
