@@ -50,7 +50,7 @@ import Testing
         #expect(pair.clientLog.rejection?.kind == expected)
         #expect(!pair.clientLog.isEstablished)
         #expect(pair.client.channelBinding == nil)
-        #expect(pair.serverLog.error == .alertReceived("sslv3 alert bad certificate"))
+        #expect(pair.serverLog.error == .alertReceived("bad certificate"))
     }
 
     @Test func `a client without the certificate that the server demands is refused`() throws {
@@ -59,7 +59,7 @@ import Testing
             server: .server(identity: self.identity, verification: .fingerprint(self.identity.leafFingerprint)))
         pair.run()
         #expect(pair.serverLog.rejection?.kind == .missing)
-        #expect(pair.clientLog.error == .alertReceived("tlsv13 alert certificate required"))
+        #expect(pair.clientLog.error == .alertReceived("certificate required"))
     }
 
     @Test(arguments: ["broker.example", "a.wild.example", "127.0.0.1", "::1"])
@@ -108,7 +108,7 @@ import Testing
             #expect(rejection.isCuredByAuthority)
             #expect(
                 pair.clientLog.error?.description == "certificate is not trusted: self-signed certificate")
-            #expect(pair.serverLog.error == .alertReceived("tlsv1 alert unknown ca"))
+            #expect(pair.serverLog.error == .alertReceived("unknown ca"))
         }
     }
 
@@ -173,7 +173,7 @@ import Testing
             client: .client(verification: .insecure, applicationProtocols: ["h2"]),
             server: .server(identity: self.identity))
         pair.run()
-        #expect(pair.clientLog.error == .alertReceived("tlsv1 alert no application protocol"))
+        #expect(pair.clientLog.error == .alertReceived("no application protocol"))
         let silent = try ConnectionPair(
             client: .client(verification: .insecure, applicationProtocols: []),
             server: .server(identity: self.identity))
@@ -274,7 +274,7 @@ import Testing
             Issue.record("unexpected \(String(describing: pair.serverLog.error))")
             return
         }
-        #expect(pair.clientLog.error == .alertReceived("sslv3 alert bad record mac"))
+        #expect(pair.clientLog.error == .alertReceived("bad record mac"))
         #expect(throws: TLSError.closed) { try pair.server.send(ByteBuffer(string: "x")) }
     }
 

@@ -18,7 +18,7 @@ package enum TLSError: Error, Hashable, Sendable {
     case certificateRejected(CertificateRejection)
     /// The handshake failed for another reason than our view of the peer's certificate.
     case handshakeFailed(OpenSSLErrors)
-    /// The peer sent a fatal alert; the text is OpenSSL's, such as `tlsv1 alert unknown ca`.
+    /// The peer sent a fatal alert; the text is OpenSSL's, such as `unknown ca`.
     case alertReceived(String)
     /// The transport ended before the handshake did.
     case endedDuringHandshake

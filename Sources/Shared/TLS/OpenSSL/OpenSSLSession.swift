@@ -190,9 +190,15 @@ extension OpenSSLErrors {
     private static let alertOffset = SSL_AD_REASON_OFFSET
 
     /// The words of a fatal alert that the peer sent, if that is what the errors are about.
+    ///
+    /// OpenSSL puts the version that brought an alert before it, `sslv3 alert bad certificate` or, since 3.2,
+    /// `ssl/tls alert …`. That is not the version of the connection, and left out.
     fileprivate var receivedAlert: String? {
-        self.entries.first {
+        let entry = self.entries.first {
             COpenSSL_ERR_GET_LIB($0.code) == ERR_LIB_SSL && COpenSSL_ERR_GET_REASON($0.code) >= Self.alertOffset
-        }?.text
+        }
+        return entry?.text.split(separator: " ")
+            .drop { $0.hasPrefix("ssl") || $0.hasPrefix("tlsv") || $0 == "alert" }
+            .joined(separator: " ")
     }
 }
