@@ -120,18 +120,28 @@ import Testing
             basicConstraints=critical,CA:TRUE
             [leaf]
             subjectAltName=DNS:broker.example
-            """, as: "extensions.cnf")
+            [authority]
+            database=issued.txt
+            new_certs_dir=.
+            rand_serial=yes
+            unique_subject=no
+            default_md=sha256
+            policy=subject
+            [subject]
+            commonName=supplied
+            """, as: "openssl.cnf")
+        _ = try directory.write("", as: "issued.txt")
         let newKey = "-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes"
         try directory.openssl("req -x509 \(newKey) -keyout root.key -out root.pem -subj /CN=root -days 9")
         try directory.openssl("req \(newKey) -keyout middle.key -out middle.csr -subj /CN=middle")
         try directory.openssl(
             "x509 -req -in middle.csr -CA root.pem -CAkey root.key -CAcreateserial -days 9 "
-                + "-extfile extensions.cnf -extensions ca -out middle.pem")
+                + "-extfile openssl.cnf -extensions ca -out middle.pem")
         try directory.openssl("req \(newKey) -keyout leaf.key -out leaf.csr -subj /CN=leaf")
-        for (days, name) in [(9, "leaf"), (-1, "expired")] {
+        for (dates, name) in [("-days 9", "leaf"), ("-startdate 20200101000000Z -enddate 20200102000000Z", "expired")] {
             try directory.openssl(
-                "x509 -req -in leaf.csr -CA middle.pem -CAkey middle.key -CAcreateserial -days \(days) "
-                    + "-extfile extensions.cnf -extensions leaf -out \(name).pem")
+                "ca -batch -config openssl.cnf -name authority -in leaf.csr -cert middle.pem "
+                    + "-keyfile middle.key \(dates) -extensions leaf -notext -out \(name).pem")
         }
         func load(_ leaf: String, with issuers: [String]) throws -> Identity {
             let parts = try ([leaf] + issuers).map {
