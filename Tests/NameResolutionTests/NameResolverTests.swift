@@ -117,15 +117,17 @@ import Testing
     }
 
     @Test(arguments: [
-        ("unknown.test", NameLookupError.notFound), ("no-such-name.invalid", .notFound),
-        ("failing.test", .failed("no name server is there, or it failed")), ("", .failed("it is not a name")),
-        ("127.0.0.1\0.test", .failed("it is not a name")), ("a..test", .failed("it is not a name")),
-        (String(repeating: "a", count: 64) + ".test", .failed("it is not a name")),
+        ("unknown.test", [NameLookupError.notFound]), ("no-such-name.invalid", [.notFound]),
+        // c-ares 1.18 does not tell one from the other, c-ares 1.34 does.
+        ("failing.test", [.failed("no name server is there, or it failed"), .failed("the name server failed")]),
+        ("", [.failed("it is not a name")]), ("127.0.0.1\0.test", [.failed("it is not a name")]),
+        ("a..test", [.failed("it is not a name")]),
+        (String(repeating: "a", count: 64) + ".test", [.failed("it is not a name")]),
     ])
-    func `what went wrong is told`(name: String, expected: NameLookupError) async throws {
+    func `what went wrong is told`(name: String, expected: [NameLookupError]) async throws {
         try await self.withNames { _, names in
             let error = await self.error(of: names.lookUp(name, port: 1, on: self.eventLoop).addresses)
-            #expect(error == expected)
+            #expect(error.map(expected.contains) == true)
         }
     }
 

@@ -21,7 +21,7 @@ final class AresChannel {
 
     /// Reads resolv.conf and what else c-ares is set up with. Throws a ``NameLookupError``.
     init(_ configuration: AresConfiguration) throws(NameLookupError) {
-        guard Self.libraryStatus == ARES_SUCCESS else { throw Self.error(Self.libraryStatus) }
+        guard Self.libraryStatus == CAres_SUCCESS else { throw Self.error(Self.libraryStatus) }
         var options = ares_options()
         options.timeout = configuration.timeout
         options.tries = configuration.tries
@@ -42,7 +42,7 @@ final class AresChannel {
             mask |= ARES_OPT_RESOLVCONF
         }
         let status = ares_init_options(&self.channel, &options, mask)
-        guard status == ARES_SUCCESS else { throw Self.error(status) }
+        guard status == CAres_SUCCESS else { throw Self.error(status) }
     }
 
     /// Ends it, which must be done; questions without an answer end with `.cancelled`.
@@ -95,11 +95,11 @@ final class AresChannel {
         _ status: CInt, _ list: UnsafeMutablePointer<ares_addrinfo>?
     ) -> Result<[SocketAddress], NameLookupError> {
         switch status {
-        case ARES_SUCCESS:
+        case CAres_SUCCESS:
             let nodes = sequence(first: list?.pointee.nodes, next: { $0?.pointee.ai_next }).prefix { $0 != nil }
             return .success(nodes.compactMap { SocketAddress(raw: $0?.pointee.ai_addr) })
         // The name exists, and has none of this family.
-        case ARES_ENODATA:
+        case CAres_ENODATA:
             return .success([])
         default:
             return .failure(self.error(status))
@@ -116,15 +116,15 @@ final class AresChannel {
 
     private static func error(_ status: CInt) -> NameLookupError {
         switch status {
-        case ARES_ENOTFOUND, ARES_ENONAME: .notFound
-        case ARES_ETIMEOUT: .noAnswer
-        // What c-ares says of servers that refuse the packet and of those that report a failure.
-        case ARES_ECONNREFUSED where !Self.canOpenFile, ARES_EFILE where !Self.canOpenFile: .noSocket
-        case ARES_ECONNREFUSED: .failed("no name server is there, or it failed")
-        case ARES_ECANCELLED, ARES_EDESTRUCTION: .cancelled
-        case ARES_ESERVFAIL: .failed("the name server failed")
-        case ARES_EREFUSED: .failed("the name server refused to answer")
-        case ARES_EBADNAME: .failed("it is not a name")
+        case CAres_ENOTFOUND, CAres_ENONAME: .notFound
+        case CAres_ETIMEOUT: .noAnswer
+        // What c-ares says of servers that refuse the packet and, in Debian 12, of those that report a failure.
+        case CAres_ECONNREFUSED where !Self.canOpenFile, CAres_EFILE where !Self.canOpenFile: .noSocket
+        case CAres_ECONNREFUSED: .failed("no name server is there, or it failed")
+        case CAres_ECANCELLED, CAres_EDESTRUCTION: .cancelled
+        case CAres_ESERVFAIL: .failed("the name server failed")
+        case CAres_EREFUSED: .failed("the name server refused to answer")
+        case CAres_EBADNAME: .failed("it is not a name")
         default: .failed("the name server's answer is no use: \(String(cString: ares_strerror(status)))")
         }
     }
