@@ -31,17 +31,11 @@ if [ "$(id -u)" -ne 0 ]; then sudo=(sudo); fi
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-# The Debian mirror that this machine's own sources name, and the keyring that they trust.
-mirror() {
-    cat /etc/apt/sources.list /etc/apt/sources.list.d/*.list /etc/apt/sources.list.d/*.sources 2>/dev/null |
-        grep -v '^[[:space:]]*#' | grep -oE 'https?://[^ ]+/debian/?( |$)' | sed 's/ *$//' | head -n 1
-}
-
-# Downloads the release from Debian's source package, by an index that apt verifies; apt's own lists and sources stay as
-# they are.
+# Downloads the release from Debian's source package, by the mirror and the keyring that this machine has and an index that
+# apt verifies; apt's own lists and sources stay as they are.
 from_debian() {
     local url keyring=/usr/share/keyrings/debian-archive-keyring.gpg
-    url=$(mirror)
+    url=$(../../scripts/debian-mirror.sh)
     [ -n "$url" ] && [ -f "$keyring" ] || return 1
     local apt=(-o Dir::Etc::sourcelist="$work/sources.list" -o Dir::Etc::sourceparts=- -o Dir::State::lists="$work/lists"
         -o Dir::Cache::pkgcache= -o Dir::Cache::srcpkgcache= -o Acquire::Retries=3 -o APT::Sandbox::User=root
