@@ -62,17 +62,18 @@ final class DatagramSender: ChannelDuplexHandler {
     /// Returns the last error number, or 0.
     private func send(_ envelope: AddressedEnvelope<ByteBuffer>, descriptor: CInt) -> CInt {
         var rest = envelope.data
-        let segment = envelope.metadata?.segmentSize.flatMap(UInt16.init(exactly:)).map { max($0, 1) } ?? .max
+        let segment = max(1, envelope.metadata?.segmentSize ?? rest.readableBytes)
+        let offloadedSize = UInt16(exactly: segment)
         let source = envelope.metadata?.packetInfo?.destinationAddress
         var offload = self.segmentationOffload.isOn
         var refusal: CInt?
         var failure: CInt = 0
         repeat {
-            let isBatch = offload && rest.readableBytes > Int(segment)
-            let length = min(isBatch ? Int(segment) * UDPDatagram.maximumSegments : Int(segment), rest.readableBytes)
+            let isBatch = offload && offloadedSize != nil && rest.readableBytes > segment
+            let length = min(isBatch ? segment * UDPDatagram.maximumSegments : segment, rest.readableBytes)
             let error = rest.withUnsafeReadableBytes {
                 UDPDatagram.send(
-                    UnsafeRawBufferPointer(rebasing: $0[..<length]), segmentSize: isBatch ? segment : nil,
+                    UnsafeRawBufferPointer(rebasing: $0[..<length]), segmentSize: isBatch ? offloadedSize : nil,
                     from: source, to: envelope.remoteAddress, descriptor: descriptor)
             }
             if isBatch, error != 0, error != EAGAIN, error != ENOBUFS {
