@@ -18,6 +18,8 @@ final class VirtualNetwork {
         var isCut = false
         /// Drops what is larger on the way to the client, in bytes.
         var largestToClient = Int.max
+        /// Drops what leaves several at once where the sender lets the kernel cut it up.
+        var swallowsBatches = false
         /// Drops so many of the next on the way to the client.
         var nextToClient = 0
     }
@@ -107,6 +109,7 @@ final class VirtualNetwork {
         var late: [ByteBuffer] = []
         var rest = transmit.payload
         let step = transmit.segmentSize ?? rest.readableBytes
+        let isSwallowed = self.faults.swallowsBatches && transmit.segmentSize != nil && transmit.mayOffload
         var count = 0
         while let datagram = rest.readSlice(length: min(step, rest.readableBytes)), datagram.readableBytes > 0 {
             count += 1
@@ -116,7 +119,7 @@ final class VirtualNetwork {
                 continue
             }
             self.largestDatagram = max(self.largestDatagram, datagram.readableBytes)
-            guard !self.faults.isCut, !self.happens(self.faults.loss),
+            guard !self.faults.isCut, !isSwallowed, !self.happens(self.faults.loss),
                 toServer || datagram.readableBytes <= self.faults.largestToClient
             else { continue }
             if self.happens(self.faults.reordering) {

@@ -1,0 +1,51 @@
+import NIOCore
+import Testing
+
+@testable import QUIC
+
+@Suite struct OffloadDoubtTests {
+    private func time(_ milliseconds: UInt64) -> NIODeadline { .uptimeNanoseconds(milliseconds * 1_000_000) }
+
+    /// What is left of doubt when `lost` of `sent` packets that left together are lost.
+    private func isFounded(sent: Int, lost: UInt64, judgedAfter milliseconds: UInt64 = 300) -> Bool {
+        var doubt = OffloadDoubt()
+        // What was lost before does not count.
+        doubt.sent(sent, lost: 1000, at: self.time(100))
+        doubt.judge(lost: 1000 + lost, at: self.time(100 + milliseconds), wait: .milliseconds(300))
+        return doubt.isFounded
+    }
+
+    @Test func `when all that has left together is lost, nothing leaves together any more`() {
+        #expect(self.isFounded(sent: 20, lost: 20))
+        #expect(self.isFounded(sent: 20, lost: 18))
+        #expect(!self.isFounded(sent: 20, lost: 17))
+        #expect(!self.isFounded(sent: 20, lost: 0))
+    }
+
+    @Test func `a few packets, or a short while, say nothing`() {
+        #expect(!self.isFounded(sent: 15, lost: 15))
+        #expect(!self.isFounded(sent: 20, lost: 20, judgedAfter: 299))
+    }
+
+    @Test func `each verdict is about what has left since the last`() {
+        var doubt = OffloadDoubt()
+        doubt.sent(100, lost: 0, at: self.time(0))
+        doubt.judge(lost: 2, at: self.time(500), wait: .milliseconds(300))
+        #expect(!doubt.isFounded)
+        doubt.sent(20, lost: 2, at: self.time(600))
+        doubt.judge(lost: 22, at: self.time(1000), wait: .milliseconds(300))
+        #expect(doubt.isFounded)
+    }
+
+    /// A server that answers with a lot, on a network that swallows all that leaves together.
+    @Test func `a connection goes on where sends of several datagrams are swallowed`() throws {
+        let network = try VirtualNetwork.connected()
+        network.faults.swallowsBatches = true
+        let stream = try network.client.openStream()
+        let total = 500_000
+        let pump = Pump(total: total)
+        stream.delegate = pump
+        pump.start(stream)
+        try network.run(for: .seconds(20)) { network.serverEvents.recorders.first?.receivedBytes == total }
+    }
+}
