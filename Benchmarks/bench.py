@@ -217,6 +217,8 @@ def main():
     parser.add_argument("--seconds", type=float, help="for each measurement")
     parser.add_argument("--step", type=float, help="seconds for each attempt of the search for the highest rate")
     parser.add_argument("--json", metavar="FILE", help="write everything that was measured")
+    parser.add_argument("--write", action="store_true",
+                        help="write the tables into docs/benchmarks.md though only a part is measured")
     parser.add_argument("--quick", action="store_true", help="rtun and no tunnel only, one round; fails only when "
                         "something does not complete")
     options = parser.parse_args()
@@ -249,7 +251,7 @@ def main():
         sections.append(tcp_tables(chosen, results) if kind == "tcp" else udp_tables(chosen, results, options))
         print(f"\n{sections[-1]}\n", flush=True)
 
-    if not partial:
+    if options.write or not partial:
         introduction = (
             f"Medians of {options.rounds} rounds (in brackets smallest and largest), {options.seconds:g} s each. Load, "
             "tunnel and target share the machine's cores, so that the figures compare, and are not what machines of "

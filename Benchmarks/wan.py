@@ -95,6 +95,8 @@ def main():
     parser.add_argument("--warmup", type=float, help="seconds before them")
     parser.add_argument("--congestion", default="cubic", metavar="NAME", help="of TCP; default: cubic")
     parser.add_argument("--json", metavar="FILE", help="write everything that was measured")
+    parser.add_argument("--write", action="store_true",
+                        help="write the tables into docs/benchmarks.md though only a part is measured")
     parser.add_argument("--quick", action="store_true", help="rtun and TCP only, two links, one round; fails only when "
                         "something does not complete")
     options = parser.parse_args()
@@ -144,7 +146,7 @@ def main():
         sections.append(f"### {profile.name}: {profile.title()}\n\n{report.table(header, rows)}")
         print(f"\n{sections[-1]}\n", flush=True)
 
-    if not partial:
+    if options.write or not partial:
         introduction = (
             f"Medians of {options.rounds} rounds (in brackets smallest and largest), one stream for "
             f"{options.seconds:g} s after a warm-up of {options.warmup:g} s, and beside it a ping of 64 bytes each "

@@ -10,6 +10,7 @@ import UDPRelay
 @Suite struct DatagramChannelTests {
     /// One direction of a path.
     private final class Path: DatagramPath {
+        var preferredDatagramSize: Int { self.maximumDatagramSize }
         var maximumDatagramSize = 1452
         var roundTripTime: TimeAmount? { .milliseconds(20) }
         var isBroken = false

@@ -32,7 +32,7 @@ import Testing
             goodput: 0.72, ping: 1.1),
         Profile(
             name: "100 Mbit/s, 100 ms, 10 % loss", link: .init(megabits: 100, roundTrip: .milliseconds(100), loss: 0.1),
-            goodput: 0.3, ping: 1.2),
+            goodput: 0.15, ping: 1.3),
         Profile(
             name: "100 Mbit/s, 40 ms", link: .init(megabits: 100, roundTrip: .milliseconds(40)), goodput: 0.88,
             ping: 1.1),
@@ -148,8 +148,8 @@ import Testing
         bottleneck.run(for: .seconds(4))
         for link in [fast, slow] {
             bottleneck.link = link
-            tunnel.client.migrate()
-            tunnel.server.migrate()
+            tunnel.client.pathChanged()
+            tunnel.server.pathChanged()
             bottleneck.run(for: .seconds(3))
             let before = load.received
             bottleneck.run(for: .seconds(5))
@@ -189,7 +189,7 @@ import Testing
         let shares = zip(loads, before).map { Double($0.received - $1) * 8 / 30e6 }
         if Self.isBenchmark { print("bbr", shares[0], "cubic", shares[1], "queue", products) }
         #expect(shares.reduce(0, +) > 40, "\(shares)")
-        #expect(shares[1] > 50 * 0.04, "BBR and CUBIC: \(shares)")
+        #expect(shares[1] > 50 * 0.1, "BBR and CUBIC: \(shares)")
     }
 
     private static let isBenchmark = ProcessInfo.processInfo.environment["RTUN_BENCHMARK"] != nil

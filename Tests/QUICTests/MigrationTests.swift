@@ -9,7 +9,7 @@ import Testing
 @Suite struct MigrationTests {
     private static func configured(_ configuration: QUICConfiguration) -> QUICConfiguration {
         var configuration = configuration
-        configuration.migrates = true
+        configuration.allowsMigration = true
         configuration.discoversPathMTU = false
         return configuration
     }
@@ -38,7 +38,7 @@ import Testing
         #expect(self.window(network.client) < 20_000)
         #expect(network.client.connection?.statistics.ssthresh != .max)
         network.faults.loss = 0
-        network.client.migrate()
+        network.client.pathChanged()
         network.arrival = 2
         network.run(for: .milliseconds(20))
         #expect(network.client.connection?.statistics.ssthresh == .max)
@@ -64,7 +64,7 @@ import Testing
                 network.run(for: .seconds(3))
                 network.faults.isCut = false
             }
-            network.client.migrate()
+            network.client.pathChanged()
             network.arrival = UInt32(2 + move % 3)
         }
         try network.run { network.serverEvents.recorders.first?.isFinished == true }
@@ -116,7 +116,7 @@ import Testing
         let total = 3_000_000
         let (network, recorder) = try self.downloading(bytes: total)
         let path = try #require(network.server.connection?.moveCount)
-        network.server.migrate()
+        network.server.pathChanged()
         network.faults.largestToClient = 1000
         network.run(for: .milliseconds(milliseconds))
         #expect(network.server.connection?.moveCount ?? 0 > path)
@@ -140,18 +140,18 @@ import Testing
         upload.start(stream)
         for _ in 0..<20 {
             switch Int.random(in: 0..<5, using: &random) {
-            case 0: network.server.migrate()
+            case 0: network.server.pathChanged()
             case 1:
                 // The server's owner hears of it after the datagram.
                 network.arrival = UInt32.random(in: 1...4, using: &random)
-                network.client.migrate()
+                network.client.pathChanged()
                 network.run(for: network.delay + .milliseconds(2))
-                network.server.migrate()
+                network.server.pathChanged()
             case 2: network.arrival = UInt32.random(in: 1...4, using: &random)
             default:
                 network.arrival = UInt32.random(in: 1...4, using: &random)
-                network.client.migrate()
-                network.server.migrate()
+                network.client.pathChanged()
+                network.server.pathChanged()
             }
             network.delay = .milliseconds(Int64.random(in: 1...100, using: &random))
             network.faults.loss = [0, 0.1, 0.5, 0.9].randomElement(using: &random) ?? 0
@@ -179,13 +179,13 @@ import Testing
         pump.start(stream)
         network.run(for: .seconds(1))
         // Twice in a row, so that there are datagrams of two paths to be overtaken; the owner tells of it afterwards.
-        network.client.migrate()
+        network.client.pathChanged()
         (network.arrival, network.delay) = (2, .milliseconds(60))
         network.run(for: .milliseconds(100))
-        network.client.migrate()
+        network.client.pathChanged()
         (network.arrival, network.delay) = (3, .milliseconds(5))
         network.run(for: .milliseconds(6))
-        network.server.migrate()
+        network.server.pathChanged()
         network.run(for: .milliseconds(994))
         #expect(network.server.connection?.moveCount == 2)
         #expect(network.server.connection?.arrival == 3)
@@ -204,7 +204,7 @@ import Testing
         let echo = StreamRecorder()
         stream.delegate = echo
         network.serverEvents.onStream = { _ in Echo() }
-        network.server.migrate()
+        network.server.pathChanged()
         stream.write(ByteBuffer(string: "question"))
         network.run(for: .milliseconds(5))
         network.faults.isCut = true
@@ -221,7 +221,7 @@ import Testing
         stream.delegate = line
         network.serverEvents.onStream = { _ in Echo() }
         for move in 1...40 {
-            network.client.migrate()
+            network.client.pathChanged()
             network.arrival = UInt32(2 + move % 3)
             stream.write(ByteBuffer(string: "here"))
             try network.run(for: .seconds(5)) { line.receivedBytes == 4 * move }
@@ -234,7 +234,7 @@ import Testing
     @Test func `a server fills its first window after a move, however little the client says`() throws {
         let (network, _) = try self.downloading(bytes: 20_000_000, delay: .milliseconds(50))
         let path = try #require(network.server.connection?.moveCount)
-        network.server.migrate()
+        network.server.pathChanged()
         #expect(network.server.connection?.moveCount == path + 1)
         network.run(for: .milliseconds(1))
         // RFC 9002 section 7.2: ten packets. What was under way before does not count any more.
@@ -252,7 +252,7 @@ import Testing
         network.faults.isCut = false
         network.faults.nextToClient = 1
         // To the server the path is not new: packets have come by it before the handshake was over.
-        network.client.migrate()
+        network.client.pathChanged()
         try network.run(for: .milliseconds(200)) { network.serverEvents.recorders.first?.receivedBytes == 7 }
         // And the keep-alive, of which there is none here, is as it was.
         network.run(for: .seconds(3))

@@ -18,6 +18,8 @@ import Testing
     @Test func `when all that has left together is lost, nothing leaves together any more`() {
         #expect(self.isFounded(sent: 20, lost: 20))
         #expect(self.isFounded(sent: 20, lost: 18))
+        // An outage, in which others were lost as well.
+        #expect(!self.isFounded(sent: 20, lost: 21))
         #expect(!self.isFounded(sent: 20, lost: 17))
         #expect(!self.isFounded(sent: 20, lost: 0))
     }
@@ -25,6 +27,21 @@ import Testing
     @Test func `a few packets, or a short while, say nothing`() {
         #expect(!self.isFounded(sent: 15, lost: 15))
         #expect(!self.isFounded(sent: 20, lost: 20, judgedAfter: 299))
+    }
+
+    @Test func `a verdict holds for a minute, and old sends prove nothing`() {
+        var doubt = OffloadDoubt()
+        doubt.sent(20, lost: 0, at: self.time(0))
+        doubt.judge(lost: 20, at: self.time(500), wait: .milliseconds(300))
+        doubt.judge(lost: 20, at: self.time(60_000), wait: .milliseconds(300))
+        #expect(doubt.isFounded)
+        doubt.judge(lost: 20, at: self.time(61_000), wait: .milliseconds(300))
+        #expect(!doubt.isFounded)
+        doubt.sent(10, lost: 20, at: self.time(62_000))
+        doubt.judge(lost: 20, at: self.time(73_000), wait: .milliseconds(300))
+        doubt.sent(20, lost: 30, at: self.time(74_000))
+        doubt.judge(lost: 30, at: self.time(75_000), wait: .milliseconds(300))
+        #expect(!doubt.isFounded)
     }
 
     @Test func `each verdict is about what has left since the last`() {

@@ -6,6 +6,7 @@
 #
 #   RTUN_NGTCP2_SOURCE=FILE   build from this ngtcp2-VERSION.tar.xz instead
 set -euo pipefail
+own_source=${RTUN_NGTCP2_SOURCE:+$(realpath "$RTUN_NGTCP2_SOURCE")}
 cd "$(dirname "$0")"
 
 # What the changes were written for and tried with. The checksum is that of the release of the ngtcp2 project, which Debian's
@@ -22,9 +23,15 @@ fail() {
     exit 1
 }
 
-# The recipe: what is installed is built again when it changes.
-recipe=$(cat build.sh additions.c ./*.patch "${RTUN_NGTCP2_SOURCE:-/dev/null}" | sha256sum | cut -d' ' -f1)
-if [ "$(cat "$prefix/recipe" 2>/dev/null)" = "$recipe" ] && [ -f "$pc" ]; then exit 0; fi
+# The recipe: what is installed is built again when it changes. A source of one's own counts when it is given.
+recipe=$( (cat build.sh additions.c ./*.patch && echo "${CFLAGS:-}") | sha256sum | cut -d' ' -f1)
+own_recipe=${own_source:+$(sha256sum <"$own_source" | cut -d' ' -f1)}
+{ read -r installed && read -r installed_source; } <"$prefix/recipe" 2>/dev/null || true
+if [ "${installed:-}" = "$recipe" ] && [ -f "$pc" ] &&
+    { [ -z "$own_recipe" ] || [ "${installed_source:-}" = "$own_recipe" ]; }; then
+    exit 0
+fi
+command -v patch >/dev/null || fail "needs the command patch"
 
 sudo=()
 if [ "$(id -u)" -ne 0 ]; then sudo=(sudo); fi
@@ -60,14 +67,17 @@ from_debian() {
         fi
         fetch "$uri" "SHA256:$checksum" && return
     done
-    # Debian has moved on. The changes are small: they may fit, and then the tests tell.
-    if [ -n "${newer:-}" ]; then
-        read -r uri hash found <<<"$newer"
-        echo "setup: ngtcp2 $version is what rtun is tried with; Debian has $found now, which is taken instead"
-        version=$found
-        fetch "$uri" "$hash" && return
-    fi
     return 1
+}
+
+# Debian has moved on, and nobody else answers. The changes are small: they may fit, and then the tests tell.
+from_newer_debian() {
+    [ -n "$newer" ] || return 1
+    local uri hash found
+    read -r uri hash found <<<"$newer"
+    fetch "$uri" "$hash" || return 1
+    echo "setup: ngtcp2 $version is what rtun is tried with; Debian has $found now, which is taken instead"
+    version=$found
 }
 
 # apt checks the hash.
@@ -85,10 +95,11 @@ from_authors() {
 }
 
 others=()
+newer=
 echo "setup: building ngtcp2 into $prefix"
-if [ -n "${RTUN_NGTCP2_SOURCE:-}" ]; then
-    cp "$RTUN_NGTCP2_SOURCE" "$work/source.tar.xz"
-elif ! from_debian && ! from_authors; then
+if [ -n "$own_source" ]; then
+    cp "$own_source" "$work/source.tar.xz"
+elif ! from_debian && ! from_authors && ! from_newer_debian; then
     cat "$work/log" >&2 || true
     fail "found version $version neither in Debian's suites (${suites[*]}${others[*]:+: ${others[*]}}) nor at github.com/ngtcp2." \
         "Fetch ngtcp2-$version.tar.xz (SHA-256 $checksum) and run: RTUN_NGTCP2_SOURCE=/path/to/it make setup"
@@ -96,15 +107,15 @@ fi
 mkdir "$work/source"
 tar -xf "$work/source.tar.xz" -C "$work/source" --strip-components=1
 for patch in "$PWD"/*.patch; do
-    patch -d "$work/source" -p1 --no-backup-if-mismatch -s <"$patch" ||
+    patch -d "$work/source" -p1 --batch --forward --no-backup-if-mismatch -s <"$patch" ||
         fail "$(basename "$patch") does not fit version $version"
 done
 cat additions.c >>"$work/source/lib/ngtcp2_conn.c"
 if ! (
-    cd "$work/source"
+    cd "$work/source" &&
     ./configure --enable-lib-only --with-gnutls --without-openssl --disable-shared --enable-static --with-pic \
-        --prefix="$prefix" CFLAGS="${CFLAGS:--O2 -g -fno-omit-frame-pointer}"
-    make -j"$(nproc)"
+        --prefix="$prefix" CFLAGS="${CFLAGS:--O2 -g -fno-omit-frame-pointer}" &&
+    make -j"$(nproc)" &&
     make install DESTDIR="$work/root"
 ) >"$work/log" 2>&1; then
     tail -n 30 "$work/log" >&2
@@ -115,7 +126,6 @@ mkdir -p "$work/out/lib"
 cp "$work/root$prefix/lib/libngtcp2.a" "$work/out/lib/librtun_ngtcp2.a"
 cp "$work/root$prefix/lib/libngtcp2_crypto_gnutls.a" "$work/out/lib/librtun_ngtcp2_crypto_gnutls.a"
 cp -r "$work/root$prefix/include" "$work/source/COPYING" "$work/out/"
-echo "$recipe" >"$work/out/recipe"
 cat >"$work/rtun-ngtcp2.pc" <<PC
 prefix=$prefix
 
@@ -129,4 +139,8 @@ PC
 "${sudo[@]}" rm -rf "$prefix"
 "${sudo[@]}" mkdir -p "$prefix" "$(dirname "$pc")"
 "${sudo[@]}" cp -r "$work/out/." "$prefix"
+"${sudo[@]}" chmod -R a+rX "$prefix"
 "${sudo[@]}" install -m 644 "$work/rtun-ngtcp2.pc" "$pc"
+# Last, so that an installation that was broken off is not taken for one.
+printf '%s\n%s\n' "$recipe" "${own_recipe:-released}" >"$work/recipe"
+"${sudo[@]}" install -m 644 "$work/recipe" "$prefix/recipe"

@@ -28,8 +28,9 @@ package struct QUICConfiguration: Sendable {
     /// Whether the connection finds out by itself what the path carries (RFC 9000 §14.3). Otherwise packets have 1200 bytes
     /// at most until the owner says more by `QUICSession.maximumDatagramSize`.
     package var discoversPathMTU = true
-    /// Whether the connection may move to another path (RFC 9000 §9), at its owner's word: `QUICSession.migrate()`.
-    package var migrates = false
+    /// Whether the peer may migrate (RFC 9000 §9), which clients of older versions do when their path changes. This version
+    /// says `QUICSession.pathChanged()` instead, which needs nothing of the peer.
+    package var allowsMigration = false
     /// How this end decides how much it sends, and how fast.
     package var congestionControl = CongestionControl.bbr
     /// Whether DATAGRAM frames (RFC 9221) are accepted.

@@ -82,7 +82,7 @@ final class DatagramSender: ChannelDuplexHandler {
                 offload = false
                 continue
             }
-            if isBatch { self.segmentationOffload.accepted() }
+            if isBatch, error == 0 { self.segmentationOffload.accepted() }
             if error != 0 { failure = error }
             rest.moveReaderIndex(forwardBy: length)
         } while rest.readableBytes > 0

@@ -33,7 +33,7 @@ func fuzzQUICConnection(_ bytes: UnsafeRawBufferPointer) throws {
     var late: ByteBuffer?
     while attacker.isConnected, let (flags, datagram) = attacker.nextAttack() {
         loop.advanceTime(by: [.zero, .milliseconds(30), .seconds(1), .seconds(10)][Int(flags >> 4 & 3)])
-        if flags & 0x40 != 0 { attacked.session.migrate() }
+        if flags & 0x40 != 0 { attacked.session.pathChanged() }
         if flags & 0x04 != 0, late == nil {
             late = datagram
             continue

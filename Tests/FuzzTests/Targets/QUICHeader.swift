@@ -51,7 +51,7 @@ enum QUICIdentities {
         configuration.initialStreamWindow = 4 << 10
         configuration.maxStreamWindow = 16 << 10
         configuration.maxUnconsumedBytes = 64 << 10
-        configuration.migrates = true
+        configuration.allowsMigration = true
         configuration.discoversPathMTU = false
         return configuration
     }

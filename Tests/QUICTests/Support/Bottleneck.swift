@@ -61,7 +61,7 @@ final class Bottleneck {
     ) throws -> Tunnel {
         func configured(_ configuration: QUICConfiguration, _ algorithm: CongestionControl) -> QUICConfiguration {
             var configuration = configuration
-            configuration.migrates = true
+            configuration.allowsMigration = true
             configuration.discoversPathMTU = false
             configuration.congestionControl = algorithm
             return configuration

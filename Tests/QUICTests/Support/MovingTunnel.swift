@@ -81,7 +81,7 @@ final class MovingTunnel {
     // The same that a tunnel has.
     private static func configured(_ configuration: QUICConfiguration) -> QUICConfiguration {
         var configuration = configuration
-        configuration.migrates = true
+        configuration.allowsMigration = true
         configuration.discoversPathMTU = false
         configuration.keepAliveInterval = .seconds(10)
         configuration.maxIdleTimeout = .seconds(75)
@@ -101,7 +101,7 @@ final class MovingTunnel {
             guard end.way != way else { return }
             end.way = way
             end.session.isPathWritable = true
-            end.loop.later { end.session.migrate() }
+            end.loop.later { end.session.pathChanged() }
         }
     }
 
@@ -118,7 +118,7 @@ final class MovingTunnel {
             if isSuspect {
                 end.looksInSilence += 1
             } else {
-                if end.looksInSilence >= 3 { end.session.migrate() }
+                if end.looksInSilence >= 3 { end.session.pathChanged() }
                 end.looksInSilence = 0
             }
             self.watch(end)

@@ -18,6 +18,9 @@ package protocol DatagramPath: AnyObject {
     func send(_ bytes: ByteBuffer, segmentSize: Int?) -> Bool
     /// The largest datagram that the path is known to carry, in bytes of UDP payload.
     var maximumDatagramSize: Int { get }
+    /// The largest datagram that the path carries well, for those who may choose: on the bridge it fits into one packet of a
+    /// control connection over QUIC. What does not fit goes over a stream there, and waits for all that is lost before it.
+    var preferredDatagramSize: Int { get }
     /// As measured by the last connectivity check; nil before the first.
     var roundTripTime: TimeAmount? { get }
 }

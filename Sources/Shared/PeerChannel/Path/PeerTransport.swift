@@ -1,3 +1,4 @@
+import QUIC
 import AppProto
 import ICE
 import Logging
@@ -171,6 +172,11 @@ final class PeerTransport: DatagramPath {
         // There are no packets to fit into.
         case .bridge, nil: Self.largestDatagram
         }
+    }
+
+    var preferredDatagramSize: Int {
+        // Beside the message around them, what every control connection has room for once its path has been measured.
+        if case .direct = self.route { self.maximumDatagramSize } else { QUICConfiguration.leastUDPPayload }
     }
 
     /// False while the kernel takes nothing more.

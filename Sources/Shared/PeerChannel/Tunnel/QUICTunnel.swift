@@ -45,7 +45,7 @@ package final class QUICTunnel: PeerCarrier {
         quic.maxUnconsumedBytes = configuration.maxUnconsumedBytes
         // What the path carries, and which path that is, is known below.
         quic.discoversPathMTU = false
-        quic.migrates = true
+        quic.allowsMigration = true
         self.eventLoop = context.eventLoop
         self.path = context.path
         let path = context.path
@@ -64,7 +64,7 @@ package final class QUICTunnel: PeerCarrier {
                 configuration: quic, eventLoop: context.eventLoop, transmit: transmit)
         }
         self.session.delegate = self
-        self.session.maximumDatagramSize = path.maximumDatagramSize
+        self.session.maximumDatagramSize = path.preferredDatagramSize
     }
 
     // MARK: Datagrams
@@ -90,11 +90,11 @@ package final class QUICTunnel: PeerCarrier {
     /// Congestion control starts anew.
     package func pathChanged() {
         self.pathLimitChanged()
-        self.session.migrate()
+        self.session.pathChanged()
     }
 
     package func pathLimitChanged() {
-        self.session.maximumDatagramSize = self.path.maximumDatagramSize
+        self.session.maximumDatagramSize = self.path.preferredDatagramSize
     }
 
     // MARK: Streams

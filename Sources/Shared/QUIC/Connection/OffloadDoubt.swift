@@ -4,12 +4,17 @@ import NIOCore
 /// nobody tells the sender.
 ///
 /// Where they do, everything that has left together is lost, and what has left singly is not. So when nearly as many packets
-/// have been lost as have left together, over a while in which that was a fair number, none leave together any more.
+/// have been lost as have left together, over a while in which that was a fair number, none leave together for a minute. When
+/// more have been lost, it was for another reason: an outage takes all alike.
 struct OffloadDoubt {
     /// Packets that say enough.
     private static let sample = 16
-    /// Set when sends of several datagrams do not arrive.
+    /// After this long what has left together says nothing any more about what is lost.
+    private static let memory = TimeAmount.seconds(10)
+    private static let verdictTime = TimeAmount.seconds(60)
+    /// Set while sends of several datagrams do not arrive.
     private(set) var isFounded = false
+    private var foundedAt = NIODeadline.uptimeNanoseconds(0)
 
     /// Packets that have left together since the last verdict, and when the first of them did.
     private var together = 0
@@ -28,8 +33,19 @@ struct OffloadDoubt {
 
     /// Looks at what has become of them, once that can be known: after `wait`, several round trips.
     mutating func judge(lost: UInt64, at now: NIODeadline, wait: TimeAmount) {
-        guard let since = self.since, self.together >= Self.sample, now - since >= wait else { return }
-        self.isFounded = (lost - self.lostBefore) * 10 >= UInt64(self.together) * 9
+        if self.isFounded {
+            self.isFounded = now - self.foundedAt < Self.verdictTime
+            return
+        }
+        guard let since = self.since, now - since >= wait else { return }
+        if self.together >= Self.sample {
+            let count = UInt64(self.together)
+            let lost = lost - self.lostBefore
+            self.isFounded = lost * 10 >= count * 9 && lost <= count
+            self.foundedAt = now
+        } else if now - since < Self.memory {
+            return
+        }
         self.together = 0
         self.since = nil
     }

@@ -14,7 +14,7 @@ extension QUICConnection {
     }
 
     /// Datagrams go another way from now on.
-    func migrate(at now: NIODeadline) {
+    func pathChanged(at now: NIODeadline) {
         self.moved(.owner, at: now)
     }
 

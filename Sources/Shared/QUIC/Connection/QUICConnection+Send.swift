@@ -143,7 +143,10 @@ extension QUICConnection {
             if let result = self.writeDatagrams(target, capacity: capacity, at: now) { return result }
             if let result = self.writeStreams(target, capacity: capacity, at: now) { return result }
         }
-        let moreWaits = self.blockedStreamCount > 0 || !self.sendQueue.isEmpty
+        // CUBIC grows its window only where it is used, whatever keeps it from that (RFC 9002 §7.8).
+        let moreWaits =
+            self.context.configuration.congestionControl == .bbr
+            && (self.blockedStreamCount > 0 || !self.sendQueue.isEmpty)
         return rtun_ngtcp2_conn_write_rest(self.handle, target, capacity, moreWaits ? 1 : 0, now.uptimeNanoseconds)
     }
 

@@ -61,7 +61,7 @@ extension QUICConnection {
 
     /// Queues a DATAGRAM frame; false when the peer takes none or none as large, or too many wait.
     func sendDatagram(_ payload: ByteBuffer) -> Bool {
-        // ngtcp2 aborts the process when one is empty.
+        // An empty one says nothing.
         guard payload.readableBytes > 0, payload.readableBytes <= self.maxDatagramPayload,
             self.datagramQueue.append(payload)
         else { return false }

@@ -36,9 +36,9 @@ struct QUICConnectionSetup {
         self.parameters.initial_max_streams_uni = 0
         self.parameters.max_idle_timeout = UInt64(clamping: configuration.maxIdleTimeout.nanoseconds)
         self.parameters.max_udp_payload_size = UInt64(configuration.maxUDPPayload)
-        self.parameters.disable_active_migration = configuration.migrates ? 0 : 1
+        self.parameters.disable_active_migration = configuration.allowsMigration ? 0 : 1
         // Each migration uses one up; the peer replaces it a round trip later.
-        self.parameters.active_connection_id_limit = configuration.migrates ? 8 : 2
+        self.parameters.active_connection_id_limit = configuration.allowsMigration ? 8 : 2
         self.parameters.max_datagram_frame_size = configuration.datagrams ? 65_535 : 0
     }
 

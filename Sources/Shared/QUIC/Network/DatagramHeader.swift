@@ -13,6 +13,11 @@ enum DatagramHeader {
         64...127 ~= firstByte || 192...255 ~= firstByte
     }
 
+    /// Whether a datagram begins with a packet of the handshake (RFC 9000 §17.2).
+    static func isLong(_ datagram: ByteBuffer) -> Bool {
+        (datagram.getInteger(at: datagram.readerIndex, as: UInt8.self) ?? 0) & 0x80 != 0
+    }
+
     /// Nil when the bytes are no QUIC packet.
     init?(_ datagram: UnsafeRawBufferPointer) {
         var ids = ngtcp2_version_cid()

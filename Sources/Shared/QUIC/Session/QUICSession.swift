@@ -92,11 +92,11 @@ package final class QUICSession {
             context: QUICContext(role: .server, configuration: configuration), eventLoop: eventLoop, transmit: transmit)
     }
 
-    /// Datagrams go another way from now on. Congestion control and round-trip time are learnt anew; when a client says so, on
-    /// both sides. Needs `QUICConfiguration.migrates` at both.
-    package func migrate() {
+    /// Datagrams go another way from now on: what has been learnt about the path is forgotten (RFC 9000 §9.4). A server notices
+    /// by itself when they come another way.
+    package func pathChanged() {
         guard let connection = self.connection else { return }
-        connection.migrate(at: self.eventLoop.now)
+        connection.pathChanged(at: self.eventLoop.now)
         self.scheduleProcessing()
     }
 
@@ -119,8 +119,7 @@ package final class QUICSession {
     package func receive(_ datagrams: ByteBuffer, segmentSize: Int?, on arrival: UInt32? = nil) {
         self.isReceiving = true
         guard let connection = self.connection ?? self.accept(datagrams, segmentSize: segmentSize) else { return }
-        if let arrival { connection.arrived(on: arrival, at: self.eventLoop.now) }
-        connection.receive(datagrams, segmentSize: segmentSize, at: self.eventLoop.now)
+        connection.receive(datagrams, segmentSize: segmentSize, on: arrival, at: self.eventLoop.now)
     }
 
     /// The batch is over: delegates are called and answers are sent.

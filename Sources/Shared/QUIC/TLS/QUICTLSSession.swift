@@ -84,9 +84,8 @@ final class QUICTLSSession {
     }
 
     /// ALPN and transport parameters are not optional in QUIC (RFC 9001 §8.1 and 8.2). GnuTLS enforces the one, and ngtcp2
-    /// 0.12 looks at the other, only once the peer has sent the extension; the hook refuses a peer that sent none, without
-    /// whose parameters ngtcp2 would abort the process. A client looks at the end: the hook for EncryptedExtensions would
-    /// run before GnuTLS has parsed them.
+    /// reads the other, only where the peer has sent the extension; the hook refuses a peer that sent none. A client looks at
+    /// the end: the hook for EncryptedExtensions would run before GnuTLS has parsed them.
     private func configureApplicationProtocol(isServer: Bool) throws(QUICError) {
         var name = Array(self.context.configuration.applicationProtocol.utf8)
         let code = name.withUnsafeMutableBufferPointer { name in
