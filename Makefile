@@ -11,11 +11,11 @@ BIN           = $(shell $(SWIFT) build $(SWIFT_FLAGS) --show-bin-path)
 SOURCES      := Package.swift Sources Tests Benchmarks
 PROGRAMS     := rtun-server rtun-agent rtun-socks rtun-relay
 
-.PHONY: help setup build release test fuzz fuzz-quick sanitize demo bench bench-wan bench-quick bench-tools nat-table \
-	nat-spread proto proto-check format lint clean
+.PHONY: help setup build release test debian13 fuzz fuzz-quick sanitize demo bench bench-wan bench-quick bench-tools \
+	nat-table nat-spread proto proto-check format lint clean
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 setup: ## install what is missing to build and test (Debian packages, a Python environment for the interop tests)
 	@scripts/setup.sh
@@ -30,6 +30,9 @@ release: setup ## build the programs for shipping, Swift's runtime linked in, st
 test: setup ## run all tests
 	@scripts/test.sh $(SWIFT_FLAGS)
 	@$(SWIFT) test --package-path Benchmarks --scratch-path .build-benchmarks
+
+debian13: setup ## build and try it on a Debian 13 that is made for that (needs root, some ten minutes)
+	@scripts/debian13.sh
 
 fuzz: setup ## feed every decoder with mutated input for TIME seconds each (default 20); TARGETS="stun ice" for some
 	@TIME="$(TIME)" scripts/fuzz.sh $(TARGETS)
@@ -83,4 +86,4 @@ lint: ## check the format without changing anything
 
 clean: ## remove what the build and the setup made here
 	rm -rf .build .build-release .build-fuzz .build-address .build-thread .build-venv .build-benchmarks .build-benchmarks-venv \
-		dist
+		.build-debian13 dist

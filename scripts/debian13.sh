@@ -1,0 +1,129 @@
+#!/usr/bin/env bash
+# Tries this source tree, with what is not committed yet, on Debian 13: makes a Debian 13 system in a folder, prepares it
+# with scripts/setup.sh, builds programs and tests there, runs the tests of what stands on the system's libraries, and the
+# demo: `make debian13`. Runs on any Debian, or what is like it.
+#
+# Swift's toolchain is this machine's, and packages come from where its own sources and its git have them. Needs root, and
+# leaves nothing behind but the log of a failure.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+suite=trixie
+folder=$PWD/.build-debian13
+root=$folder/root
+log=$folder/log
+# Of what swift.org asks for, the part that package manager and compiler need.
+for_swift=(binutils ca-certificates git libc6-dev libcurl4t64 libgcc-14-dev libncurses6 libsqlite3-0 libstdc++-14-dev
+    libuuid1 libxml2 tzdata zlib1g)
+# As in the Makefile: what is built for the tests serves the demo.
+flags=(-c release -Xswiftc -enable-testing)
+# The others would take longer to build than all the rest.
+tests=(QUICTests TLSTests PeerChannelTests NameResolutionTests)
+
+fail() {
+    echo "debian13: $*" >&2
+    exit 1
+}
+
+# Runs a step with its output in the log, and says how long it took, or what the log has about its failure.
+step() {
+    local title=$1 began=$SECONDS first
+    shift
+    first=$(($(wc -l <"$log") + 1))
+    if ! "$@" >>"$log" 2>&1 </dev/null; then
+        {
+            tail -n "+$first" "$log" | grep -aE 'error: |✘' | tail -n 30 || true
+            echo "…"
+            tail -n 20 "$log"
+        } >&2
+        fail "$title: failed; the log is $log"
+    fi
+    echo "debian13: $title: $((SECONDS - began)) s"
+}
+
+# Makes a folder of this machine readable in the root, by the same path.
+lend() {
+    mkdir -p "$root$1"
+    mount --bind "$1" "$root$1"
+    mount -o remount,bind,ro "$root$1"
+}
+
+inside() {
+    chroot "$root" env --unset=TMPDIR HOME=/root LC_ALL=C.UTF-8 RTUN_TESTS="${tests[*]}" \
+        SWT_EXPERIMENTAL_MAXIMUM_PARALLELIZATION_WIDTH=4 \
+        PATH="$toolchain/usr/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin" \
+        sh -ec 'cd /rtun; exec "$@"' - "$@"
+}
+
+try() {
+    # What is thrown away afterwards need not survive a power cut; waiting for the disk would double the time.
+    mkdir -p "$root/etc/dpkg/dpkg.cfg.d"
+    echo force-unsafe-io >"$root/etc/dpkg/dpkg.cfg.d/unsafe-io"
+    local packages
+    packages=$(IFS=, && echo "${for_swift[*]}")
+    step "debootstrap from $mirror" \
+        debootstrap --variant=minbase --include="$packages" "$suite" "$root" "$mirror"
+
+    mount -t proc proc "$root/proc"
+    mount --rbind /sys "$root/sys"
+    mount --rbind /dev "$root/dev"
+    # The network is this machine's: its names, whom it trusts, and what apt has to know of the mirror.
+    local file
+    for file in /etc/resolv.conf /etc/hosts /etc/ssl/certs/ca-certificates.crt; do
+        [ ! -e "$file" ] || cp --dereference --remove-destination "$file" "$root$file"
+    done
+    apt-config dump Acquire >"$root/etc/apt/apt.conf.d/99this-machine"
+    lend "$toolchain"
+    # Where git has been told to look for packages, and that folder if it is one.
+    local entry key base
+    while IFS= read -r -d '' entry; do
+        key=${entry%%$'\n'*}
+        git config --file "$root/etc/gitconfig" --add "$key" "${entry#*$'\n'}"
+        base=${key#url.}
+        base=${base%.insteadof}
+        base=${base#file://}
+        if [[ $base == /* && -d $base ]] && ! mountpoint -q "$root$base"; then lend "${base%/}"; fi
+    done < <(git config --null --get-regexp '^url\..*\.insteadof$' || true)
+
+    mkdir "$root/rtun"
+    git ls-files -z --cached --others --exclude-standard |
+        while IFS= read -r -d '' file; do [ ! -e "$file" ] || printf '%s\0' "$file"; done |
+        tar --create --null --files-from=- | tar --extract --directory="$root/rtun" --no-same-owner
+
+    step "scripts/setup.sh" inside scripts/setup.sh
+    step "swift build" inside swift build --build-tests "${flags[@]}"
+    step "swift test" inside swift test --skip-build "${flags[@]}"
+    step "make demo" inside make demo
+    echo "debian13: programs, ${tests[*]} and the demo pass on Debian $(<"$root/etc/debian_version")"
+}
+
+[ "$(id -u)" -eq 0 ] || fail "needs root, to make a Debian 13 system and to run programs in it"
+command -v debootstrap >/dev/null || fail "needs debootstrap, which make setup installs"
+# Not by the path of swift, which may be that of a program that chooses among toolchains.
+toolchain=$(swift -print-target-info | sed -n 's|.*"runtimeResourcePath": "\(.*\)/usr/lib/swift".*|\1|p')
+[ -n "$toolchain" ] || fail "needs a Swift toolchain that is in a folder of its own, which can be shown to Debian 13"
+for name in "${tests[@]}"; do [ -d "Tests/$name" ] || fail "there are no $name any more"; done
+mirror=$(scripts/debian-mirror.sh)
+mirror=${mirror:-http://deb.debian.org/debian}
+
+if [ "${1:-}" = --in-namespaces ]; then
+    try
+    exit
+fi
+rm -rf "$folder"
+mkdir "$folder"
+touch "$log"
+# In namespaces of its own: nothing stays mounted and nothing stays running, whatever ends this. What is mounted there is
+# not to be seen here, so that nothing but the folder is removed.
+setpriv --pdeathsig KILL unshare --mount --pid --fork --kill-child scripts/debian13.sh --in-namespaces &
+inside=$!
+clean_up() {
+    # Takes all processes of the namespace along, which may be writing still.
+    kill -KILL "$inside" && sleep 1
+    wait "$inside"
+    rm -rf "$root"
+} 2>/dev/null
+trap 'clean_up || true' EXIT
+trap 'exit 130' INT TERM HUP
+wait "$inside"
+rm -rf "$folder"
