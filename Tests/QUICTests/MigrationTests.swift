@@ -1,3 +1,4 @@
+import Foundation
 import NIOCore
 import TLS
 import TestSupport
@@ -127,8 +128,11 @@ import Testing
         #expect(network.clientEvents.closeReason == nil && network.serverEvents.closeReason == nil)
     }
 
+    /// How many courses of events are tried: `RTUN_SEEDS=2000` for more than in CI.
+    private static let seeds = ProcessInfo.processInfo.environment["RTUN_SEEDS"].flatMap(UInt64.init) ?? 100
+
     /// Moves of either side or of both, to faster and slower paths, with loss and reordering at the same time.
-    @Test(arguments: 0..<100)
+    @Test(arguments: 0..<Self.seeds)
     func `no move and no loss ends a connection or keeps it busy`(seed: UInt64) throws {
         var random = SeededGenerator(seed)
         let total = 5_000_000
