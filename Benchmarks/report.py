@@ -42,7 +42,7 @@ def machine():
     model = " ".join(found.group(1).split()) if found else os.uname().machine
     with open("/proc/meminfo") as file:
         memory = int(file.readline().split()[1]) / (1 << 20)
-    return f"{os.cpu_count()} cores ({model}), {memory:.0f} GiB, Linux {os.uname().release.split("-")[0]}"
+    return f"{os.cpu_count()} cores ({model}), {memory:.0f} GiB, Linux {os.uname().release.split('-')[0]}"
 
 
 def commit():
