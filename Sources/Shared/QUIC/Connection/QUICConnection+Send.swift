@@ -31,9 +31,13 @@ extension QUICConnection {
         self.flushedBytes += batch.bytes
         self.isDrained = batch.isLast
         self.pace(batch.bytes, at: now)
-        if batch.bytes > 0 { self.packetsSent(batch.segments, at: now, before: statistics) }
+        let mayOffload = self.mayOffload(at: now, statistics)
+        if batch.bytes > 0 {
+            self.packetsSent(batch.segments, together: mayOffload && batch.segments > 1, at: now, before: statistics)
+        }
         if batch.code < 0 { self.fail(batch.code, at: now) }
-        return batch.bytes > 0 ? self.transmit(batch, in: buffer) : self.nextTransmit(at: now)
+        return batch.bytes > 0
+            ? self.transmit(batch, in: buffer, mayOffload: mayOffload) : self.nextTransmit(at: now)
     }
 
     /// Tells pacing what has been sent, unless that is little and nothing waits: a timer for each question of a few bytes
@@ -109,9 +113,19 @@ extension QUICConnection {
         }
     }
 
-    private func transmit(_ batch: Batch, in buffer: ByteBuffer) -> QUICTransmit {
+    /// What follows a silence leaves singly. Probes that left together would get lost together where such sends do, and
+    /// nothing would tell that what left singly arrives.
+    private func mayOffload(at now: NIODeadline, _ statistics: ngtcp2_conn_info) -> Bool {
+        guard !self.offloadDoubt.isFounded else { return false }
+        guard let since = self.unansweredSince else { return true }
+        return now - since < .nanoseconds(Int64(clamping: statistics.smoothed_rtt)) * 2 + Self.acknowledgementDelay
+    }
+
+    /// How long a peer may keep an acknowledgement back (`max_ack_delay`, RFC 9000 section 18.2).
+    private static var acknowledgementDelay: TimeAmount { .milliseconds(25) }
+
+    private func transmit(_ batch: Batch, in buffer: ByteBuffer, mayOffload: Bool) -> QUICTransmit {
         var buffer = buffer
-        let mayOffload = !self.offloadDoubt.isFounded
         guard let oddStart = batch.oddStart, let odd = buffer.getSlice(at: oddStart, length: batch.bytes - oddStart)
         else {
             return QUICTransmit(
@@ -123,8 +137,8 @@ extension QUICConnection {
             payload: buffer, segmentSize: batch.segments > 2 ? batch.segmentSize : nil, mayOffload: mayOffload)
     }
 
-    private func packetsSent(_ count: Int, at now: NIODeadline, before statistics: ngtcp2_conn_info) {
-        if count > 1 { self.offloadDoubt.sent(count, lost: statistics.pkt_lost, at: now) }
+    private func packetsSent(_ count: Int, together: Bool, at now: NIODeadline, before statistics: ngtcp2_conn_info) {
+        if together { self.offloadDoubt.sent(count, lost: statistics.pkt_lost, at: now) }
         // What has to be acknowledged counts as in flight, the rest does not (RFC 9002 §2).
         guard self.statistics.bytes_in_flight > statistics.bytes_in_flight else { return }
         if self.unansweredSince == nil { self.unansweredSince = now }
