@@ -27,13 +27,17 @@ struct BridgedPeerTests {
             client: Self.configuration(client), agent: Self.configuration(agent), prepare: prepare)
     }
 
-    /// A line through the tunnel; what one side writes the other reads.
+    /// A line through the tunnel, which both sides know to be open; what one side writes the other reads.
     private func line(_ pair: NIOLoopBound<PeerPair>) async throws -> (client: BlockingSocket, target: BlockingSocket) {
         let (targets, arrived) = AsyncStream.makeStream(of: BlockingSocket.self)
         let service = try TCPService { arrived.yield($0) }
         let port = try await PeerPair.wait(pair) { $0.listen(forwardingTo: service.port) }
         let client = try await onThread { try BlockingSocket(connectingTo: "127.0.0.1", port: port) }
-        for await target in targets { return (client, target) }
+        for await target in targets {
+            let line = (client, target)
+            try await self.exchange(line, 1)
+            return line
+        }
         throw CancellationError()
     }
 
