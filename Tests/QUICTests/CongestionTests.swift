@@ -171,6 +171,7 @@ import Testing
         bottleneck.run(for: .seconds(20))
         let shares = zip(loads, before).map { Double($0.received - $1) * 8 / 20e6 }
         #expect(shares.reduce(0, +) > 42, "\(shares)")
+        print("DBG shares", shares)
         #expect(shares.min()! > 12, "\(shares)")
     }
 

@@ -9,7 +9,7 @@ struct DatagramQueue {
     private static let maximumCount = 256
 
     private var payloads: Deque<ByteBuffer> = []
-    private var bytes = 0
+    private(set) var bytes = 0
     /// Set from the high mark on, until there is room again.
     private(set) var isThrottled = false
 

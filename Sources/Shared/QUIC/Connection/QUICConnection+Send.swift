@@ -56,7 +56,7 @@ extension QUICConnection {
     private func endFlush(at now: NIODeadline) -> QUICTransmit? {
         self.isDrained = false
         // The buffer is kept while there is a backlog; its memory is used again unless somebody else holds it by then.
-        if !self.sendQueue.bulkExceeds(Self.smallBuffer) { self.sendBuffer = ByteBuffer() }
+        if !self.hasBulk { self.sendBuffer = ByteBuffer() }
         self.flushedBytes = 0
         return nil
     }
@@ -74,10 +74,15 @@ extension QUICConnection {
         var code: Int32 = 0
     }
 
+    /// Whether more waits than a few packets carry.
+    private var hasBulk: Bool {
+        self.datagramQueue.bytes > Self.smallBuffer || self.sendQueue.bulkExceeds(Self.smallBuffer)
+    }
+
     private func takeBuffer() -> ByteBuffer {
         var buffer = self.sendBuffer
         self.sendBuffer = ByteBuffer()
-        let isLarge = self.flushedBytes > 0 || self.sendQueue.bulkExceeds(Self.smallBuffer)
+        let isLarge = self.flushedBytes > 0 || self.hasBulk
         buffer.clear(minimumCapacity: isLarge ? Self.maxTransmitBytes : Self.smallBuffer)
         return buffer
     }

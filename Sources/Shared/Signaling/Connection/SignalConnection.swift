@@ -54,6 +54,8 @@ package final class SignalConnection {
     /// The sign of life that is waited for, if one is.
     private var check: LivenessCheck?
     private var timer: Scheduled<Void>?
+    /// Datagrams of peer channels that have come in this turn of the loop.
+    private var bridged = BridgeGatherer()
 
     /// Takes over a link whose handshake is complete.
     package init(link: any SignalLink, side: Side, timing: Timing = Timing()) {
@@ -237,11 +239,24 @@ extension SignalConnection: SignalLinkDelegate {
     package func link(_ link: any SignalLink, receivedUnreliable message: ByteBuffer) {
         guard !self.isClosed else { return }
         if let bridge = Bridge(envelope: message) {
-            self.delegate?.connection(self, receivedEvent: .bridge(bridge))
-        } else if let envelope = try? Envelope(decoding: message), envelope.id == 0, case .bridge? = envelope.body,
-            let body = envelope.body
+            self.gather(bridge)
+        } else if let envelope = try? Envelope(decoding: message), envelope.id == 0,
+            case .bridge(let bridge)? = envelope.body
         {
-            self.delegate?.connection(self, receivedEvent: body)
+            self.gather(bridge)
+        }
+    }
+
+    /// What comes together is passed on together, at the end of this turn of the loop at the latest.
+    private func gather(_ bridge: Bridge) {
+        let isFirst = self.bridged.isEmpty
+        if let earlier = self.bridged.append(bridge) {
+            self.delegate?.connection(self, receivedEvent: .bridge(earlier))
+        }
+        guard isFirst else { return }
+        self.link.eventLoop.assumeIsolated().execute {
+            guard !self.isClosed, let bridge = self.bridged.take() else { return }
+            self.delegate?.connection(self, receivedEvent: .bridge(bridge))
         }
     }
 
