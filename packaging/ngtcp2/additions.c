@@ -39,3 +39,17 @@ ngtcp2_ssize rtun_ngtcp2_conn_write_rest(ngtcp2_conn *conn, uint8_t *dest,
 
   return nwrite;
 }
+
+/*
+ * Added by rtun: as ngtcp2_conn_update_pkt_tx_time, except that bursts are not paced while no more than burst bytes are in
+ * flight (RFC 9002 section 7.7 lets a sender have bursts of the initial congestion window). What BBR has measured of a flow
+ * of questions and answers is the rate of the questions, and each answer of a few packets would wait for its timer.
+ */
+void rtun_ngtcp2_conn_pace(ngtcp2_conn *conn, size_t burst, ngtcp2_tstamp ts) {
+  if (conn->cstat.bytes_in_flight <= burst) {
+    conn->tx.pacing.pktlen = 0;
+    return;
+  }
+
+  ngtcp2_conn_update_pkt_tx_time(conn, ts);
+}

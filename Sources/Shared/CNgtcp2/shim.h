@@ -52,6 +52,9 @@ ngtcp2_ssize rtun_ngtcp2_conn_write_rest(ngtcp2_conn *conn, uint8_t *dest,
                                          size_t destlen, int more_waits,
                                          ngtcp2_tstamp ts);
 
+/// Of packaging/ngtcp2: has what was written since the last call paced, unless no more than `burst` bytes are in flight.
+void rtun_ngtcp2_conn_pace(ngtcp2_conn *conn, size_t burst, ngtcp2_tstamp ts);
+
 static inline int CNgtcp2_conn_client_new(
     ngtcp2_conn **pconn, const ngtcp2_cid *dcid, const ngtcp2_cid *scid,
     const ngtcp2_path *path, uint32_t version,

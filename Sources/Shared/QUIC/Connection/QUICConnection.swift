@@ -53,8 +53,6 @@ final class QUICConnection {
     var sendBuffer = ByteBuffer()
     var heldTransmit: QUICTransmit?
     var offloadDoubt = OffloadDoubt()
-    /// Bytes sent that pacing has not been told of.
-    var unpacedBytes = 0
     /// Bytes of the flush in progress.
     var flushedBytes = 0
     /// Set when ngtcp2 had nothing more to send: the flush in progress ends with the next `nextTransmit`.

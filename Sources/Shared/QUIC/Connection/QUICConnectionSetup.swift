@@ -7,6 +7,11 @@ struct QUICConnectionSetup {
     var settings = ngtcp2_settings()
     var parameters = ngtcp2_transport_params()
 
+    /// So many packets are acknowledged at once; fewer after an eighth of a round trip or a millisecond, whichever is longer
+    /// (packaging/ngtcp2), unless something is sent before that takes the acknowledgement along. For two, as RFC 9000 section
+    /// 13.2.2 suggests, each question and each answer would cost either side a packet and a wake-up more.
+    private static let acknowledgedAtOnce = 4
+
     init(context: QUICContext, at now: NIODeadline) {
         let configuration = context.configuration
         CNgtcp2_settings_default(&self.settings)
@@ -16,6 +21,7 @@ struct QUICConnectionSetup {
             case .bbr: NGTCP2_CC_ALGO_BBR
             case .cubic: NGTCP2_CC_ALGO_CUBIC
             }
+        self.settings.ack_thresh = Self.acknowledgedAtOnce
         self.settings.handshake_timeout = UInt64(clamping: configuration.handshakeTimeout.nanoseconds)
         // The upper end of path MTU discovery; packets start at 1200 bytes (RFC 9000 §14).
         self.settings.max_tx_udp_payload_size = configuration.maxUDPPayload
