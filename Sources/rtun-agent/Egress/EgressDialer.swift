@@ -29,7 +29,6 @@ struct EgressDialer: Sendable {
     ) -> Attempt {
         let bootstrap = ClientBootstrap(group: eventLoop)
             .connectTimeout(self.connectTimeout)
-            .channelOption(.socketOption(.tcp_nodelay), value: 1)
             .channelOption(.allowRemoteHalfClosure, value: true)
             .channelInitializer(initialize)
 
