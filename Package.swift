@@ -235,10 +235,13 @@ let package = Package(
         tests("NATLabTests", ["TestSupport"] + programs, exclude: ["lab_traffic.py", "bridge_middle.py"]),
         tests(
             "InteropTests",
-            ["TestSupport", "AppProto", "PeerChannel", "ICE", "TLS", .nioCore, .nioPosix, .logging] + programs,
+            [
+                "TestSupport", "AppProto", "ClientSupport", "PeerChannel", "ICE", "Signaling", "TLS",
+                .nioCore, .nioPosix, .logging,
+            ] + programs,
             exclude: [
                 "requirements.txt", "quic_middle.py", "server_hello.py", "ice_peer.py", "relay_injector.py",
-                "icmp_target.py", "quic_attacks.py",
+                "icmp_target.py", "quic_attacks.py", "tunnel_attacks.py",
             ]),
     ] + fuzzTargets
 )
