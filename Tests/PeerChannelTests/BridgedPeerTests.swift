@@ -57,9 +57,13 @@ struct BridgedPeerTests {
     }
 
     @Test func `the tunnel is up on the bridge before a check has been answered, and moves`() async throws {
-        let pair = try await PeerPair.start(
-            client: try Self.configuration(), agent: try Self.configuration()
-        ) { pair in
+        var configurations = [try Self.configuration(), try Self.configuration()]
+        for index in configurations.indices {
+            // On a busy machine it takes a while until the candidates come, and ICE must not have given up by then.
+            configurations[index].ice.hopelessTimeLimit = .seconds(60)
+            configurations[index].pathTimeout = .seconds(60)
+        }
+        let pair = try await PeerPair.start(client: configurations[0], agent: configurations[1]) { pair in
             // No check of the client gets an answer before the candidates have come, late.
             pair.hub.changeAnswer = { answer in
                 var answer = answer
@@ -83,7 +87,7 @@ struct BridgedPeerTests {
                 for candidate in from.localCandidates { to.addRemote(candidate: candidate) }
             }
         }
-        try await PeerPair.eventuallyPath("direct", pair, within: .seconds(5))
+        try await PeerPair.eventuallyPath("direct", pair, within: .seconds(30))
         let bridged = try await PeerPair.on(pair) { $0.hub.bridged.count }
         try await self.exchange(line, 3_000_000)
         try await PeerPair.on(pair) { #expect($0.hub.bridged.count <= bridged + 20) }

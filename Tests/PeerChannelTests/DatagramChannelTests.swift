@@ -189,6 +189,8 @@ import UDPRelay
         pair.client.flush()
         let genuine = try #require(pair.toAgent.sent.first)
         pair.eventLoop.run()
+        // A handshake that takes more than a second, by the clock of OpenSSL, sends a flight again.
+        let before = pair.agent.statistics.rejectedDatagrams
         var injected: UInt64 = 0
         let inject = { (datagram: ByteBuffer) in
             pair.toAgent.deliver(datagram, nil)
@@ -208,7 +210,7 @@ import UDPRelay
             )
         }
         pair.eventLoop.run()
-        #expect(pair.agent.statistics.rejectedDatagrams == injected)
+        #expect(pair.agent.statistics.rejectedDatagrams - before == injected)
         #expect(pair.agentEnd.received.count == 1)
         #expect(pair.agentEnd.closed == nil && pair.clientEnd.closed == nil)
         pair.client.send(ByteBuffer(string: "and on"), on: FlowID(rawValue: 1))
