@@ -157,7 +157,20 @@ import Testing
         }
     }
 
+    /// How they share it is a matter of luck, which ngtcp2's random numbers decide, and stays as it is for minutes: in one of
+    /// twenty runs one of them gets less than a quarter. So three are looked at.
     @Test func `two tunnels share a link`() throws {
+        let smaller = try (0..<3).map { _ in
+            let shares = try Self.sharesOfTwo()
+            #expect(shares.reduce(0, +) > 42, "\(shares)")
+            return shares.min()!
+        }
+        #expect(smaller.min()! > 5, "\(smaller)")
+        #expect(smaller.reduce(0, +) / 3 > 12, "\(smaller)")
+    }
+
+    /// What two tunnels get of 50 Mbit/s, in Mbit/s.
+    private static func sharesOfTwo() throws -> [Double] {
         let bottleneck = Bottleneck(.init(megabits: 50, roundTrip: .milliseconds(40)))
         let loads = try (0..<2).map { _ in
             let load = Load(try bottleneck.connect())
@@ -169,9 +182,7 @@ import Testing
         bottleneck.run(for: .seconds(10))
         let before = loads.map(\.received)
         bottleneck.run(for: .seconds(20))
-        let shares = zip(loads, before).map { Double($0.received - $1) * 8 / 20e6 }
-        #expect(shares.reduce(0, +) > 42, "\(shares)")
-        #expect(shares.min()! > 6, "\(shares)")
+        return zip(loads, before).map { Double($0.received - $1) * 8 / 20e6 }
     }
 
     /// Queues of one and of two bandwidth-delay products, and a shallow one. The tunnel with CUBIC stands for a TCP.
