@@ -247,7 +247,8 @@ import Testing
             #expect(try await client.read { $0.losses } == 0)
             #expect(try await agent.read { $0.losses } == 0)
             let statistics = try await client.client.eventLoop.submit { client.client.bridgeStatistics }.get()
-            #expect(statistics.droppedFull + statistics.droppedTooOld > 1000)
+            // How many the sender drops itself, and how many the road, is for congestion control to find.
+            #expect(statistics.droppedFull + statistics.droppedTooOld > 0)
             road.stop()
         }
     }

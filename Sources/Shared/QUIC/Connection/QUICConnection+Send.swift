@@ -7,7 +7,7 @@ extension QUICConnection {
     private static let maxTransmitBytes = 65_507
     /// Most segments that Linux takes in one GSO send (UDP_MAX_SEGMENTS before 6.9).
     private static let maxSegments = 64
-    /// Packets in flight that are not paced: the initial congestion window (RFC 9002 sections 7.2 and 7.7).
+    /// Packets in flight that need not be paced: the initial congestion window (RFC 9002 sections 7.2 and 7.7).
     private static let unpacedPackets = 10
     /// Room for a few packets; enough until there is bulk data to send.
     private static let smallBuffer = 4096
@@ -32,7 +32,7 @@ extension QUICConnection {
         self.sendBuffer = buffer
         self.flushedBytes += batch.bytes
         self.isDrained = batch.isLast
-        rtun_ngtcp2_conn_pace(self.handle, Self.unpacedPackets * self.maximumDatagramSize, now.uptimeNanoseconds)
+        self.pace(at: now)
         let mayOffload = self.mayOffload(at: now, statistics)
         if batch.bytes > 0 {
             self.packetsSent(batch.segments, together: mayOffload && batch.segments > 1, at: now, before: statistics)
@@ -40,6 +40,14 @@ extension QUICConnection {
         if batch.code < 0 { self.fail(batch.code, at: now) }
         return batch.bytes > 0
             ? self.transmit(batch, in: buffer, mayOffload: mayOffload) : self.nextTransmit(at: now)
+    }
+
+    /// Has what was sent paced, unless nothing waits behind it and little is in flight: a timer for each question of a few
+    /// bytes would cost more than it spreads.
+    private func pace(at now: NIODeadline) {
+        let waits = !self.sendQueue.isEmpty || self.datagramQueue.first != nil
+        let burst = waits ? 0 : Self.unpacedPackets * self.maximumDatagramSize
+        rtun_ngtcp2_conn_pace(self.handle, burst, now.uptimeNanoseconds)
     }
 
     /// Nothing more goes out now. Returns nil.
