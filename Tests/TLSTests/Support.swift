@@ -23,6 +23,11 @@ final class TemporaryDirectory {
         try? FileManager.default.removeItem(atPath: self.path)
     }
 
+    /// Makes a directory in here, with those above it.
+    func makeDirectory(_ name: String) throws {
+        try FileManager.default.createDirectory(atPath: self.path + name, withIntermediateDirectories: true)
+    }
+
     /// Writes a file and returns its path.
     func write(_ bytes: [UInt8], as name: String) throws -> String {
         let path = self.path + "/" + name

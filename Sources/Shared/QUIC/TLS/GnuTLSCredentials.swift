@@ -33,7 +33,7 @@ final class GnuTLSCredentials: @unchecked Sendable {
             try self.use(identity)
         }
         if case .certificateAuthorities(let file, _) = configuration.verification {
-            try self.trust(file: file)
+            if let file { try self.trust(file: file) } else { try self.trust(SystemTrustStore.find()) }
         }
     }
 
@@ -55,12 +55,18 @@ final class GnuTLSCredentials: @unchecked Sendable {
         guard code >= 0 else { throw .credentials(gnutlsMessage(code)) }
     }
 
-    private func trust(file: String?) throws(QUICError) {
-        guard let file else {
-            let code = gnutls_certificate_set_x509_system_trust(self.certificates)
-            guard code >= 0 else { throw .credentials("the system's trust store: \(gnutlsMessage(code))") }
-            return
+    private func trust(_ store: SystemTrustStore) throws(QUICError) {
+        if let file = store.file { try self.trust(file: file) }
+        for directory in store.directories {
+            let code = gnutls_certificate_set_x509_trust_dir(self.certificates, directory, GNUTLS_X509_FMT_PEM)
+            guard code >= 0 else { throw .credentials("\(directory): \(gnutlsMessage(code))") }
         }
+        guard store.file == nil, store.directories.isEmpty else { return }
+        let code = gnutls_certificate_set_x509_system_trust(self.certificates)
+        guard code >= 0 else { throw .credentials("the system's trust store: \(gnutlsMessage(code))") }
+    }
+
+    private func trust(file: String) throws(QUICError) {
         let code = gnutls_certificate_set_x509_trust_file(self.certificates, file, GNUTLS_X509_FMT_PEM)
         guard code >= 0 else { throw .credentials("\(file): \(gnutlsMessage(code))") }
         guard code > 0 else { throw .credentials("\(file): holds no certificate") }

@@ -134,22 +134,43 @@ final class OpenSSLContext: Sendable {
             SSL_CTX_set_verify(self.pointer, SSL_VERIFY_NONE, nil)
             return
         case .certificateAuthorities(let file?, _):
-            // Tell a file that cannot be read from one that holds no certificate: people act differently on the two.
-            _ = try readSmallFile(file)
-            OpenSSLErrors.clear()
-            guard SSL_CTX_load_verify_file(self.pointer, file) == 1 else {
-                throw .noPEM(path: file, expected: "certificate", errors: OpenSSLErrors.drain())
-            }
+            try self.trust(file: file)
             // Whoever names a certificate trusts it, also when it is a server's own or an intermediate one.
             X509_VERIFY_PARAM_set_flags(SSL_CTX_get0_param(self.pointer), UInt(X509_V_FLAG_PARTIAL_CHAIN))
         case .certificateAuthorities(nil, _):
-            guard SSL_CTX_set_default_verify_paths(self.pointer) == 1 else {
-                throw .noSystemTrustStore(OpenSSLErrors.drain())
-            }
+            try self.trust(SystemTrustStore.find())
         case .fingerprint, .insecure:
             break
         }
         SSL_CTX_set_verify(self.pointer, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, nil)
+    }
+}
+
+extension OpenSSLContext {
+    private func trust(_ store: SystemTrustStore) throws(TLSError) {
+        // From a directory OpenSSL takes the one file that it needs when it needs it; a bundle costs all of them at once.
+        let isAtHome = X509_get_default_cert_dir().map { SystemTrustStore.isHashed(String(cString: $0)) } ?? false
+        if store.isChosen || !isAtHome, store.file != nil || !store.directories.isEmpty {
+            if let file = store.file { try self.trust(file: file) }
+            for directory in store.directories {
+                guard SSL_CTX_load_verify_dir(self.pointer, directory) == 1 else {
+                    throw .noSystemTrustStore(OpenSSLErrors.drain())
+                }
+            }
+        } else {
+            guard SSL_CTX_set_default_verify_paths(self.pointer) == 1 else {
+                throw .noSystemTrustStore(OpenSSLErrors.drain())
+            }
+        }
+    }
+
+    private func trust(file: String) throws(TLSError) {
+        // Tell a file that cannot be read from one that holds no certificate: people act differently on the two.
+        _ = try readSmallFile(file)
+        OpenSSLErrors.clear()
+        guard SSL_CTX_load_verify_file(self.pointer, file) == 1 else {
+            throw .noPEM(path: file, expected: "certificate", errors: OpenSSLErrors.drain())
+        }
     }
 }
 
