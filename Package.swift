@@ -83,6 +83,10 @@ let package = Package(
             name: "CAppProto",
             path: "Sources/Shared/CAppProto",
             linkerSettings: [.linkedLibrary("protobuf-c")]),
+        .target(
+            name: "CBuild", path: "Sources/Shared/CBuild",
+            // Set by the scripts that build for shipping.
+            cSettings: Context.environment["RTUN_COMMIT"].map { [.define("RTUN_COMMIT", to: "\"\($0)\"")] } ?? []),
         .systemLibrary(
             name: "COpenSSL", path: "Sources/Shared/COpenSSL", pkgConfig: "openssl",
             providers: [.apt(["libssl-dev"])]),
@@ -124,7 +128,7 @@ let package = Package(
                 "AppProto", "TLS", "STUN", "ICE", "NameResolution", "HostNetwork", "UDP", "QUIC", "UDPRelay", .nioCore,
                 .nioPosix, .dequeModule, .logging,
             ]),
-        shared("CommandSupport", ["CLinuxProcess", .argumentParser, .logging, .unixSignals, .nioCore]),
+        shared("CommandSupport", ["CBuild", "CLinuxProcess", .argumentParser, .logging, .unixSignals, .nioCore]),
 
         shared(
             "PeerSupport",

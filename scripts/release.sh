@@ -3,6 +3,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
+RTUN_COMMIT=$(scripts/commit.sh)
+export RTUN_COMMIT
 flags=(-c release --static-swift-stdlib --scratch-path .build-release)
 mkdir -p dist
 for program in "$@"; do

@@ -39,7 +39,7 @@ struct AgentCommand: ProgramCommand {
             75 replaced by a newer agent of the same name, 77 refused (wrong secret), 78 bad configuration file. A server \
             that is away is tried again for ever.
             """,
-        version: Software.version)
+        version: Software.description(libraries: LibraryVersions.descriptions))
 
     @OptionGroup(title: "Server")
     var server: ServerConnectionOptions

@@ -45,7 +45,7 @@ struct RelayCommand: ProgramCommand {
             cannot be read, --list-agents got no answer or --check expects nothing to work, 77 refused (wrong secret), 78 bad configuration file. A server or \
             an agent that is away is tried again for ever.
             """,
-        version: Software.version)
+        version: Software.description(libraries: LibraryVersions.descriptions))
 
     @OptionGroup(title: "Server")
     var server: ServerConnectionOptions

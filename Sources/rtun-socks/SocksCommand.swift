@@ -42,7 +42,7 @@ struct SocksCommand: ProgramCommand {
             or --check expects nothing to work, 77 refused (wrong secret), 78 bad configuration file. A server or an agent that is away is tried again \
             for ever.
             """,
-        version: Software.version)
+        version: Software.description(libraries: LibraryVersions.descriptions))
 
     @OptionGroup(title: "Server")
     var server: ServerConnectionOptions

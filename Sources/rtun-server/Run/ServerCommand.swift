@@ -38,7 +38,7 @@ struct ServerCommand: ProgramCommand {
             Exit codes: 0 stopped, 64 bad usage, 69 the port is taken or a file cannot be read, 78 bad configuration file, \
             or a certificate and key that cannot be used.
             """,
-        version: Software.version)
+        version: Software.description(libraries: LibraryVersions.descriptions))
 
     @Option(
         help: ArgumentHelp(

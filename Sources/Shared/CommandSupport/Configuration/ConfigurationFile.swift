@@ -15,7 +15,7 @@ struct ConfigurationFile: Equatable, Sendable {
         (["allow", "deny"], nil),
     ]
     /// Names that make no sense in a file.
-    private static let commandLineOnly: Set<String> = ["config", "help", "h", "version"]
+    private static let commandLineOnly: Set<String> = ["config", "help", "h", "version", "V"]
 
     let path: String
     let tables: [TOMLTable]

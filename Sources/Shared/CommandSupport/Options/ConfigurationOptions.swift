@@ -10,5 +10,9 @@ package struct ConfigurationOptions: ParsableArguments {
             valueName: "file"))
     var file: String?
 
+    /// Looked for by ``ProgramMain`` before anything that is needed otherwise can be missed.
+    @Flag(name: .customShort("V"), help: "The same as --version.")
+    var showsVersion = false
+
     package init() {}
 }

@@ -68,6 +68,9 @@ package enum ProgramMain {
         _ type: Command.Type, _ commandLine: [String]
     ) throws -> any ParsableCommand {
         try CommandLineCheck.check(commandLine, of: type)
+        if commandLine.contains("-V"), try CommandSyntax(of: Command.self).names(givenIn: commandLine).contains("V") {
+            return try type.parseAsRoot(["--version"])
+        }
         guard let file = try ConfigurationFile.find(commandLine: commandLine) else {
             return try Self.parse(type, given: commandLine)
         }

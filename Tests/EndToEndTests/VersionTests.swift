@@ -1,0 +1,19 @@
+import TestSupport
+import Testing
+
+/// What the programs say they are.
+@Suite(.timeLimit(.minutes(1)))
+struct VersionTests {
+    @Test(arguments: ["rtun-server", "rtun-agent", "rtun-socks", "rtun-relay"], ["--version", "-V"])
+    func `the version stands alone in the first line, and what it is made of below`(
+        program: String, option: String
+    ) async throws {
+        let program = try RunningProgram(program, [option])
+        #expect(try await program.end() == .exit(0))
+        let lines = program.output.lines
+        #expect(lines.first?.split(separator: ".").count == 3)
+        for name in ["target ", "OpenSSL ", "GnuTLS ", "ngtcp2 ", "c-ares ", "protobuf-c "] {
+            #expect(lines.contains { $0.hasPrefix(name) }, "\(name)")
+        }
+    }
+}
