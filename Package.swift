@@ -118,9 +118,8 @@ let package = Package(
         shared(
             "Signaling",
             [
-                "AppProto", "TLS", "NameResolution", "HostNetwork", "QUIC", .nioCore, .nioPosix, .nioHTTP1,
-                .nioWebSocket,
-                .nioTLS, .dequeModule, .logging,
+                "AppProto", "Basics", "TLS", "NameResolution", "HostNetwork", "QUIC", .nioCore, .nioPosix, .nioHTTP1,
+                .nioWebSocket, .nioTLS, .dequeModule, .logging,
             ]),
         shared(
             "PeerChannel",
@@ -128,7 +127,8 @@ let package = Package(
                 "AppProto", "TLS", "STUN", "ICE", "NameResolution", "HostNetwork", "UDP", "QUIC", "UDPRelay", .nioCore,
                 .nioPosix, .dequeModule, .logging,
             ]),
-        shared("CommandSupport", ["CBuild", "CLinuxProcess", .argumentParser, .logging, .unixSignals, .nioCore]),
+        shared(
+            "CommandSupport", ["Basics", "CBuild", "CLinuxProcess", .argumentParser, .logging, .unixSignals, .nioCore]),
 
         shared(
             "PeerSupport",

@@ -1,3 +1,4 @@
+import Basics
 import NIOCore
 
 /// Takes a server URL apart, left to right (RFC 3986 section 3, without user information, query and fragment).
@@ -30,7 +31,7 @@ struct ServerURLParser {
 
     private mutating func parseScheme() throws(ServerURLError) -> ServerURL.Scheme {
         guard let separator = self.rest.range(ofFirst: "://") else {
-            let example = self.text.isEmpty || self.text.contains(":/") ? "example.org:8888" : self.text
+            let example = self.text.isEmpty || self.text.includes(":/") ? "example.org:8888" : self.text
             throw self.fail(.scheme, "missing; write https://\(example), quic://\(example) or http://\(example)")
         }
         let name = self.rest[..<separator.lowerBound]

@@ -1,10 +1,9 @@
 import ArgumentParser
-import FoundationEssentials
 
 /// What a command takes: its options and its positional argument, as ArgumentParser knows them.
 struct CommandSyntax: Equatable, Sendable {
     struct Argument: Equatable, Sendable {
-        enum Kind: String, Decodable, Sendable {
+        enum Kind: String, Sendable {
             case positional
             case option
             case flag
@@ -24,14 +23,21 @@ struct CommandSyntax: Equatable, Sendable {
 
     /// The syntax of `command`. Throws when ArgumentParser describes it in a form that this version does not know.
     init(of command: (some ParsableCommand).Type) throws {
-        let description = try JSONDecoder().decode(ToolDescription.self, from: Data(command._dumpHelp().utf8))
-        self.arguments = description.command.arguments.map { argument in
+        let description = try JSONValue(parsing: command._dumpHelp())
+        guard let arguments = description["command"]?["arguments"]?.array else { throw UnknownDescription() }
+        self.arguments = try arguments.map { argument in
+            guard let kind = argument["kind"]?.string.flatMap({ Argument.Kind(rawValue: $0) }),
+                let isRepeating = argument["isRepeating"]?.boolean
+            else { throw UnknownDescription() }
             let names =
-                argument.kind == .positional
-                ? [argument.valueName].compactMap { $0 } : (argument.names ?? []).map(\.name)
-            return Argument(kind: argument.kind, names: names, isRepeating: argument.isRepeating)
+                kind == .positional
+                ? [argument["valueName"]?.string] : (argument["names"]?.array ?? []).map { $0["name"]?.string }
+            return Argument(kind: kind, names: names.compactMap { $0 }, isRepeating: isRepeating)
         }
     }
+
+    /// ArgumentParser describes a command in other words than those that are known here.
+    private struct UnknownDescription: Error {}
 
     /// The argument of that name.
     func argument(named name: String) -> Argument? {
@@ -62,25 +68,5 @@ struct CommandSyntax: Equatable, Sendable {
         let stripped = word.drop { $0 == "-" }
         guard let equals = stripped.firstIndex(of: "=") else { return (String(stripped), false) }
         return (String(stripped[..<equals]), true)
-    }
-
-    /// The part of ArgumentParser's own description of a command that is needed here.
-    private struct ToolDescription: Decodable {
-        struct Command: Decodable {
-            let arguments: [Argument]
-        }
-
-        struct Argument: Decodable {
-            struct Name: Decodable {
-                let name: String
-            }
-
-            let kind: CommandSyntax.Argument.Kind
-            let names: [Name]?
-            let valueName: String?
-            let isRepeating: Bool
-        }
-
-        let command: Command
     }
 }

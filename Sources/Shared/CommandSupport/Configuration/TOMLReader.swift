@@ -1,3 +1,5 @@
+import Basics
+
 /// Reads what a configuration file needs of TOML 1.0: tables of strings, numbers, truth values and arrays of them.
 ///
 /// Dates, inline tables, multi-line strings, dotted keys and arrays of tables are refused by name. A complete reader
@@ -116,7 +118,7 @@ struct TOMLReader {
                 digits.contains { $0.isNumber }
                 && digits.allSatisfy { $0.isASCII && ($0.isNumber || ".+-eE".contains($0)) }
             // A minus in the middle is a date's, unless an exponent stands in front of it.
-            let isDate = digits.dropFirst().contains("-") && !digits.lowercased().contains("e-")
+            let isDate = digits.dropFirst().contains("-") && !digits.lowercased().includes("e-")
             guard isNumber, !isDate else { throw self.error("\"\(word)\" is no value; text needs quotes") }
             return .number(digits)
         }

@@ -1,3 +1,4 @@
+import Basics
 import Glibc
 
 /// A host and a port as written on the command line: `127.0.0.1:2080`, `[::1]:2080`, `stun.example.org:3478`.
@@ -17,7 +18,7 @@ package struct HostPort: Hashable, Sendable, CustomStringConvertible {
     package init(parsing text: String, defaultPort: UInt16? = nil) throws(HostPortError) {
         let host: Substring
         let rest: Substring
-        if text.contains("://") { throw .url(text) }
+        if text.includes("://") { throw .url(text) }
         if text.hasPrefix("[") {
             guard let close = text.firstIndex(of: "]") else { throw .missingBracket(text) }
             host = text[text.index(after: text.startIndex)..<close]

@@ -1,4 +1,5 @@
 import AppProto
+import Basics
 import NIOCore
 import NIOHTTP1
 import NIOPosix
@@ -269,7 +270,7 @@ private final class WebSocketUpgradeRequester: ChannelInboundHandler, RemovableC
 extension OpenSSLErrors {
     /// Whether what arrived was no TLS at all: OpenSSL reads a version out of the first bytes of whatever comes.
     fileprivate var saysNotTLS: Bool {
-        ["wrong version number", "http request", "packet length too long"].contains { self.description.contains($0) }
+        ["wrong version number", "http request", "packet length too long"].contains { self.description.includes($0) }
     }
 }
 

@@ -1,0 +1,14 @@
+import Basics
+import Testing
+
+@Suite struct IncludesTests {
+    @Test(arguments: [
+        ("https://host", "://", true), ("a:/b", "://", false), ("::://", "://", true), ("", "a", false),
+        ("a", "", true),
+        ("", "", true), ("aab", "ab", true), ("äö", "ö", true), ("ab", "abc", false),
+    ])
+    func `a part is found wherever it is`(text: String, part: String, isFound: Bool) {
+        #expect(text.includes(part) == isFound)
+        #expect("x\(text)".dropFirst().includes(part) == isFound)
+    }
+}
