@@ -2,12 +2,16 @@
 
 import PackageDescription
 
+/// Set by scripts/dist.sh: the programs are linked statically, with what that needs besides.
+let isStatic = Context.environment["RTUN_STATIC"] != nil
+
 // In CI a warning is an error; elsewhere a newer compiler's new warnings must not stop anyone.
 let strict: [SwiftSetting] =
     [
         .enableUpcomingFeature("ExistentialAny"),
         .enableUpcomingFeature("InternalImportsByDefault"),
     ] + (Context.environment["RTUN_STRICT"] == nil ? [] : [.treatAllWarnings(as: .error)])
+    + (isStatic ? [.define("RTUN_STATIC")] : [])
 
 extension Target.Dependency {
     static let nioCore = product(name: "NIOCore", package: "swift-nio")
@@ -53,6 +57,16 @@ let fuzzDependencies: [Target.Dependency] = [
     "QUIC", "SOCKS", "STUN", "Signaling", "TLS", "TestSupport", "UDPRelay",
     .nioCore, .nioEmbedded, .nioHTTP1, .nioWebSocket, .logging,
 ]
+
+/// What stands in for libraries that have no archive, and names those that GnuTLS stands on.
+let staticTargets: [Target] =
+    isStatic
+    ? [
+        .target(
+            name: "CStaticLinux", path: "Sources/Static/CStaticLinux",
+            linkerSettings: ["hogweed", "nettle", "gmp", "tasn1", "idn2", "unistring"].map { .linkedLibrary($0) })
+    ] : []
+let staticDependencies = staticTargets.map { Target.Dependency.target(name: $0.name) }
 
 /// The fuzz targets: a program for libFuzzer (`make fuzz`), and else tests, of what is kept in Tests/FuzzCorpus.
 let fuzzTargets: [Target] =
@@ -114,7 +128,7 @@ let package = Package(
         shared("UDP", ["CLinuxUDP", .nioCore, .nioPosix, .dequeModule]),
         shared("NameResolution", ["CAres", "UDP", .nioCore, .nioPosix, .dequeModule]),
         shared("HostNetwork", ["CLinuxNetlink", "UDP", .nioCore]),
-        shared("QUIC", ["CNgtcp2", "Basics", "TLS", "UDP", .nioCore, .nioPosix, .dequeModule]),
+        shared("QUIC", staticDependencies + ["CNgtcp2", "Basics", "TLS", "UDP", .nioCore, .nioPosix, .dequeModule]),
         shared(
             "Signaling",
             [
@@ -247,7 +261,7 @@ let package = Package(
                 "requirements.txt", "quic_middle.py", "server_hello.py", "ice_peer.py", "relay_injector.py",
                 "icmp_target.py", "quic_attacks.py", "tunnel_attacks.py", "silent_clients.py",
             ]),
-    ] + fuzzTargets
+    ] + staticTargets + fuzzTargets
 )
 
 // These test targets only, separated by spaces: scripts/debian13.sh has no time for all.

@@ -38,7 +38,17 @@ struct HostSources: Sendable, Equatable {
     }
 
     /// Those of this machine, none when there is no such file; nil when it cannot be read just now. Reads a file.
+    ///
+    /// A statically linked program has none: it cannot load modules.
     static func current() -> HostSources? {
+        #if RTUN_STATIC
+        return HostSources(parsing: "")
+        #else
+        return self.read()
+        #endif
+    }
+
+    private static func read() -> HostSources? {
         guard let file = fopen("/etc/nsswitch.conf", "re") else {
             return errno == ENOENT ? HostSources(parsing: "") : nil
         }

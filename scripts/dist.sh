@@ -1,0 +1,89 @@
+#!/usr/bin/env bash
+# Builds the named programs, all if none are named, for machines that have nothing but a Linux kernel: statically linked and
+# stripped executables in dist/ (`make dist`). For rtun-agent on this machine's kind, for example:
+#
+#   rtun-agent-x86_64-linux             the program
+#   rtun-agent-x86_64-linux.spdx.json   what is linked into it, with versions and licences
+#   rtun-agent-x86_64-linux.tar.gz      both, README, licence, and the licences of what is linked in
+#
+# and for each of them a `.sha256` that `sha256sum -c` checks. docs/building.md has more.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+programs=("$@")
+[ ${#programs[@]} -gt 0 ] || programs=(rtun-server rtun-agent rtun-socks rtun-relay)
+target=$(uname -m)-linux
+if [ "${TARGET:-$target}" != "$target" ]; then
+    echo "dist: this machine builds for $target only" >&2
+    exit 1
+fi
+build=.build-dist
+# The archives that GnuTLS stands on, besides those that building needs anyway.
+scripts/install-packages.sh dist libunistring-dev libidn2-dev libtasn1-6-dev nettle-dev libgmp-dev binutils python3
+
+commit=$(scripts/commit.sh)
+commit=${commit:-unknown}
+# Times in what is made are the commit's, so that making it again makes the same.
+epoch=${SOURCE_DATE_EPOCH:-$(git show -s --format=%ct HEAD 2>/dev/null || echo 0)}
+version=$(sed -n 's/.*static let version = "\(.*\)"/\1/p' Sources/Shared/CommandSupport/Process/Software.swift)
+
+small=$PWD/$build/SmallFoundation
+if [ ! -e "$small/libSmallFoundation.a" ] ||
+    [ Sources/Static/SmallFoundation/SmallFoundation.swift -nt "$small/libSmallFoundation.a" ]; then
+    mkdir -p "$small"
+    (cd "$small" && swiftc -O -wmo -parse-as-library -swift-version 6 -static -static-executable \
+        -Xfrontend -function-sections -module-name SmallFoundation -module-link-name SmallFoundation -emit-module \
+        -emit-library -o libSmallFoundation.a ../../Sources/Static/SmallFoundation/*.swift)
+fi
+
+export RTUN_STATIC=1 RTUN_COMMIT=$commit
+flags=(
+    -c release --scratch-path "$build" -Xswiftc -static-executable -Xswiftc -Xfrontend -Xswiftc -function-sections
+    # In place of Foundation, for the little that ArgumentParser needs of it.
+    -Xswiftc -module-alias -Xswiftc FoundationEssentials=SmallFoundation
+    -Xswiftc -I -Xswiftc "$small" -Xlinker "-L$small"
+    # What links: Swift's own lld, without what a program does not need.
+    -Xswiftc "-ld-path=$PWD/scripts/dist-link.py"
+    # C names its files in messages.
+    -Xcc "-ffile-prefix-map=$PWD/="
+)
+
+# More for a program's archive, into its folder: manual pages, completions, units and examples belong here.
+add_documents() {
+    local folder=$2
+    cp README.md README.zh-CN.md LICENSE "$folder"
+}
+
+mkdir -p dist
+bin=$(swift build "${flags[@]}" --show-bin-path)
+for program in "${programs[@]}"; do
+    built=$bin/$program
+    # SwiftPM does not know when the linker's script has changed.
+    rm -f "$built"
+    swift build "${flags[@]}" --product "$program"
+    name=$program-$target
+    rm -f "dist/$name" "dist/$name".*
+    strip -o "dist/$name" "$built"
+    chmod 755 "dist/$name"
+    if readelf --program-headers "dist/$name" | grep -qE 'INTERP|DYNAMIC'; then
+        echo "dist: dist/$name needs libraries of the machine" >&2
+        exit 1
+    fi
+
+    folder=$build/archive/$name
+    rm -rf "$folder"
+    mkdir -p "$folder/licences"
+    cp "dist/$name" "$folder/$program"
+    scripts/spdx.py "$program" "$built.map" "$build" "$version" "$commit" "$epoch" "$target" \
+        "dist/$name.spdx.json" "$folder/licences"
+    cp "dist/$name.spdx.json" "$folder/$program.spdx.json"
+    add_documents "$program" "$folder"
+    chmod -R u=rwX,go=rX "$folder"
+    tar --create --sort=name --mtime="@$epoch" --owner=0 --group=0 --numeric-owner --format=ustar \
+        --directory="$build/archive" "$name" | gzip -9n >"dist/$name.tar.gz"
+    (
+        cd dist
+        for file in "$name" "$name.spdx.json" "$name.tar.gz"; do sha256sum "$file" >"$file.sha256"; done
+        ls -lh "$name" "$name.tar.gz"
+    )
+done
