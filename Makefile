@@ -11,7 +11,7 @@ BIN           = $(shell $(SWIFT) build $(SWIFT_FLAGS) --show-bin-path)
 SOURCES      := Package.swift Sources Tests Benchmarks
 PROGRAMS     := rtun-server rtun-agent rtun-socks rtun-relay
 
-.PHONY: help setup build release dist test debian13 fuzz fuzz-quick sanitize demo bench bench-wan bench-quick bench-tools \
+.PHONY: help setup build release dist try-dist test debian13 fuzz fuzz-quick sanitize demo bench bench-wan bench-quick bench-tools \
 	nat-table nat-spread proto proto-check format lint clean
 
 help: ## list the targets
@@ -29,6 +29,9 @@ release: setup ## build the programs for shipping, Swift's runtime linked in, st
 
 dist: setup ## build the programs for any Linux, statically linked, with archives, checksums and lists of parts, into dist/
 	@scripts/dist.sh $(PROGRAMS)
+
+try-dist: ## try what make dist has made in empty roots, on Debian 12 and 13 and beside busybox only (needs root)
+	@scripts/try-dist.sh
 
 test: setup ## run all tests
 	@scripts/test.sh $(SWIFT_FLAGS)
@@ -89,4 +92,4 @@ lint: ## check the format without changing anything
 
 clean: ## remove what the build and the setup made here
 	rm -rf .build .build-release .build-fuzz .build-address .build-thread .build-venv .build-benchmarks .build-benchmarks-venv \
-		.build-debian13 .build-dist dist
+		.build-debian13 .build-dist .build-try-dist dist
