@@ -48,6 +48,12 @@ flags=(
     -Xcc "-ffile-prefix-map=$PWD/="
 )
 
+# SwiftPM does not compile everything anew when only options of the compiler have changed.
+if [ "$(cat "$build/flags" 2>/dev/null)" != "${flags[*]}" ]; then
+    rm -rf "$build"/*-linux-gnu
+    echo "${flags[*]}" >"$build/flags"
+fi
+
 # More for a program's archive, into its folder: manual pages, completions, units and examples belong here.
 add_documents() {
     local folder=$2

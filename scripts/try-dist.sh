@@ -250,7 +250,10 @@ case ${RTUN_TRY_DIST:-} in
     scripts/install-packages.sh try-dist busybox-static debootstrap dnsmasq-base curl openssl python3 iproute2
     for program in "${programs[@]}"; do
         [ -x "$dist/rtun-$program-$target" ] || fail "dist/rtun-$program-$target is missing; make dist makes it"
+        (cd "$dist" && sha256sum --check --quiet "rtun-$program-$target"*.sha256) || fail "a checksum is wrong"
     done
+    # What is asked of it; docs/building.md has what weighs.
+    [ "$(stat -c %s "$dist/rtun-agent-$target")" -le 20000000 ] || fail "rtun-agent is larger than 20 MB"
     rm -rf "$folder"
     mkdir "$folder"
     serve
