@@ -26,6 +26,7 @@ struct Agent {
     private let client: SignalClient
     private let acceptor: PeerAcceptor
     private let egress: Egress
+    private let rules: EgressRules
     private let peerConfiguration: PeerChannelConfiguration
     private let statisticsInterval: TimeAmount?
     private let log: ProgramLog
@@ -44,14 +45,15 @@ struct Agent {
         limits.warn(about: command.egress, log.logger)
         peerConfiguration.maxStreamWindow = Self.receiveWindow
         peerConfiguration.maxUnconsumedBytes = Self.receiveBudget
-        let candidatePolicy = command.egress.candidatePolicy
+        let rules = EgressRules(command.egress)
+        self.rules = rules
         peerConfiguration.permitsCandidate = { address in
-            IPAddress(address).map { candidatePolicy.permits($0, port: address.packedPort) } ?? false
+            IPAddress(address).map { rules.candidatePolicy.permits($0, port: address.packedPort) } ?? false
         }
 
         command.peers.watchInterfaces(on: group.next(), logger: log.logger)
         self.egress = Egress(
-            dialer: EgressDialer(policy: command.egress.policy),
+            dialer: EgressDialer(rules: rules),
             maximumStreams: limits.streams, maximumFlows: limits.flows)
         // At the limit that was asked for, clients wait; at that of the machine they hear of it.
         let isHeldDown = limits.streams < command.egress.maximumStreams

@@ -35,6 +35,20 @@ import Testing
         }
     }
 
+    @Test func `other rules hold for the next connection`() async throws {
+        let rules = EgressRules(targets: EgressPolicy([]))
+        let dialer = EgressDialer(rules: rules)
+        try await self.withListener("127.0.0.1") { port in
+            try await self.connect(dialer, "127.0.0.1", port).close()
+            rules.change(to: try EgressOptions.parse(["--deny", "127.0.0.0/8"]))
+            for host in ["127.0.0.1", "::ffff:127.0.0.1"] {
+                let failure = await #expect(throws: DialFailure.self) { try await self.connect(dialer, host, port) }
+                #expect(failure?.code == .policy)
+            }
+            #expect(!rules.candidatePolicy.permits(try #require(IPAddress(parsing: "127.0.0.1")), port: 1))
+        }
+    }
+
     @Test func `a target is reached by an IPv6 address`() async throws {
         try await self.withListener("::1") { port in
             try await self.connect(self.dialer(), "::1", port).close()

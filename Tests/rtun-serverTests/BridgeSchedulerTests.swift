@@ -62,6 +62,25 @@ import Testing
         #expect(scheduler.nextDeadline == nil)
     }
 
+    @Test(arguments: [(1000, nil), (nil, 1000)] as [(UInt64?, UInt64?)])
+    func `other rates hold at once, also for what waits`(channel: UInt64?, total: UInt64?) {
+        var scheduler = self.scheduler(channel: channel, total: total)
+        let peer = PeerID.random()
+        for _ in 0..<20 { scheduler.append(self.datagram(peer: peer), of: self.flow(peer), at: Self.start) }
+        var carried = 0
+        while scheduler.next(at: Self.start, hasRoom: { _ in true }) != nil { carried += 1 }
+        #expect(carried < 20)
+        // At 1000 bits a second the next one would have to wait for ten seconds.
+        scheduler.change(to: BridgeScheduler.Limits(), at: Self.start)
+        while scheduler.next(at: Self.start, hasRoom: { _ in true }) != nil { carried += 1 }
+        #expect(carried == 20)
+        var slow = BridgeScheduler.Limits()
+        slow.channelRate = BitRate(bitsPerSecond: 1_000_000)
+        scheduler.change(to: slow, at: Self.start)
+        let bytes = self.run(&scheduler, for: .seconds(10), offers: [(self.flow(peer), 2)])[peer, default: 0]
+        #expect((0.97...1.03).contains(Double(bytes) * 8 / 10 / 1_000_000), "\(bytes)")
+    }
+
     @Test(arguments: [64_000, 1_000_000, 20_000_000, 500_000_000] as [UInt64])
     func `a channel gets its rate, and not more`(rate: UInt64) {
         var scheduler = self.scheduler(channel: rate)

@@ -39,6 +39,20 @@ import Testing
         #expect(reads.count == 2)
     }
 
+    @Test func `a limit that grows lets those in that wait`() throws {
+        let (channel, reads, limiter) = try self.listener(limit: 1)
+        let client = EmbeddedChannel(loop: channel.embeddedEventLoop)
+        try channel.writeInbound(client as any Channel)
+        limiter.requestCame(from: client)
+        channel.read()
+        #expect(reads.count == 0)
+        limiter.limit = 2
+        #expect(reads.count == 1)
+        limiter.limit = 1
+        channel.read()
+        #expect(reads.count == 1)
+    }
+
     @Test func `when places are short, whoever has been silent longest makes room`() throws {
         let (channel, reads, limiter) = try self.listener(limit: 3)
         let clients = (0..<5).map { _ in EmbeddedChannel(loop: channel.embeddedEventLoop) }

@@ -6,10 +6,19 @@ import NameResolution
 
 /// Connects to TCP targets on behalf of peers, within the egress policy.
 struct EgressDialer: Sendable {
-    let policy: EgressPolicy
+    private let rules: EgressRules
     var names = NameResolver.shared
     /// How long one attempt may take, name resolution included.
     var connectTimeout: TimeAmount = .seconds(10)
+
+    /// Dials where `rules` permit it at that moment.
+    init(rules: EgressRules) { self.rules = rules }
+
+    /// Dials where `policy` permits it.
+    init(policy: EgressPolicy) { self.init(rules: EgressRules(targets: policy)) }
+
+    /// Where targets may be now.
+    var policy: EgressPolicy { self.rules.policy }
 
     /// An attempt to connect.
     struct Attempt {
@@ -27,6 +36,7 @@ struct EgressDialer: Sendable {
         to target: OpenTcp, for owner: ObjectIdentifier? = nil, on eventLoop: any EventLoop,
         initialize: @escaping @Sendable (any Channel) -> EventLoopFuture<Void>
     ) -> Attempt {
+        let policy = self.policy
         let bootstrap = ClientBootstrap(group: eventLoop)
             .connectTimeout(self.connectTimeout)
             .channelOption(.allowRemoteHalfClosure, value: true)
@@ -36,17 +46,17 @@ struct EgressDialer: Sendable {
         var lookup: NameLookup?
         if let literal = try? SocketAddress(ipAddress: target.host, port: Int(target.port)), let ip = IPAddress(literal)
         {
-            guard self.policy.permits(ip, port: target.port) else {
+            guard policy.permits(ip, port: target.port) else {
                 return Attempt(channel: eventLoop.makeFailedFuture(Self.refusal(target)), lookup: nil)
             }
             connected = bootstrap.connect(to: literal)
         } else {
-            guard self.policy.permitsSomeAddress(port: target.port) else {
+            guard policy.permitsSomeAddress(port: target.port) else {
                 return Attempt(channel: eventLoop.makeFailedFuture(Self.refusal(target)), lookup: nil)
             }
             let names = self.names.lookUp(target.host, port: target.port, for: owner, on: eventLoop)
             lookup = names
-            connected = bootstrap.resolver(FilteringResolver(lookup: names, policy: self.policy, port: target.port))
+            connected = bootstrap.resolver(FilteringResolver(lookup: names, policy: policy, port: target.port))
                 .connect(host: target.host, port: Int(target.port))
         }
         return Attempt(channel: connected.flatMapErrorThrowing { throw DialFailure($0) }, lookup: lookup)

@@ -46,6 +46,14 @@ final class BridgeForwarder {
         }
     }
 
+    /// Other rates hold from now on.
+    func change(to limits: BridgeScheduler.Limits) {
+        self.scheduler.change(to: limits, at: self.eventLoop.now)
+        self.timer?.timer.cancel()
+        self.timer = nil
+        self.scheduleDrain()
+    }
+
     /// A connection has room again.
     func linkHasRoom(_ session: SessionID) {
         self.scheduler.linkHasRoom(session)

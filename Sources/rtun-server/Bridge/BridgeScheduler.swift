@@ -39,7 +39,7 @@ struct BridgeScheduler {
         static func < (left: Wait, right: Wait) -> Bool { left.until < right.until }
     }
 
-    private let limits: Limits
+    private var limits: Limits
     private var queue: BridgeQueue<Flow>
     private var total: RatePacer?
     /// Only with a rate. A flow's stays when nothing waits: it remembers what was sent a moment ago.
@@ -52,6 +52,16 @@ struct BridgeScheduler {
         self.limits = limits
         self.queue = BridgeQueue(limits: limits.waiting)
         self.total = limits.totalRate.map { RatePacer($0, at: now) }
+    }
+
+    /// Other rates hold from now on; what may wait stays as it is.
+    mutating func change(to limits: Limits, at now: NIODeadline) {
+        self.limits.channelRate = limits.channelRate
+        self.limits.totalRate = limits.totalRate
+        self.total = limits.totalRate.map { RatePacer($0, at: now) }
+        // They would wait for as long as the rate before wanted it.
+        self.pacers = [:]
+        while let wait = self.waitingForRate.popMin() { self.queue.resume(wait.flow) }
     }
 
     var drops: BridgeQueue<Flow>.Drops { self.queue.drops }

@@ -16,7 +16,8 @@ final class TCPListener {
     private let service: SignalService
     private let limits: ServerLimits
     private let strangers: Strangers
-    private let trustedProxies: TrustedProxies
+    /// Whose `X-Forwarded-For` is believed, of connections that are yet to come or to say what they want.
+    var trustedProxies: TrustedProxies
     private let logger: Logger
     private var listening: [any Channel] = []
     private var connections: [ObjectIdentifier: any Channel] = [:]

@@ -162,6 +162,14 @@ final class Server: Sendable {
         }.get()
     }
 
+    /// Takes over what can change while the server runs: the bridge's rates, and which proxies are believed.
+    func change(to configuration: ServerConfiguration) async {
+        try? await self.eventLoop.submit { [parts] in
+            parts.value.tcp.trustedProxies = configuration.trustedProxies
+            if let limits = configuration.bridge { parts.value.service.changeBridge(to: limits) }
+        }.get()
+    }
+
     /// Writes statistics to the log.
     func report() async {
         try? await self.eventLoop.submit { [parts] in parts.value.service.report() }.get()

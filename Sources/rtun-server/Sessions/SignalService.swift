@@ -45,6 +45,9 @@ final class SignalService {
         }
     }
 
+    /// Other rates for what is carried between peers, if anything is.
+    func changeBridge(to limits: BridgeScheduler.Limits) { self.bridge?.change(to: limits) }
+
     /// The registered agents, those that clients prefer first.
     var agents: [AgentInfo] { self.broker.agents }
 

@@ -21,7 +21,10 @@ final class ConnectionLimiter: ChannelDuplexHandler {
     private var look: Scheduled<Void>?
     /// Whoever means well says what it wants within that; before, nobody makes room.
     private static let patience = TimeAmount.seconds(1)
-    private let limit: Int
+    /// How many may be open at once. One that grows lets those in that wait.
+    var limit: Int {
+        didSet { self.resume() }
+    }
     private let logger: Logger
     private var rateLimiter = LogRateLimiter()
     private var context: ChannelHandlerContext?
@@ -105,12 +108,15 @@ final class ConnectionLimiter: ChannelDuplexHandler {
         return promise.futureResult
     }
 
+    private func resume() {
+        guard self.count < self.limit, self.readIsHeld else { return }
+        self.readIsHeld = false
+        self.context?.read()
+    }
+
     private func connectionClosed() {
         self.count -= 1
-        if self.count < self.limit, self.readIsHeld {
-            self.readIsHeld = false
-            self.context?.read()
-        }
+        self.resume()
         if self.count == 0 {
             let promises = self.onEmpty
             self.onEmpty = []

@@ -8,10 +8,27 @@ import SOCKS
 final class SOCKSListener {
     private let channel: any Channel
     private let limiter: ConnectionLimiter
+    private let login: Login
 
-    private init(channel: any Channel, limiter: ConnectionLimiter) {
+    private init(channel: any Channel, limiter: ConnectionLimiter, login: Login) {
         self.channel = channel
         self.limiter = limiter
+        self.login = login
+    }
+
+    /// Who may come in now.
+    private final class Login {
+        var credentials: SOCKSCredentials
+
+        init(_ credentials: SOCKSCredentials) {
+            self.credentials = credentials
+        }
+    }
+
+    /// Other logins and another limit for clients that come from now on.
+    func change(credentials: SOCKSCredentials, maximumConnections: Int) {
+        self.login.credentials = credentials
+        self.limiter.limit = maximumConnections
     }
 
     /// Where it listens; the port is the real one.
@@ -23,6 +40,7 @@ final class SOCKSListener {
         connector: any TargetConnector, eventLoop: any EventLoop, logger: Logger
     ) -> EventLoopFuture<NIOLoopBound<SOCKSListener>> {
         let limiter = NIOLoopBound(ConnectionLimiter(limit: maximumConnections, logger: logger), eventLoop: eventLoop)
+        let login = NIOLoopBound(Login(credentials), eventLoop: eventLoop)
         let connector = NIOLoopBound(BoxedConnector(connector), eventLoop: eventLoop)
         let refusals = NIOLoopBound(ClientRefusals(eventLoop: eventLoop, logger: logger), eventLoop: eventLoop)
         var bootstrap = ServerBootstrap(group: eventLoop)
@@ -47,13 +65,16 @@ final class SOCKSListener {
                 channel.eventLoop.makeCompletedFuture {
                     try channel.pipeline.syncOperations.addHandler(
                         SOCKSConnectionHandler(
-                            credentials: credentials, connector: connector.value.connector, logger: logger,
+                            credentials: login.value.credentials, connector: connector.value.connector, logger: logger,
                             requestCame: { limiter.value.requestCame(from: channel) },
                             turnedAway: { refusals.value.turnedAway($1, because: $0) }))
                 }
             }
             .bind(to: address)
-            .map { NIOLoopBound(SOCKSListener(channel: $0, limiter: limiter.value), eventLoop: eventLoop) }
+            .map { channel in
+                NIOLoopBound(
+                    SOCKSListener(channel: channel, limiter: limiter.value, login: login.value), eventLoop: eventLoop)
+            }
     }
 
     /// Accepts no more; the future succeeds once the last client has gone.
