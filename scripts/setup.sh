@@ -12,6 +12,8 @@ packages=(
     nginx-light coturn curl ncat openssl python3 python3-venv iproute2
     # to test rtun-relay: a DNS server with a client and a load generator, and HTTP over QUIC at both ends
     dnsmasq-base bind9-dnsutils dnsperf ngtcp2-server ngtcp2-client
+    # to test the configuration file: the official test cases of TOML
+    golang-github-burntsushi-toml-dev
     # to try Debian 13 (scripts/debian13.sh)
     debootstrap
     # for the NAT lab

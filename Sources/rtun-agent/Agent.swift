@@ -106,7 +106,14 @@ struct Agent {
         try await ProgramLifecycle.run(
             logger: self.log.logger,
             endsOnHangup: { self.log.isOnTerminal },
-            hangup: { self.log.reopen() },
+            hangup: {
+                self.log.reopen()
+                if let new = ConfigurationReload.read(
+                    AgentCommand.self, log: self.log, atRunTime: EgressOptions.atRunTime)
+                {
+                    self.rules.change(to: new.command.egress)
+                }
+            },
             report: { self.report() },
             drain: { await self.drain() },
             body: { try await self.serve() })

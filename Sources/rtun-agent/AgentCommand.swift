@@ -70,6 +70,16 @@ struct AgentCommand: ProgramCommand {
         }
     }
 
+    func checkConfiguration() throws {
+        let secret = try self.secret.load()
+        _ = try self.endToEndSecret.load()
+        let name = try self.registration.name()
+        try self.server.check(
+            role: .agent(name: name, expireIn: self.registration.expireIn, labels: self.registration.labels),
+            secret: secret, program: Self.name, congestion: self.peers.congestion)
+        try self.logging.check()
+    }
+
     func run() async throws {
         let secret = try self.secret.load()
         let endToEndSecret = try self.endToEndSecret.load()

@@ -40,7 +40,10 @@ struct Relay {
         try await ProgramLifecycle.run(
             logger: self.log.logger,
             endsOnHangup: { self.log.isOnTerminal },
-            hangup: { self.log.reopen() },
+            hangup: {
+                self.log.reopen()
+                _ = ConfigurationReload.read(RelayCommand.self, log: self.log)
+            },
             report: { self.report(workers) },
             drain: { await self.close(workers) },
             body: {

@@ -15,6 +15,12 @@ struct RelayCommand: ProgramCommand {
     var eventLoopCount: Int { max(1, min(System.coreCount, self.relay.rules.count)) }
     static let name = "rtun-relay"
 
+    static let configurationTables = [
+        ConfigurationTable("rule", option: "L", required: ["listen", "to"], optional: ["protocol"]) { keys in
+            (keys["protocol"].map { "\($0)://" } ?? "") + "\(keys["listen"] ?? "")?to=\(keys["to"] ?? "")"
+        }
+    ]
+
     static let configuration = CommandConfiguration(
         commandName: Self.name,
         abstract: "Forward local UDP ports to UDP targets through an agent.",
@@ -78,6 +84,14 @@ struct RelayCommand: ProgramCommand {
             throw ValidationError(
                 "no rule given; write at least one -L LISTEN?to=TARGET, as in -L 127.0.0.1:15353?to=192.0.2.53:53")
         }
+    }
+
+    func checkConfiguration() throws {
+        let secret = try self.secret.load()
+        _ = try self.endToEndSecret.load()
+        try self.server.check(
+            role: .client, secret: secret, program: Self.name, congestion: self.peers.congestion)
+        try self.logging.check()
     }
 
     func run() async throws {

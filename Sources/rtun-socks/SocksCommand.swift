@@ -71,6 +71,15 @@ struct SocksCommand: ProgramCommand {
         }
     }
 
+    func checkConfiguration() throws {
+        let secret = try self.secret.load()
+        _ = try self.endToEndSecret.load()
+        try self.server.check(
+            role: .client, secret: secret, program: Self.name, congestion: self.peers.congestion)
+        _ = try self.proxy.address().resolve()
+        try self.logging.check()
+    }
+
     func run() async throws {
         let secret = try self.secret.load()
         let endToEndSecret = try self.endToEndSecret.load()

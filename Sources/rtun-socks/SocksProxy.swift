@@ -33,7 +33,14 @@ struct SocksProxy {
         try await ProgramLifecycle.run(
             logger: self.log.logger,
             endsOnHangup: { self.log.isOnTerminal },
-            hangup: { self.log.reopen() },
+            hangup: {
+                self.log.reopen()
+                if let new = ConfigurationReload.read(
+                    SocksCommand.self, log: self.log, atRunTime: ProxyOptions.atRunTime)
+                {
+                    await self.change(to: new.command.proxy, parts)
+                }
+            },
             drain: { await self.drain(parts) },
             body: {
                 parts.readyLine.announce()
@@ -96,6 +103,14 @@ struct SocksProxy {
             }
         }
         throw ProgramError(.internalError, "nothing to listen on")
+    }
+
+    /// Goes by other options for clients that come from now on.
+    private func change(to proxy: ProxyOptions, _ parts: Parts) async {
+        try? await self.control.eventLoop.submit {
+            parts.listener.value.change(
+                credentials: proxy.credentials, maximumConnections: proxy.maximumConnections)
+        }.get()
     }
 
     // MARK: Stop

@@ -14,6 +14,9 @@ private struct Example: ProgramCommand {
     @Option(name: .customLong("secret")) var secret: String?
     @Option(name: .customShort("L")) var rules: [String] = []
     @Flag(name: .customLong("list")) var list = false
+    @OptionGroup var logging: LoggingOptions
+
+    func checkConfiguration() {}
 
     func run() async throws {}
 }

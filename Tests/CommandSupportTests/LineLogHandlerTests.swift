@@ -25,6 +25,19 @@ import Testing
         )
     }
 
+    @Test func `another level and format hold for all loggers that have none of their own`() {
+        let settings = LogSettings(level: .info, format: .text)
+        let handler = LineLogHandler(settings: settings, output: LogOutput())
+        let logger = Logger(label: "test") { _ in handler }
+        var own = logger
+        own.logLevel = .warning
+        settings.level = .debug
+        settings.format = .json
+        #expect(logger.logLevel == .debug)
+        #expect(own.logLevel == .warning)
+        #expect(handler.line(time: Self.time, level: .info, message: "x", metadata: [:]).hasPrefix("{"))
+    }
+
     @Test func `advice comes last, behind the cause`() {
         let line = self.line(.text, "x", ["advice": "do", "server": "s", "error": "e", "event": "y"])
         #expect(line.hasSuffix("info x event=y error=e server=s advice=do"))

@@ -5,6 +5,13 @@
 
 #include <sys/prctl.h>
 
+extern char **environ;
+
+// The environment, "NAME=value" each, NULL at the end. Swift takes the variable itself for one that any thread may change.
+static inline char **CLinuxProcess_environment(void) {
+    return environ;
+}
+
 // prctl(2) is variadic, which Swift cannot call. Returns 0, or -1 with errno set.
 static inline int CLinuxProcess_set_dumpable(int dumpable) {
     return prctl(PR_SET_DUMPABLE, dumpable, 0, 0, 0);

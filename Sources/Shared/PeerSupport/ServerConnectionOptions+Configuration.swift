@@ -20,4 +20,18 @@ extension ServerConnectionOptions {
         configuration.congestionControl = congestion.configurationValue
         return configuration
     }
+
+    /// For `--check-config`: throws what a start would throw for the URL, the secret and the file of authorities.
+    package func check(
+        role: SignalClientConfiguration.Role, secret: Secret, program: String, congestion: CongestionChoice
+    ) throws {
+        let configuration = try self.configuration(
+            role: role, secret: secret, program: program, congestion: congestion)
+        do {
+            try configuration.check()
+        } catch {
+            let place = self.caCertificate.map { _ in "--ca-cert: " } ?? ""
+            throw ProgramError(.unavailable, "\(place)\(error)")
+        }
+    }
 }

@@ -63,6 +63,9 @@ struct EgressOptions: ParsableArguments {
             valueName: "n"))
     var maximumFlows = 16_384
 
+    /// What can change while the agent runs.
+    static let atRunTime: Set<String> = ["allow", "deny", "egress", "nat64-prefix", "p2p-allow"]
+
     mutating func validate() throws {
         guard self.maximumPeers > 0 else { throw ValidationError("--max-peers must be at least 1") }
         guard self.maximumStreams > 0 else { throw ValidationError("--max-streams must be at least 1") }

@@ -137,6 +137,18 @@ struct ServerCommand: ProgramCommand {
             statisticsInterval: self.statistics.interval, logger: logger)
     }
 
+    /// What SIGHUP changes of a file, besides the log and what is in the certificate's files.
+    private static let atRunTime: Set<String> = ["bridge-rate", "bridge-total-rate", "trusted-proxy"]
+
+    func checkConfiguration() throws {
+        let configuration = try self.configuration(
+            key: SharedKey(secret: self.secret.load().bytes),
+            logger: Logger(label: "check") { _ in SwiftLogNoOpLogHandler() })
+        _ = try configuration.certificate?.load()
+        _ = try configuration.address.resolve()
+        try self.logging.check()
+    }
+
     func run() async throws {
         let secret = try self.secret.load()
         let log = try self.logging.open(program: "rtun-server")
@@ -158,6 +170,11 @@ struct ServerCommand: ProgramCommand {
             endsOnHangup: { configuration.certificate == nil ? log.isOnTerminal : log.hasLostTerminal },
             hangup: {
                 log.reopen()
+                if let new = ConfigurationReload.read(ServerCommand.self, log: log, atRunTime: Self.atRunTime)?.command,
+                    let changed = try? new.configuration(key: key, logger: log.logger)
+                {
+                    await server.change(to: changed)
+                }
                 await server.reloadCertificate()
             },
             report: { await server.report() },

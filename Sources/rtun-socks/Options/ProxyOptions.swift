@@ -40,6 +40,9 @@ struct ProxyOptions: ParsableArguments {
         return credentials
     }
 
+    /// What can change while the proxy runs.
+    static let atRunTime: Set<String> = ["auth", "max-connections"]
+
     mutating func validate() throws {
         guard self.maximumConnections > 0 else { throw ValidationError("--max-connections must be at least 1") }
     }

@@ -13,7 +13,23 @@ struct CommandSyntax: Equatable, Sendable {
         /// Without dashes: `secret`, `L`. For a positional argument the name of its value.
         let names: [String]
         let isRepeating: Bool
+        /// What holds when nobody says anything, as the help has it: a value, or words about it.
+        var defaultText: String?
+
+        /// The name to call it by.
+        var name: String { self.names.first ?? "" }
+
+        /// As it is written on a command line: `--secret`, `-L`; nothing of a positional argument.
+        var spelled: String {
+            switch self.kind {
+            case .positional: ""
+            case .option, .flag: self.name.count == 1 ? "-\(self.name)" : "--\(self.name)"
+            }
+        }
     }
+
+    /// Names that make no sense but on a command line.
+    static let commandLineOnly: Set<String> = ["config", "check-config", "print-config", "help", "h", "version", "V"]
 
     let arguments: [Argument]
 
@@ -32,7 +48,10 @@ struct CommandSyntax: Equatable, Sendable {
             let names =
                 kind == .positional
                 ? [argument["valueName"]?.string] : (argument["names"]?.array ?? []).map { $0["name"]?.string }
-            return Argument(kind: kind, names: names.compactMap { $0 }, isRepeating: isRepeating)
+            return Argument(
+                kind: kind, names: names.compactMap { $0 }, isRepeating: isRepeating,
+                defaultText: argument["defaultValue"]?.string
+                    ?? argument["abstract"]?.string.flatMap(Self.defaultText))
         }
     }
 
@@ -44,29 +63,49 @@ struct CommandSyntax: Equatable, Sendable {
         self.arguments.first { $0.names.contains(name) }
     }
 
+    /// The arguments that may be given elsewhere than on the command line.
+    var configurable: [Argument] {
+        self.arguments.filter { !$0.names.isEmpty && Self.commandLineOnly.isDisjoint(with: $0.names) }
+    }
+
     /// The names that `commandLine` gives a value; for a positional argument the name of its value.
     func names(givenIn commandLine: [String]) -> Set<String> {
-        var given: Set<String> = []
-        var rest = commandLine[...]
+        Set(self.values(givenIn: commandLine).map(\.name))
+    }
+
+    /// What `commandLine` gives, in its order: the name, which may be none of this command's, and the value, nil where there is
+    /// none.
+    func values(givenIn commandLine: [String]) -> [(name: String, value: String?)] {
+        var given: [(name: String, value: String?)] = []
+        var rest = (CommandLineCheck.joiningValues(commandLine, self) ?? commandLine)[...]
         var optionsEnded = false
         while let word = rest.popFirst() {
             if !optionsEnded && word == "--" {
                 optionsEnded = true
             } else if !optionsEnded && word.hasPrefix("-") && word != "-" {
-                let (name, hasValue) = Self.name(of: word)
-                given.insert(name)
-                if !hasValue, self.argument(named: name)?.kind == .option { _ = rest.popFirst() }
-            } else {
-                given.formUnion(self.arguments.first { $0.kind == .positional }?.names ?? [])
+                let (name, value) = Self.name(of: word)
+                let takesNext = value == nil && self.argument(named: name)?.kind == .option
+                given.append((name, takesNext ? rest.popFirst() : value))
+            } else if let name = self.arguments.first(where: { $0.kind == .positional })?.names.first {
+                given.append((name, word))
             }
         }
         return given
     }
 
     /// `--name`, `--name=value` or `-n`.
-    private static func name(of word: String) -> (name: String, hasValue: Bool) {
+    private static func name(of word: String) -> (name: String, value: String?) {
         let stripped = word.drop { $0 == "-" }
-        guard let equals = stripped.firstIndex(of: "=") else { return (String(stripped), false) }
-        return (String(stripped[..<equals]), true)
+        guard let equals = stripped.firstIndex(of: "=") else { return (String(stripped), nil) }
+        return (String(stripped[..<equals]), String(stripped[stripped.index(after: equals)...]))
+    }
+
+    /// The X of a help text with "(default: X)".
+    private static func defaultText(in help: String) -> String? {
+        let mark = "(default: "
+        var rest = help[...]
+        while !rest.isEmpty, !rest.hasPrefix(mark) { rest.removeFirst() }
+        guard let end = rest.firstIndex(of: ")") else { return nil }
+        return String(rest[..<end].dropFirst(mark.count))
     }
 }

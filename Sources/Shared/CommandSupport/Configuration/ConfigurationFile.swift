@@ -1,175 +1,193 @@
-import ArgumentParser
-
 /// The configuration file: a TOML table per program whose keys are the names of the program's options.
-///
-/// What it says is turned into arguments in front of those of the command line, so that options have one meaning and one
-/// way of being checked. The command line wins over the environment, that over the file, and the file over the defaults.
 struct ConfigurationFile: Equatable, Sendable {
     /// A longer file is a mistake.
-    private static let maximumSize = 1024 * 1024
-    /// Options that say the same thing in different ways, with their environment variable: one on the command line or in
-    /// the environment replaces all of them in the file.
-    private static let alternatives: [(options: Set<String>, variable: String?)] = [
-        (["secret", "secret-file"], "RTUN_SECRET"),
-        (["e2e-secret", "e2e-secret-file"], "RTUN_E2E_SECRET"),
-        (["allow", "deny"], nil),
-    ]
-    /// Names that make no sense in a file.
-    private static let commandLineOnly: Set<String> = ["config", "help", "h", "version", "V"]
+    static let maximumSize = 1024 * 1024
 
     let path: String
-    let tables: [TOMLTable]
+    private let table: TOMLTable
 
-    /// The file that `commandLine` or the environment asks for, or nil. Throws with exit code 69 when it cannot be read,
-    /// 78 when it is not TOML.
-    static func find(
-        commandLine: [String], environment: (String) -> String? = ProcessEnvironment.value
-    ) throws(ProgramError) -> ConfigurationFile? {
-        guard let path = Self.path(in: commandLine) ?? environment("RTUN_CONFIG"), !path.isEmpty else { return nil }
-        let bytes: [UInt8]
+    /// Reads the file at `path`. Throws with exit code 69 when it cannot be read, 78 when it is not TOML.
+    init(reading path: String) throws(ProgramError) {
         do {
-            bytes = TextFile.withoutByteOrderMark(try SmallFile.read(path, limit: Self.maximumSize))
-        } catch {
+            try self.init(path: path, bytes: try SmallFile.read(path, limit: Self.maximumSize))
+        } catch let error as SmallFile.ReadError {
             throw ProgramError(.unavailable, "cannot read the configuration file \(path): \(error)")
+        } catch let error as ProgramError {
+            throw error
+        } catch {
+            throw ProgramError(.internalError, "\(error)")
         }
-        guard let text = String(validating: bytes, as: UTF8.self) else {
-            throw ProgramError(.configuration, "the configuration file \(path) is not UTF-8 text")
-        }
-        return try ConfigurationFile(path: path, text: text)
     }
 
-    init(path: String, text: String) throws(ProgramError) {
+    /// A file with these contents. Throws with exit code 78 when they are not TOML.
+    init(path: String, bytes: [UInt8]) throws(ProgramError) {
         self.path = path
         do {
-            self.tables = try TOMLReader.tables(in: text)
+            self.table = try TOMLReader.document(in: bytes)
         } catch {
-            throw ProgramError(.configuration, "configuration file \(path), \(error)")
+            throw SettingOrigin.file(path: path, line: error.line).error(error.problem)
         }
     }
 
-    private static func path(in commandLine: [String]) -> String? {
-        for (index, word) in zip(commandLine.indices, commandLine) {
-            if word == "--" { return nil }
-            if word == "--config" { return commandLine[(index + 1)...].first }
-            if word.hasPrefix("--config=") { return String(word.dropFirst("--config=".count)) }
-        }
-        return nil
-    }
-
-    /// The arguments that the file's table for `program` adds to `commandLine`. Throws with exit code 78 for a key that
-    /// is no option of the program, or a value that it cannot take.
-    func arguments(
-        program: String, syntax: CommandSyntax, commandLine: [String],
-        environment: (String) -> String? = ProcessEnvironment.value
-    ) throws(ProgramError) -> Arguments {
-        try self.checkTables(of: program)
-        var arguments = Arguments()
-        guard let table = self.tables.first(where: { $0.name == program }) else { return arguments }
-        let given = Self.replaced(by: syntax.names(givenIn: commandLine), environment)
-        for entry in table.entries {
-            guard let argument = syntax.argument(named: entry.key), !Self.commandLineOnly.contains(entry.key) else {
-                throw self.unknownKey(entry, in: table, syntax)
-            }
-            let values = try self.values(of: entry, for: argument)
-            guard given.isDisjoint(with: argument.names) else { continue }
-            switch argument.kind {
-            case .flag: arguments.options += values.map { (entry.line, $0) }
-            case .option: arguments.options += values.map { (entry.line, "\(Self.spelled(entry.key))=\($0)") }
-            case .positional: arguments.positional += values.map { (entry.line, $0) }
-            }
-        }
-        return arguments
-    }
-
-    /// The programs that a file may have a table for.
+    /// The programs that a file may have a table for; `[agent]` is short for `[rtun-agent]`.
     private static let programs = ["rtun-server", "rtun-agent", "rtun-socks", "rtun-relay"]
+    private static let prefix = "rtun-"
 
-    /// A table of another name is one that nobody would read.
-    private func checkTables(of program: String) throws(ProgramError) {
-        for table in self.tables where !Self.programs.contains(table.name) && table.name != program {
-            let nearest = EditDistance.nearest(to: table.name, among: Self.programs)
-            throw ProgramError(
-                .configuration,
-                """
-                configuration file \(self.path), line \(table.line): [\(table.name)] is no table of a program; the nearest is \
-                [\(nearest ?? "")]
-                """)
+    /// What the file's table for `program` says, in its order. Throws with exit code 78 for a table or key that there is not, or a
+    /// value of the wrong type.
+    func settings(
+        program: String, syntax: CommandSyntax, tables: [ConfigurationTable] = []
+    ) throws(ProgramError) -> [Setting] {
+        guard let table = try self.programTable(program) else { return [] }
+        var settings: [Setting] = []
+        for entry in table.entries {
+            let new: [Setting]
+            if let group = tables.first(where: { $0.name == entry.key }),
+                let argument = syntax.argument(named: group.option)
+            {
+                new = try self.settings(of: entry, group, argument, program)
+            } else {
+                new = [try self.setting(of: entry, program, syntax, tables)]
+            }
+            for setting in new {
+                if !setting.argument.isRepeating,
+                    let other = settings.first(where: { $0.argument == setting.argument })
+                {
+                    throw setting.origin.error("\(entry.key) says the same as \(other.origin) does; keep one")
+                }
+                settings.append(setting)
+            }
         }
+        try Setting.checkExclusive(settings)
+        return settings
     }
 
-    /// What a file adds to the command line, and where it says so.
-    struct Arguments {
-        fileprivate(set) var options: [(line: Int, word: String)] = []
-        fileprivate(set) var positional: [(line: Int, word: String)] = []
-
-        /// The words, options first.
-        var words: [String] { (self.options + self.positional).map(\.word) }
-
-        /// The numbers of the lines that they come from, each once, in their order.
-        var lines: [Int] { Set((self.options + self.positional).map(\.line)).sorted() }
-
-        /// The words of one line, and what is no option.
-        func words(of line: Int) -> [String] {
-            (self.options.filter { $0.line == line } + self.positional).map(\.word)
+    /// The table of the program, under either of its names. Also looks at the others' names: a table of another name is one that
+    /// nobody would read.
+    private func programTable(_ program: String) throws(ProgramError) -> TOMLTable? {
+        var found: [String: TOMLEntry] = [:]
+        for entry in self.table.entries {
+            let name = Self.fullName(entry.key, program)
+            guard case .table = entry.value else {
+                throw self.error(
+                    entry,
+                    name == nil
+                        ? "\"\(entry.key)\" stands in front of the first table; put it under [\(program)]"
+                        : "\(entry.key) must be a table: write [\(entry.key)] on a line of its own")
+            }
+            guard let name else {
+                let names = Self.programs.flatMap { [$0, String($0.dropFirst(Self.prefix.count))] }
+                let nearest = EditDistance.nearest(to: entry.key.lowercased(), among: names) ?? ""
+                throw self.error(entry, "[\(entry.key)] is no table of a program; the nearest is [\(nearest)]")
+            }
+            if let other = found[name] {
+                throw self.error(
+                    entry,
+                    "[\(entry.key)] is the same table as [\(other.key)] in line \(other.line); put all into one of them"
+                )
+            }
+            found[name] = entry
         }
-
-        /// The words of the other lines.
-        func words(without line: Int) -> [String] {
-            (self.options + self.positional).filter { $0.line != line }.map(\.word)
-        }
+        guard case .table(let table) = found[program]?.value else { return nil }
+        return table
     }
 
-    /// `given`, and the alternatives of what is given.
-    private static func replaced(by given: Set<String>, _ environment: (String) -> String?) -> Set<String> {
-        var replaced = given
-        for (options, variable) in Self.alternatives
-        where !given.isDisjoint(with: options) || !(variable.flatMap(environment) ?? "").isEmpty {
-            replaced.formUnion(options)
-        }
-        return replaced
+    /// The program that a table of that name is for.
+    private static func fullName(_ name: String, _ program: String) -> String? {
+        (Self.programs + [program]).first { $0 == name || $0 == Self.prefix + name }
     }
 
-    /// The values of an entry as command line words; for a flag the flag itself, or nothing.
+    // MARK: One entry
+
+    private func setting(
+        of entry: TOMLEntry, _ program: String, _ syntax: CommandSyntax, _ tables: [ConfigurationTable]
+    ) throws(ProgramError) -> Setting {
+        guard let argument = syntax.configurable.first(where: { $0.names.contains(entry.key) }) else {
+            if CommandSyntax.commandLineOnly.contains(entry.key) {
+                throw self.error(entry, "\(entry.key) is for the command line only")
+            }
+            let names = syntax.configurable.flatMap(\.names) + tables.map(\.name)
+            let nearest = EditDistance.nearest(to: entry.key, among: names)
+            let hint = nearest.map { "; the nearest is \"\($0)\"" } ?? ""
+            throw self.error(entry, "\(entry.key) is no option of \(program)\(hint)")
+        }
+        return Setting(
+            argument: argument, values: try self.values(of: entry, for: argument), origin: self.origin(entry.line))
+    }
+
     private func values(of entry: TOMLEntry, for argument: CommandSyntax.Argument) throws(ProgramError) -> [String] {
         switch (argument.kind, entry.value) {
-        case (.flag, .boolean(let isOn)):
-            return isOn ? [Self.spelled(entry.key)] : []
-        case (.flag, _):
-            throw self.error(entry, "must be true or false")
-        case (_, .array(let values)):
-            guard argument.isRepeating else { throw self.error(entry, "takes one value, not an array") }
-            var words: [String] = []
-            for value in values {
-                words.append(try self.word(value, of: entry))
+        case (.flag, .boolean(let isOn)): return ["\(isOn)"]
+        case (.flag, _): throw self.error(entry, "\(entry.key) must be true or false")
+        case (_, .array(let elements)):
+            guard argument.isRepeating else { throw self.error(entry, "\(entry.key) takes one value, not an array") }
+            var values: [String] = []
+            for element in elements {
+                values.append(try self.text(of: element.value, entry.key, line: element.line))
             }
-            return words
-        case (_, let value):
-            return [try self.word(value, of: entry)]
+            return values
+        case (_, let value): return [try self.text(of: value, entry.key, line: entry.line)]
         }
     }
 
-    private func word(_ value: TOMLValue, of entry: TOMLEntry) throws(ProgramError) -> String {
+    /// A value as a command line has it.
+    private func text(of value: TOMLValue, _ key: String, line: Int) throws(ProgramError) -> String {
+        let origin = self.origin(line)
         switch value {
         case .string(let text):
-            guard !text.isEmpty else { throw self.error(entry, "is empty; leave it out if it is not wanted") }
+            guard !text.isEmpty else { throw origin.error("\(key) is empty; leave it out if it is not wanted") }
+            guard !text.contains("\0") else { throw origin.error("\(key) must not contain a NUL") }
             return text
-        case .number(let text): return text
-        case .boolean, .array: throw self.error(entry, "must be text or a number")
+        case .integer(let number): return "\(number)"
+        case .float(let number): return "\(number)"
+        case .boolean: throw origin.error("\(key) must be text or a number, not true or false")
+        case .time: throw origin.error("\(key) must be text or a number, not a date or a time; text needs quotes")
+        case .array: throw origin.error("\(key) must be text or a number, not an array in an array")
+        case .table: throw origin.error("\(key) must be text or a number, not a table")
         }
     }
 
-    private static func spelled(_ name: String) -> String {
-        name.count == 1 ? "-\(name)" : "--\(name)"
+    // MARK: Arrays of tables
+
+    private func settings(
+        of entry: TOMLEntry, _ group: ConfigurationTable, _ argument: CommandSyntax.Argument, _ program: String
+    ) throws(ProgramError) -> [Setting] {
+        guard case .array(let elements) = entry.value else {
+            throw self.error(entry, "\(entry.key) must be an array of tables: write [[\(program).\(entry.key)]]")
+        }
+        var settings: [Setting] = []
+        for element in elements {
+            guard case .table(let table) = element.value else {
+                throw self.origin(element.line).error(
+                    "\(entry.key) must be an array of tables: write [[\(program).\(entry.key)]]")
+            }
+            settings.append(
+                Setting(
+                    argument: argument, values: [try self.value(of: table, line: element.line, group)],
+                    origin: self.origin(element.line)))
+        }
+        return settings
     }
 
-    private func error(_ entry: TOMLEntry, _ problem: String) -> ProgramError {
-        ProgramError(.configuration, "configuration file \(self.path), line \(entry.line): \(entry.key) \(problem)")
+    private func value(
+        of table: TOMLTable, line: Int, _ group: ConfigurationTable
+    ) throws(ProgramError) -> String {
+        let keys = group.required + group.optional
+        var values: [String: String] = [:]
+        for entry in table.entries {
+            guard keys.contains(entry.key) else {
+                let nearest = EditDistance.nearest(to: entry.key, among: keys) ?? ""
+                throw self.error(entry, "\(entry.key) is no key of a \(group.name); the nearest is \"\(nearest)\"")
+            }
+            values[entry.key] = try self.text(of: entry.value, entry.key, line: entry.line)
+        }
+        if let missing = group.required.first(where: { values[$0] == nil }) {
+            throw self.origin(line).error("the \(group.name) lacks \"\(missing)\"")
+        }
+        return group.value(values)
     }
 
-    private func unknownKey(_ entry: TOMLEntry, in table: TOMLTable, _ syntax: CommandSyntax) -> ProgramError {
-        let names = syntax.arguments.flatMap(\.names).filter { !Self.commandLineOnly.contains($0) }
-        let nearest = EditDistance.nearest(to: entry.key, among: names)
-        let hint = nearest.map { "; the nearest is \"\($0)\"" } ?? ""
-        return self.error(entry, "is no option of \(table.name)\(hint)")
-    }
+    private func origin(_ line: Int) -> SettingOrigin { .file(path: self.path, line: line) }
+
+    private func error(_ entry: TOMLEntry, _ problem: String) -> ProgramError { self.origin(entry.line).error(problem) }
 }

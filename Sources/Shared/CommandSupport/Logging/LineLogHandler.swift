@@ -1,4 +1,5 @@
 package import Logging
+import Synchronization
 
 /// How a log line is written.
 package enum LogFormat: String, Sendable, CaseIterable {
@@ -8,19 +9,54 @@ package enum LogFormat: String, Sendable, CaseIterable {
     case json
 }
 
+/// How a program logs, which may change while it runs: for all of its loggers at once.
+package final class LogSettings: Sendable {
+    private static let levels = Logger.Level.allCases
+    private let levelIndex: Atomic<Int>
+    private let isJSON: Atomic<Bool>
+
+    /// Lines of `level` and above, in `format`.
+    package init(level: Logger.Level, format: LogFormat) {
+        self.levelIndex = Atomic(Self.levels.firstIndex(of: level) ?? 0)
+        self.isJSON = Atomic(format == .json)
+    }
+
+    /// The least important level that is logged.
+    package var level: Logger.Level {
+        get { Self.levels[self.levelIndex.load(ordering: .relaxed)] }
+        set { self.levelIndex.store(Self.levels.firstIndex(of: newValue) ?? 0, ordering: .relaxed) }
+    }
+
+    /// How lines look.
+    package var format: LogFormat {
+        get { self.isJSON.load(ordering: .relaxed) ? .json : .text }
+        set { self.isJSON.store(newValue == .json, ordering: .relaxed) }
+    }
+}
+
 /// Writes each event as one line of ``LogFormat``.
 package struct LineLogHandler: LogHandler {
-    package var logLevel: Logger.Level
+    /// What a logger has been given for itself.
+    private var ownLevel: Logger.Level?
+    /// The program's, unless a logger is given one for itself.
+    package var logLevel: Logger.Level {
+        get { self.ownLevel ?? self.settings.level }
+        set { self.ownLevel = newValue }
+    }
     package var metadata: Logger.Metadata = [:]
     package var metadataProvider: Logger.MetadataProvider?
-    private let format: LogFormat
+    private let settings: LogSettings
     private let output: LogOutput
+
+    /// A handler that writes to `output` as `settings` say.
+    package init(settings: LogSettings, output: LogOutput) {
+        self.settings = settings
+        self.output = output
+    }
 
     /// A handler that writes lines of `level` and above to `output`.
     package init(level: Logger.Level, format: LogFormat, output: LogOutput) {
-        self.logLevel = level
-        self.format = format
-        self.output = output
+        self.init(settings: LogSettings(level: level, format: format), output: output)
     }
 
     package subscript(metadataKey key: String) -> Logger.Metadata.Value? {
@@ -48,7 +84,7 @@ package struct LineLogHandler: LogHandler {
             if (left.key == "advice") != (right.key == "advice") { return right.key == "advice" }
             return left.key < right.key
         }
-        switch self.format {
+        switch self.settings.format {
         case .text:
             let values = pairs.map { " \(LogText.value($0.key))=\(LogText.value($0.value.description))" }
             return "\(time) \(Self.name(level)) \(LogText.escapingControlCharacters(message))\(values.joined())"

@@ -7,13 +7,14 @@ package struct LoggingOptions: ParsableArguments {
     @Option(
         name: .customLong("log-level"),
         help: ArgumentHelp(
-            "The least important lines to log: trace, debug, info, notice, warn, error.", valueName: "level"),
+            "The least important lines to log: trace, debug, info, notice, warn, error (default: info).",
+            valueName: "level"),
         transform: { try Self.level($0) })
     package var level: Logger.Level = .info
 
     @Option(
         name: .customLong("log-format"),
-        help: ArgumentHelp("How log lines look: text or json.", valueName: "format"),
+        help: ArgumentHelp("How log lines look: text or json (default: text).", valueName: "format"),
         transform: { try Self.format($0) })
     package var format: LogFormat = .text
 
@@ -33,10 +34,32 @@ package struct LoggingOptions: ParsableArguments {
             output = LogOutput()
         }
         ProgramExit.beforehand { output.flush() }
-        let handler = LineLogHandler(level: self.level, format: self.format, output: output)
+        let settings = LogSettings(level: self.level, format: self.format)
+        let handler = LineLogHandler(settings: settings, output: output)
         return ProgramLog(
-            logger: Logger(label: program, factory: { _ in handler }), output: output,
+            logger: Logger(label: program, factory: { _ in handler }), output: output, settings: settings,
             isOnTerminal: self.file == nil && isatty(StandardStream.error.rawValue) == 1)
+    }
+
+    /// Those that ``apply(to:)`` changes in a running program.
+    static let atRunTime: Set<String> = ["log-level", "log-format"]
+
+    /// Makes a running program log as these say, but for the file.
+    func apply(to log: ProgramLog) {
+        log.settings.level = self.level
+        log.settings.format = self.format
+    }
+
+    /// Throws with exit code 69 when the file cannot be written, or made in its folder; makes none.
+    package func check() throws(ProgramError) {
+        guard let file else { return }
+        var path = file
+        if access(file, F_OK) != 0 {
+            path = file.lastIndex(of: "/").map { $0 == file.startIndex ? "/" : String(file[..<$0]) } ?? "."
+        }
+        guard access(path, W_OK) == 0 else {
+            throw ProgramError(.unavailable, "cannot open the log file \(file): \(SystemError.text(errno))")
+        }
     }
 
     private static func level(_ text: String) throws -> Logger.Level {
@@ -59,6 +82,8 @@ package struct ProgramLog: Sendable {
     package let logger: Logger
     /// Reopen it on SIGHUP.
     package let output: LogOutput
+    /// What can change while the program runs.
+    let settings: LogSettings
     /// Whether it was shown on a terminal at start: when that is closed, nobody is there any more.
     package let isOnTerminal: Bool
 
@@ -70,7 +95,7 @@ package struct ProgramLog: Sendable {
     package var forOneAnswer: ProgramLog {
         var logger = self.logger
         if logger.logLevel > .debug { logger.logLevel = max(logger.logLevel, .warning) }
-        return ProgramLog(logger: logger, output: self.output, isOnTerminal: self.isOnTerminal)
+        return ProgramLog(logger: logger, output: self.output, settings: self.settings, isOnTerminal: self.isOnTerminal)
     }
 
     /// Opens the log file anew and says so in the log when that fails.

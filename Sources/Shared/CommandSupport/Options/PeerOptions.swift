@@ -18,7 +18,8 @@ package struct PeerOptions: ParsableArguments {
     @Option(
         name: .customLong("p2p"),
         help: ArgumentHelp(
-            "Which paths to peers to use: auto (the server's bridge until there is a direct one), direct, or bridge.",
+            "Which paths to peers to use: auto (the server's bridge until there is a direct one), direct, or bridge "
+                + "(default: auto).",
             valueName: "choice"),
         transform: { try Self.pathChoice($0) })
     package var pathChoice: PathChoice = .auto
@@ -27,7 +28,7 @@ package struct PeerOptions: ParsableArguments {
         name: .customLong("p2p-spread"),
         help: ArgumentHelp(
             "How many sockets to open at most to get past a NAT that gives each destination another port; the side in "
-                + "front of it probes four times as many ports. 0 turns this off, 1024 is the most.",
+                + "front of it probes four times as many ports. 0 turns this off, 1024 is the most (default: 256).",
             valueName: "count"),
         transform: { try Self.spread($0) })
     package var spread = 256

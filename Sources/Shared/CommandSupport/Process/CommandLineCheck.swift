@@ -82,7 +82,7 @@ enum CommandLineCheck {
                 rest.removeFirst()
                 hasChanged = true
             } else if word.hasPrefix("-"), !word.hasPrefix("--"), word.count > 2,
-                !word.contains("=") || word.contains("?"),
+                !word.contains("=") || word.contains("?") && word.dropFirst(2).first != "=",
                 syntax.argument(named: String(word.dropFirst().prefix(1)))?.kind == .option
             {
                 joined += [String(word.prefix(2)), String(word.dropFirst(2))]

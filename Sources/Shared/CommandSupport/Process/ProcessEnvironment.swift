@@ -1,7 +1,19 @@
+import CLinuxProcess
 import Glibc
 
 /// The process's environment variables.
 enum ProcessEnvironment {
+    /// The names of all variables. Call it while no other thread changes the environment.
+    static var names: [String] {
+        guard var next = CLinuxProcess_environment() else { return [] }
+        var names: [String] = []
+        while let entry = next.pointee {
+            names.append(String(String(cString: entry).prefix { $0 != "=" }))
+            next += 1
+        }
+        return names
+    }
+
     /// The variable's value, or nil.
     static func value(_ name: String) -> String? {
         getenv(name).map { String(cString: $0) }

@@ -8,4 +8,15 @@ package protocol ProgramCommand: AsyncParsableCommand {
     static var roleWords: [String] { get }
     /// How many event loops it runs on.
     var eventLoopCount: Int { get }
+    /// The arrays of tables that a configuration file may have for it, besides keys named like its options.
+    static var configurationTables: [ConfigurationTable] { get }
+    var logging: LoggingOptions { get }
+
+    /// Looks at what a start would look at before anything is opened that others see: secrets, certificates, addresses. For
+    /// `--check-config`. Throws what the start would throw.
+    func checkConfiguration() throws
+}
+
+extension ProgramCommand {
+    package static var configurationTables: [ConfigurationTable] { [] }
 }

@@ -25,6 +25,7 @@ package enum ProgramLifecycle {
         drain: @escaping @Sendable () async -> Void,
         body: @escaping @Sendable () async throws -> Void
     ) async throws {
+        ConfigurationReload.announce(logger)
         let (happenings, happened) = AsyncStream.makeStream(of: Happening.self)
         // Trapped before the body starts, so that no signal finds the default handler once the program is ready.
         let signals = await UnixSignalsSequence(trapping: .sigterm, .sigint, .sighup, .sigusr1)

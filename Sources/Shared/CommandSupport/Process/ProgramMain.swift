@@ -10,7 +10,7 @@ package enum ProgramMain {
     package static func run<Command: ProgramCommand>(_ type: Command.Type) async -> Never {
         // `CommandLine.arguments` is a copy made at its first use: take it before the original is overwritten.
         let commandLine = Array(CommandLine.arguments.dropFirst())
-        let hasSaidNothing = commandLine.isEmpty && (ProcessEnvironment.value("RTUN_CONFIG") ?? "").isEmpty
+        var hasSaidNothing = commandLine.isEmpty
         ArgumentList.wipeSecrets()
         Dumpability.turnOff()
         signal(SIGPIPE, SIG_IGN)
@@ -19,9 +19,31 @@ package enum ProgramMain {
 
         do {
             FileDescriptorLimit.raise()
-            var command = try Self.parse(type, commandLine)
+            try CommandLineCheck.check(commandLine, of: type)
+            if commandLine.contains("-V"), try CommandSyntax(of: type).names(givenIn: commandLine).contains("V") {
+                _ = try type.parseAsRoot(["--version"])
+            }
+            let source = ConfigurationSource(type, commandLine: commandLine)
+            let configuration = source.wants("--print-config") ? try source.read() : try source.readIfAny()
+            hasSaidNothing = commandLine.isEmpty && configuration == nil
+            if let configuration, source.wants("--print-config") {
+                // In front of what may be wrong with it.
+                let report = ConfigurationReport(
+                    program: source.program, configuration: configuration, places: source.places)
+                try StandardStream.output.writeAnswer(report.text)
+                _ = try CommandParser.command(type, configuration)
+                ProgramExit.exit(ExitStatus.done.rawValue)
+            }
+            var command =
+                try configuration.map { try CommandParser.command(type, $0) }
+                ?? CommandParser.command(type, commandLine)
             if let command = command as? any ProgramCommand {
                 try FileDescriptorLimit.check(eventLoops: command.eventLoopCount)
+                if source.wants("--check-config") {
+                    try Self.check(command, files: configuration?.files ?? [])
+                    ProgramExit.exit(ExitStatus.done.rawValue)
+                }
+                ConfigurationReload.begin(source, configuration)
             }
             if var asyncCommand = command as? any AsyncParsableCommand {
                 do {
@@ -63,63 +85,17 @@ package enum ProgramMain {
         ProgramExit.exit(ExitStatus.usage.rawValue)
     }
 
-    /// Parses what the configuration file and the command line say.
-    private static func parse<Command: ProgramCommand>(
-        _ type: Command.Type, _ commandLine: [String]
-    ) throws -> any ParsableCommand {
-        try CommandLineCheck.check(commandLine, of: type)
-        if commandLine.contains("-V"), try CommandSyntax(of: Command.self).names(givenIn: commandLine).contains("V") {
-            return try type.parseAsRoot(["--version"])
-        }
-        guard let file = try ConfigurationFile.find(commandLine: commandLine) else {
-            return try Self.parse(type, given: commandLine)
-        }
-        let syntax = try CommandSyntax(of: Command.self)
-        let configured = try file.arguments(
-            program: Command._commandName, syntax: syntax, commandLine: commandLine)
-        let words = configured.words
+    /// Looks at all that can be looked at without starting, and says that it is fine. Throws what the start would throw.
+    private static func check(_ command: some ProgramCommand, files: [String]) throws {
         do {
-            return try Self.parse(type, given: words + commandLine)
-        } catch {
-            // The file's fault when the command line alone does not draw the same complaint, and that of the line without
-            // which it goes.
-            let complaint = Command.message(for: error)
-            let lines = configured.lines.filter { line in
-                Self.complaint(type, configured.words(without: line) + commandLine) != complaint
-            }
-            // Without the URL there is another complaint as well.
-            let line =
-                lines.first { Self.complaint(type, configured.words(of: $0) + commandLine) == complaint }
-                ?? lines.first
-            guard Command.exitCode(for: error) != .success, let line, Self.complaint(type, commandLine) != complaint
-            else { throw error }
-            throw ProgramError(.configuration, "configuration file \(file.path), line \(line): \(complaint)")
+            try command.checkConfiguration()
+        } catch let error where type(of: command).exitCode(for: error) == .failure && !(error is ProgramError) {
+            throw ProgramError(.configuration, "\(error)")
         }
-    }
-
-    private static func parse<Command: ProgramCommand>(
-        _ type: Command.Type, given words: [String]
-    ) throws -> any ParsableCommand {
-        do {
-            return try type.parseAsRoot(words)
-        } catch {
-            // ArgumentParser takes "-1" for an option and misses a value, and tells of an unknown option last.
-            guard type.exitCode(for: error) == .validationFailure, let syntax = try? CommandSyntax(of: type) else {
-                throw error
-            }
-            try CommandLineCheck.checkOptions(words, syntax)
-            guard let joined = CommandLineCheck.joiningValues(words, syntax) else { throw error }
-            return try type.parseAsRoot(joined)
-        }
-    }
-
-    private static func complaint(_ type: (some ProgramCommand).Type, _ arguments: [String]) -> String? {
-        do {
-            _ = try Self.parse(type, given: arguments)
-            return nil
-        } catch {
-            return type.message(for: error)
-        }
+        let read = files.isEmpty ? "no configuration file" : files.joined(separator: ", ")
+        try StandardStream.output.writeAnswer(
+            "\(type(of: command)._commandName): the configuration is fine (\(LogText.escapingControlCharacters(read)))\n"
+        )
     }
 
     private static func fail(program: String, _ error: ProgramError) -> Never {

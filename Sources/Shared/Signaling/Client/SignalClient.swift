@@ -132,6 +132,9 @@ package final class SignalClient: Sendable {
 }
 
 extension SignalClientConfiguration {
+    /// Throws when the file of authorities is unusable, which is else found out by a client's `init`.
+    package func check() throws(TLSError) { _ = try self.connector() }
+
     /// What opens the connections. Throws when the file of authorities is unusable.
     func connector() throws(TLSError) -> any SignalConnector & Sendable {
         // The context also shows, for QUIC, that the file of authorities can be used.

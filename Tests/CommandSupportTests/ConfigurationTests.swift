@@ -1,0 +1,158 @@
+import ArgumentParser
+import Foundation
+import Testing
+
+@testable import CommandSupport
+
+/// Where files and variables are found, and what is said of them.
+@Suite struct ConfigurationTests {
+    private struct Example: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(commandName: "rtun-socks")
+        @OptionGroup var server: ServerConnectionOptions
+        @OptionGroup var secret: SecretOptions
+        @OptionGroup var peers: PeerOptions
+        @OptionGroup var logging: LoggingOptions
+        @Option(name: .customLong("auth")) var auth: [String] = []
+    }
+
+    private let folder: URL
+
+    init() throws {
+        self.folder = FileManager.default.temporaryDirectory.appending(path: "rtun-configuration-\(UUID())")
+        for name in ["etc/rtun", "home/.config/rtun", "xdg/rtun"] {
+            try FileManager.default.createDirectory(
+                at: self.folder.appending(path: name), withIntermediateDirectories: true)
+        }
+    }
+
+    private func write(_ text: String, to path: String) throws -> String {
+        let url = self.folder.appending(path: path)
+        try Data(text.utf8).write(to: url)
+        return url.path
+    }
+
+    private func places(_ commandLine: [String] = [], _ environment: [String: String] = [:]) -> ConfigurationPlaces {
+        ConfigurationPlaces(
+            program: "rtun-socks", commandLine: commandLine, environment: { environment[$0] },
+            system: self.folder.appending(path: "etc").path)
+    }
+
+    private func source(
+        _ commandLine: [String] = [], places: ConfigurationPlaces, variables: [String: String] = [:]
+    ) -> ConfigurationSource {
+        ConfigurationSource(
+            program: "rtun-socks", tables: [], places: places, variables: variables, commandLine: commandLine
+        ) { try CommandSyntax(of: Example.self) }
+    }
+
+    @Test func `files are looked for in the system's folder and the user's`() throws {
+        defer { try? FileManager.default.removeItem(at: self.folder) }
+        let home = self.folder.appending(path: "home").path
+        let xdg = self.folder.appending(path: "xdg").path
+        let system = self.folder.appending(path: "etc/rtun/rtun-socks.toml").path
+        #expect(self.places().defaults == [system])
+        #expect(self.places([], ["HOME": home]).defaults == [system, "\(home)/.config/rtun/rtun-socks.toml"])
+        #expect(
+            self.places([], ["HOME": home, "XDG_CONFIG_HOME": xdg]).defaults == [system, "\(xdg)/rtun/rtun-socks.toml"])
+        // Relative ones do not count.
+        #expect(self.places([], ["HOME": "home", "XDG_CONFIG_HOME": "xdg"]).defaults == [system])
+        #expect(self.places([], ["XDG_CONFIG_HOME": "", "HOME": home]).defaults.count == 2)
+
+        let environment = ["XDG_CONFIG_HOME": xdg]
+        #expect(try self.source(places: self.places([], environment)).readIfAny() == nil)
+        _ = try self.write("[socks]\nurl = \"https://system\"\nstun = \"a:1\"", to: "etc/rtun/rtun-socks.toml")
+        let user = try self.write("[socks]\nurl = \"https://user\"", to: "xdg/rtun/rtun-socks.toml")
+        let both = try #require(try self.source(places: self.places([], environment)).readIfAny())
+        #expect(both.files == [system, user])
+        #expect(both.words == ["--stun=a:1", "https://user"])
+        // One that is asked for is the only one.
+        for (commandLine, more) in [
+            (["--config", user], [:]), (["--config=\(user)"], [:]), ([], ["RTUN_CONFIG": user]),
+            (["--config", user], ["RTUN_CONFIG": "/nonexistent"]),
+        ] as [([String], [String: String])] {
+            let places = self.places(commandLine, environment.merging(more) { $1 })
+            #expect(places.named == user)
+            #expect(try self.source(places: places).read().files == [user])
+        }
+        #expect(self.places(["--", "--config", "x"], environment).named == nil)
+        #expect(self.places([], ["RTUN_CONFIG": ""]).named == nil)
+    }
+
+    @Test func `a file that cannot be read is named`() {
+        defer { try? FileManager.default.removeItem(at: self.folder) }
+        for places in [
+            self.places(["--config", "/nonexistent/rtun.toml"]),
+            self.places([], ["RTUN_CONFIG": "/nonexistent/rtun.toml"]),
+        ] {
+            let error = #expect(throws: ProgramError.self) { try places.read { _ in } }
+            #expect(error?.status == .unavailable)
+            #expect(error?.message.contains("/nonexistent/rtun.toml") == true)
+        }
+        let folder = #expect(throws: ProgramError.self) {
+            try self.places(["--config", self.folder.path]).read { _ in }
+        }
+        #expect(folder?.status == .unavailable)
+    }
+
+    @Test func `a file that is too large or no text is refused`() throws {
+        defer { try? FileManager.default.removeItem(at: self.folder) }
+        let large = try self.write(String(repeating: "#", count: ConfigurationFile.maximumSize + 1), to: "large.toml")
+        let error = #expect(throws: ProgramError.self) { try ConfigurationFile(reading: large) }
+        #expect(error?.status == .unavailable)
+        let binary = #expect(throws: ProgramError.self) { try ConfigurationFile(path: "x", bytes: [0x5B, 0xFF, 0x5D]) }
+        #expect(binary == ProgramError(.configuration, "configuration file x, line 1: not UTF-8 text"))
+    }
+
+    @Test(arguments: [["--help"], ["-h"], ["--version"], ["--generate-completion-script", "bash"]])
+    func `a question is answered whatever the file says`(commandLine: [String]) throws {
+        defer { try? FileManager.default.removeItem(at: self.folder) }
+        let broken = try self.write("[", to: "broken.toml")
+        let places = self.places([], ["RTUN_CONFIG": broken])
+        #expect(
+            try self.source(commandLine, places: places, variables: ["RTUN_QUIC_INSECURE": "x"]).readIfAny() == nil)
+        #expect(throws: ProgramError.self) { try self.source(places: places).readIfAny() }
+    }
+
+    @Test func `the report names each value's place, and no secret`() throws {
+        defer { try? FileManager.default.removeItem(at: self.folder) }
+        let file = try self.write(
+            "[socks]\nauth = [\"me:pass\", \"you:word\"]\nquic-insecure = true\nsecret = \"hidden\"\nlog-level = \"debug\"",
+            to: "rtun.toml")
+        let places = self.places(["--config", file])
+        let source = self.source(
+            ["--log-level", "warn", "https://user:pass@host:1\n"], places: places,
+            variables: ["RTUN_STUN": "a:1 b:2", "RTUN_SECRET": "", "RTUN_P2P_SPREAD": "0"])
+        let report = ConfigurationReport(program: "rtun-socks", configuration: try source.read(), places: places)
+        let lines = report.text.split(separator: "\n").map(String.init)
+        for line in [
+            "# configuration files read: \(file)", "[rtun-socks]", "url = \"https://***@host:1\\n\"  # command line",
+            "# ca-cert: not set", "https-insecure = false  # default", "quic-insecure = true  # \(file):3",
+            "secret = \"***\"  # environment variable RTUN_SECRET", "# secret-file: not set",
+            "p2p = \"auto\"  # default", "p2p-spread = 0  # environment variable RTUN_P2P_SPREAD",
+            "stun = [\"a:1\", \"b:2\"]  # environment variable RTUN_STUN", "log-level = \"warn\"  # command line",
+            "auth = [\"me:***\", \"you:***\"]  # \(file):2",
+        ] {
+            #expect(lines.contains(line), "\(line)\n\(report.text)")
+        }
+        for secret in ["hidden", "pass\"", "word"] { #expect(!report.text.contains(secret)) }
+        // It is a file with the same meaning, apart from what is masked.
+        let again = try ConfigurationFile(path: "report", bytes: Array(report.text.utf8)).settings(
+            program: "rtun-socks", syntax: CommandSyntax(of: Example.self))
+        #expect(again.contains { $0.argument.name == "stun" && $0.values == ["a:1", "b:2"] })
+    }
+
+    @Test func `variables are captured without secrets, and passwords removed`() {
+        defer { try? FileManager.default.removeItem(at: self.folder) }
+        let environment = [
+            "RTUN_AUTH": "me:pass", "RTUN_EMPTY": "", "RTUN_SECRET": "s", "RTUN_URL": "u", "PATH": "/bin",
+        ]
+        var taken: [String] = []
+        let variables = ConfigurationEnvironment.capture(names: Array(environment.keys), value: { environment[$0] }) {
+            taken.append($0)
+            return environment[$0]
+        }
+        #expect(variables == ["RTUN_AUTH": "me:pass", "RTUN_SECRET": "", "RTUN_URL": "u"])
+        #expect(taken == ["RTUN_AUTH"])
+        #expect(ProcessEnvironment.names.contains("PATH"))
+    }
+}
