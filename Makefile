@@ -34,6 +34,7 @@ try-dist: ## try what make dist has made in empty roots, on Debian 12 and 13 and
 	@scripts/try-dist.sh
 
 test: setup ## run all tests
+	@scripts/try-install.sh
 	@scripts/test.sh $(SWIFT_FLAGS)
 	@$(SWIFT) test --package-path Benchmarks --scratch-path .build-benchmarks
 

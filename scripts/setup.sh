@@ -14,6 +14,8 @@ packages=(
     dnsmasq-base bind9-dnsutils dnsperf ngtcp2-server ngtcp2-client
     # to test the configuration file: the official test cases of TOML
     golang-github-burntsushi-toml-dev
+    # to try install.sh with both programs that download, and in three shells
+    wget busybox-static
     # to try Debian 13 (scripts/debian13.sh)
     debootstrap
     # for the NAT lab
