@@ -11,7 +11,7 @@ BIN           = $(shell $(SWIFT) build $(SWIFT_FLAGS) --show-bin-path)
 SOURCES      := Package.swift Sources Tests Benchmarks
 PROGRAMS     := rtun-server rtun-agent rtun-socks rtun-relay
 
-.PHONY: help setup build release dist try-dist test debian13 fuzz fuzz-quick sanitize demo bench bench-wan bench-quick bench-tools \
+.PHONY: help setup build release dist try-dist version test debian13 fuzz fuzz-quick sanitize demo bench bench-wan bench-quick bench-tools \
 	nat-table nat-spread proto proto-check format lint clean
 
 help: ## list the targets
@@ -33,8 +33,12 @@ dist: setup ## build the programs for any Linux, statically linked, with archive
 try-dist: ## try what make dist has made in empty roots, on Debian 12 and 13 and beside busybox only (needs root)
 	@scripts/try-dist.sh
 
+version: ## print the version of all programs; VERSION=0.2.0 makes it that, and gives CHANGELOG's new section its name
+	@scripts/version.sh $(VERSION)
+
 test: setup ## run all tests
 	@scripts/try-install.sh
+	@scripts/try-release.sh
 	@scripts/test.sh $(SWIFT_FLAGS)
 	@$(SWIFT) test --package-path Benchmarks --scratch-path .build-benchmarks
 

@@ -25,7 +25,7 @@ commit=$(scripts/commit.sh)
 commit=${commit:-unknown}
 # Times in what is made are the commit's, so that making it again makes the same.
 epoch=${SOURCE_DATE_EPOCH:-$(git show -s --format=%ct HEAD 2>/dev/null || echo 0)}
-version=$(sed -n 's/.*static let version = "\(.*\)"/\1/p' Sources/Shared/CommandSupport/Process/Software.swift)
+version=$(scripts/version.sh)
 
 small=$PWD/$build/SmallFoundation
 if [ ! -e "$small/libSmallFoundation.a" ] ||
