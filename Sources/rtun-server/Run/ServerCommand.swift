@@ -75,6 +75,12 @@ struct ServerCommand: ProgramCommand {
             valueName: "duration"))
     var printSessionsToken: String?
 
+    @Flag(
+        help: ArgumentHelp(
+            "Ask the server that runs on this machine with the same --addr whether it is well, and exit: 0 when it is, "
+                + "69 when not. Needs no secret."))
+    var healthcheck = false
+
     @Option(
         help: ArgumentHelp(
             "How to decide how fast to send to quic:// agents and clients, which includes the bridge: bbr goes by the "
@@ -150,6 +156,12 @@ struct ServerCommand: ProgramCommand {
     }
 
     func run() async throws {
+        if self.healthcheck {
+            let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+            return try await HealthCheck(
+                address: try self.listenAddress(), usesTLS: try self.certificateFiles() != nil
+            ).run(on: group.next())
+        }
         let secret = try self.secret.load()
         let log = try self.logging.open(program: "rtun-server")
         let key = try SharedKey(secret: secret.bytes)
