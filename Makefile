@@ -92,9 +92,10 @@ proto-check: ## fail when the committed C code does not match proto/app.proto
 format: ## format the sources in place
 	@$(SWIFT) format format --in-place --recursive --parallel $(SOURCES)
 
-lint: ## check the format without changing anything
+lint: ## check the format and look for mistakes in scripts and workflows, without changing anything
+	@scripts/lint.sh
 	@$(SWIFT) format lint --strict --recursive --parallel $(SOURCES)
 
 clean: ## remove what the build and the setup made here
 	rm -rf .build .build-release .build-fuzz .build-address .build-thread .build-venv .build-benchmarks .build-benchmarks-venv \
-		.build-debian13 .build-dist .build-try-dist dist
+		.build-debian13 .build-dist .build-try-dist .build-lint-venv dist

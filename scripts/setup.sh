@@ -32,12 +32,4 @@ if ! command -v swift >/dev/null; then
 fi
 
 # Independent implementations for the interop tests, in an environment of their own.
-requirements=Tests/InteropTests/requirements.txt
-venv=.build-venv
-if [ -f "$requirements" ] && ! cmp -s "$requirements" "$venv/installed.txt"; then
-    echo "setup: installing $(tr '\n' ' ' <"$requirements")into $venv"
-    rm -rf "$venv"
-    python3 -m venv "$venv"
-    "$venv/bin/pip" install --quiet --disable-pip-version-check --retries 10 -r "$requirements"
-    cp "$requirements" "$venv/installed.txt"
-fi
+scripts/python-environment.sh setup .build-venv Tests/InteropTests/requirements.txt

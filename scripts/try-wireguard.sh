@@ -60,7 +60,7 @@ ip -n "${id}b" addr add 192.0.2.2/24 dev "${id}b"
 for side in a b; do ip -n "$id$side" link set "$id$side" mtu 1360 up; done
 
 echo "Packets of 1360 bytes that may not be fragmented:"
-ip netns exec "${id}a" ping -q -c 5 -i 0.2 -w 15 -M do -s 1332 192.0.2.2
+ip netns exec "${id}a" ping -q -c 5 -i 0.2 -w 15 -M "do" -s 1332 192.0.2.2
 head -c 50000000 /dev/urandom >"$folder/sent"
 ip netns exec "${id}b" ncat -l --recv-only 192.0.2.2 5001 >"$folder/received" &
 started+=($!)
