@@ -11,7 +11,7 @@ BIN           = $(shell $(SWIFT) build $(SWIFT_FLAGS) --show-bin-path)
 SOURCES      := Package.swift Sources Tests Benchmarks
 PROGRAMS     := rtun-server rtun-agent rtun-socks rtun-relay
 
-.PHONY: help setup build release dist try-dist version test debian13 fuzz fuzz-quick sanitize demo bench bench-wan bench-quick bench-tools \
+.PHONY: help setup build release dist try-dist image try-image version test debian13 fuzz fuzz-quick sanitize demo bench bench-wan bench-quick bench-tools \
 	nat-table nat-spread proto proto-check format lint clean
 
 help: ## list the targets
@@ -32,6 +32,13 @@ dist: setup ## build the programs for any Linux, statically linked, with archive
 
 try-dist: ## try what make dist has made in empty roots, on Debian 12 and 13 and beside busybox only (needs root)
 	@scripts/try-dist.sh
+
+image: ## make container images of what make dist has made, into dist/ (needs root, and no engine)
+	@scripts/image.sh $(PROGRAMS)
+
+try-image: ## try these images, as an engine would run them, without one (needs root)
+	@scripts/install-packages.sh try-image python3 python3-yaml curl iproute2
+	@scripts/try-image.py
 
 version: ## print the version of all programs; VERSION=0.2.0 makes it that, and gives CHANGELOG's new section its name
 	@scripts/version.sh $(VERSION)
@@ -98,4 +105,5 @@ lint: ## check the format and look for mistakes in scripts and workflows, withou
 
 clean: ## remove what the build and the setup made here
 	rm -rf .build .build-release .build-fuzz .build-address .build-thread .build-venv .build-benchmarks .build-benchmarks-venv \
-		.build-debian13 .build-dist .build-try-dist .build-lint-venv dist
+		.build-debian13 .build-dist .build-try-dist .build-lint-venv \
+		.build-image .build-try-image dist

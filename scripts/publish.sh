@@ -25,7 +25,7 @@ notes() {
     local checksums=$1 out=$2 file
     echo "Version $(scripts/version.sh), commit $commit, for:"
     for file in "$out"/rtun-server-*; do
-        case $file in *.sha256 | *.json | *.tar.gz) ;; *) echo "- ${file##*/rtun-server-}" ;; esac
+        case $file in *-linux | *-apple-darwin) echo "- ${file##*/rtun-server-}" ;; esac
     done
     echo
     if [ "$checksums" = checksums ]; then
