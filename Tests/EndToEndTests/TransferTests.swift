@@ -33,6 +33,30 @@ struct TransferTests {
         await stopAll([cluster.server, agent.program, socks.program])
     }
 
+    /// Also where the tests run as root: what a program may do only then is noticed nowhere else.
+    @Test func `an agent without any capability connects to its targets, and sends datagrams there`() async throws {
+        let cluster = try await Cluster(.quic)
+        let words = ["--agent", "egress", cluster.url, "--ca-cert", cluster.certificates.authority]
+        let agent = try RunningProgram(
+            "/usr/bin/setpriv",
+            (getuid() == 0 ? ["--bounding-set=-all", "--inh-caps=-all"] : ["--inh-caps=-all"])
+                + [RunningProgram.folder + "/rtun-agent", "--allow", "127.0.0.0/8"] + words,
+            environment: ["RTUN_SECRET": Cluster.secret])
+        _ = try await agent.line("the ready line") { $0.hasPrefix("rtun-agent ready") }
+        let socks = try await cluster.socks()
+        let echo = try TCPService.echo()
+        let connection = try await SOCKSTestClient.connect5(proxy: socks.port, port: echo.port)
+        try await onThread { try connection.send([1, 2, 3]) }
+        #expect(try await onThread { try connection.receive(exactly: 3) } == [1, 2, 3])
+        let target = try UDPEchoService()
+        let relay = try await cluster.relay(["127.0.0.1:0?to=127.0.0.1:\(target.port)"])
+        let answer = try await onThread {
+            try DatagramSocket(connectedTo: relay.port).answer(to: [4, 5, 6], within: .seconds(10))
+        }
+        #expect(answer == [4, 5, 6])
+        await stopAll([cluster.server, agent, socks.program, relay.program])
+    }
+
     @Test(arguments: ["direct", "bridge"])
     func `all programs carry connections and datagrams with cubic`(choice: String) async throws {
         let cluster = try await Cluster(.quic, serverOptions: ["--congestion", "cubic"])
