@@ -46,6 +46,7 @@ version: ## print the version of all programs; VERSION=0.2.0 makes it that, and 
 test: setup ## run all tests
 	@scripts/try-install.sh
 	@scripts/try-release.sh
+	@scripts/test-front.sh
 	@scripts/test.sh $(SWIFT_FLAGS)
 	@$(SWIFT) test --package-path Benchmarks --scratch-path .build-benchmarks
 
