@@ -11,7 +11,7 @@ BIN           = $(shell $(SWIFT) build $(SWIFT_FLAGS) --show-bin-path)
 SOURCES      := Package.swift Sources Tests Benchmarks
 PROGRAMS     := rtun-server rtun-agent rtun-socks rtun-relay
 
-.PHONY: help setup build release dist try-dist image try-image version test debian13 fuzz fuzz-quick sanitize demo bench bench-wan bench-quick bench-tools \
+.PHONY: help setup build release dist try-dist image try-image deb rpm try-deb version test debian13 fuzz fuzz-quick sanitize demo bench bench-wan bench-quick bench-tools \
 	nat-table nat-spread proto proto-check format lint clean
 
 help: ## list the targets
@@ -39,6 +39,15 @@ image: ## make container images of what make dist has made, into dist/ (needs ro
 try-image: ## try these images, as an engine would run them, without one (needs root)
 	@scripts/install-packages.sh try-image python3 python3-yaml curl iproute2
 	@scripts/try-image.py
+
+deb: ## make Debian packages of what make dist has made, into dist/
+	@scripts/packages.sh deb
+
+rpm: ## make RPM packages of it
+	@scripts/packages.sh rpm
+
+try-deb: ## install, run, upgrade and remove the Debian packages on a Debian 12 and 13 made for that (needs root, three minutes)
+	@scripts/try-deb.sh
 
 version: ## print the version of all programs; VERSION=0.2.0 makes it that, and gives CHANGELOG's new section its name
 	@scripts/version.sh $(VERSION)
@@ -107,4 +116,4 @@ lint: ## check the format and look for mistakes in scripts and workflows, withou
 clean: ## remove what the build and the setup made here
 	rm -rf .build .build-release .build-fuzz .build-address .build-thread .build-venv .build-benchmarks .build-benchmarks-venv \
 		.build-debian13 .build-dist .build-try-dist .build-lint-venv \
-		.build-image .build-try-image dist
+		.build-image .build-try-image .build-packages .build-try-deb dist

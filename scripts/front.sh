@@ -4,8 +4,7 @@ set -euo pipefail
 
 target=$1
 cd "$(dirname "$0")/.." && root=$PWD && cd "$OLDPWD"
-version=$(sed -n 's/.*static let version = "\(.*\)"/\1/p' "$root/Sources/Shared/CommandSupport/Process/Software.swift")
-[ -n "$version" ] || { echo "front: Software.swift does not tell the version" >&2 && exit 1; }
+version=$("$root/scripts/version.sh")
 mkdir -p "$(dirname "$target")"
 sed "s/@VERSION@/$version/" "$root/packaging/front/rtun" >"$target"
 chmod 755 "$target"
