@@ -4,7 +4,9 @@
 #
 #   rtun-agent-x86_64-linux             the program
 #   rtun-agent-x86_64-linux.spdx.json   what is linked into it, with versions and licences
-#   rtun-agent-x86_64-linux.tar.gz      both, README, licence, and the licences of what is linked in
+#   rtun-agent-x86_64-linux.tar.gz      both, README, licence, the licences of what is linked in, manual page, completions, unit
+#                                       and example configuration
+#   rtun-x86_64-linux                   the command `rtun`, a shell script in front of the programs
 #
 # and for each of them a `.sha256` that `sha256sum -c` checks. docs/building.md has more.
 set -euo pipefail
@@ -56,8 +58,9 @@ fi
 
 # More for a program's archive, into its folder: manual pages, completions, units and examples belong here.
 add_documents() {
-    local folder=$2
+    local program=$1 folder=$2
     cp README.md README.zh-CN.md LICENSE "$folder"
+    SOURCE_DATE_EPOCH=$epoch scripts/program_files.py "$folder/$program" "$folder"
 }
 
 mkdir -p dist
@@ -93,3 +96,5 @@ for program in "${programs[@]}"; do
         ls -lh "$name" "$name.tar.gz"
     )
 done
+scripts/front.sh "dist/rtun-$target"
+(cd dist && sha256sum "rtun-$target" >"rtun-$target.sha256")
