@@ -15,7 +15,7 @@ files() {
 mapfile -t scripts < <(files '*.sh' .ci/run)
 shellcheck --severity=warning "${scripts[@]}"
 # What runs elsewhere than on Debian.
-shellcheck --shell=sh install.sh
+shellcheck --shell=sh install.sh packaging/front/rtun packaging/deb/* packaging/rpm/*
 mapfile -t yaml < <(files '*.yml' '*.yaml')
 "$bin/yamllint" --strict "${yaml[@]}"
 # It looks into the commands with shellcheck.
