@@ -61,8 +61,8 @@ try() {
     echo force-unsafe-io >"$root/etc/dpkg/dpkg.cfg.d/unsafe-io"
     local packages
     packages=$(IFS=, && echo "${for_swift[*]}")
-    step "debootstrap from $mirror" \
-        debootstrap --variant=minbase --include="$packages" "$suite" "$root" "$mirror"
+    step "debootstrap${mirror:+ from $mirror}" \
+        debootstrap --variant=minbase --include="$packages" "$suite" "$root" ${mirror:+"$mirror"}
 
     mount -t proc proc "$root/proc"
     mount --rbind /sys "$root/sys"
@@ -104,7 +104,6 @@ toolchain=$(swift -print-target-info | sed -n 's|.*"runtimeResourcePath": "\(.*\
 [ -n "$toolchain" ] || fail "needs a Swift toolchain that is in a folder of its own, which can be shown to Debian 13"
 for name in "${tests[@]}"; do [ -d "Tests/$name" ] || fail "there are no $name any more"; done
 mirror=$(scripts/debian-mirror.sh)
-mirror=${mirror:-http://deb.debian.org/debian}
 
 if [ "${1:-}" = --in-namespaces ]; then
     try

@@ -63,7 +63,7 @@ make_root() {
         local suite=bookworm
         [ "$1" = debian12 ] || suite=trixie
         echo "try-dist: $1: debootstrap"
-        debootstrap --variant=minbase "$suite" "$root" "$mirror" >"$folder/$1.log" 2>&1 </dev/null ||
+        debootstrap --variant=minbase "$suite" "$root" ${mirror:+"$mirror"} >"$folder/$1.log" 2>&1 </dev/null ||
             fail "debootstrap of $suite failed; the log is $folder/$1.log"
         furnish "$root" /etc/ssl/certs/ca-certificates.crt
         # As where systemd-resolved, Avahi and systemd's containers are: none of it can be loaded.
@@ -269,7 +269,6 @@ case ${RTUN_TRY_DIST:-} in
     ;;
 roots)
     mirror=$(scripts/debian-mirror.sh)
-    mirror=${mirror:-http://deb.debian.org/debian}
     for name in "${roots[@]}"; do make_root "$name"; done
     RTUN_TRY_DIST=net exec unshare --net scripts/try-dist.sh "${roots[@]}"
     ;;
