@@ -80,7 +80,7 @@ struct ConfigurationTests {
         let lines = server.errors.lines.count
         server.signal(SIGHUP)
         // Without its file it lacks what it needs, so nothing changes.
-        _ = try await server.logLine("that nothing changes", from: lines) { $0.contains("event=config.") }
+        _ = try await server.logLine("that nothing changes", from: lines) { $0.contains("event=config.reload_failed") }
         #expect(server.isRunning)
         await server.stop()
     }

@@ -20,7 +20,9 @@ struct TunnelAttackTests {
         let cluster = try await Cluster(.https)
         let agent = try await cluster.agent("egress")
         // Reads everything, and never stops talking: what the client does not acknowledge fills the agent's buffers first.
+        let (targets, arrived) = AsyncStream.makeStream(of: Void.self)
         let service = try TCPService { connection in
+            arrived.yield()
             let talking = Thread { while (try? connection.send([UInt8](repeating: 1, count: 1 << 16))) != nil {} }
             talking.start()
             while try !connection.receive().isEmpty {}
@@ -39,6 +41,9 @@ struct TunnelAttackTests {
                 opening.readableBytesView.map { String(format: "%02x", $0) }.joined(), attack, "\(Self.seconds)",
             ])
         _ = try await attacker.line(within: .seconds(20), "the attack") { $0 == "begun" }
+        if attack == "stream" {
+            _ = try await within(.seconds(20), "the connection to the target") { for await _ in targets { return } }
+        }
         let before = try agent.program.residentBytes().now
         let end = try await attacker.line(within: .seconds(20), "the end of the attack") { $0 != "begun" }
         let after = try agent.program.residentBytes().now
@@ -48,6 +53,7 @@ struct TunnelAttackTests {
         #expect(agent.program.isRunning)
         await attacker.kill9()
         await tunnel.close()
+        withExtendedLifetime(service) {}
         await stopAll([cluster.server, agent.program])
     }
 }

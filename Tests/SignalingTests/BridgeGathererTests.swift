@@ -26,20 +26,32 @@ import Testing
             bytes += [UInt8](repeating: byte, count: size)
         }
         #expect(joined.map { Array($0.datagrams.readableBytesView) } == bytes)
-        #expect(gatherer.take() == next)
+        #expect(gatherer.takeAll() == [next])
         #expect(gatherer.isEmpty)
-        #expect(gatherer.take() == nil)
+        #expect(gatherer.takeAll() == [])
     }
 
-    @Test func `a larger datagram, or another channel's, goes by itself`() {
+    @Test func `a larger datagram goes by itself`() {
         var gatherer = BridgeGatherer()
         let small = self.bridge(100)
         let large = self.bridge(1200)
-        let other = self.bridge(1200, of: .random())
         #expect(gatherer.append(small) == nil)
         #expect(gatherer.append(large) == small)
-        #expect(gatherer.append(other) == large)
-        #expect(gatherer.take() == other)
+        #expect(gatherer.takeAll() == [large])
+    }
+
+    @Test func `channels that take turns are gathered each for itself, as many as are few`() {
+        var gatherer = BridgeGatherer()
+        let peers = (0..<BridgeGatherer.maximumChannels).map { _ in PeerID.random() }
+        for byte in UInt8(1)...3 {
+            for peer in peers { #expect(gatherer.append(self.bridge(100, byte, of: peer)) == nil) }
+        }
+        let oldest = gatherer.append(self.bridge(100))
+        #expect(oldest?.peerID == peers[0])
+        #expect(oldest?.datagrams.readableBytes == 300)
+        let rest = gatherer.takeAll()
+        #expect(rest.map(\.peerID) == peers.dropFirst() + [self.peer])
+        #expect(rest.dropLast().allSatisfy { $0.segmentSize == 100 && $0.datagrams.readableBytes == 300 })
     }
 
     @Test func `messages of several datagrams join those of the same size`() {

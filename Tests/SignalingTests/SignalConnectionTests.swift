@@ -93,10 +93,22 @@ import Testing
         #expect(try fixture.sent().isEmpty)
     }
 
+    @Test func `datagrams that come right before the end are passed on`() {
+        let fixture = Fixture()
+        let bridge = Bridge(peerID: .random(), datagrams: ByteBuffer(string: "x"))
+        fixture.far.sendUnreliably(bridge.envelope())
+        fixture.farSends(Envelope(.goodbye(Goodbye(code: .expired))))
+        #expect(fixture.delegate.events == [.bridge(bridge)])
+        fixture.loop.run()
+        #expect(fixture.delegate.events == [.bridge(bridge)])
+        #expect(fixture.delegate.closed.count == 1)
+    }
+
     @Test func `datagrams for the bridge are taken in order with the messages, too`() {
         let fixture = Fixture()
         let bridge = Bridge(peerID: .random(), datagrams: ByteBuffer(string: "x"))
         fixture.farSends(Envelope(.bridge(bridge)))
+        fixture.loop.run()
         #expect(fixture.delegate.events == [.bridge(bridge)])
     }
 

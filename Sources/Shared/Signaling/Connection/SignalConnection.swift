@@ -192,10 +192,7 @@ extension SignalConnectionDelegate {
 extension SignalConnection: SignalLinkDelegate {
     package func link(_ link: any SignalLink, received message: ByteBuffer) {
         guard !self.isClosed else { return }
-        if let bridge = Bridge(envelope: message) {
-            self.delegate?.connection(self, receivedEvent: .bridge(bridge))
-            return
-        }
+        if let bridge = Bridge(envelope: message) { return self.gather(bridge) }
         let envelope: Envelope
         do {
             envelope = try Envelope(decoding: message)
@@ -221,6 +218,8 @@ extension SignalConnection: SignalLinkDelegate {
                 let failure = Failure(code: .unsupported, reason: "this version does not know the request")
                 self.respond(to: id, .failure(failure))
             }
+        case (.bridge(let bridge), 0):
+            self.gather(bridge)
         case (let body?, 0):
             self.delegate?.connection(self, receivedEvent: body)
         case (.failure(let failure), let id):
@@ -247,7 +246,8 @@ extension SignalConnection: SignalLinkDelegate {
         }
     }
 
-    /// What comes together is passed on together, at the end of this turn of the loop at the latest.
+    /// What comes together is passed on together, at the end of this turn of the loop at the latest. Other messages of the turn
+    /// overtake it.
     private func gather(_ bridge: Bridge) {
         let isFirst = self.bridged.isEmpty
         if let earlier = self.bridged.append(bridge) {
@@ -255,9 +255,12 @@ extension SignalConnection: SignalLinkDelegate {
         }
         guard isFirst else { return }
         self.link.eventLoop.assumeIsolated().execute {
-            guard !self.isClosed, let bridge = self.bridged.take() else { return }
-            self.delegate?.connection(self, receivedEvent: .bridge(bridge))
+            self.passOn()
         }
+    }
+
+    private func passOn() {
+        for bridge in self.bridged.takeAll() { self.delegate?.connection(self, receivedEvent: .bridge(bridge)) }
     }
 
     package func linkBecameWritable(_ link: any SignalLink) {
@@ -287,6 +290,8 @@ extension SignalConnection: SignalLinkDelegate {
     private func end(_ reason: SignalCloseReason, saying goodbye: Goodbye?) {
         guard !self.isClosed else { return }
         self.isClosed = true
+        // Also the last datagrams of channels: the other side may have closed them before it left.
+        self.passOn()
         self.timer?.cancel()
         self.timer = nil
         if let goodbye {
