@@ -39,6 +39,7 @@ struct SocksProxy {
                     SocksCommand.self, log: self.log, atRunTime: ProxyOptions.atRunTime)
                 {
                     await self.change(to: new.command.proxy, parts)
+                    if new.changed.contains("auth") { self.warn(of: new.command.proxy, parts) }
                 }
             },
             drain: { await self.drain(parts) },
@@ -57,6 +58,8 @@ struct SocksProxy {
         let listener: NIOLoopBound<SOCKSListener>
         /// Clients can connect from then on, and are kept waiting until there is a tunnel.
         let readyLine: ReadyLine
+        /// Where it listens, as others see it; nil when only this machine can get there.
+        let openAddress: String?
     }
 
     /// Listens.
@@ -73,13 +76,19 @@ struct SocksProxy {
         let address = try self.proxy.address()
         let (listener, bound) = try await self.listen(address, for: pool)
         let local = address.announced(as: bound)
-        if !bound.isLoopback, !self.proxy.credentials.isRequired {
-            self.log.logger.warning(
-                "everybody who can reach this address can use the proxy: set --auth user:password",
-                metadata: ["socks": "\(local)"])
-        }
-        return Parts(
-            pool: pool, listener: listener, readyLine: ReadyLine(program: SocksCommand.name, ["socks": local]))
+        let parts = Parts(
+            pool: pool, listener: listener, readyLine: ReadyLine(program: SocksCommand.name, ["socks": local]),
+            openAddress: bound.isLoopback ? nil : "\(local)")
+        self.warn(of: self.proxy, parts)
+        return parts
+    }
+
+    /// Says in the log when the proxy is open to others.
+    private func warn(of proxy: ProxyOptions, _ parts: Parts) {
+        guard let address = parts.openAddress, !proxy.credentials.isRequired else { return }
+        self.log.logger.warning(
+            "everybody who can reach this address can use the proxy: set --auth user:password",
+            metadata: ["socks": "\(address)"])
     }
 
     /// Listens on the first of the addresses that can be had; the IPv6 wildcard takes IPv4 as well.

@@ -50,6 +50,16 @@ struct ConfigurationPlaces: Sendable {
         return files
     }
 
+    /// The first file that is there and gives its contents only once, such as the pipe of `--config <(…)`.
+    var unrepeatable: String? {
+        (self.named.map { [$0] } ?? self.defaults).first { path in
+            var status = stat()
+            guard path != "/dev/null", stat(path, &status) == 0 else { return false }
+            // Of a folder its reading tells.
+            return ![S_IFREG, S_IFDIR].contains(status.st_mode & S_IFMT)
+        }
+    }
+
     private static func path(in commandLine: [String]) -> String? {
         for (index, word) in zip(commandLine.indices, commandLine) {
             if word == "--" { return nil }

@@ -11,6 +11,8 @@ package enum ConfigurationReload {
         /// Those that were read.
         var files: [String]
         var hadFiles: Bool { !self.files.isEmpty }
+        /// One that cannot be read a second time.
+        let unrepeatable: String?
     }
 
     private static let running = Mutex<Running?>(nil)
@@ -19,7 +21,8 @@ package enum ConfigurationReload {
     static func begin(_ source: ConfigurationSource, _ configuration: Configuration?) {
         self.running.withLock {
             $0 = Running(
-                source: source, said: configuration?.said, files: configuration?.files ?? [])
+                source: source, said: configuration?.said, files: configuration?.files ?? [],
+                unrepeatable: source.places.unrepeatable)
         }
     }
 
@@ -36,7 +39,7 @@ package enum ConfigurationReload {
     /// log's level and format change here.
     ///
     /// The log tells what has changed, what needs a restart (`config.restart_needed`), and why nothing has
-    /// (`config.reload_failed`). A value that needs a restart is told of at each call until there is one.
+    /// (`config.reload_failed`). A file that has gone is such a reason: without it the program might be open to everybody. A value that needs a restart is told of at each call until there is one.
     ///
     /// - Parameter atRunTime: without dashes, besides the log's.
     package static func read<Command: ProgramCommand>(
@@ -46,7 +49,16 @@ package enum ConfigurationReload {
         self.running.withLock { running in
             guard var now = running else { return nil }
             do {
+                // One that has become a pipe would keep us waiting for its writer.
+                if let path = now.unrepeatable ?? now.source.places.unrepeatable {
+                    throw ProgramError(.unavailable, "\(path) is no regular file and cannot be read a second time")
+                }
                 let configuration = try now.source.read()
+                if let gone = now.files.first(where: { !configuration.files.contains($0) }) {
+                    throw ProgramError(
+                        .unavailable,
+                        "the configuration file \(gone) is gone or may not be read any more; restart to do without it")
+                }
                 guard now.hadFiles || !configuration.files.isEmpty else { return nil }
                 guard let command = try CommandParser.command(type, configuration) as? Command else { return nil }
                 let said = configuration.said
@@ -60,7 +72,10 @@ package enum ConfigurationReload {
                 now.said = before
                 now.files = configuration.files
                 running = now
-                if !possible.isDisjoint(with: LoggingOptions.atRunTime) { command.logging.apply(to: log) }
+                // The line below belongs to whichever of the two levels shows more.
+                let logChanges = !possible.isDisjoint(with: LoggingOptions.atRunTime)
+                let logsMore = command.logging.level <= log.settings.level
+                if logChanges, logsMore { command.logging.apply(to: log) }
                 log.logger.notice(
                     possible.isEmpty
                         ? "the configuration has been read again; nothing changes" : "the configuration has changed",
@@ -68,6 +83,7 @@ package enum ConfigurationReload {
                         "event": "config.reloaded", "files": "\(configuration.files.joined(separator: ","))",
                         "changed": "\(possible.sorted().joined(separator: ","))",
                     ])
+                if logChanges, !logsMore { command.logging.apply(to: log) }
                 return possible.isEmpty ? nil : (command, possible)
             } catch {
                 let text = (error as? ProgramError)?.message ?? type.message(for: error)

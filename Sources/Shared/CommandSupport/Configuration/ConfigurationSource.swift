@@ -49,25 +49,21 @@ struct ConfigurationSource: Sendable {
     /// memory. Throws with exit code 64 for a variable that cannot be understood, 69 when a file cannot be read, 78 when it is
     /// wrong.
     func readIfAny() throws -> Configuration? {
-        let files = try self.readFiles()
+        let program = self.program
+        let files = try self.places.read(notice: { StandardStream.error.write("\(program): \($0)\n") })
         if files.isEmpty, self.variables.keys.allSatisfy(ConfigurationEnvironment.secrets.contains) { return nil }
         return try self.configuration(files)
     }
 
-    /// The whole configuration as it is now. Throws as ``readIfAny()`` does.
-    func read() throws -> Configuration { try self.configuration(try self.readFiles()) }
+    /// The whole configuration as it is now; says nothing of a file that is left out. Throws as ``readIfAny()`` does.
+    func read() throws -> Configuration { try self.configuration(try self.places.read(notice: { _ in })) }
 
     /// The configuration without any file. Throws with exit code 64 for a variable that cannot be understood.
     func withoutFiles() throws -> Configuration { try self.configuration([]) }
 
-    private func readFiles() throws(ProgramError) -> [ConfigurationFile] {
-        let program = self.program
-        return try self.places.read(notice: { StandardStream.error.write("\(program): \($0)\n") })
-    }
-
     private func configuration(_ files: [ConfigurationFile]) throws -> Configuration {
         let syntax = try self.makeSyntax()
-        return Configuration(
+        return try Configuration(
             syntax: syntax,
             files: try files.map { file in
                 (file.path, try file.settings(program: self.program, syntax: syntax, tables: self.tables))
