@@ -21,7 +21,7 @@ import Testing
         _ files: [String], _ variables: [String: String] = [:], _ commandLine: [String] = []
     ) throws -> Example? {
         let syntax = try CommandSyntax(of: Example.self)
-        let configuration = Configuration(
+        let configuration = try Configuration(
             syntax: syntax,
             files: try files.enumerated().map { index, text in
                 let file = try ConfigurationFile(path: "\(index).toml", bytes: Array(text.utf8))

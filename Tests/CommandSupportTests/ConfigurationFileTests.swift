@@ -32,7 +32,7 @@ import Testing
         _ texts: [String], _ commandLine: [String] = [], environment: [String: String] = [:]
     ) throws -> Configuration {
         let syntax = try CommandSyntax(of: Example.self)
-        return Configuration(
+        return try Configuration(
             syntax: syntax,
             files: try texts.enumerated().map { ("\($0).toml", try self.settings($1)) },
             environment: try ConfigurationEnvironment.settings(environment, syntax), commandLine: commandLine)
@@ -181,6 +181,26 @@ import Testing
     func `what belongs into a table is sent there`(text: String, problem: String) {
         let error = #expect(throws: ProgramError.self) { try self.settings(text) }
         #expect(error == ProgramError(.configuration, "configuration file rtun.toml, line 1: \(problem)"))
+    }
+
+    @Test func `a whole number may be written as a float`() throws {
+        #expect(try self.added("[relay]\nexpire-in = 1e7") == ["--expire_in=10000000"])
+    }
+
+    @Test func `a place gives one of what excludes each other, unless another place replaces both`() throws {
+        let text = "[relay]\nsecret = \"a\"\nsecret-file = \"b\""
+        let error = #expect(throws: ProgramError.self) { try self.configuration([text]) }
+        #expect(
+            error
+                == ProgramError(
+                    .configuration,
+                    "configuration file rtun.toml, line 3: give either secret or secret-file, not both"))
+        #expect(try self.added(text, ["--secret-file", "c"]) == [])
+        #expect(try self.added(text, environment: ["RTUN_SECRET": ""]) == [])
+        let words = try self.configuration([text, "[relay]\nsecret-file = \"c\""]).words
+        #expect(words == ["--secret-file=c"])
+        let variables = ["RTUN_SECRET": "", "RTUN_SECRET_FILE": "f"]
+        #expect(try self.configuration([], ["--secret", "s"], environment: variables).words == ["--secret", "s"])
     }
 
     @Test func `a variable that cannot be understood is named`() throws {

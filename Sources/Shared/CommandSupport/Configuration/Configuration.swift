@@ -11,13 +11,15 @@ struct Configuration: Sendable {
     let files: [String]
     private let commandLine: [String]
 
+    /// Throws when one place gives what excludes each other and no place of higher precedence replaces it.
+    ///
     /// - Parameters:
     ///   - files: weakest first, by path.
     ///   - environment: what ``ConfigurationEnvironment`` says.
     init(
         syntax: CommandSyntax, files: [(path: String, settings: [Setting])], environment: [Setting],
         commandLine: [String]
-    ) {
+    ) throws(ProgramError) {
         let given = syntax.values(givenIn: commandLine).compactMap { name, value -> Setting? in
             guard let argument = syntax.argument(named: name) else { return nil }
             return Setting(
@@ -26,7 +28,9 @@ struct Configuration: Sendable {
         var effective: [Setting] = given
         for place in [environment] + files.reversed().map(\.settings) {
             let replaced = Self.replaced(by: effective)
-            effective = place.filter { replaced.isDisjoint(with: $0.argument.names) } + effective
+            let remaining = place.filter { replaced.isDisjoint(with: $0.argument.names) }
+            try Setting.checkExclusive(remaining)
+            effective = remaining + effective
         }
         self.syntax = syntax
         self.settings = effective

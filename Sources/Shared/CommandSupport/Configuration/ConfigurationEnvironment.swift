@@ -34,7 +34,6 @@ enum ConfigurationEnvironment {
             let values = Self.secrets.contains(variable) ? [] : try Self.values(text, of: argument, origin)
             settings.append(Setting(argument: argument, values: values, origin: origin))
         }
-        try Setting.checkExclusive(settings)
         return settings
     }
 

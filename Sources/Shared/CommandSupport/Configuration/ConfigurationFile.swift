@@ -58,7 +58,6 @@ struct ConfigurationFile: Equatable, Sendable {
                 settings.append(setting)
             }
         }
-        try Setting.checkExclusive(settings)
         return settings
     }
 
