@@ -12,6 +12,13 @@ import Testing
         @OptionGroup var server: ServerConnectionOptions
         @OptionGroup var peers: PeerOptions
         @OptionGroup var logging: LoggingOptions
+        @Option(
+            name: .customLong("auth"),
+            transform: { text in
+                guard text.contains(":") else { throw ValidationError("expected user:password") }
+                return text
+            })
+        var auth: [String] = []
 
         func checkConfiguration() {}
         func run() async throws {}
@@ -54,6 +61,21 @@ import Testing
         let error = #expect(throws: ProgramError.self) { try self.parse(files, variables, commandLine) }
         #expect(error?.status.rawValue == status)
         #expect(error?.message.hasPrefix(words) == true, "\(error?.message ?? "")")
+    }
+
+    @Test(
+        arguments: [
+            (["[agent]\nauth = \"wordx\""], [:], ["x"]), ([], ["RTUN_AUTH": "wordx"], ["x"]),
+            ([], [:], ["x", "--auth", "wordx"]), ([], [:], ["x", "--auth=wordx"]),
+        ] as [([String], [String: String], [String])])
+    func `a secret value that is refused is not quoted`(
+        files: [String], variables: [String: String], commandLine: [String]
+    ) {
+        let error = #expect(throws: (any Error).self) { try self.parse(files, variables, commandLine) }
+        let message = error.map { ($0 as? ProgramError)?.message ?? Example.fullMessage(for: $0) } ?? ""
+        #expect(message.contains("The value is invalid for '--auth <auth>': expected user:password"), "\(message)")
+        #expect(!message.contains("wordx"))
+        #expect(error.map { Example.exitCode(for: $0) } == .validationFailure || error is ProgramError)
     }
 
     @Test func `what is wrong on the command line is its own fault`() {

@@ -60,6 +60,12 @@ import Testing
         #expect(error.map { "\($0)".contains(hint) } == true, "\(String(describing: error))")
     }
 
+    @Test(arguments: ["https://me:pass@example.org", "me:pass@example.org", "https://me:pass/x@example.org"])
+    func `the error does not show a password`(text: String) {
+        let error = #expect(throws: ServerURLError.self) { try ServerURL(parsing: text) }
+        #expect(error.map { "\($0)".contains("***@example.org") && !"\($0)".contains("pass") } == true)
+    }
+
     @Test func `agents and clients have their own WebSocket paths below the prefix`() throws {
         let url = try ServerURL(parsing: "https://h/p/")
         #expect(url.webSocketPath(for: .agent) == "/p/pub/ws")

@@ -1,3 +1,5 @@
+import Basics
+
 /// Why a text is not a server URL.
 package struct ServerURLError: Error, Hashable, CustomStringConvertible {
     /// The part that is wrong.
@@ -12,7 +14,8 @@ package struct ServerURLError: Error, Hashable, CustomStringConvertible {
     /// What is wrong with it, and what would be right.
     package let problem: String
 
+    /// Without what may be a password.
     package var description: String {
-        "invalid server URL \"\(self.text)\": \(self.part.rawValue): \(self.problem)"
+        "invalid server URL \"\(UserInformation.masked(in: self.text))\": \(self.part.rawValue): \(self.problem)"
     }
 }

@@ -31,7 +31,8 @@ struct ServerURLParser {
 
     private mutating func parseScheme() throws(ServerURLError) -> ServerURL.Scheme {
         guard let separator = self.rest.range(ofFirst: "://") else {
-            let example = self.text.isEmpty || self.text.includes(":/") ? "example.org:8888" : self.text
+            let isHost = !self.text.isEmpty && !self.text.includes(":/") && !self.text.contains("@")
+            let example = isHost ? self.text : "example.org:8888"
             throw self.fail(.scheme, "missing; write https://\(example), quic://\(example) or http://\(example)")
         }
         let name = self.rest[..<separator.lowerBound]
@@ -94,7 +95,7 @@ struct ServerURLParser {
             throw self.fail(.port, "missing after the colon; write a number of 1 to 65535, or leave the colon out")
         }
         guard digits.utf8.allSatisfy(\.isDigit), let port = UInt16(digits), port > 0 else {
-            throw self.fail(.port, "\"\(digits)\" is not a port; write a number of 1 to 65535")
+            throw self.fail(.port, "not a port; write a number of 1 to 65535")
         }
         return port
     }

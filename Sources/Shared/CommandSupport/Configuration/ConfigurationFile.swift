@@ -132,13 +132,20 @@ struct ConfigurationFile: Equatable, Sendable {
     /// A value as a command line has it.
     private func text(of value: TOMLValue, _ key: String, line: Int) throws(ProgramError) -> String {
         let origin = self.origin(line)
+        if Setting.isSecret(key) {
+            // A number would not be what was written: 0x1F is 31.
+            guard case .string = value else { throw origin.error("\(key) must be text, which needs quotes") }
+        }
         switch value {
         case .string(let text):
             guard !text.isEmpty else { throw origin.error("\(key) is empty; leave it out if it is not wanted") }
             guard !text.contains("\0") else { throw origin.error("\(key) must not contain a NUL") }
             return text
         case .integer(let number): return "\(number)"
-        case .float(let number): return "\(number)"
+        case .float(let number):
+            guard number.isFinite else { throw origin.error("\(key) must not be inf or nan; text needs quotes") }
+            // Options that take whole numbers do not know 1e7.
+            return Int64(exactly: number).map { "\($0)" } ?? "\(number)"
         case .boolean: throw origin.error("\(key) must be text or a number, not true or false")
         case .time: throw origin.error("\(key) must be text or a number, not a date or a time; text needs quotes")
         case .array: throw origin.error("\(key) must be text or a number, not an array in an array")

@@ -1,3 +1,5 @@
+import Basics
+
 /// What `--print-config` prints: the effective values as a TOML table, each with the place that it comes from.
 struct ConfigurationReport {
     let program: String
@@ -50,18 +52,15 @@ struct ConfigurationReport {
     }
 
     private static func masked(_ value: String, _ argument: CommandSyntax.Argument) -> String {
-        guard Setting.isSecret(argument.name) else { return Self.withoutPassword(value) }
+        guard Setting.isSecret(argument.name) else { return Self.withoutPassword(value, argument) }
         // Who may log in is no secret.
         guard argument.name == "auth", let colon = value.firstIndex(of: ":") else { return Self.mask }
         return value[...colon] + Self.mask
     }
 
-    /// A URL without the password that somebody may have put into it by mistake (`https://user:password@host`).
-    private static func withoutPassword(_ value: String) -> String {
-        guard let at = value.lastIndex(of: "@"), let colon = value.firstIndex(of: ":"), colon < at,
-            value[colon...].hasPrefix("://")
-        else { return value }
-        return "\(value[..<colon])://\(Self.mask)\(value[at...])"
+    /// A URL without its password; only the positional argument is one also where the scheme lacks.
+    private static func withoutPassword(_ value: String, _ argument: CommandSyntax.Argument) -> String {
+        argument.kind == .positional || value.includes("://") ? UserInformation.masked(in: value) : value
     }
 
     /// As a number if it is one of digits only, else as text.

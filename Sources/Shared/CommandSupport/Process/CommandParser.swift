@@ -45,6 +45,33 @@ enum CommandParser {
         _ type: Command.Type, _ words: [String]
     ) throws -> any ParsableCommand {
         do {
+            return try Self.parseQuoting(type, words)
+        } catch {
+            throw Self.withoutSecret(error, type, words)
+        }
+    }
+
+    /// The error without the value that is refused if nobody may see it. ArgumentParser quotes each.
+    private static func withoutSecret<Command: ProgramCommand>(
+        _ error: any Error, _ type: Command.Type, _ words: [String]
+    ) -> any Error {
+        guard !(error is ProgramError), type.exitCode(for: error) == .validationFailure,
+            let syntax = try? CommandSyntax(of: type)
+        else { return error }
+        let message = Array(type.message(for: error).utf8)
+        for (name, value) in syntax.values(givenIn: words) where Setting.isSecret(name) {
+            // Bytes: a value may end in what makes one character with the quotation mark.
+            let quoted = Array("The value '\(value ?? "")' is".utf8)
+            guard message.starts(with: quoted) else { continue }
+            return ValidationError("The value is" + String(decoding: message.dropFirst(quoted.count), as: UTF8.self))
+        }
+        return error
+    }
+
+    private static func parseQuoting<Command: ProgramCommand>(
+        _ type: Command.Type, _ words: [String]
+    ) throws -> any ParsableCommand {
+        do {
             return try type.parseAsRoot(words)
         } catch {
             // ArgumentParser takes "-1" for an option and misses a value, and tells of an unknown option last.

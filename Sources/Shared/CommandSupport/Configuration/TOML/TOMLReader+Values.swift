@@ -54,11 +54,12 @@ extension TOMLReader {
         }
         let text = String(decoding: word, as: UTF8.self)
         if let value = TOMLScalar.value(of: text) { return value }
+        // The word may well be a secret: it is not quoted.
         let problem =
             TOMLScalar.isTooLarge(text)
-            ? "\(text) is too large: numbers have 64 bits"
+            ? "the number is too large: numbers have 64 bits"
             : text.isEmpty
-                ? "expected a value\(self.source.saw); text needs quotes" : "\(text) is no value; text needs quotes"
+                ? "expected a value\(self.source.saw); text needs quotes" : "that is no value; text needs quotes"
         throw TOMLError(line: line, problem: problem)
     }
 
