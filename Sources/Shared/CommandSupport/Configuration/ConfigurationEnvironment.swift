@@ -1,7 +1,8 @@
 /// The environment variables that stand for options: `RTUN_LOG_LEVEL` for `--log-level`, `RTUN_URL` for the server's URL.
 ///
 /// A flag takes `true` or `false`. An option that may be repeated takes several values with blanks in between or, when there is
-/// a line break in it, one value a line, which may then have blanks. An empty variable counts as none.
+/// a line break in it, one value a line, which may then have blanks. A variable
+/// that is empty, or white space only, counts as none.
 enum ConfigurationEnvironment {
     private static let prefix = "RTUN_"
     /// Those that the programs themselves look up when they load their secrets, and then remove.
@@ -9,7 +10,7 @@ enum ConfigurationEnvironment {
     /// Those whose values must not stay visible.
     private static let passwords: Set<String> = ["RTUN_AUTH"]
 
-    /// The variables that begin with `RTUN_` and are not empty; of ``secrets`` not the values.
+    /// The variables that begin with `RTUN_` and are not blank; of ``secrets`` not the values.
     ///
     /// Removes those with passwords from the environment. Call it at start, while no other thread reads the environment.
     static func capture(
@@ -18,7 +19,9 @@ enum ConfigurationEnvironment {
     ) -> [String: String] {
         var variables: [String: String] = [:]
         for name in names where name.hasPrefix(Self.prefix) {
-            guard let value = Self.passwords.contains(name) ? take(name) : value(name), !value.isEmpty else { continue }
+            guard let value = Self.passwords.contains(name) ? take(name) : value(name),
+                !value.allSatisfy(\.isWhitespace)
+            else { continue }
             variables[name] = Self.secrets.contains(name) ? "" : value
         }
         return variables
