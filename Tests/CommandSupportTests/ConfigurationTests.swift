@@ -94,6 +94,38 @@ import Testing
         #expect(folder?.status == .unavailable)
     }
 
+    @Test func `what can be read only once is known`() throws {
+        defer { try? FileManager.default.removeItem(at: self.folder) }
+        let file = try self.write("[socks]", to: "rtun.toml")
+        let pipe = self.folder.appending(path: "pipe").path
+        #expect(mkfifo(pipe, 0o600) == 0)
+        for path in [file, self.folder.path, "/nonexistent", "/dev/null"] {
+            #expect(self.places(["--config", path]).unrepeatable == nil)
+        }
+        #expect(self.places(["--config", pipe]).unrepeatable == pipe)
+        #expect(self.places().unrepeatable == nil)
+    }
+
+    @Test func `a URL's password is masked with a scheme and without`() throws {
+        defer { try? FileManager.default.removeItem(at: self.folder) }
+        for (url, shown) in [
+            ("user:pa/ss@host:1", "***@host:1"), ("quic://a@b@host", "quic://***@host"), ("h:1", "h:1"),
+        ] {
+            let places = self.places()
+            let configuration = try self.source([url], places: places).read()
+            let report = ConfigurationReport(program: "rtun-socks", configuration: configuration, places: places)
+            #expect(report.text.contains("url = \"\(shown)\"  # command line\n"), "\(report.text)")
+        }
+    }
+
+    @Test func `a folder is no log file`() throws {
+        defer { try? FileManager.default.removeItem(at: self.folder) }
+        let error = #expect(throws: ProgramError.self) {
+            try LoggingOptions.parse(["--log-file", self.folder.path]).check()
+        }
+        #expect(error?.status == .unavailable)
+    }
+
     @Test func `a file that is too large or no text is refused`() throws {
         defer { try? FileManager.default.removeItem(at: self.folder) }
         let large = try self.write(String(repeating: "#", count: ConfigurationFile.maximumSize + 1), to: "large.toml")
@@ -144,7 +176,8 @@ import Testing
     @Test func `variables are captured without secrets, and passwords removed`() {
         defer { try? FileManager.default.removeItem(at: self.folder) }
         let environment = [
-            "RTUN_AUTH": "me:pass", "RTUN_EMPTY": "", "RTUN_SECRET": "s", "RTUN_URL": "u", "PATH": "/bin",
+            "RTUN_AUTH": "me:pass", "RTUN_EMPTY": "", "RTUN_DENY": " \n", "RTUN_SECRET": "s", "RTUN_URL": "u",
+            "PATH": "/bin",
         ]
         var taken: [String] = []
         let variables = ConfigurationEnvironment.capture(names: Array(environment.keys), value: { environment[$0] }) {

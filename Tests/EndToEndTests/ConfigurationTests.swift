@@ -157,6 +157,13 @@ struct ConfigurationTests {
             #expect(relay.output.lines.contains(line), "\(relay.output.text)")
         }
         #expect(!relay.output.text.contains("hidden"))
+        // A check that is asked for as well follows.
+        let both = try self.start(
+            "rtun-relay",
+            ["--print-config", "--check-config", "--secret-file", "/nonexistent", "http://127.0.0.1:1"])
+        #expect(try await both.end() == .exit(69))
+        #expect(
+            both.output.text.contains("secret-file = \"/nonexistent\"") && both.errors.text.contains("/nonexistent"))
         // What lacks is said behind it.
         let agent = try self.start("rtun-agent", ["--print-config"])
         #expect(try await agent.end() == .exit(64))

@@ -53,6 +53,10 @@ package struct LoggingOptions: ParsableArguments {
     /// Throws with exit code 69 when the file cannot be written, or made in its folder; makes none.
     package func check() throws(ProgramError) {
         guard let file else { return }
+        var status = stat()
+        if stat(file, &status) == 0, status.st_mode & S_IFMT == S_IFDIR {
+            throw ProgramError(.unavailable, "cannot open the log file \(file): \(SystemError.text(EISDIR))")
+        }
         var path = file
         if access(file, F_OK) != 0 {
             path = file.lastIndex(of: "/").map { $0 == file.startIndex ? "/" : String(file[..<$0]) } ?? "."

@@ -31,13 +31,14 @@ package enum ProgramMain {
                 let report = ConfigurationReport(
                     program: source.program, configuration: configuration, places: source.places)
                 try StandardStream.output.writeAnswer(report.text)
-                _ = try CommandParser.command(type, configuration)
-                ProgramExit.exit(ExitStatus.done.rawValue)
             }
             var command =
                 try configuration.map { try CommandParser.command(type, $0) }
                 ?? CommandParser.command(type, commandLine)
             if let command = command as? any ProgramCommand {
+                if source.wants("--print-config"), !source.wants("--check-config") {
+                    ProgramExit.exit(ExitStatus.done.rawValue)
+                }
                 try FileDescriptorLimit.check(eventLoops: command.eventLoopCount)
                 if source.wants("--check-config") {
                     try Self.check(command, files: configuration?.files ?? [])
