@@ -7,11 +7,13 @@ SWIFT_FLAGS  := -c release -Xswiftc -enable-testing
 # Seconds for each fuzz target, and which targets; all if none are named.
 TIME         ?= 20
 TARGETS      ?=
+# Which steps of `make verify`; all if none are named.
+STEPS        ?=
 BIN           = $(shell $(SWIFT) build $(SWIFT_FLAGS) --show-bin-path)
 SOURCES      := Package.swift Sources Tests Benchmarks
 PROGRAMS     := rtun-server rtun-agent rtun-socks rtun-relay
 
-.PHONY: help setup build release dist try-dist image try-image deb rpm try-deb version test debian13 fuzz fuzz-quick sanitize demo bench bench-wan bench-quick bench-tools \
+.PHONY: help setup build release dist try-dist image try-image deb rpm try-deb version test verify debian13 fuzz fuzz-quick sanitize demo bench bench-wan bench-quick bench-tools \
 	nat-table nat-spread proto proto-check format lint clean
 
 help: ## list the targets
@@ -58,6 +60,9 @@ test: setup ## run all tests
 	@scripts/test-front.sh
 	@scripts/test.sh $(SWIFT_FLAGS)
 	@$(SWIFT) test --package-path Benchmarks --scratch-path .build-benchmarks
+
+verify: ## run everything that can be tried here, and note it in docs/verified.md; STEPS="dist try-dist" for some (needs root, hours)
+	@scripts/verify.py $(STEPS)
 
 debian13: setup ## build and try it on a Debian 13 that is made for that (needs root, some ten minutes)
 	@scripts/debian13.sh
@@ -116,4 +121,4 @@ lint: ## check the format and look for mistakes in scripts and workflows, withou
 clean: ## remove what the build and the setup made here
 	rm -rf .build .build-release .build-fuzz .build-address .build-thread .build-venv .build-benchmarks .build-benchmarks-venv \
 		.build-debian13 .build-dist .build-try-dist .build-lint-venv \
-		.build-image .build-try-image .build-packages .build-try-deb dist
+		.build-image .build-try-image .build-packages .build-try-deb .build-verify dist
