@@ -117,10 +117,11 @@ let package = Package(
 
         // Cores: no sockets, no clock, no tasks.
         shared("Basics", [.nioCore, .dequeModule]),
-        shared("AppProto", ["CAppProto", .nioCore]),
+        shared("AppProto", ["Basics", "CAppProto", .nioCore]),
         shared("TLS", ["COpenSSL", .nioCore, .nioTLS]),
         shared("STUN", ["TLS", .nioCore]),
         shared("ICE", ["STUN", .nioCore, .dequeModule]),
+        shared("PeerPath", ["Basics", "STUN", "ICE", .nioCore, .dequeModule]),
         shared("SOCKS", [.nioCore]),
         shared("UDPRelay", [.nioCore]),
 
@@ -138,19 +139,24 @@ let package = Package(
         shared(
             "PeerChannel",
             [
-                "AppProto", "TLS", "STUN", "ICE", "NameResolution", "HostNetwork", "UDP", "QUIC", "UDPRelay", .nioCore,
-                .nioPosix, .dequeModule, .logging,
+                "AppProto", "Basics", "TLS", "STUN", "ICE", "PeerPath", "NameResolution", "HostNetwork", "UDP", "QUIC",
+                "UDPRelay", .nioCore, .nioPosix, .dequeModule, .logging,
             ]),
         shared(
             "CommandSupport", ["Basics", "CBuild", "CLinuxProcess", .argumentParser, .logging, .unixSignals, .nioCore]),
 
         shared(
             "PeerSupport",
-            ["TLS", "HostNetwork", "QUIC", "Signaling", "PeerChannel", "CommandSupport", .nioCore, .logging]),
+            [
+                "TLS", "HostNetwork", "QUIC", "Signaling", "PeerPath", "PeerChannel", "CommandSupport", .nioCore,
+                .logging,
+            ]),
         shared(
             "ClientSupport",
             [
-                "AppProto", "TLS", "HostNetwork", "Signaling", "PeerChannel", "CommandSupport", "PeerSupport", .nioCore,
+                "AppProto", "TLS", "HostNetwork", "Signaling", "PeerPath", "PeerChannel", "CommandSupport",
+                "PeerSupport",
+                .nioCore,
                 .nioPosix,
                 .dequeModule, .argumentParser, .logging,
             ]),
@@ -158,7 +164,8 @@ let package = Package(
         shared(
             "Diagnosis",
             [
-                "AppProto", "TLS", "NameResolution", "Signaling", "PeerChannel", "CommandSupport", "PeerSupport",
+                "AppProto", "Basics", "TLS", "NameResolution", "Signaling", "PeerChannel", "CommandSupport",
+                "PeerSupport",
                 .nioCore,
                 .nioPosix, .argumentParser, .logging,
             ]),
@@ -198,6 +205,7 @@ let package = Package(
         tests("TLSTests", ["TLS", .nioCore, .nioEmbedded, .nioPosix, .nioTLS]),
         tests("STUNTests", ["STUN", "TestSupport", .nioCore]),
         tests("ICETests", ["ICE", "STUN", "TestSupport", .nioCore]),
+        tests("PeerPathTests", ["PeerPath", "Basics", "ICE", "STUN", "TestSupport", .nioCore]),
         tests("SOCKSTests", ["SOCKS", .nioCore]),
         tests("UDPTests", ["UDP", .nioCore, .nioPosix]),
         tests("NameResolutionTests", ["NameResolution", .nioCore, .nioPosix]),
@@ -212,7 +220,8 @@ let package = Package(
         tests(
             "PeerChannelTests",
             [
-                "PeerChannel", "TestSupport", "AppProto", "HostNetwork", "ICE", "QUIC", "STUN", "TLS", "UDP",
+                "PeerChannel", "PeerPath", "TestSupport", "AppProto", "HostNetwork", "ICE", "QUIC", "STUN", "TLS",
+                "UDP",
                 "UDPRelay", .nioCore, .nioEmbedded, .nioPosix, .logging,
             ]),
         tests("UDPRelayTests", ["UDPRelay", .nioCore]),
@@ -220,8 +229,11 @@ let package = Package(
             "ClientSupportTests",
             ["ClientSupport", "AppProto", "PeerChannel", "Signaling", "TestSupport", .nioCore, .nioPosix]),
         tests(
-            "PeerSupportTests", ["PeerSupport", "CommandSupport", "PeerChannel", "QUIC", "Signaling", .nioCore]),
-        tests("DiagnosisTests", ["Diagnosis", "AppProto", "CommandSupport", "PeerChannel", "Signaling", .nioCore]),
+            "PeerSupportTests",
+            ["PeerPath", "PeerSupport", "CommandSupport", "PeerChannel", "QUIC", "Signaling", .nioCore]),
+        tests(
+            "DiagnosisTests",
+            ["Diagnosis", "AppProto", "Basics", "CommandSupport", "PeerChannel", "Signaling", .nioCore]),
         tests(
             "CommandSupportTests",
             ["CLinuxProcess", "CommandSupport", .nioCore, .nioEmbedded, .argumentParser, .logging]),
@@ -254,7 +266,7 @@ let package = Package(
         tests(
             "InteropTests",
             [
-                "TestSupport", "AppProto", "ClientSupport", "PeerChannel", "ICE", "Signaling", "TLS",
+                "TestSupport", "AppProto", "ClientSupport", "PeerPath", "PeerChannel", "ICE", "Signaling", "TLS",
                 .nioCore, .nioPosix, .logging,
             ] + programs,
             exclude: [

@@ -1,3 +1,4 @@
+import Basics
 import AppProto
 import NIOCore
 import PeerChannel

@@ -45,7 +45,7 @@ final class ForeignTunnel: Sendable {
         configuration.pathChoice = .direct
         let (events, connected) = AsyncStream.makeStream(of: Void.self)
         try await eventLoop.submit { [configuration] in
-            let channel = PeerClientChannel<ForeignCarrier>(
+            let channel = PeerChannel<ForeignCarrier>(
                 agentName: agent, instanceID: id, kind: .quicTunnel, configuration: configuration,
                 signaling: SignalPeering(client: signal), eventLoop: eventLoop, logger: logger)
             let client = ForeignClient(channel: channel, socket: socket, connected: connected)
@@ -68,12 +68,12 @@ final class ForeignTunnel: Sendable {
 
 /// Opens the channel as soon as the control connection is up, and tells it what comes for it.
 private final class ForeignClient: SignalClientDelegate {
-    private let channel: PeerClientChannel<ForeignCarrier>
+    private let channel: PeerChannel<ForeignCarrier>
     private let socket: any Channel
     private let connected: AsyncStream<Void>.Continuation
     private var hasStarted = false
 
-    init(channel: PeerClientChannel<ForeignCarrier>, socket: any Channel, connected: AsyncStream<Void>.Continuation) {
+    init(channel: PeerChannel<ForeignCarrier>, socket: any Channel, connected: AsyncStream<Void>.Continuation) {
         self.channel = channel
         self.socket = socket
         self.connected = connected
@@ -94,11 +94,7 @@ private final class ForeignClient: SignalClientDelegate {
     func signalReceived(_ request: SignalRequest) { request.failUnsupported() }
 
     func signalReceived(event: Envelope.Body) {
-        switch event {
-        case .peerCandidate(let candidate): self.channel.receive(candidate)
-        case .closePeer(let close): self.channel.receive(close)
-        default: break
-        }
+        if let message = PeerMessage(event: event) { self.channel.receive(message) }
     }
 }
 

@@ -8,6 +8,7 @@ import TLS
 import TestSupport
 import Testing
 
+import PeerPath
 @testable import PeerChannel
 
 /// Our ICE agent, on real sockets, against aioice.
@@ -27,26 +28,21 @@ struct ICEInteropTests {
         var configuration = PeerChannelConfiguration(identity: try Identity.selfSigned(commonName: "interop"))
         configuration.loopbackOnly = true
         let logger = Logger(label: "interop") { _ in SwiftLogNoOpLogHandler() }
-        let observer = TransportObserver()
-        let ours = try await eventLoop.flatSubmit { [configuration] in
-            let transport = PeerTransport(
-                role: role, configuration: configuration, eventLoop: eventLoop, logger: logger
+        let observer = PathObserver()
+        let described = eventLoop.makePromise(of: String.self)
+        try await eventLoop.submit { [configuration] in
+            let driver = PathDriver(
+                side: role == .controlling ? .client : .agent, configuration: configuration, eventLoop: eventLoop,
+                logger: logger
             ) { _, _ in }
-            observer.watch(transport)
-            let bound = NIOLoopBound(transport, eventLoop: eventLoop)
-            return DirectSession.open(
-                generation: 0, role: role, configuration: configuration, eventLoop: eventLoop, logger: logger,
-                peerAnswersPadding: { false }
-            ).flatMapThrowing { opened in
-                let (transport, session) = (bound.value, opened.value)
-                transport.adopt(session)
-                session.gather(from: [])
-                session.setRemote(credentials: try ICECredentials(ufrag: credentials[0], pwd: credentials[1]))
-                for candidate in candidates { session.addRemote(candidate: try ICECandidate(line: candidate)) }
-                session.remoteCandidatesEnded()
-                return "\(session.localCredentials.ufrag) \(session.localCredentials.pwd)\n"
-                    + session.localCandidates.map(\.line).joined() + "end\n"
-            }
+            observer.start(driver, described: described)
+        }.get()
+        let ours = try await described.futureResult.get()
+        try await eventLoop.submit {
+            try observer.connect(
+                PathDescription(
+                    generation: 0, credentials: try ICECredentials(ufrag: credentials[0], pwd: credentials[1]),
+                    candidates: try candidates.map { try ICECandidate(line: $0) }))
         }.get()
         try peer.write(ours)
 
@@ -59,39 +55,55 @@ struct ICEInteropTests {
     }
 }
 
-/// Keeps a transport alive and answers the first datagram. Its state is touched on the transport's event loop only.
-private final class TransportObserver: PeerTransportDelegate, @unchecked Sendable {
+/// Keeps paths alive and answers the first datagram. Its state is touched on their event loop only.
+private final class PathObserver: PathDriverDelegate, @unchecked Sendable {
     let received: AsyncStream<String>
     private let arrived: AsyncStream<String>.Continuation
-    private var transport: PeerTransport?
+    private var driver: PathDriver?
+    private var described: EventLoopPromise<String>?
 
     init() { (self.received, self.arrived) = AsyncStream.makeStream(of: String.self) }
 
-    func watch(_ transport: PeerTransport) {
-        self.transport = transport
-        transport.delegate = self
+    func start(_ driver: PathDriver, described: EventLoopPromise<String>) {
+        self.driver = driver
+        self.described = described
+        driver.delegate = self
+        driver.tell { engine, _ in engine.start() }
+    }
+
+    func connect(_ peer: PathDescription) throws {
+        self.driver?.tell { engine, now in
+            engine.receive(.description(peer, answersPadding: false), at: now)
+            engine.receive(.endOfCandidates(generation: 0, .unknown, spread: 0), at: now)
+        }
     }
 
     func close() {
-        self.transport?.close()
-        self.transport = nil
+        self.driver?.close()
+        self.driver = nil
     }
 
-    func transport(_ transport: PeerTransport, received bytes: ByteBuffer, segmentSize: Int?, arrival: UInt32) {
+    func path(_ driver: PathDriver, received bytes: ByteBuffer, segmentSize: Int?, arrival: UInt32) {
         // The first byte is QUIC's as far as RFC 9443 is concerned; the rest is text.
         self.arrived.yield(
             String(buffer: bytes.getSlice(at: bytes.readerIndex + 1, length: bytes.readableBytes - 1) ?? bytes))
-        transport.send(ByteBuffer(bytes: [0x80] + Array("greetings from rtun".utf8)), segmentSize: nil)
+        driver.send(ByteBuffer(bytes: [0x80] + Array("greetings from rtun".utf8)), segmentSize: nil)
     }
 
-    func transport(_ transport: PeerTransport, gathered candidate: ICECandidate, generation: UInt32) {}
-    func transport(_ transport: PeerTransport, gatheringEndedWith mapping: MappingBehavior, generation: UInt32) {}
-    func transport(_ transport: PeerTransport, directPathFailed report: ICEReport) {}
-    func transportLimitChanged(_ transport: PeerTransport) {}
-    func transport(_ transport: PeerTransport, pathChangedFrom old: PeerPath?, reason: PathChangeReason) {}
-    func transportReceiveComplete(_ transport: PeerTransport) {}
-    func transportWritabilityChanged(_ transport: PeerTransport) {}
-    func transport(_ transport: PeerTransport, failed failure: PeerTransport.Failure) { self.arrived.finish() }
+    func path(_ driver: PathDriver, wants output: PathOutput) {
+        switch output {
+        case .described:
+            let local = driver.engine.localDescription
+            self.described?.succeed(
+                "\(local.credentials.ufrag) \(local.credentials.pwd)\n" + local.candidates.map(\.line).joined()
+                    + "end\n")
+        case .ended: self.arrived.finish()
+        default: break
+        }
+    }
+
+    func pathReceiveComplete(_ driver: PathDriver) {}
+    func pathWritabilityChanged(_ driver: PathDriver) {}
 }
 
 extension ICECandidate {

@@ -6,11 +6,12 @@ import TestSupport
 import Testing
 
 @testable import PeerChannel
+@testable import PeerPath
 
 /// Channels that begin on the bridge, leave it, and come back.
 @Suite(.timeLimit(.minutes(2)), .serialized)
 struct BridgedPeerTests {
-    private static func configuration(_ choice: PeerChannelConfiguration.PathChoice = .auto) throws
+    private static func configuration(_ choice: PathChoice = .auto) throws
         -> PeerChannelConfiguration
     {
         var configuration = try PeerPair.configuration()
@@ -20,7 +21,7 @@ struct BridgedPeerTests {
     }
 
     private func connect(
-        client: PeerChannelConfiguration.PathChoice = .auto, agent: PeerChannelConfiguration.PathChoice = .auto,
+        client: PathChoice = .auto, agent: PathChoice = .auto,
         prepare: @escaping @Sendable (PeerPair) -> Void = { _ in }
     ) async throws -> NIOLoopBound<PeerPair> {
         try await PeerPair.connect(
@@ -49,11 +50,11 @@ struct BridgedPeerTests {
         #expect(received == block)
     }
 
-    /// Makes one side deaf to what comes straight from the other, or lets it hear again.
-    private static func setDirect(_ isOpen: Bool, at transport: PeerTransport?) {
-        for session in [transport?.current, transport?.previous].compactMap({ $0 }) {
-            for socket in session.sockets { socket.delegate = isOpen ? session : nil }
-        }
+    /// Makes one side deaf to what comes straight from the other to the sockets that there are now.
+    private static func deafen(_ channel: PeerChannel<QUICTunnel>?, of pair: PeerPair) {
+        guard let paths = channel?.paths else { return }
+        let newest = paths.engine.sessions.newest?.generation ?? 0
+        pair.retained.append(PathFilter(paths) { base, _, _ in base.generation > newest })
     }
 
     @Test func `the tunnel is up on the bridge before a check has been answered, and moves`() async throws {
@@ -82,9 +83,11 @@ struct BridgedPeerTests {
         let line = try await self.line(pair)
         try await self.exchange(line, 200_000)
         try await PeerPair.on(pair) { pair in
-            let transports = [pair.client.core.transport, pair.agent?.core.transport].compactMap { $0?.current }
-            for (from, to) in zip(transports, transports.reversed()) {
-                for candidate in from.localCandidates { to.addRemote(candidate: candidate) }
+            let paths = [pair.client.paths, pair.agent?.paths].compactMap { $0 }
+            for (from, to) in zip(paths, paths.reversed()) {
+                for candidate in from.engine.localDescription.candidates {
+                    to.tell { $0.receive(.candidate(candidate, generation: 0), at: $1) }
+                }
             }
         }
         try await PeerPair.eventuallyPath("direct", pair, within: .seconds(30))
@@ -146,7 +149,7 @@ struct BridgedPeerTests {
         let line = try await self.line(pair)
         try await self.exchange(line, 1_000_000)
         try await PeerPair.on(pair) { pair in
-            Self.setDirect(false, at: pair.agent?.core.transport)
+            Self.deafen(pair.agent, of: pair)
             // No way around it for now.
             pair.hub.restart = nil
         }
@@ -154,13 +157,14 @@ struct BridgedPeerTests {
         try await self.exchange(line, 500_000)
         try await PeerPair.on(pair) { pair in
             pair.hub.restart = { [unowned pair] restart in
-                pair.agent?.receive(restart) ?? PeerPair.eventLoop.makeFailedFuture(Failure(code: .peerUnknown))
+                pair.restart(restart)
             }
         }
         try await PeerPair.eventuallyPath("direct", pair, within: .seconds(30))
         try await PeerPair.on(pair) { pair in
-            #expect(pair.client.core.transport?.current?.generation ?? 0 >= 1)
-            #expect(pair.client.core.transport?.current?.generation == pair.agent?.core.transport?.current?.generation)
+            let generation = pair.client.paths.engine.sessions.newest?.generation ?? 0
+            #expect(generation >= 1)
+            #expect(pair.agent?.paths.engine.sessions.newest?.generation == generation)
             let reasons = pair.clientLog.lines.filter { $0.event == "peer.path_changed" }.map {
                 "\($0.metadata["from"] ?? "") \($0.metadata["to"] ?? "") \($0.metadata["reason"] ?? "")"
             }
@@ -175,10 +179,10 @@ struct BridgedPeerTests {
         try await PeerPair.eventuallyPath("direct", pair, within: .seconds(5))
         let line = try await self.line(pair)
         try await self.exchange(line, 1000)
-        try await PeerPair.on(pair) { Self.setDirect(false, at: $0.client.core.transport) }
+        try await PeerPair.on(pair) { Self.deafen($0.client, of: $0) }
         try await PeerPair.eventuallyPath("bridge", pair, within: .seconds(30))
         try await self.exchange(line, 10_000)
-        try await PeerPair.on(pair) { Self.setDirect(true, at: $0.client.core.transport) }
+        try await PeerPair.on(pair) { $0.client.paths.sockets.delegate = $0.client.paths }
         try await PeerPair.eventuallyPath("direct", pair, within: .seconds(30))
         try await self.exchange(line, 1_000_000)
         try await PeerPair.finish(pair)
@@ -190,11 +194,11 @@ struct BridgedPeerTests {
         try await self.exchange(line, 100_000)
         try await PeerPair.on(pair) { pair in
             #expect(pair.client.path?.name == "direct")
-            Self.setDirect(false, at: pair.client.core.transport)
+            Self.deafen(pair.client, of: pair)
         }
         try await self.exchange(line, 1_000_000)
         try await PeerPair.on(pair) { pair in
-            #expect(pair.client.core.transport?.current?.generation == 1)
+            #expect(pair.client.paths.engine.sessions.newest?.generation == 1)
             #expect(pair.hub.bridged.isEmpty)
         }
         try await PeerPair.finish(pair)
@@ -283,7 +287,7 @@ struct BridgedPeerTests {
         let line = try await self.line(pair)
         let answers = try await PeerPair.wait(pair) { pair in
             let answers = (UInt32(1)...50).compactMap { generation in
-                pair.agent?.receive(
+                pair.restart(
                     RestartPeer(
                         peerID: pair.client.peerID, name: "office", instanceID: .random(), generation: generation,
                         ice: IceParameters(ufrag: "abcd", pwd: "abcdefghijklmnopqrstuv"), candidates: []))
@@ -305,9 +309,9 @@ struct BridgedPeerTests {
         agent.e2eKey = client.e2eKey
         let pair = try await PeerPair.connect(client: client, agent: agent)
         try await PeerPair.eventuallyPath("direct", pair, within: .seconds(5))
-        try await PeerPair.on(pair) { $0.client.receive(RestartWanted(peerID: $0.client.peerID)) }
+        try await PeerPair.on(pair) { $0.client.receive(.restartWanted(RestartWanted(peerID: $0.client.peerID))) }
         try await eventually(within: .seconds(5), "a new session") {
-            try await PeerPair.on(pair) { $0.client.core.transport?.current?.generation == 1 }
+            try await PeerPair.on(pair) { $0.client.paths.engine.sessions.newest?.generation == 1 }
         }
         // A server that puts its own credentials in is refused, and the path stays as it is.
         try await PeerPair.on(pair) { pair in
@@ -317,12 +321,12 @@ struct BridgedPeerTests {
                 message.ice = IceParameters(ufrag: "evil", pwd: "evilevilevilevilevilevil")
                 return restart?(message) ?? PeerPair.eventLoop.makeFailedFuture(Failure(code: .internal))
             }
-            pair.client.receive(RestartWanted(peerID: pair.client.peerID))
+            pair.client.receive(.restartWanted(RestartWanted(peerID: pair.client.peerID)))
         }
         try await Task.sleep(for: .seconds(1))
         try await PeerPair.on(pair) { pair in
-            #expect(pair.client.core.transport?.current?.generation == 1)
-            #expect(pair.agent?.core.transport?.current?.generation == 1)
+            #expect(pair.client.paths.engine.sessions.newest?.generation == 1)
+            #expect(pair.agent?.paths.engine.sessions.newest?.generation == 1)
             #expect(pair.client.isConnected)
         }
         try await PeerPair.finish(pair)

@@ -5,9 +5,9 @@ import NIOCore
 import Synchronization
 import TestSupport
 import Testing
-import UDP
 
 @testable import PeerChannel
+@testable import PeerPath
 
 /// Channels on the bridge that look for a direct path again, and paths that are not what they seem.
 @Suite(.timeLimit(.minutes(2)), .serialized)
@@ -57,7 +57,7 @@ struct DirectRetryTests {
     }
 
     private func generation(_ pair: NIOLoopBound<PeerPair>) async throws -> UInt32 {
-        try await PeerPair.on(pair) { $0.client.core.restarts.generation }
+        try await PeerPair.on(pair) { $0.client.paths.engine.sessions.generation }
     }
 
     @Test func `while a channel is bridged, a direct path is looked for again and again`() async throws {
@@ -76,8 +76,8 @@ struct DirectRetryTests {
             let state = NetworkState(addresses: [], internetRoutes: [])
             let change = AddressChange(before: state, after: state, isAfterStandstill: true)
             switch side {
-            case .client: pair.client.core.networkChanged(change)
-            case .agent: pair.agent?.core.networkChanged(change)
+            case .client: pair.client.networkChanged(change)
+            case .agent: pair.agent?.networkChanged(change)
             }
         }
         try await PeerPair.eventuallyPath("direct", pair, within: .seconds(5))
@@ -126,9 +126,9 @@ struct DirectRetryTests {
             let remote = pair.client.path?.remote
             if hasOther {
                 #expect(remote?.protocol == .inet)
-                #expect(pair.client.core.restarts.generation == 0)
+                #expect(pair.client.paths.engine.sessions.generation == 0)
             } else {
-                #expect(pair.client.core.restarts.generation >= 1)
+                #expect(pair.client.paths.engine.sessions.generation >= 1)
                 let paths = pair.clientLog.lines.first { $0.event == "peer.paths" }
                 let report = "\(paths?.metadata["report"] ?? "")"
                 #expect(report.contains("answers small checks only"))
@@ -137,43 +137,12 @@ struct DirectRetryTests {
         try await PeerPair.finish(pair)
     }
 
-    /// From now on the client's sockets hear small datagrams only; those of IPv6, unless it is said otherwise.
+    /// From now on the client's sockets of the first session hear small datagrams only; those of IPv6, unless it is said
+    /// otherwise.
     private static func loseLarge(of pair: PeerPair, evenIPv4: Bool) {
-        guard let session = pair.client.core.transport?.current else { return }
-        let filter = SmallOnly(session)
-        for socket in session.sockets where evenIPv4 || socket.localAddress.protocol == .inet6 {
-            socket.delegate = filter
+        let filter = PathFilter(pair.client.paths) { base, length, source in
+            base.generation > 0 || length <= 1000 || source.protocol == .inet && !evenIPv4
         }
         pair.retained.append(filter)
-    }
-
-    @Test func `ports are guessed where one side's mapping is not known, and not where UDP is blocked`() {
-        func plan(_ local: MappingBehavior, _ peer: MappingBehavior) -> SpreadPlan {
-            SpreadPlan(local: local, peer: peer, localSpread: 256, peerSpread: 256)
-        }
-        #expect(plan(.unknown, .addressAndPortDependent) == plan(.endpointIndependent, .addressAndPortDependent))
-        #expect(plan(.addressAndPortDependent, .unknown) == plan(.addressAndPortDependent, .endpointIndependent))
-        for other in [MappingBehavior.addressAndPortDependent, .endpointIndependent, .udpBlocked] {
-            #expect(plan(.udpBlocked, other) == .none(.udpBlocked))
-            #expect(plan(other, .udpBlocked) == .none(.udpBlocked))
-        }
-    }
-
-    /// Passes on small datagrams only.
-    private final class SmallOnly: UDPSocketDelegate {
-        weak var session: DirectSession?
-        init(_ session: DirectSession) { self.session = session }
-
-        func socket(
-            _ socket: UDPSocket, received bytes: ByteBuffer, segmentSize: Int?, from source: SocketAddress,
-            at local: SocketAddress?
-        ) {
-            guard (segmentSize ?? bytes.readableBytes) <= 1000 else { return }
-            self.session?.socket(socket, received: bytes, segmentSize: segmentSize, from: source, at: local)
-        }
-
-        func socketReceiveComplete(_ socket: UDPSocket) { self.session?.socketReceiveComplete(socket) }
-        func socketWritabilityChanged(_ socket: UDPSocket) { self.session?.socketWritabilityChanged(socket) }
-        func socketFailed(_ socket: UDPSocket, error: (any Error)?) { self.session?.socketFailed(socket, error: error) }
     }
 }

@@ -5,7 +5,7 @@ import NIOCore
 
 /// The control connection of tests: hands the messages of one side to the other through their wire form, in order,
 /// each in a later turn of the one event loop that both sides live on.
-struct MemorySignaling: PeerSignaling {
+struct MemorySignaling: ClientPeerSignaling {
     /// What a test does to the messages on the way, and where they go.
     final class Hub {
         let eventLoop: any EventLoop
@@ -74,16 +74,13 @@ struct MemorySignaling: PeerSignaling {
         }
     }
 
-    func sendRestartWanted(_ wanted: RestartWanted) { self.send(.restartWanted(wanted)) }
     func sendBridge(_ bridge: Bridge) {
         guard self.hub.value.carriesBridge else { return }
         self.hub.value.bridged.append(bridge.datagrams)
-        self.send(.bridge(bridge))
+        self.sendEvent(.bridge(bridge))
     }
-    func sendCandidate(_ candidate: PeerCandidate) { self.send(.peerCandidate(candidate)) }
-    func sendClose(_ close: ClosePeer) { self.send(.closePeer(close)) }
 
-    private func send(_ body: Envelope.Body) {
+    func sendEvent(_ body: Envelope.Body) {
         let side = self.side
         let bound = self.hub
         bound.value.eventLoop.execute {

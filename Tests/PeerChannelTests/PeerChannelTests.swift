@@ -3,6 +3,7 @@ import NIOCore
 import TLS
 import TestSupport
 import Testing
+import PeerPath
 
 @testable import PeerChannel
 
@@ -21,9 +22,9 @@ struct PeerChannelTests {
         try await PeerPair.on(pair) { #expect(!$0.client.isConnected) }
     }
 
-    @Test(arguments: [PeerChannelConfiguration.PathChoice.auto, .direct])
+    @Test(arguments: [PathChoice.auto, .direct])
     func `a tunnel uses the packet size that its path was found to carry`(
-        choice: PeerChannelConfiguration.PathChoice
+        choice: PathChoice
     ) async throws {
         var configuration = try PeerPair.configuration()
         configuration.pathChoice = choice
@@ -211,7 +212,7 @@ struct PeerChannelTests {
         try await PeerPair.on(pair) { pair in
             pair.hub.isDown = true
             // The sockets close without a word, as when the process dies.
-            pair.agent?.core.transport?.close()
+            pair.agent?.paths.close()
         }
         let closed = try await PeerPair.wait(pair) { $0.clientClosed.futureResult }
         guard case .tunnel(.idleTimedOut) = closed else {
@@ -233,7 +234,7 @@ struct PeerChannelTests {
         }
         let before = try await PeerPair.on(pair) { pair in
             let before = try #require(pair.client.path?.remote)
-            for socket in try #require(pair.agent?.core.transport?.current?.sockets)
+            for socket in try #require(pair.agent?.paths.sockets.all)
             where socket.localAddress.protocol == before.protocol {
                 socket.channel.close(promise: nil)
             }
@@ -254,7 +255,7 @@ struct PeerChannelTests {
     @Test func `silence with packets outstanding makes a tunnel suspect`() async throws {
         let pair = try await PeerPair.connect()
         try await PeerPair.on(pair) { pair in
-            pair.agent?.core.transport?.close()
+            pair.agent?.paths.close()
             pair.client.carrier?.open(OpenTcp(host: "example.org", port: 80), timeout: .seconds(20)) { _ in }
         }
         // At every look it is suspect just when it has waited for so long.
@@ -278,9 +279,9 @@ struct PeerChannelTests {
         do {
             let pair = try await PeerPair.connect()
             try await PeerPair.on(pair) { pair in
-                remains.value.cores = [Weak(pair.client.core), Weak(pair.agent?.core)]
-                remains.value.transports = [Weak(pair.client.core.transport), Weak(pair.agent?.core.transport)]
-                remains.value.tunnels = [Weak(pair.client.core.carrier), Weak(pair.agent?.core.carrier)]
+                remains.value.channels = [Weak(pair.client), Weak(pair.agent)]
+                remains.value.paths = [Weak(pair.client.paths), Weak(pair.agent?.paths)]
+                remains.value.tunnels = [Weak(pair.client.carrier), Weak(pair.agent?.carrier)]
                 pair.client.carrier?.open(OpenTcp(host: "x", port: 1), timeout: .seconds(1)) { _ in }
             }
             try await PeerPair.finish(pair)
@@ -297,12 +298,12 @@ struct PeerChannelTests {
     }
 
     private struct Remains {
-        var cores: [Weak<PeerChannelCore<QUICTunnel>>] = []
-        var transports: [Weak<PeerTransport>] = []
+        var channels: [Weak<PeerChannel<QUICTunnel>>] = []
+        var paths: [Weak<PathDriver>] = []
         var tunnels: [Weak<QUICTunnel>] = []
 
         var count: Int {
-            self.cores.count { $0.object != nil } + self.transports.count { $0.object != nil }
+            self.channels.count { $0.object != nil } + self.paths.count { $0.object != nil }
                 + self.tunnels.count { $0.object != nil }
         }
     }
@@ -322,9 +323,12 @@ struct PeerChannelTests {
         try await PeerPair.finish(pair)
     }
 
-    @Test func `a released channel closes itself`() async throws {
+    @Test func `a channel that nobody holds any more says goodbye when it is closed`() async throws {
         let pair = try await PeerPair.connect()
-        try await PeerPair.on(pair) { $0.agent = nil }
+        try await PeerPair.on(pair) { pair in
+            pair.agent?.close(reason: "not needed")
+            pair.agent = nil
+        }
         let closed = try await PeerPair.wait(pair) { $0.clientClosed.futureResult }
         guard case .closedByPeer = closed else {
             Issue.record("expected the agent to say goodbye, got \(closed)")

@@ -2,6 +2,7 @@ import AppProto
 import Logging
 import NIOCore
 import NIOPosix
+import PeerPath
 import TLS
 import TestSupport
 import Testing
@@ -19,8 +20,8 @@ final class PeerPair {
     let hub: MemorySignaling.Hub
     let clientLog = LogRecord()
     let agentLog = LogRecord()
-    let client: PeerClientChannel<QUICTunnel>
-    var agent: PeerServerChannel<QUICTunnel>?
+    let client: PeerChannel<QUICTunnel>
+    var agent: PeerChannel<QUICTunnel>?
     /// What the agent does with requests; the default dials.
     var requested: ((TunnelRequest) -> Void)?
     /// What a test wants to live as long as the pair.
@@ -61,7 +62,7 @@ final class PeerPair {
         self.agentClosed = eventLoop.makePromise()
         self.agentDelegate = AgentDelegate(connected: self.agentConnected, closed: self.agentClosed)
         self.openFailed = eventLoop.makePromise()
-        self.client = PeerClientChannel(
+        self.client = PeerChannel(
             agentName: "office", instanceID: try #require(InstanceID(rawValue: String(repeating: "0a", count: 16))),
             kind: .quicTunnel, configuration: client,
             signaling: MemorySignaling(hub: NIOLoopBound(self.hub, eventLoop: eventLoop), side: .client),
@@ -69,35 +70,43 @@ final class PeerPair {
         self.client.delegate = self
         self.hub.accept = { [unowned self] offer in try self.accept(offer) }
         self.hub.restart = { [unowned self] restart in
-            self.agent?.receive(restart) ?? Self.eventLoop.makeFailedFuture(Failure(code: .peerUnknown))
+            self.restart(restart)
         }
         self.hub.toClient = { [unowned self] body in
-            switch body {
-            case .peerCandidate(let candidate): self.client.receive(candidate)
-            case .closePeer(let close): self.client.receive(close)
-            case .bridge(let bridge): self.client.receive(bridge)
-            case .restartWanted(let wanted): self.client.receive(wanted)
-            default: Issue.record("unexpected \(body)")
+            guard let message = PeerMessage(event: body) else {
+                Issue.record("unexpected \(body)")
+                return
             }
+            self.client.receive(message)
         }
         self.hub.toAgent = { [unowned self] body in
-            switch body {
-            case .peerCandidate(let candidate): self.agent?.receive(candidate)
-            case .closePeer(let close): self.agent?.receive(close)
-            case .bridge(let bridge): self.agent?.receive(bridge)
-            default: Issue.record("unexpected \(body)")
+            guard let message = PeerMessage(event: body) else {
+                Issue.record("unexpected \(body)")
+                return
             }
+            self.agent?.receive(message)
         }
     }
 
+    /// Has the agent answer a restart.
+    func restart(_ restart: RestartPeer) -> EventLoopFuture<RestartPeerReply> {
+        let promise = Self.eventLoop.makePromise(of: RestartPeerReply.self)
+        if let agent = self.agent {
+            agent.receive(.restart(restart, promise))
+        } else {
+            promise.fail(Failure(code: .peerUnknown))
+        }
+        return promise.futureResult
+    }
+
     private func accept(_ offer: OpenPeer) throws -> EventLoopFuture<OpenPeerReply> {
-        let agent = try PeerServerChannel<QUICTunnel>(
+        let agent = try PeerChannel<QUICTunnel>(
             offer: offer, configuration: self.agentConfiguration,
             signaling: MemorySignaling(hub: NIOLoopBound(self.hub, eventLoop: Self.eventLoop), side: .agent),
             eventLoop: Self.eventLoop, logger: self.agentLog.logger)
         agent.delegate = self.agentDelegate
         self.agent = agent
-        return agent.start { [unowned self] context in
+        return agent.accept { [unowned self] context in
             let tunnel = try QUICTunnel(context)
             tunnel.requested = { [unowned self] request in
                 if let requested = self.requested { requested(request) } else { self.dial(request) }
@@ -245,7 +254,7 @@ final class PeerPair {
     }
 }
 
-extension PeerPair: PeerClientChannelDelegate {
+extension PeerPair: PeerChannelDelegate {
     func peerChannelConnected(_ peerID: PeerID) { self.connected.succeed() }
     func peerChannel(_ peerID: PeerID, closed reason: PeerChannelError) {
         self.connected.fail(reason)
@@ -253,15 +262,15 @@ extension PeerPair: PeerClientChannelDelegate {
     }
 }
 
-extension PeerPath {
+extension SelectedPath {
     /// The peer's address; nil on the bridge.
     var remote: SocketAddress? {
         if case .direct(_, let remote) = self { remote } else { nil }
     }
 }
 
-/// Both delegates have the same methods, so the agent's is somebody else.
-final class AgentDelegate: PeerServerChannelDelegate {
+/// The delegate of both ends has the same methods, so the agent's is somebody else.
+final class AgentDelegate: PeerChannelDelegate {
     private let connected: EventLoopPromise<Void>
     private let closed: EventLoopPromise<PeerChannelError>
 

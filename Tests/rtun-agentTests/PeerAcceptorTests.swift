@@ -11,16 +11,8 @@ import Testing
 @Suite struct PeerAcceptorTests {
     /// Stands in for the control connection: what channels say goes nowhere.
     private struct SilentSignaling: PeerSignaling {
-        func openPeer(_ offer: OpenPeer) -> EventLoopFuture<OpenPeerReply> {
-            MultiThreadedEventLoopGroup.singleton.next().makeFailedFuture(Failure(code: .unsupported))
-        }
-        func restartPeer(_ restart: RestartPeer) -> EventLoopFuture<RestartPeerReply> {
-            MultiThreadedEventLoopGroup.singleton.next().makeFailedFuture(Failure(code: .unsupported))
-        }
-        func sendRestartWanted(_ wanted: RestartWanted) {}
         func sendBridge(_ bridge: Bridge) {}
-        func sendCandidate(_ candidate: PeerCandidate) {}
-        func sendClose(_ close: ClosePeer) {}
+        func sendEvent(_ event: Envelope.Body) {}
     }
 
     private let configuration: PeerChannelConfiguration
@@ -120,7 +112,7 @@ import Testing
 
     @Test func `what is about an unknown peer is ignored`() {
         let acceptor = self.acceptor(limit: 1)
-        acceptor.receive(PeerCandidate(endOfCandidatesOf: .random()))
-        acceptor.receive(ClosePeer(peerID: .random(), reason: ""))
+        acceptor.receive(.candidate(PeerCandidate(endOfCandidatesOf: .random())))
+        acceptor.receive(.close(ClosePeer(peerID: .random(), reason: "")))
     }
 }

@@ -1,6 +1,7 @@
 package import HostNetwork
 package import ICE
 package import NIOCore
+package import PeerPath
 package import QUIC
 package import TLS
 
@@ -15,16 +16,6 @@ package struct PeerChannelConfiguration: Sendable {
             self.host = host
             self.port = port
         }
-    }
-
-    /// Which kinds of path a channel may take (`--p2p`).
-    package enum PathChoice: Hashable, Sendable {
-        /// The bridge at once, and the best direct path as soon as there is one.
-        case auto
-        /// Direct paths only.
-        case direct
-        /// The server's bridge only.
-        case bridge
     }
 
     /// The certificate and key that the peer pins by fingerprint; made once at start.

@@ -1,5 +1,6 @@
 package import CommandSupport
 package import PeerChannel
+import PeerPath
 import TLS
 
 extension PeerOptions {
@@ -27,7 +28,7 @@ extension PeerOptions {
 }
 
 extension PeerOptions.PathChoice {
-    fileprivate var configurationValue: PeerChannelConfiguration.PathChoice {
+    fileprivate var configurationValue: PathChoice {
         switch self {
         case .auto: .auto
         case .direct: .direct

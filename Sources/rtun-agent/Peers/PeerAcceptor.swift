@@ -101,19 +101,9 @@ final class PeerAcceptor: Sendable {
         }
     }
 
-    /// Passes on a candidate of the client; one of an unknown peer is late and ignored.
-    func receive(_ candidate: PeerCandidate) {
-        self.withPeer(candidate.peerID) { $0.receive(candidate) }
-    }
-
-    /// Passes on that the client ended the channel.
-    func receive(_ close: ClosePeer) {
-        self.withPeer(close.peerID) { $0.receive(close) }
-    }
-
-    /// Passes on datagrams of the client.
-    func receive(_ bridge: Bridge) {
-        self.withPeer(bridge.peerID) { $0.receive(bridge) }
+    /// Passes on what the control connection has brought for a channel; what is for an unknown one is late and ignored.
+    func receive(_ message: PeerMessage) {
+        self.withPeer(message.peerID) { $0.peerChannel.receive(message) }
     }
 
     /// Answers a client's restart: brings the answer, or fails with the `Failure` to answer with.
@@ -122,15 +112,18 @@ final class PeerAcceptor: Sendable {
         guard let slot = self.state.withLock({ $0.slots[restart.peerID] }) else {
             return self.group.next().makeFailedFuture(unknown)
         }
-        return slot.eventLoop.flatSubmit {
-            slot.peer?.receive(restart) ?? slot.eventLoop.makeFailedFuture(unknown)
+        let promise = slot.eventLoop.makePromise(of: RestartPeerReply.self)
+        slot.eventLoop.execute {
+            guard let peer = slot.peer else { return promise.fail(unknown) }
+            peer.peerChannel.receive(.restart(restart, promise))
         }
+        return promise.futureResult.flatMapErrorThrowing { throw Failure(refusing: $0) }
     }
 
     /// Tells all channels of the control connection.
     func signalChanged(isUp: Bool, bridges: Bool) {
         for slot in self.slots {
-            slot.eventLoop.execute { slot.peer?.signalChanged(isUp: isUp, bridges: bridges) }
+            slot.eventLoop.execute { slot.peer?.peerChannel.signalChanged(isUp: isUp, bridges: bridges) }
         }
     }
 
@@ -146,7 +139,7 @@ final class PeerAcceptor: Sendable {
             slot.eventLoop.execute {
                 switch slot.occupant.value {
                 case .expected: slot.occupant.value = .gone
-                case .peer(let peer): peer.close(reason: reason)
+                case .peer(let peer): peer.peerChannel.close(reason: reason)
                 case .gone: break
                 }
             }

@@ -6,7 +6,7 @@ import PeerChannel
 
 /// One client's tunnel at the agent: dials what the client asks for and splices it to the tunnel.
 final class TunnelPeer: AcceptedPeer {
-    private let channel: PeerServerChannel<QUICTunnel>
+    private let channel: PeerChannel<QUICTunnel>
     private let egress: Egress
     private let watch: ConnectionWatch
     private let logger: Logger
@@ -36,14 +36,14 @@ final class TunnelPeer: AcceptedPeer {
         self.refusals = DropLog(
             eventLoop: eventLoop, logger: logger, message: "connections refused", event: "stream.refused")
         self.logger = logger
-        self.channel = try PeerServerChannel(
+        self.channel = try PeerChannel(
             offer: offer, configuration: configuration, signaling: signaling, eventLoop: eventLoop, logger: logger)
         self.closed = closed
         self.channel.delegate = self
     }
 
     func start() -> EventLoopFuture<OpenPeerReply> {
-        self.channel.start { [weak self] context in
+        self.channel.accept { [weak self] context in
             let tunnel = try QUICTunnel(context)
             tunnel.requested = { [weak self] request in
                 guard let self else { return request.refuse(.failed, reason: "the agent is closing this channel") }
@@ -72,21 +72,14 @@ final class TunnelPeer: AcceptedPeer {
         }.open()
     }
 
-    func receive(_ candidate: PeerCandidate) { self.channel.receive(candidate) }
-    func receive(_ close: ClosePeer) { self.channel.receive(close) }
-    func receive(_ bridge: Bridge) { self.channel.receive(bridge) }
-    func receive(_ restart: RestartPeer) -> EventLoopFuture<RestartPeerReply> {
-        self.channel.receive(restart).flatMapErrorThrowing { throw Failure(refusing: $0) }
-    }
-    func signalChanged(isUp: Bool, bridges: Bool) { self.channel.signalChanged(isUp: isUp, bridges: bridges) }
-    func close(reason: String) { self.channel.close(reason: reason) }
+    var peerChannel: any AnyPeerChannel { self.channel }
     func report() {}
 }
 
 @available(*, unavailable)
 extension TunnelPeer: Sendable {}
 
-extension TunnelPeer: PeerServerChannelDelegate {
+extension TunnelPeer: PeerChannelDelegate {
     func peerChannel(_ peerID: PeerID, closed reason: PeerChannelError) {
         self.closed()
     }

@@ -1,5 +1,4 @@
 import AppProto
-import NIOCore
 import PeerChannel
 import Signaling
 
@@ -7,29 +6,6 @@ import Signaling
 struct AgentPeerSignaling: PeerSignaling {
     let client: SignalClient
 
-    /// Only clients make offers.
-    func openPeer(_ offer: OpenPeer) -> EventLoopFuture<OpenPeerReply> {
-        self.client.eventLoop.makeFailedFuture(Failure(code: .unsupported, reason: "agents make no offers"))
-    }
-
-    /// Only clients ask for restarts.
-    func restartPeer(_ restart: RestartPeer) -> EventLoopFuture<RestartPeerReply> {
-        self.client.eventLoop.makeFailedFuture(Failure(code: .unsupported, reason: "agents restart nothing"))
-    }
-
-    func sendRestartWanted(_ wanted: RestartWanted) {
-        self.client.sendEvent(.restartWanted(wanted))
-    }
-
-    func sendBridge(_ bridge: Bridge) {
-        self.client.sendBridge(bridge)
-    }
-
-    func sendCandidate(_ candidate: PeerCandidate) {
-        self.client.sendEvent(.peerCandidate(candidate))
-    }
-
-    func sendClose(_ close: ClosePeer) {
-        self.client.sendEvent(.closePeer(close))
-    }
+    func sendEvent(_ event: Envelope.Body) { self.client.sendEvent(event) }
+    func sendBridge(_ bridge: Bridge) { self.client.sendBridge(bridge) }
 }

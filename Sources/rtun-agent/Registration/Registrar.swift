@@ -1,3 +1,4 @@
+import Basics
 import AppProto
 import CommandSupport
 import Logging
@@ -116,12 +117,8 @@ final class Registrar: SignalClientDelegate {
     }
 
     func signalReceived(event: Envelope.Body) {
-        switch event {
-        case .peerCandidate(let candidate): self.acceptor.receive(candidate)
-        case .closePeer(let close): self.acceptor.receive(close)
-        case .bridge(let bridge): self.acceptor.receive(bridge)
-        default: break  // Events of later versions, or meant for clients.
-        }
+        // Others are of later versions, or meant for clients.
+        if let message = PeerMessage(event: event) { self.acceptor.receive(message) }
     }
 
     /// What speaks against an offer before anybody looks at its contents.

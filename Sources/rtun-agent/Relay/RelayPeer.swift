@@ -18,7 +18,7 @@ final class RelayPeer: AcceptedPeer {
     /// A sweep ends so many flows at most, and goes on in the next turn of the loop.
     private static let flowsPerSweep = 4096
 
-    private let channel: PeerServerChannel<DatagramChannel>
+    private let channel: PeerChannel<DatagramChannel>
     private let relay: UdpRelay
     private let eventLoop: any EventLoop
     private let egress: Egress
@@ -63,7 +63,7 @@ final class RelayPeer: AcceptedPeer {
             eventLoop: eventLoop, logger: logger, message: "flows ended to make room", event: "flow.evicted")
         self.closed = closed
         self.flows = FlowTable(capacity: egress.maximumFlows)
-        self.channel = try PeerServerChannel(
+        self.channel = try PeerChannel(
             offer: offer, configuration: configuration, signaling: signaling, eventLoop: eventLoop, logger: logger)
         self.channel.delegate = self
     }
@@ -82,7 +82,7 @@ final class RelayPeer: AcceptedPeer {
                 if !relay.value.endFlowForAnother() { egress.flowHadEnded(of: id) }
             }
         }
-        return self.channel.start { [weak self] context in
+        return self.channel.accept { [weak self] context in
             let datagrams = try DatagramChannel(context)
             datagrams.delegate = self
             self?.datagrams = datagrams
@@ -90,14 +90,7 @@ final class RelayPeer: AcceptedPeer {
         }.flatMapErrorThrowing { throw Failure(refusing: $0) }
     }
 
-    func receive(_ candidate: PeerCandidate) { self.channel.receive(candidate) }
-    func receive(_ close: ClosePeer) { self.channel.receive(close) }
-    func receive(_ bridge: Bridge) { self.channel.receive(bridge) }
-    func receive(_ restart: RestartPeer) -> EventLoopFuture<RestartPeerReply> {
-        self.channel.receive(restart).flatMapErrorThrowing { throw Failure(refusing: $0) }
-    }
-    func signalChanged(isUp: Bool, bridges: Bool) { self.channel.signalChanged(isUp: isUp, bridges: bridges) }
-    func close(reason: String) { self.channel.close(reason: reason) }
+    var peerChannel: any AnyPeerChannel { self.channel }
 
     func report() {
         guard let datagrams = self.datagrams, datagrams.isConnected else { return }
@@ -325,7 +318,7 @@ extension RelayDropReason {
     }
 }
 
-extension RelayPeer: PeerServerChannelDelegate {
+extension RelayPeer: PeerChannelDelegate {
     func peerChannel(_ peerID: PeerID, closed reason: PeerChannelError) {
         self.sweep?.cancel()
         self.addresses = nil

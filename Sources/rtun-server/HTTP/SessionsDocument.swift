@@ -1,3 +1,4 @@
+import Basics
 import AppProto
 
 /// What `GET /pub/sessions` answers: the registered agents, those that clients prefer first.

@@ -1,3 +1,4 @@
+package import Basics
 import CAppProto
 
 /// One registered agent, as clients see it.

@@ -1,3 +1,4 @@
+package import Basics
 import CAppProto
 
 /// The event with which an agent tells the server what it has found out about its NAT.

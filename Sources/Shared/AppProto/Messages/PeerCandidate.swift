@@ -1,3 +1,4 @@
+package import Basics
 import CAppProto
 
 /// A trickled candidate of one side of a peer channel (RFC 8838), or the end of them.

@@ -4,6 +4,7 @@ import DequeModule
 package import Logging
 package import NIOCore
 package import PeerChannel
+package import PeerPath
 package import Signaling
 
 /// Uses the channels of a ``ChannelPool``, on its event loop.
@@ -39,7 +40,7 @@ extension ChannelPoolDelegate {
 package final class ChannelPool<Carrier: PeerCarrier> {
     private struct Channel {
         let agent: AgentInfo
-        let channel: PeerClientChannel<Carrier>
+        let channel: PeerChannel<Carrier>
         /// Whether it has stood at any time.
         var hasStood = false
         /// Why its agent is no longer registered, as far as the server has said.
@@ -110,7 +111,7 @@ package final class ChannelPool<Carrier: PeerCarrier> {
     private var now: NIODeadline { self.eventLoop.now }
 
     /// Of the path that `carrier` uses; nil when there is none.
-    package func path(of carrier: Carrier) -> PeerPath? {
+    package func path(of carrier: Carrier) -> SelectedPath? {
         self.channels.values.first { $0.channel.carrier === carrier }?.channel.path
     }
 }
@@ -290,9 +291,9 @@ extension ChannelPool {
 
 // MARK: - Channels
 
-extension ChannelPool: PeerClientChannelDelegate {
+extension ChannelPool: PeerChannelDelegate {
     private func openChannel(_ id: ChannelID, to agent: AgentInfo) {
-        let channel = PeerClientChannel<Carrier>(
+        let channel = PeerChannel<Carrier>(
             agentName: agent.name, instanceID: agent.instanceID, kind: self.kind, configuration: self.configuration,
             signaling: SignalPeering(client: self.signal), eventLoop: self.eventLoop, logger: self.logger)
         self.channels[id] = Channel(agent: agent, channel: channel)
@@ -390,16 +391,9 @@ extension ChannelPool: SignalListener {
             let key = AgentKey(name: gone.name, instanceID: gone.instanceID)
             self.noteGone(key, gone.reason)
             self.perform(self.selector.agentGone(key, gone.reason, at: self.now))
-        case .peerCandidate(let candidate):
-            self.channel(candidate.peerID)?.receive(candidate)
-        case .closePeer(let close):
-            self.channel(close.peerID)?.receive(close)
-        case .bridge(let bridge):
-            self.channel(bridge.peerID)?.receive(bridge)
-        case .restartWanted(let wanted):
-            self.channel(wanted.peerID)?.receive(wanted)
         default:
-            break  // An event of a later version, or one that agents get.
+            // Others are of a later version, or such as agents get.
+            if let message = PeerMessage(event: event) { self.channel(message.peerID)?.receive(message) }
         }
     }
 
@@ -411,7 +405,7 @@ extension ChannelPool: SignalListener {
         }
     }
 
-    private func channel(_ peer: PeerID) -> PeerClientChannel<Carrier>? {
+    private func channel(_ peer: PeerID) -> PeerChannel<Carrier>? {
         self.channelsByPeer[peer].flatMap { self.channels[$0]?.channel }
     }
 }

@@ -4,7 +4,7 @@ import PeerChannel
 import Signaling
 
 /// Peer signalling over the control connection.
-struct SignalPeering: PeerSignaling {
+struct SignalPeering: ClientPeerSignaling {
     let client: SignalClient
 
     /// The server gives the agent its time, and then answers itself; this is for a server that doesn't.
@@ -28,18 +28,6 @@ struct SignalPeering: PeerSignaling {
         }
     }
 
-    /// Agents send those.
-    func sendRestartWanted(_ wanted: RestartWanted) {}
-
-    func sendBridge(_ bridge: Bridge) {
-        self.client.sendBridge(bridge)
-    }
-
-    func sendCandidate(_ candidate: PeerCandidate) {
-        self.client.sendEvent(.peerCandidate(candidate))
-    }
-
-    func sendClose(_ close: ClosePeer) {
-        self.client.sendEvent(.closePeer(close))
-    }
+    func sendEvent(_ event: Envelope.Body) { self.client.sendEvent(event) }
+    func sendBridge(_ bridge: Bridge) { self.client.sendBridge(bridge) }
 }

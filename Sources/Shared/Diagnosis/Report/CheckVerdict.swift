@@ -1,4 +1,4 @@
-package import AppProto
+package import Basics
 package import CommandSupport
 
 /// The one sentence in which `--check` ends, and its exit code: 0 when something will work, else 69, or 77 for a refusal.

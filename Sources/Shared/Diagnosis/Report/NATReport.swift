@@ -1,4 +1,4 @@
-package import AppProto
+package import Basics
 import NIOCore
 package import PeerChannel
 import Signaling

@@ -1,4 +1,4 @@
-package import AppProto
+package import Basics
 
 /// Whether a client and an agent will find a direct path, as far as the mapping behaviour of their NATs tells.
 ///

@@ -1,13 +1,6 @@
 package import NIOCore
+package import PeerPath
 package import TLS
-
-/// Which end of a peer channel this process is.
-package enum PeerSide: Hashable, Sendable {
-    /// Made the offer; speaks first.
-    case client
-    /// Answered it.
-    case agent
-}
 
 /// The way for datagrams to the peer, as a carrier sees it: which path that is, and when it changes, is not its business.
 package protocol DatagramPath: AnyObject {

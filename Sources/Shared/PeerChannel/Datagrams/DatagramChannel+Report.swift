@@ -1,4 +1,5 @@
 package import Logging
+package import PeerPath
 package import UDPRelay
 
 extension DatagramChannel {
@@ -7,7 +8,7 @@ extension DatagramChannel {
     /// - Parameters:
     ///   - flows: how many there are now.
     ///   - path: how the peer is reached.
-    package func metadata(_ relay: RelayStatistics, flows: Int, path: PeerPath?) -> Logger.Metadata {
+    package func metadata(_ relay: RelayStatistics, flows: Int, path: SelectedPath?) -> Logger.Metadata {
         var metadata: Logger.Metadata = [
             "event": "relay.stats", "flows": .stringConvertible(flows),
             "limit": .stringConvertible(self.maximumPayload),

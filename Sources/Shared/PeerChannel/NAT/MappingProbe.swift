@@ -1,5 +1,6 @@
-package import AppProto
+package import Basics
 import ICE
+import PeerPath
 package import NIOCore
 import NameResolution
 import STUN

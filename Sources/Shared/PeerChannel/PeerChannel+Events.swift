@@ -1,0 +1,111 @@
+import HostNetwork
+import Logging
+import NIOCore
+import PeerPath
+
+extension PeerChannel: PathDriverDelegate {
+    func path(_ driver: PathDriver, received bytes: ByteBuffer, segmentSize: Int?, arrival: UInt32) {
+        self.carrier?.receive(bytes, segmentSize: segmentSize, arrival: arrival)
+    }
+
+    func pathReceiveComplete(_ driver: PathDriver) { self.carrier?.receiveComplete() }
+
+    func pathWritabilityChanged(_ driver: PathDriver) { self.carrier?.pathWritabilityChanged(driver.isWritable) }
+
+    func path(_ driver: PathDriver, wants output: PathOutput) {
+        guard !self.isEnding else { return }
+        switch output {
+        case .pathChanged(let old, let new, let reason): self.pathChanged(from: old, to: new, reason)
+        case .limitChanged: self.carrier?.pathLimitChanged()
+        case .forgetRoundTrips: self.carrier?.pathChanged()
+        case .noDirectPath(let report): self.logNoDirectPath(report)
+        case .ended(let failure): self.end(self.error(of: failure), tellingPeer: true)
+        default: self.signal(output)
+        }
+    }
+
+    private func pathChanged(from old: SelectedPath?, to new: SelectedPath?, _ reason: PathChangeReason) {
+        if new != nil { self.startCarrier() }
+        self.carrier?.pathChanged()
+        guard case .connected = self.state else { return }
+        var metadata = self.pathMetadata("peer.path_changed", self.paths.roundTripTime)
+        metadata["from"] = "\(old?.name ?? "none")"
+        metadata["to"] = "\(new?.name ?? "none")"
+        metadata["reason"] = "\(reason.rawValue)"
+        self.logger.info("path to the peer changed", metadata: metadata)
+    }
+
+    private func pathMetadata(_ event: String, _ roundTripTime: TimeAmount?) -> Logger.Metadata {
+        var metadata: Logger.Metadata = ["event": "\(event)"]
+        if let path = self.path {
+            metadata["path"] = "\(path.name)"
+            metadata["remote"] = "\(path.remoteDescription)"
+        }
+        if let roundTripTime {
+            metadata["rtt_ms"] = .stringConvertible(roundTripTime.milliseconds)
+        }
+        return metadata
+    }
+
+    func error(of failure: PathFailure) -> PeerChannelError {
+        switch failure {
+        case .noPath(let report): .noPath(report)
+        case .pathLost(let report): .pathLost(report)
+        case .bridgeLost(let time):
+            .noBridge("the server has been out of reach for \(time.nanoseconds / 1_000_000_000) s")
+        case .sockets: self.paths.socketError ?? .noSocket("closed")
+        case .serverDoesNotBridge: .noBridge("the server does not carry datagrams (--no-bridge)")
+        case .peerDoesNotBridge: .noBridge("the other side wants direct paths only (--p2p direct)")
+        }
+    }
+}
+
+extension PeerChannel: PeerCarrierDelegate {
+    package func carrierConnected() {
+        guard case .handshaking = self.state else { return }
+        self.watchCarrier()
+        let addresses = self.configuration.addressMonitor?.subscribe(on: self.eventLoop) { [weak self] change in
+            self?.networkChanged(change)
+        }
+        self.state = .connected(addresses)
+        let roundTripTime = self.carrier?.roundTripTime ?? self.paths.roundTripTime
+        self.logger.info("peer connected", metadata: self.pathMetadata("peer.connected", roundTripTime))
+        self.paths.tell { $0.connected(at: $1) }
+        self.delegate?.peerChannelConnected(self.peerID)
+    }
+
+    /// This machine's addresses or routes have changed, or it has slept.
+    func networkChanged(_ change: AddressChange) {
+        self.paths.tell { $0.networkChanged(isRerouted: change.isRerouted, hasLost: change.hasLost, at: $1) }
+    }
+
+    private func watchCarrier() {
+        self.timer?.cancel()
+        self.timer = self.eventLoop.assumeIsolated().scheduleTask(in: Self.watchInterval) { [weak self] in
+            guard let self, let carrier = self.carrier, !self.isEnding else { return }
+            self.paths.tell { $0.carrierSeen(isSuspect: carrier.isSuspect, at: $1) }
+            self.watchCarrier()
+        }
+    }
+
+    package func carrierClosed(_ reason: PeerChannelError) {
+        if case .closedByPeer = reason {
+            self.end(reason, tellingPeer: false)
+        } else {
+            self.end(reason, tellingPeer: true)
+        }
+        self.finish()
+    }
+}
+
+extension PathReport {
+    /// For event `peer.paths`.
+    var metadata: Logger.Metadata {
+        var metadata: Logger.Metadata = [
+            "event": "peer.paths", "mapping": "\(self.localMapping)", "peer_mapping": "\(self.peerMapping)",
+        ]
+        if let obstacle = self.obstacle { metadata["reason"] = "\(obstacle)" }
+        metadata["report"] = "\(self.ice)"
+        return metadata
+    }
+}

@@ -1,0 +1,301 @@
+package import AppProto
+import HostNetwork
+import ICE
+package import Logging
+package import NIOCore
+package import PeerPath
+import TLS
+
+/// Hears what becomes of a peer channel, on its event loop.
+package protocol PeerChannelDelegate: AnyObject {
+    /// The carrier is up: both sides are authenticated.
+    func peerChannelConnected(_ peerID: PeerID)
+    /// The channel is over, or never came up. The last call; users of its carrier have been told before.
+    func peerChannel(_ peerID: PeerID, closed reason: PeerChannelError)
+}
+
+extension PeerChannelDelegate {
+    package func peerChannelConnected(_ peerID: PeerID) {}
+}
+
+/// A peer channel, whatever its carrier.
+package protocol AnyPeerChannel: AnyObject {
+    /// How the peer is reached; nil before there is a path.
+    var path: SelectedPath? { get }
+    /// The control connection has brought something.
+    func receive(_ message: PeerMessage)
+    /// The control connection has come up or was lost; whether its server carries datagrams between peers.
+    func signalChanged(isUp: Bool, bridges: Bool)
+    /// Ends the channel and tells the other side.
+    func close(reason: String)
+}
+
+/// One end of a peer channel: paths, a carrier on top of them, the signalling for both, and one end for all. Belongs to its
+/// event loop.
+///
+///     control connection ─▶ receive(PeerMessage) ─▶ PathDriver ─▶ PathEngine      what is decided about paths
+///     control connection ◀─ PeerSignaling ◀───────────┘   │
+///                                        Carrier ◀── datagrams ──▶ sockets, bridge
+///
+/// Make it, set the delegate, `start` it as the client or `accept` the offer as the agent, and hand it the messages that name
+/// its `peerID`. It lives from then on until the delegate has heard of its end: call `close` when it is not needed any more.
+package final class PeerChannel<Carrier: PeerCarrier>: AnyPeerChannel {
+    /// What this end of the channel is.
+    enum Role {
+        /// Makes the offer, to this instance of an agent, and asks it for restarts.
+        case client(name: String, instanceID: InstanceID, kind: OpenPeer.Kind, any ClientPeerSignaling)
+        /// Answers this offer.
+        case agent(OpenPeer, answer: EventLoopPromise<OpenPeerReply>)
+    }
+
+    enum State {
+        case new
+        /// Sockets are opened, and the other side's words awaited.
+        case opening(makeCarrier: (PeerCarrierContext) throws -> Carrier)
+        /// Both sides know each other: a path is awaited, which a client needs for its carrier.
+        case described(makeCarrier: (PeerCarrierContext) throws -> Carrier, peer: CertificateFingerprint)
+        /// The carrier authenticates the other side, and itself.
+        case handshaking
+        /// The carrier is up: it is looked at now and then, and so are this machine's addresses.
+        case connected(AddressSubscription?)
+        /// The carrier says goodbye.
+        case ending(Ending)
+        case over
+    }
+
+    struct Ending {
+        let reason: PeerChannelError
+        /// Whether the channel never came up though somebody here wanted it.
+        let isTrouble: Bool
+        /// What had been tried by then, when there was no path.
+        let tried: ICEReport?
+    }
+
+    /// How long the carrier's handshake may take once there is a path.
+    private static var handshakeTimeout: TimeAmount { .seconds(10) }
+    /// How often the carrier is asked whether it misses answers.
+    static var watchInterval: TimeAmount { .seconds(1) }
+
+    /// Where all calls are made and all callbacks come.
+    package let eventLoop: any EventLoop
+    /// Names this channel in all messages about it.
+    package let peerID: PeerID
+    /// Not retained.
+    package weak var delegate: (any PeerChannelDelegate)?
+    /// `PeerChannelError.cause` of failures of earlier attempts: the same again is logged at debug only.
+    package var knownCauses: Set<String> = []
+    /// What runs over the path; nil before there is one.
+    package private(set) var carrier: Carrier?
+
+    let role: Role
+    let configuration: PeerChannelConfiguration
+    let signaling: any PeerSignaling
+    let logger: Logger
+    let paths: PathDriver
+    var state = State.new
+    /// Keeps this alive from the start to the end, so that the end is orderly even when the owner has gone.
+    private var running: PeerChannel?
+    /// Until the carrier is up, what ends the wait; then the next look at it.
+    var timer: Scheduled<Void>?
+    /// Whether the other side has got an offer or an answer, and wants to hear of the end.
+    var peerKnows = false
+    /// At an agent: where the answers to the client's restarts go.
+    var restarts = RestartRequests()
+    /// Said once at `info`, and at `debug` from then on.
+    private var hasSaidNoDirectPath = false
+
+    /// The client's end of a channel of `kind` to instance `instanceID` of the agent named `agentName`.
+    package convenience init(
+        agentName: String, instanceID: InstanceID, kind: OpenPeer.Kind, configuration: PeerChannelConfiguration,
+        signaling: any ClientPeerSignaling, eventLoop: any EventLoop, logger: Logger
+    ) {
+        var logger = logger
+        logger[metadataKey: "agent"] = "\(agentName)"
+        self.init(
+            .random(), .client, .client(name: agentName, instanceID: instanceID, kind: kind, signaling), configuration,
+            signaling, eventLoop, logger)
+    }
+
+    /// The agent's end of a channel that a client offers.
+    ///
+    /// - Throws: `.endToEndProof`; answer the request with `Failure` code `.refused`.
+    package convenience init(
+        offer: OpenPeer, configuration: PeerChannelConfiguration, signaling: any PeerSignaling,
+        eventLoop: any EventLoop, logger: Logger
+    ) throws(PeerChannelError) {
+        try PeerOffer.verify(offer, key: configuration.e2eKey)
+        self.init(
+            offer.peerID, .agent, .agent(offer, answer: eventLoop.makePromise()), configuration, signaling, eventLoop,
+            logger)
+    }
+
+    private init(
+        _ peerID: PeerID, _ side: PeerSide, _ role: Role, _ configuration: PeerChannelConfiguration,
+        _ signaling: any PeerSignaling, _ eventLoop: any EventLoop, _ logger: Logger
+    ) {
+        self.peerID = peerID
+        self.role = role
+        self.configuration = configuration
+        self.signaling = signaling
+        self.eventLoop = eventLoop
+        var logger = logger
+        logger[metadataKey: "peer"] = "\(peerID)"
+        self.logger = logger
+        self.paths = PathDriver(side: side, configuration: configuration, eventLoop: eventLoop, logger: logger) {
+            signaling.sendBridge(Bridge(peerID: peerID, datagrams: $0, segmentSize: $1))
+        }
+    }
+
+    deinit {
+        // One that was never started.
+        if case .agent(_, let answer) = self.role { answer.fail(PeerChannelError.closedHere(reason: "released")) }
+    }
+
+    /// Whether the carrier is up.
+    package var isConnected: Bool { self.carrier?.isConnected ?? false }
+    /// How the peer is reached; nil before there is a path.
+    package var path: SelectedPath? { self.paths.engine.route?.path }
+
+    // MARK: Course
+
+    /// As the client: offers the channel, looks for a path and connects the carrier. Call once.
+    ///
+    /// - Parameter makeCarrier: makes the carrier that belongs to the channel's kind, once there is a path.
+    package func start(_ makeCarrier: @escaping (PeerCarrierContext) throws -> Carrier) {
+        guard case .new = self.state else { return }
+        self.state = .opening(makeCarrier: makeCarrier)
+        self.running = self
+        self.timer = self.eventLoop.assumeIsolated().scheduleTask(
+            in: self.configuration.pathTimeout + Self.handshakeTimeout
+        ) { [weak self] in self?.end(.handshakeTimedOut, tellingPeer: true) }
+        self.paths.delegate = self
+        self.paths.tell { engine, _ in engine.start() }
+    }
+
+    /// As the agent: opens sockets and starts to look for a path. Call once. The future, on `eventLoop`, brings the answer to
+    /// send to the client, or fails with a `PeerChannelError`, of which the delegate hears too.
+    ///
+    /// - Parameter makeCarrier: makes the carrier that belongs to the offer's kind.
+    package func accept(
+        _ makeCarrier: @escaping (PeerCarrierContext) throws -> Carrier
+    ) -> EventLoopFuture<OpenPeerReply> {
+        guard case .agent(_, let answer) = self.role else {
+            return self.eventLoop.makeFailedFuture(PeerChannelError.badOffer("a client answers no offer"))
+        }
+        self.start(makeCarrier)
+        return answer.futureResult
+    }
+
+    /// The other side's words are known.
+    ///
+    /// - Throws: `.badOffer` when they make no sense; `.noBridge` when nothing but the bridge may be used, and that can't.
+    func connect(
+        ice: IceParameters, candidates: [Candidate], fingerprint: [UInt8], bridge: Bool, paddedChecks: Bool
+    ) throws(PeerChannelError) {
+        guard case .opening(let makeCarrier) = self.state else { return }
+        guard let fingerprint = CertificateFingerprint(bytes: fingerprint) else {
+            throw .badOffer("a fingerprint of 32 bytes is missing")
+        }
+        let peer = try PathDescription(generation: 0, ice: ice, candidates: candidates, bridges: bridge)
+        self.state = .described(makeCarrier: makeCarrier, peer: fingerprint)
+        // The client speaks first, as soon as it can; the agent has to be there by then.
+        if case .agent = self.role { self.startCarrier() }
+        self.paths.tell { $0.receive(.description(peer, answersPadding: paddedChecks), at: $1) }
+        if let failure = self.paths.engine.failure { throw self.error(of: failure) }
+    }
+
+    func startCarrier() {
+        guard case .described(let makeCarrier, let fingerprint) = self.state else { return }
+        self.state = .handshaking
+        do {
+            let carrier = try makeCarrier(
+                PeerCarrierContext(
+                    side: self.side, peerFingerprint: fingerprint, configuration: self.configuration,
+                    eventLoop: self.eventLoop, path: self.paths))
+            carrier.carrierDelegate = self
+            self.carrier = carrier
+        } catch {
+            self.end(.badOffer("the channel cannot be set up: \(error)"), tellingPeer: true)
+        }
+    }
+
+    private var side: PeerSide { if case .client = self.role { .client } else { .agent } }
+
+    /// Whether the end has begun.
+    var isEnding: Bool {
+        switch self.state {
+        case .ending, .over: true
+        case .new, .opening, .described, .handshaking, .connected: false
+        }
+    }
+
+    // MARK: The end
+
+    /// Ends the channel and tells the other side. The delegate hears `.closedHere`.
+    package func close(reason: String) {
+        self.end(.closedHere(reason: reason), tellingPeer: true)
+    }
+
+    /// Ends everything, once. The delegate hears of it when the carrier has said goodbye.
+    func end(_ reason: PeerChannelError, tellingPeer: Bool) {
+        guard !self.isEnding else { return }
+        self.state = .ending(
+            Ending(
+                reason: reason, isTrouble: self.isTrouble(reason),
+                tried: self.path == nil ? self.paths.engine.report : nil))
+        self.timer?.cancel()
+        self.timer = nil
+        self.restarts.failAll(.unknownToPeer)
+        if tellingPeer, self.peerKnows {
+            self.signaling.sendEvent(.closePeer(ClosePeer(peerID: self.peerID, reason: reason.wordsForPeer)))
+        }
+        if let carrier = self.carrier, !carrier.isClosed {
+            carrier.close(saying: reason.wordsForPeer)
+        } else {
+            self.eventLoop.assumeIsolated().execute { self.finish() }
+        }
+    }
+
+    func finish() {
+        guard case .ending(let ending) = self.state else { return }
+        self.state = .over
+        self.running = nil
+        self.paths.close()
+        self.log(ending)
+        if case .agent(_, let answer) = self.role { answer.fail(ending.reason) }
+        self.delegate?.peerChannel(self.peerID, closed: ending.reason)
+    }
+
+    /// A channel that never came up is trouble, unless somebody here wanted none any more.
+    private func isTrouble(_ reason: PeerChannelError) -> Bool {
+        if case .closedHere = reason { return false }
+        if case .connected = self.state { return false }
+        return true
+    }
+
+    private func log(_ ending: Ending) {
+        let (reason, isTrouble) = (ending.reason, ending.isTrouble)
+        // The same trouble again is no news.
+        let isKnown = isTrouble && self.knownCauses.contains(reason.cause)
+        self.logger.log(
+            level: isKnown ? .debug : isTrouble ? .warning : .info, "peer channel closed",
+            metadata: ["event": "peer.closed", "reason": "\(reason)"])
+        // The other side may be the first to give up, and says so; what was tried from here is worth knowing all the same.
+        // When it has not even answered there is nothing to tell.
+        let tried = ending.tried.flatMap { isTrouble && $0.hasRemoteCredentials ? $0 : nil }
+        if let report = reason.report ?? tried {
+            self.logger.log(
+                level: isKnown ? .debug : .info, "paths to the peer that were tried",
+                metadata: self.paths.engine.pathReport(report).metadata)
+        }
+    }
+
+    func logNoDirectPath(_ report: PathReport) {
+        let isNews = !self.hasSaidNoDirectPath
+        self.hasSaidNoDirectPath = true
+        self.logger.log(level: isNews ? .info : .debug, "no direct path to the peer", metadata: report.metadata)
+    }
+}
+
+@available(*, unavailable)
+extension PeerChannel: Sendable {}
