@@ -5,7 +5,7 @@ import TestSupport
 @testable import QUIC
 
 /// A client and an agent's end of a tunnel, each on an event loop that may stand still for a while, and several ways for the
-/// datagrams between them. Each end sends by the way that it believes in, as `PeerTransport` does.
+/// datagrams between them. Each end sends by the way that it believes in, as `PathDriver` does.
 final class MovingTunnel {
     /// One way, the same in both directions.
     struct Way {
