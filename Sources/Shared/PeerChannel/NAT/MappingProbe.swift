@@ -74,7 +74,7 @@ package final class MappingProbe {
         }
     }
 
-    /// What the answers may take. Enough for three requests to each server (RFC 8489 section 6.2.1: at 0, 0.5 and 1.5 s).
+    /// What the answers may take. Enough for three requests to each server (RFC 8489 §6.2.1: at 0, 0.5 and 1.5 s).
     private static let timeLimit = TimeAmount.seconds(3)
     /// What names may take to be resolved, before that.
     private static let lookupLimit = TimeAmount.seconds(2)

@@ -2,7 +2,7 @@ import HostNetwork
 import STUN
 
 extension InterfaceAddress {
-    /// Those that become host candidates (RFC 8445 section 5.1.1.1), IPv6 first on each interface.
+    /// Those that become host candidates (RFC 8445 §5.1.1.1), IPv6 first on each interface.
     ///
     /// - Loopback is for the case that everything is on one machine, and for that alone.
     /// - IPv6 link-local addresses are left out: they mean nothing without a scope id, which only this machine knows;

@@ -3,7 +3,7 @@ import ICE
 import NIOCore
 import STUN
 
-/// What the outside addresses that several STUN servers see say of the NAT in front of us: RFC 5780 section 4.3, but with
+/// What the outside addresses that several STUN servers see say of the NAT in front of us: RFC 5780 §4.3, but with
 /// any servers instead of one that knows its second address. A value: put in what was asked and answered, read `behavior`.
 ///
 /// Each socket is judged by itself, since a NAT's mapping belongs to one inside address and port. IPv4 decides where it

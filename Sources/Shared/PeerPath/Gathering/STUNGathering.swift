@@ -4,7 +4,7 @@ package import ICE
 package import NIOCore
 package import STUN
 
-/// Asks STUN servers, from every socket, how they see us (RFC 8445 section 5.1.1.2). A value without sockets or clock:
+/// Asks STUN servers, from every socket, how they see us (RFC 8445 §5.1.1.2). A value without sockets or clock:
 /// call a mutating method, then drain `next()`.
 package struct STUNGathering {
     package enum Output: Equatable {
@@ -42,7 +42,7 @@ package struct STUNGathering {
     /// Questions in all: hosts times servers, so that a long list of `--stun` does not become a flood.
     static let maximumQuestions = 32
     /// After this long we tell the peer that no more will come. Every answer by then counts; a transaction as such
-    /// would go on for 39.5 s (RFC 8489 section 6.2.1), longer than anybody waits for a path.
+    /// would go on for 39.5 s (RFC 8489 §6.2.1), longer than anybody waits for a path.
     package static let timeLimit = TimeAmount.seconds(5)
     /// After the first answer the others get this long, two retransmissions: a server that a firewall hides (its second
     /// port, or another family) is not worth the whole wait.

@@ -7,14 +7,14 @@ import STUN
 /// Datagram packetization layer path MTU discovery (RFC 8899) with padded connectivity checks as probes, whose answers are
 /// as large as they are. A path is confirmed when a datagram of `base` bytes has come back: one small answer proves little,
 /// as there are paths that carry connectivity checks and nothing else. After that a search finds the largest size, and a
-/// probe every few seconds sees to it that the path still carries it (RFC 8899 section 4.3); when it does not, a few more in
+/// probe every few seconds sees to it that the path still carries it (RFC 8899 §4.3); when it does not, a few more in
 /// quick succession decide whether the path has died or has come to carry less.
 ///
 /// A value without sockets or clock: call a mutating method; then send what `nextProbe()` wants, tell by `sent` or
 /// `refused` how that went, drain `nextEvent()`, and call `handleTimeout(at:)` at `nextDeadline`.
 struct PathMonitor {
     struct Configuration: Hashable, Sendable {
-        /// What every path must carry, in bytes of UDP payload (QUIC's least, RFC 9000 section 14).
+        /// What every path must carry, in bytes of UDP payload (QUIC's least, RFC 9000 §14).
         var base = 1200
         /// How close the search comes to the true limit, in bytes.
         var precision = 8
@@ -27,7 +27,7 @@ struct PathMonitor {
         var silentTries = 5
         /// So many tries in vain to confirm a path, and it is tried as rarely as one at rest is.
         var hopelessTries = 30
-        /// So many probes of one size are lost before the path does not carry that size (RFC 8899 section 5.1.2: MAX_PROBES).
+        /// So many probes of one size are lost before the path does not carry that size (RFC 8899 §5.1.2: MAX_PROBES).
         var probesPerSize = 3
         /// How often a path that carries less than the largest size is tried for more (RFC 8899: PMTU_RAISE_TIMER).
         var raiseInterval = TimeAmount.seconds(60)
@@ -349,7 +349,7 @@ struct PathMonitor {
         self.beginRound(at: now)
     }
 
-    /// Small probes are answered, those of the limit's size are not: a black hole (RFC 8899 section 4.3).
+    /// Small probes are answered, those of the limit's size are not: a black hole (RFC 8899 §4.3).
     private mutating func carriesLess(at now: NIODeadline) {
         guard self.limit > self.configuration.base else {
             return self.lose(.carriesOnlySmallDatagrams, at: now)
