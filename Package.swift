@@ -115,31 +115,34 @@ let package = Package(
         .systemLibrary(name: "CLinuxNetlink", path: "Sources/Shared/CLinuxNetlink"),
         .systemLibrary(name: "CLinuxProcess", path: "Sources/Shared/CLinuxProcess"),
 
-        // Cores: no sockets, no clock, no tasks.
+        // Cores: no sockets, no clock, no tasks. scripts/check-structure.py has those that link no C library either.
         shared("Basics", [.nioCore, .dequeModule]),
-        shared("AppProto", ["CAppProto", .nioCore]),
-        shared("TLS", ["COpenSSL", .nioCore, .nioTLS]),
-        shared("STUN", ["TLS", .nioCore]),
+        shared("STUN", ["Basics", .nioCore]),
         shared("ICE", ["STUN", .nioCore, .dequeModule]),
         shared("SOCKS", [.nioCore]),
         shared("UDPRelay", [.nioCore]),
+        shared("AppProto", ["CAppProto", .nioCore]),
+        shared("Crypto", ["COpenSSL"]),
+        shared("TLS", ["COpenSSL", "Crypto", .nioCore, .nioTLS]),
 
         // Networking: channels, handlers, drivers.
         shared("UDP", ["CLinuxUDP", .nioCore, .nioPosix, .dequeModule]),
         shared("NameResolution", ["CAres", "UDP", .nioCore, .nioPosix, .dequeModule]),
         shared("HostNetwork", ["CLinuxNetlink", "UDP", .nioCore]),
-        shared("QUIC", staticDependencies + ["CNgtcp2", "Basics", "TLS", "UDP", .nioCore, .nioPosix, .dequeModule]),
+        shared(
+            "QUIC",
+            staticDependencies + ["CNgtcp2", "Basics", "Crypto", "TLS", "UDP", .nioCore, .nioPosix, .dequeModule]),
         shared(
             "Signaling",
             [
-                "AppProto", "Basics", "TLS", "NameResolution", "HostNetwork", "QUIC", .nioCore, .nioPosix, .nioHTTP1,
-                .nioWebSocket, .nioTLS, .dequeModule, .logging,
+                "AppProto", "Basics", "Crypto", "TLS", "NameResolution", "HostNetwork", "QUIC", .nioCore, .nioPosix,
+                .nioHTTP1, .nioWebSocket, .nioTLS, .dequeModule, .logging,
             ]),
         shared(
             "PeerChannel",
             [
-                "AppProto", "TLS", "STUN", "ICE", "NameResolution", "HostNetwork", "UDP", "QUIC", "UDPRelay", .nioCore,
-                .nioPosix, .dequeModule, .logging,
+                "AppProto", "Basics", "Crypto", "TLS", "STUN", "ICE", "NameResolution", "HostNetwork", "UDP", "QUIC",
+                "UDPRelay", .nioCore, .nioPosix, .dequeModule, .logging,
             ]),
         shared(
             "CommandSupport", ["Basics", "CBuild", "CLinuxProcess", .argumentParser, .logging, .unixSignals, .nioCore]),
@@ -195,14 +198,15 @@ let package = Package(
 
         tests("AppProtoTests", ["AppProto", .nioCore]),
         tests("BasicsTests", ["Basics", .nioCore]),
-        tests("TLSTests", ["TLS", .nioCore, .nioEmbedded, .nioPosix, .nioTLS]),
+        tests("CryptoTests", ["Crypto", "TestSupport"]),
+        tests("TLSTests", ["Crypto", "TLS", "TestSupport", .nioCore, .nioEmbedded, .nioPosix, .nioTLS]),
         tests("STUNTests", ["STUN", "TestSupport", .nioCore]),
         tests("ICETests", ["ICE", "STUN", "TestSupport", .nioCore]),
-        tests("SOCKSTests", ["SOCKS", .nioCore]),
+        tests("SOCKSTests", ["SOCKS", "TestSupport", .nioCore]),
         tests("UDPTests", ["UDP", .nioCore, .nioPosix]),
         tests("NameResolutionTests", ["NameResolution", .nioCore, .nioPosix]),
         tests("HostNetworkTests", ["HostNetwork", "TestSupport", .nioCore, .nioPosix]),
-        tests("QUICTests", ["QUIC", "TLS", "UDP", "TestSupport", .nioCore, .nioEmbedded, .nioPosix]),
+        tests("QUICTests", ["Crypto", "QUIC", "TLS", "UDP", "TestSupport", .nioCore, .nioEmbedded, .nioPosix]),
         tests(
             "SignalingTests",
             [
@@ -212,7 +216,7 @@ let package = Package(
         tests(
             "PeerChannelTests",
             [
-                "PeerChannel", "TestSupport", "AppProto", "HostNetwork", "ICE", "QUIC", "STUN", "TLS", "UDP",
+                "PeerChannel", "TestSupport", "AppProto", "Crypto", "HostNetwork", "ICE", "QUIC", "STUN", "TLS", "UDP",
                 "UDPRelay", .nioCore, .nioEmbedded, .nioPosix, .logging,
             ]),
         tests("UDPRelayTests", ["UDPRelay", .nioCore]),
@@ -248,8 +252,9 @@ let package = Package(
             ]),
 
         // The real programs, from outside.
-        .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: strict),
-        tests("EndToEndTests", ["TestSupport", "TLS", "AppProto", "Signaling", .nioPosix, .logging] + programs),
+        .target(
+            name: "TestSupport", dependencies: ["Crypto", "STUN"], path: "Tests/TestSupport", swiftSettings: strict),
+        tests("EndToEndTests", ["TestSupport", "Crypto", "AppProto", "Signaling", .nioPosix, .logging] + programs),
         tests("NATLabTests", ["TestSupport"] + programs, exclude: ["lab_traffic.py", "bridge_middle.py"]),
         tests(
             "InteropTests",

@@ -95,7 +95,7 @@ import Testing
         let longest = String(repeating: "a", count: 256)
         let ours = try ICECredentials(ufrag: longest, pwd: longest)
         let peer = try ICECredentials(ufrag: longest, pwd: longest)
-        var agent = ICEAgent(role: .controlling, local: ours, random: SeededGenerator(1))
+        var agent = ICEAgent(role: .controlling, local: ours, hmacSHA1: realHMAC, random: SeededGenerator(1))
         let now = NIODeadline.uptimeNanoseconds(1)
         agent.addLocalCandidate(
             .host(address: try address("192.0.2.1", 1), base: LocalBaseID(0), interfaceIndex: 0), at: now)

@@ -1,3 +1,4 @@
+import Crypto
 import NIOCore
 import TLS
 import Testing

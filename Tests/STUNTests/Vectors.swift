@@ -1,5 +1,6 @@
 import NIOCore
 import STUN
+import TestSupport
 
 /// The test vectors of RFC 5769.
 ///
@@ -48,7 +49,7 @@ enum Vector {
         00080014 f67024656dd64a3e02b8e0712e85c9a28ca89666
         """
     /// MD5("マトリックス:example.org:TheMatrIX") (RFC 8489 section 9.2.2)
-    static let longTermKey = bytes("e8ca7ad59d5eb0518e312911d2dab2a9")
+    static let longTermKey = hexBytes("e8ca7ad59d5eb0518e312911d2dab2a9")
 
     /// Section 2.1 with zeros for padding
     static let requestZeroPadded = """
@@ -77,13 +78,8 @@ enum Vector {
         80280004 4f260293
         """
 
-    static func bytes(_ hex: String) -> [UInt8] {
-        let digits = hex.filter(\.isHexDigit).map { UInt8($0.hexDigitValue ?? 0) }
-        return stride(from: 0, to: digits.count - 1, by: 2).map { digits[$0] << 4 | digits[$0 + 1] }
-    }
-
     static func datagram(_ hex: String) -> ByteBuffer {
-        ByteBuffer(bytes: self.bytes(hex))
+        ByteBuffer(bytes: hexBytes(hex))
     }
 
     static let requestMessage = STUNMessage(

@@ -1,5 +1,6 @@
 import NIOCore
 import TLS
+import TestSupport
 import Testing
 
 @Suite struct DTLSConnectionTests {
@@ -252,7 +253,7 @@ import Testing
         let pair = try DatagramPair.established()
         // The header says that the short one is its contents, or part of them.
         let stunted: [UInt8] = [23, 0xfe, 0xfd, 0, 1, 0, 0, 0, 0, 0, 5, 0, 1, 0]
-        let hiding = [23] + Self.bytes(header)
+        let hiding = [23] + hexBytes(header)
         for padding in 0..<40 {
             pair.deliver(
                 ByteBuffer(bytes: hiding + stunted + [UInt8](repeating: 0, count: padding)), toServer: true)
@@ -261,10 +262,6 @@ import Testing
         #expect(pair.server.statistics.rejectedDatagrams == 40)
         #expect(pair.server.nextTransmit() == nil)
         try exchange(pair)
-    }
-
-    private static func bytes(_ hex: String) -> [UInt8] {
-        stride(from: 0, to: hex.utf8.count, by: 2).compactMap { UInt8(hex.dropFirst($0).prefix(2), radix: 16) }
     }
 
     @Test func `the whole handshake played again changes nothing`() throws {

@@ -2,14 +2,6 @@ import Foundation
 import NIOCore
 import TLS
 
-/// Bytes from hex digits.
-func hex(_ digits: String) -> [UInt8] {
-    let digits = Array(digits.utf8)
-    return stride(from: 0, to: digits.count - 1, by: 2).map { index in
-        UInt8(String(decoding: digits[index...index + 1], as: UTF8.self), radix: 16) ?? 0
-    }
-}
-
 /// A directory that is removed at the end of the test.
 final class TemporaryDirectory {
     let path: String

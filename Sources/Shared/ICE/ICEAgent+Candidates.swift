@@ -50,7 +50,7 @@ extension ICEAgent {
             return
         }
         self.remoteCredentials = credentials
-        self.remoteKey = Array(credentials.pwd.utf8)
+        self.remoteKey = MessageIntegrityKey(Array(credentials.pwd.utf8), hmacSHA1: self.hmacSHA1)
         self.phase = .checking(since: now)
         self.learnEarlyChecks(at: now)
         self.advance(at: now)

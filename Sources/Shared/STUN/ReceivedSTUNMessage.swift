@@ -1,5 +1,4 @@
 package import NIOCore
-import TLS
 
 /// A STUN message as it arrived: well formed, its fingerprint right if it has one, its integrity still to be judged by
 /// whoever knows the key.
@@ -73,7 +72,7 @@ package struct ReceivedSTUNMessage: Sendable {
     }
 
     /// Whether MESSAGE-INTEGRITY is present and was made with `key`.
-    package func isAuthentic(key: [UInt8]) -> Bool {
+    package func isAuthentic(key: MessageIntegrityKey) -> Bool {
         self.integrity?.matches(key: key) ?? false
     }
 }

@@ -1,4 +1,5 @@
 import AppProto
+import Crypto
 import ICE
 import Logging
 import NIOCore
@@ -118,7 +119,7 @@ final class DirectSession {
         let loopbackOnly = configuration.loopbackOnly
         let permitsCandidate = configuration.permitsCandidate
         self.agent = ICEAgent(
-            role: role, local: self.localCredentials, configuration: ice,
+            role: role, local: self.localCredentials, hmacSHA1: HMAC.sha1, configuration: ice,
             permitsRemote: { address in
                 let isLoopback = TransportAddress(address)?.isLoopback ?? true
                 return loopbackOnly ? isLoopback : !isLoopback && permitsCandidate(address)

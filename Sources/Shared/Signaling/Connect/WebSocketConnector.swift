@@ -1,5 +1,6 @@
 import AppProto
 import Basics
+import Crypto
 import NIOCore
 import NIOHTTP1
 import NIOPosix

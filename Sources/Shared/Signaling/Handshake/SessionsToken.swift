@@ -1,4 +1,5 @@
-import TLS
+import Basics
+import Crypto
 
 /// The bearer token for `GET /pub/sessions`: `rtun1.<expiry, Unix seconds>.<HMAC-SHA256, hex>`.
 ///

@@ -1,4 +1,4 @@
-package import TLS
+package import Crypto
 
 /// The key that stands for the shared secret: proofs of the handshake and all tokens come from it.
 ///
@@ -14,7 +14,7 @@ package struct SharedKey: Sendable {
     private let bytes: [UInt8]
 
     /// Derives the key from the secret, which takes some 100 ms and 32 MiB while it runs: do it once, at start.
-    package init(secret: [UInt8]) throws(TLSError) {
+    package init(secret: [UInt8]) throws(CryptoError) {
         self.bytes = try KeyDerivation.scrypt(
             secret: secret, salt: Self.salt, n: Self.cost, r: Self.blockSize, p: Self.parallelisation, length: 32)
     }

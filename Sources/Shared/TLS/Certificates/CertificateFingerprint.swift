@@ -1,3 +1,5 @@
+import Crypto
+
 /// The SHA-256 of a certificate's DER form: what peers pin each other by.
 package struct CertificateFingerprint: Hashable, Sendable, CustomStringConvertible {
     /// Length of a fingerprint in bytes.

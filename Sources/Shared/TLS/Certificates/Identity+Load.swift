@@ -1,4 +1,5 @@
 internal import COpenSSL
+import Crypto
 
 extension Identity {
     /// Reads a certificate chain and its private key from PEM files.

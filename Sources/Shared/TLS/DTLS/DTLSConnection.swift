@@ -1,4 +1,5 @@
 internal import COpenSSL
+import Crypto
 package import NIOCore
 
 /// One DTLS 1.2 connection (RFC 6347) without its socket: datagrams and the time go in, datagrams and events come out.
@@ -275,7 +276,7 @@ package final class DTLSConnection {
             throw error
         case .incomplete, .closed:
             // The transport takes everything and there is no renegotiation, so OpenSSL has nothing to wait for.
-            let error = TLSError.protocolError(OpenSSLErrors(entries: []))
+            let error = TLSError.protocolError(OpenSSLErrors())
             self.fail(error)
             throw error
         }

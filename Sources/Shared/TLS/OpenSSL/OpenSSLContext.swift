@@ -1,4 +1,5 @@
 internal import COpenSSL
+import Crypto
 
 /// Which end of a TLS or DTLS connection this is.
 package enum TLSRole: Hashable, Sendable {

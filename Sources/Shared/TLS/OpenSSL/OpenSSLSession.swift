@@ -1,4 +1,5 @@
 internal import COpenSSL
+import Crypto
 
 /// Owns an `SSL` and what it borrows: the state that OpenSSL keeps about one connection.
 final class OpenSSLSession {

@@ -1,4 +1,5 @@
 internal import COpenSSL
+import Crypto
 
 /// What an `SSL` object reads from and writes to in the place of a socket. Subclasses say how.
 class OpenSSLTransport {

@@ -1,3 +1,4 @@
+import Crypto
 package import NIOCore
 
 /// One TLS connection without its socket: bytes and plaintext go in, events and bytes come out.
@@ -119,7 +120,7 @@ package final class TLSConnection {
         case .incomplete, .closed:
             // The transport takes everything and there is no renegotiation, so OpenSSL has nothing to wait for.
             self.state = .failed
-            throw .protocolError(OpenSSLErrors(entries: []))
+            throw .protocolError(OpenSSLErrors())
         }
     }
 
