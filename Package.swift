@@ -118,15 +118,18 @@ let package = Package(
         // Cores: no sockets, no clock, no tasks. scripts/check-structure.py has those that link no C library either.
         shared("Basics", [.nioCore, .dequeModule]),
         shared("STUN", ["Basics", .nioCore]),
-        shared("ICE", ["STUN", .nioCore, .dequeModule]),
-        shared("SOCKS", [.nioCore]),
-        shared("UDPRelay", [.nioCore]),
-        shared("AppProto", ["CAppProto", .nioCore]),
+        shared("ICE", ["Basics", "STUN", .nioCore, .dequeModule]),
+        shared("SOCKS", ["Basics", .nioCore]),
+        shared("UDPRelay", ["Basics", .nioCore]),
+        shared("AppProto", ["CAppProto", "Basics", .nioCore]),
         shared("Crypto", ["COpenSSL"]),
-        shared("TLS", ["COpenSSL", "Crypto", .nioCore, .nioTLS]),
+        shared("TLS", ["COpenSSL", "Basics", "Crypto", "OperatingSystem", .nioCore, .nioTLS]),
+
+        // Files and the system's words.
+        shared("OperatingSystem", [.nioCore]),
 
         // Networking: channels, handlers, drivers.
-        shared("UDP", ["CLinuxUDP", .nioCore, .nioPosix, .dequeModule]),
+        shared("UDP", ["CLinuxUDP", "OperatingSystem", .nioCore, .nioPosix, .dequeModule]),
         shared("NameResolution", ["CAres", "UDP", .nioCore, .nioPosix, .dequeModule]),
         shared("HostNetwork", ["CLinuxNetlink", "UDP", .nioCore]),
         shared(
@@ -135,8 +138,8 @@ let package = Package(
         shared(
             "Signaling",
             [
-                "AppProto", "Basics", "Crypto", "TLS", "NameResolution", "HostNetwork", "QUIC", .nioCore, .nioPosix,
-                .nioHTTP1, .nioWebSocket, .nioTLS, .dequeModule, .logging,
+                "AppProto", "Basics", "Crypto", "TLS", "NameResolution", "HostNetwork", "OperatingSystem", "QUIC",
+                .nioCore, .nioPosix, .nioHTTP1, .nioWebSocket, .nioTLS, .dequeModule, .logging,
             ]),
         shared(
             "PeerChannel",
@@ -145,7 +148,11 @@ let package = Package(
                 "UDPRelay", .nioCore, .nioPosix, .dequeModule, .logging,
             ]),
         shared(
-            "CommandSupport", ["Basics", "CBuild", "CLinuxProcess", .argumentParser, .logging, .unixSignals, .nioCore]),
+            "CommandSupport",
+            [
+                "Basics", "CBuild", "CLinuxProcess", "OperatingSystem", .argumentParser, .logging, .unixSignals,
+                .nioCore,
+            ]),
 
         shared(
             "PeerSupport",
@@ -161,39 +168,36 @@ let package = Package(
         shared(
             "Diagnosis",
             [
-                "AppProto", "TLS", "NameResolution", "Signaling", "PeerChannel", "CommandSupport", "PeerSupport",
-                .nioCore,
-                .nioPosix, .argumentParser, .logging,
+                "AppProto", "Basics", "TLS", "NameResolution", "Signaling", "PeerChannel", "CommandSupport",
+                "PeerSupport", .nioCore, .nioPosix, .argumentParser, .logging,
             ]),
 
         program(
             "rtun-server", main: "RtunServer.swift",
             [
-                "AppProto", "Basics", "TLS", "STUN", "UDP", "QUIC", "Signaling", "CommandSupport",
+                "AppProto", "Basics", "TLS", "STUN", "UDP", "QUIC", "Signaling", "CommandSupport", "OperatingSystem",
                 .nioCore, .nioPosix, .nioHTTP1, .nioWebSocket, .dequeModule, .heapModule, .argumentParser, .logging,
             ]),
         program(
             "rtun-agent", main: "RtunAgent.swift",
             [
-                "AppProto", "Basics", "TLS", "NameResolution", "HostNetwork", "Signaling", "PeerChannel", "UDP",
-                "UDPRelay",
-                "PeerSupport", "Diagnosis", "CommandSupport",
+                "AppProto", "Basics", "TLS", "NameResolution", "HostNetwork", "OperatingSystem", "Signaling",
+                "PeerChannel", "UDP", "UDPRelay", "PeerSupport", "Diagnosis", "CommandSupport",
                 .nioCore, .nioPosix, .argumentParser, .logging,
             ]),
         program(
             "rtun-socks", main: "RtunSocks.swift",
             [
-                "AppProto", "TLS", "Signaling", "PeerChannel", "SOCKS", "PeerSupport", "ClientSupport", "Diagnosis",
-                "CommandSupport", .nioCore, .nioPosix, .dequeModule, .argumentParser, .logging,
+                "AppProto", "Basics", "TLS", "Signaling", "PeerChannel", "SOCKS", "PeerSupport", "ClientSupport",
+                "Diagnosis", "CommandSupport", .nioCore, .nioPosix, .dequeModule, .argumentParser, .logging,
             ]),
 
         program(
             "rtun-relay", main: "RtunRelay.swift",
             [
-                "AppProto", "TLS", "HostNetwork", "Signaling", "PeerChannel", "UDP", "UDPRelay", "PeerSupport",
-                "ClientSupport",
-                "Diagnosis",
-                "CommandSupport", .nioCore, .nioPosix, .dequeModule, .argumentParser, .logging,
+                "AppProto", "Basics", "TLS", "HostNetwork", "Signaling", "PeerChannel", "UDP", "UDPRelay",
+                "PeerSupport", "ClientSupport", "Diagnosis", "CommandSupport", .nioCore, .nioPosix, .dequeModule,
+                .argumentParser, .logging,
             ]),
 
         tests("AppProtoTests", ["AppProto", .nioCore]),

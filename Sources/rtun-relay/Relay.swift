@@ -1,3 +1,4 @@
+import Basics
 import ClientSupport
 import CommandSupport
 import Logging

@@ -1,3 +1,4 @@
+import Basics
 package import NIOCore
 
 /// An IP address and a UDP port as they go over the wire: no scope id, no flow label, no host name.
@@ -115,6 +116,6 @@ extension TransportAddress: CustomStringConvertible {
         guard let address = self.socketAddress, let ip = address.ipAddress else {
             return "unprintable address"
         }
-        return self.family == .ipv4 ? "\(ip):\(self.port)" : "[\(ip)]:\(self.port)"
+        return hostWithPort(ip, self.port)
     }
 }

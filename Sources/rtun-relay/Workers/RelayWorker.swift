@@ -1,4 +1,5 @@
 import AppProto
+import Basics
 import ClientSupport
 import CommandSupport
 import HostNetwork

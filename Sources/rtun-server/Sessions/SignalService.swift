@@ -1,4 +1,5 @@
 import AppProto
+import Basics
 import CommandSupport
 import Logging
 import NIOCore
@@ -144,7 +145,9 @@ final class SignalService {
         guard case .handshake(.proofFailed) = error else {
             self.logger.debug(
                 "handshake failed",
-                metadata: ["event": "handshake.failed", "remote": "\(remote?.text ?? "unknown")", "error": "\(error)"])
+                metadata: [
+                    "event": "handshake.failed", "remote": "\(remote?.authority ?? "unknown")", "error": "\(error)",
+                ])
             return
         }
         let now = self.eventLoop.now
@@ -153,7 +156,8 @@ final class SignalService {
         self.logger.warning(
             "a peer does not know the shared secret, or someone sits in between",
             metadata: [
-                "event": "auth.failed", "remote": "\(remote?.text ?? "unknown")", "count": .stringConvertible(count),
+                "event": "auth.failed", "remote": "\(remote?.authority ?? "unknown")",
+                "count": .stringConvertible(count),
             ])
     }
 
@@ -167,7 +171,7 @@ final class SignalService {
         }
         let id = SessionID(self.nextSession)
         self.nextSession += 1
-        let address = acceptor.link.remoteAddress?.text ?? ""
+        let address = acceptor.link.remoteAddress?.authority ?? ""
         if let agent = hello.agent {
             self.register(agent, hello, acceptor, id, address)
         } else {

@@ -1,3 +1,4 @@
+import Basics
 import ClientSupport
 import Logging
 import NIOCore

@@ -1,4 +1,5 @@
 package import AppProto
+import Basics
 import NIOCore
 package import PeerChannel
 import Signaling

@@ -1,5 +1,6 @@
 import AppProto
 import ArgumentParser
+import Basics
 package import CommandSupport
 import Logging
 package import NIOCore

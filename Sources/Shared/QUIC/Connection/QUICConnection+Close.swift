@@ -63,8 +63,7 @@ extension QUICConnection {
         if let rejection = self.tls.rejection {
             self.finish(.untrusted(rejection))
         } else if alert == Self.certificateRequired {
-            let rejection = CertificateRejection(kind: .missing, description: "the peer sent no certificate")
-            self.finish(.untrusted(rejection))
+            self.finish(.untrusted(.missing))
         } else {
             self.finish(.handshakeFailed(alertDescription(alert)))
         }

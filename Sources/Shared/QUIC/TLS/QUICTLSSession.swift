@@ -1,3 +1,4 @@
+import Basics
 internal import CNgtcp2
 import TLS
 
@@ -112,7 +113,7 @@ final class QUICTLSSession {
             return
         case .fingerprint where isServer:
             gnutls_certificate_server_set_request(self.handle, GNUTLS_CERT_REQUIRE)
-        case .certificateAuthorities(_, let serverName) where !isAddressLiteral(serverName):
+        case .certificateAuthorities(_, let serverName) where IPAddress(parsing: serverName) == nil:
             // RFC 6066 §3: only DNS names are sent, never addresses.
             try self.check(
                 "gnutls_server_name_set",
@@ -129,8 +130,9 @@ final class QUICTLSSession {
     /// Runs inside the handshake, when the peer's certificate has arrived.
     private func verifyPeer() -> Bool {
         let presented = self.presentedFingerprint()
-        let check = PeerCertificateCheck(verification: self.context.configuration.verification)
-        self.rejection = check.reject(session: self.handle, presented: presented)
+        self.rejection = self.context.configuration.verification.rejection(of: presented) { name in
+            CertificateRejection(session: self.handle, serverName: name)
+        }
         self.peerFingerprint = self.rejection == nil ? presented : nil
         return self.rejection == nil
     }

@@ -1,4 +1,5 @@
 import AppProto
+import Basics
 import HostNetwork
 import Logging
 import NIOCore
@@ -204,7 +205,7 @@ final class SignalClientCore {
         guard case .agent(let name, let expireIn, let labels) = self.configuration.role else { return nil }
         let remaining = self.expiry.map { $0 - self.eventLoop.now } ?? expireIn
         return AgentRegistration(
-            name: name, expireInMilliseconds: remaining.map(\.milliseconds) ?? 0, labels: labels,
+            name: name, expireInMilliseconds: remaining.map(\.wholeMilliseconds) ?? 0, labels: labels,
             resumeToken: self.resumeToken)
     }
 
@@ -322,7 +323,7 @@ final class SignalClientCore {
         let wait = self.retryLater()
         defer { self.delegate?.signalAttemptFailed(error) }
         var metadata: Logger.Metadata = [
-            "server": "\(self.configuration.url)", "retry_in_ms": .stringConvertible(wait.milliseconds),
+            "server": "\(self.configuration.url)", "retry_in_ms": .stringConvertible(wait.wholeMilliseconds),
         ]
         metadata["error"] = "\(error)"
         // The first of its kind is worth a person's attention, and so is one a minute later; the rest says nothing new.
@@ -470,7 +471,7 @@ extension SignalClientCore: SignalConnectionDelegate {
             if self.eventLoop.now - connected.since >= Self.livedAfter {
                 self.backoff.reset()
             }
-            metadata["retry_in_ms"] = .stringConvertible(self.retryLater().milliseconds)
+            metadata["retry_in_ms"] = .stringConvertible(self.retryLater().wholeMilliseconds)
         }
         self.logger.warning("lost the connection to the server", metadata: metadata)
         self.delegate?.signalLost()
@@ -479,7 +480,7 @@ extension SignalClientCore: SignalConnectionDelegate {
 
 extension TimeAmount {
     /// Whole milliseconds, rounded up; nothing below 1.
-    fileprivate var milliseconds: UInt64 {
-        UInt64(max(1, (self.nanoseconds + 999_999) / 1_000_000))
+    fileprivate var wholeMilliseconds: UInt64 {
+        UInt64(max(1, self.milliseconds.rounded(.up)))
     }
 }

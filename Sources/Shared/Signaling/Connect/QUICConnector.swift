@@ -1,7 +1,9 @@
+import Basics
 import DequeModule
 import NIOCore
 import NIOPosix
 import NameResolution
+import OperatingSystem
 import QUIC
 import TLS
 
@@ -172,8 +174,7 @@ private final class QUICRace {
     private static func words(for error: any Error) -> String {
         switch error {
         case QUICCloseReason.handshakeTimedOut, QUICCloseReason.idleTimedOut: "no answer"
-        case let error as IOError: error.words
-        default: "\(error)"
+        default: SystemError.text(of: error)
         }
     }
 }

@@ -7,6 +7,7 @@ import NIOPosix
 import NIOTLS
 import NIOWebSocket
 import NameResolution
+import OperatingSystem
 import TLS
 
 /// Opens control connections over WebSocket: TCP to the fastest of the host's addresses (RFC 8305), TLS for `https`, and the
@@ -94,7 +95,7 @@ struct WebSocketConnector: SignalConnector {
     /// RFC 6066 section 3: addresses are no server names.
     private var serverName: String? {
         let host = self.url.host
-        return self.url.hostIsIPv6 || host.isIPAddress(.inet) ? nil : host
+        return self.url.hostIsIPv6 || host.isIPAddress(.v4) ? nil : host
     }
 }
 
@@ -146,9 +147,8 @@ private final class WebSocketUpgradeAttempt {
 
     private static func reason(_ error: any Error) -> String {
         switch error {
-        case let error as IOError: error.words
         case ChannelError.connectTimeout: "no answer"
-        default: "\(error)"
+        default: SystemError.text(of: error)
         }
     }
 }
@@ -244,7 +244,7 @@ private final class WebSocketUpgradeRequester: ChannelInboundHandler, RemovableC
         case let error as TLSError:
             .secureChannel("\(error)")
         case let error as IOError:
-            .disconnected(error.words)
+            .disconnected(SystemError.text(of: error))
         case let error as NIOHTTPClientUpgradeError:
             .notAServer("its answer to the WebSocket upgrade is wrong: \(error)")
         case let error as HTTPParserError:
