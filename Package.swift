@@ -228,7 +228,8 @@ let package = Package(
             "ClientSupportTests",
             ["ClientSupport", "AppProto", "PeerChannel", "Signaling", "TestSupport", .nioCore, .nioPosix]),
         tests(
-            "PeerSupportTests", ["PeerSupport", "CommandSupport", "PeerChannel", "QUIC", "Signaling", .nioCore]),
+            "PeerSupportTests",
+            ["PeerSupport", "CommandSupport", "PeerChannel", "QUIC", "Signaling", .nioCore, .nioEmbedded, .logging]),
         tests("DiagnosisTests", ["Diagnosis", "AppProto", "CommandSupport", "PeerChannel", "Signaling", .nioCore]),
         tests(
             "CommandSupportTests",

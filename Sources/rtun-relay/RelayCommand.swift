@@ -4,6 +4,7 @@ import CommandSupport
 import Diagnosis
 import NIOCore
 import NIOPosix
+import PeerSupport
 import Signaling
 
 /// `rtun-relay`: local UDP ports whose traffic leaves from an agent.
@@ -108,9 +109,9 @@ struct RelayCommand: ProgramCommand {
                 server: self.server, secret: secret, peers: self.peers, eventLoop: group.next(), log: log
             ).run()
         }
-        let control = try ControlConnection(
-            self.server, secret: secret, program: Self.name, congestion: self.peers.congestion,
-            eventLoop: group.next(), log: log)
+        let control = try self.server.client(
+            role: .client, secret: secret, program: Self.name, congestion: self.peers.congestion,
+            eventLoop: group.next(), logger: log.logger)
         if self.agents.list {
             try await AgentListing(control: control, pattern: self.agents.pattern()).run()
         } else {
