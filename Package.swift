@@ -214,7 +214,8 @@ let package = Package(
         tests(
             "SignalingTests",
             [
-                "Signaling", "AppProto", "HostNetwork", "QUIC", "TLS", .nioCore, .nioEmbedded, .nioHTTP1, .nioPosix,
+                "Signaling", "AppProto", "HostNetwork", "QUIC", "TLS", "TestSupport", .nioCore, .nioEmbedded, .nioHTTP1,
+                .nioPosix,
                 .nioWebSocket, .logging,
             ]),
         tests(
@@ -233,7 +234,7 @@ let package = Package(
         tests("DiagnosisTests", ["Diagnosis", "AppProto", "CommandSupport", "PeerChannel", "Signaling", .nioCore]),
         tests(
             "CommandSupportTests",
-            ["CLinuxProcess", "CommandSupport", .nioCore, .nioEmbedded, .argumentParser, .logging]),
+            ["CLinuxProcess", "CommandSupport", "TestSupport", .nioCore, .nioEmbedded, .argumentParser, .logging]),
         tests(
             "rtun-serverTests",
             [
@@ -258,7 +259,8 @@ let package = Package(
 
         // The real programs, from outside.
         .target(
-            name: "TestSupport", dependencies: ["Crypto", "STUN"], path: "Tests/TestSupport", swiftSettings: strict),
+            name: "TestSupport", dependencies: ["Crypto", "STUN", "Signaling", .nioCore, .logging],
+            path: "Tests/TestSupport", swiftSettings: strict),
         tests("EndToEndTests", ["TestSupport", "Crypto", "AppProto", "Signaling", .nioPosix, .logging] + programs),
         tests("NATLabTests", ["TestSupport"] + programs, exclude: ["lab_traffic.py", "bridge_middle.py"]),
         tests(

@@ -24,7 +24,6 @@ LONG = {
     "Sources/Shared/PeerChannel/Path/DirectSession.swift",
     "Sources/Shared/PeerChannel/Path/PeerTransport.swift",
     "Sources/Shared/PeerChannel/PeerChannelCore.swift",
-    "Sources/Shared/Signaling/Client/SignalClientCore.swift",
     "Sources/rtun-relay/Workers/RelayWorker.swift",
     "Sources/rtun-server/Sessions/SignalService.swift",
 }

@@ -129,9 +129,11 @@ struct Agent {
     /// then tells the peers that the agent is gone.
     private func drain() async {
         self.acceptor.stopAccepting()
-        await self.client.stopAndWait()
         await withTaskGroup(of: Void.self) { group in
-            group.addTask { await self.egress.waitUntilIdle() }
+            group.addTask {
+                await self.client.stopAndWait()
+                await self.egress.waitUntilIdle()
+            }
             group.addTask { try? await Task.sleep(for: Self.drainTime) }
             await group.next()
             group.cancelAll()

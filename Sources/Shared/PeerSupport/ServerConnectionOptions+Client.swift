@@ -49,7 +49,7 @@ extension ServerConnectionOptions {
     }
 
     /// What goes wrong here has to do with authorities: with the option's name in front where it names a file.
-    private func namingFile<Result>(_ body: () throws -> Result) throws(ProgramError) -> Result {
+    private func namingFile<Value>(_ body: () throws -> Value) throws(ProgramError) -> Value {
         do {
             return try body()
         } catch {

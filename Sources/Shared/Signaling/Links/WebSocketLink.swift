@@ -21,7 +21,8 @@ package final class WebSocketLink: ChannelInboundHandler, SignalLink {
         case new
         case open(ChannelHandlerContext)
         /// Our `Close` frame is out; the channel is closed when the peer's comes, or when the timer fires. `error` is why.
-        case closing(ChannelHandlerContext, timer: Scheduled<Void>, error: (any Error)?)
+        case closing(
+            ChannelHandlerContext, timer: Scheduled<Void>, error: (any Error)?, closed: EventLoopPromise<Void>?)
         case closed
     }
 
@@ -106,9 +107,9 @@ package final class WebSocketLink: ChannelInboundHandler, SignalLink {
         try? context.channel.syncOptions?.setOption(.autoRead, value: isReading)
     }
 
-    package func close() {
+    package func close(_ closed: EventLoopPromise<Void>?) {
         self.outlet.close()
-        self.startClosing(.normalClosure, because: nil)
+        self.startClosing(.normalClosure, because: nil, closed)
     }
 
     // MARK: Sending
@@ -132,12 +133,17 @@ package final class WebSocketLink: ChannelInboundHandler, SignalLink {
 
     // MARK: Ending
 
-    private func startClosing(_ code: WebSocketErrorCode, because error: SignalLinkError?) {
-        guard case .open(let context) = self.state else { return }
+    private func startClosing(
+        _ code: WebSocketErrorCode, because error: SignalLinkError?, _ closed: EventLoopPromise<Void>? = nil
+    ) {
+        guard case .open(let context) = self.state else {
+            closed?.succeed()
+            return
+        }
         let timer = self.eventLoop.assumeIsolated().scheduleTask(in: SignalLinkLimits.closeTimeout) {
             context.close(promise: nil)
         }
-        self.state = .closing(context, timer: timer, error: error)
+        self.state = .closing(context, timer: timer, error: error, closed: closed)
         var data = ByteBuffer()
         data.write(webSocketErrorCode: code)
         context.writeAndFlush(self.wrapOutboundOut(self.frame(.connectionClose, data)), promise: nil)
@@ -151,12 +157,14 @@ package final class WebSocketLink: ChannelInboundHandler, SignalLink {
 
     /// The transport is of no more use.
     private func fail(_ error: any Error, _ context: ChannelHandlerContext) {
-        if case .closing(_, let timer, _) = self.state {
-            timer.cancel()
-        }
+        let state = self.state
         self.state = .closed
         context.close(promise: nil)
         self.outlet.end(error: error, of: self)
+        if case .closing(_, let timer, _, let closed) = state {
+            timer.cancel()
+            closed?.succeed()
+        }
     }
 }
 
@@ -271,9 +279,10 @@ extension WebSocketLink {
         switch state {
         case .open:
             self.outlet.end(error: SignalLinkError.truncated, of: self)
-        case .closing(_, let timer, let error):
+        case .closing(_, let timer, let error, let closed):
             timer.cancel()
             self.outlet.end(error: error, of: self)
+            closed?.succeed()
         case .new, .closed:
             break
         }
