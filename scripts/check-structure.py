@@ -25,7 +25,6 @@ LONG = {
     "Sources/Shared/PeerChannel/Path/PeerTransport.swift",
     "Sources/Shared/PeerChannel/PeerChannelCore.swift",
     "Sources/rtun-relay/Workers/RelayWorker.swift",
-    "Sources/rtun-server/Sessions/SignalService.swift",
 }
 
 IMPORT = re.compile(r"^\s*(?:@\w+\s+)*(?:\w+\s+)?import\s+(?:(?:struct|class|enum|protocol|func|var)\s+)?(\w+)", re.M)

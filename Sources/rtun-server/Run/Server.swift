@@ -98,7 +98,7 @@ final class Server: Sendable {
                 isFree: configuration.address.port == 0, parts: parts, logger: configuration.logger)
             answering = stun.channels
             try await eventLoop.submit {
-                parts.value.service.stunServers = stun.announced
+                parts.value.service.greeting.stunServers = stun.announced
                 parts.value.reloader?.start()
                 if let interval = configuration.statisticsInterval { parts.value.startReports(every: interval) }
             }.get()
