@@ -18,7 +18,7 @@ private func agent(_ name: String, _ digit: Character = "a", expires: UInt64 = 0
 private typealias Action = ChannelSelector.Action
 
 private func channel(_ number: UInt64) -> ChannelID { ChannelID(rawValue: number) }
-private func connection(_ number: UInt64) -> ConnectionID { ConnectionID(rawValue: number) }
+private func connection(_ number: UInt64) -> ClientConnectionID { ClientConnectionID(rawValue: number) }
 
 extension ChannelSelector {
     fileprivate init(for usage: Usage = .connections) throws {
@@ -413,7 +413,9 @@ extension ChannelSelector {
         let agents = try "abcd".map { try agent(String($0), $0) }
         for _ in 0..<200 {
             var selector = try ChannelSelector()
-            var (open, opened, channels): (Set<ConnectionID>, Set<ConnectionID>, Set<ChannelID>) = ([], [], [])
+            var (open, opened, channels): (Set<ClientConnectionID>, Set<ClientConnectionID>, Set<ChannelID>) = (
+                [], [], []
+            )
             var time = 0.0
             func follow(_ actions: [Action]) {
                 for action in actions {

@@ -175,7 +175,7 @@ private final class RawQUICPeer {
     nonisolated(unsafe) private static var attack: [UInt8]?
 
     private let context: QUICContext
-    private let tls: QUICTLSSession
+    private let tls: QUICTLS
     private let loop: EmbeddedEventLoop
     private var handle: OpaquePointer?
     private var isOver = false
@@ -184,7 +184,7 @@ private final class RawQUICPeer {
         Self.script = script
         Self.attack = nil
         self.context = try (isServer ? QUICIdentities.serverContext : QUICIdentities.clientContext).get()
-        self.tls = try QUICTLSSession(context: self.context)
+        self.tls = try QUICTLS(context: self.context)
         self.loop = loop
         guard !isServer else { return }
         var destination = ConnectionID.random().cid
