@@ -156,7 +156,10 @@ let package = Package(
 
         shared(
             "PeerSupport",
-            ["TLS", "HostNetwork", "QUIC", "Signaling", "PeerChannel", "CommandSupport", .nioCore, .logging]),
+            [
+                "TLS", "HostNetwork", "QUIC", "Signaling", "PeerChannel", "CommandSupport", .nioCore, .argumentParser,
+                .logging,
+            ]),
         shared(
             "ClientSupport",
             [
@@ -200,7 +203,7 @@ let package = Package(
                 .argumentParser, .logging,
             ]),
 
-        tests("AppProtoTests", ["AppProto", .nioCore]),
+        tests("AppProtoTests", ["AppProto", "TestSupport", .nioCore]),
         tests("BasicsTests", ["Basics", .nioCore]),
         tests("CryptoTests", ["Crypto", "TestSupport"]),
         tests("TLSTests", ["Crypto", "TLS", "TestSupport", .nioCore, .nioEmbedded, .nioPosix, .nioTLS]),

@@ -76,11 +76,7 @@ struct RelayCommand: ProgramCommand {
     var configurationFile: ConfigurationOptions
 
     mutating func validate() throws {
-        do {
-            _ = try ServerURL(parsing: self.server.url)
-        } catch {
-            throw ValidationError("\(error)")
-        }
+        try self.server.validateURL()
         guard self.agents.list || self.check.isWanted || !self.relay.rules.isEmpty else {
             throw ValidationError(
                 "no rule given; write at least one -L LISTEN?to=TARGET, as in -L 127.0.0.1:15353?to=192.0.2.53:53")

@@ -65,11 +65,7 @@ struct SocksCommand: ProgramCommand {
     var configurationFile: ConfigurationOptions
 
     mutating func validate() throws {
-        do {
-            _ = try ServerURL(parsing: self.server.url)
-        } catch {
-            throw ValidationError("\(error)")
-        }
+        try self.server.validateURL()
     }
 
     func checkConfiguration() throws {

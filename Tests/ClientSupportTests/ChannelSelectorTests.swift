@@ -1,6 +1,7 @@
 import AppProto
 import NIOCore
 import PeerChannel
+import TestSupport
 import Testing
 
 @testable import ClientSupport
@@ -409,7 +410,7 @@ extension ChannelSelector {
     }
 
     @Test func `survives any order of events, and every connection ends`() throws {
-        var random = SplitMix(state: 7)
+        var random = SeededGenerator(7)
         let agents = try "abcd".map { try agent(String($0), $0) }
         for _ in 0..<200 {
             var selector = try ChannelSelector()
@@ -474,18 +475,5 @@ extension ChannelSelector {
             let waiting = open.subtracting(opened)
             #expect(waiting.isEmpty)
         }
-    }
-}
-
-/// A small generator, so that a failure can be repeated.
-private struct SplitMix: RandomNumberGenerator {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        self.state &+= 0x9E37_79B9_7F4A_7C15
-        var z = self.state
-        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-        return z ^ (z >> 31)
     }
 }

@@ -104,7 +104,7 @@ import Testing
         let pair = try DatagramPair()
         pair.client.start(at: .now())
         let hello = try #require(pair.client.nextTransmit())
-        var random = SplitMix64(state: 3)
+        var random = SeededGenerator(3)
         let fingerprint = try #require(DatagramPair.clientIdentity).leafFingerprint
         let identity = try #require(DatagramPair.serverIdentity)
         for round in 0..<400 {
@@ -168,7 +168,7 @@ import Testing
     @Test func `reordered payloads are delivered as they come, lost ones are not waited for`() throws {
         let pair = try DatagramPair.established()
         let datagrams = try (0..<60).map { try pair.client.seal(ByteBuffer(bytes: [UInt8($0)])) }
-        var random = SplitMix64(state: 5)
+        var random = SeededGenerator(5)
         let order = (0..<60).filter { $0 % 7 != 0 }.shuffled(using: &random)
         for index in order { pair.deliver(datagrams[index], toServer: true) }
         #expect(pair.serverLog.payloads == order.map { [UInt8($0)] })
@@ -213,7 +213,7 @@ import Testing
 
     @Test func `forged records of every type and epoch change nothing but a counter`() throws {
         let pair = try DatagramPair.established()
-        var random = SplitMix64(state: 11)
+        var random = SeededGenerator(11)
         var rejected: UInt64 = 0
         for type in UInt8(18)...66 {
             for epoch in UInt16(0)...3 {

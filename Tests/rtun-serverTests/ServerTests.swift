@@ -153,21 +153,17 @@ import Testing
     }
 
     @Test func `a reloaded certificate serves the connections to come`() async throws {
-        let folder = FileManager.default.temporaryDirectory.appendingPathComponent("rtun-\(UUID().uuidString)")
-        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-        defer { try? FileManager.default.removeItem(at: folder) }
-        let files = CertificateFiles(
-            certificate: folder.appendingPathComponent("cert.pem").path,
-            key: folder.appendingPathComponent("key.pem").path)
-        let before = try write(Identity.selfSigned(commonName: "before"), to: files)
-        try await self.withServer(try self.configuration(certificate: files)) { server, port in
+        let certificate = try CertificateFolder(commonName: "before")
+        let before = try certificate.files.load().leafFingerprint
+        defer { withExtendedLifetime(certificate) {} }
+        try await self.withServer(try self.configuration(certificate: certificate.files)) { server, port in
             #expect(server.readyLine.text == "rtun-server ready https=127.0.0.1:\(port) quic=127.0.0.1:\(port)")
             #expect(try await certificateShown(port: port) == before)
-            let after = try write(Identity.selfSigned(commonName: "after"), to: files)
+            let after = try certificate.replace(commonName: "after")
             await server.reloadCertificate()
             #expect(try await certificateShown(port: port) == after)
             // Files that do not fit together change nothing.
-            try Data(Identity.selfSigned(commonName: "other").privateKeyPEM).write(to: URL(fileURLWithPath: files.key))
+            try certificate.replaceKey()
             await server.reloadCertificate()
             #expect(try await certificateShown(port: port) == after)
         }
@@ -181,13 +177,6 @@ import Testing
         let unusable = try #require(throws: ProgramError.self) { try notPEM.load() }
         #expect(unusable.status == .configuration)
     }
-}
-
-/// Puts an identity where `files` says; returns its fingerprint.
-private func write(_ identity: Identity, to files: CertificateFiles) throws -> CertificateFingerprint {
-    try Data(identity.certificateChainPEM).write(to: URL(fileURLWithPath: files.certificate))
-    try Data(identity.privateKeyPEM).write(to: URL(fileURLWithPath: files.key))
-    return identity.leafFingerprint
 }
 
 /// The fingerprint of the certificate that the server shows.

@@ -1,3 +1,4 @@
+package import ArgumentParser
 package import CommandSupport
 package import HostNetwork
 package import Logging
@@ -21,6 +22,15 @@ extension ServerConnectionOptions {
         return try self.namingFile {
             try SignalClient(
                 configuration: configuration, eventLoop: eventLoop, addressMonitor: addressMonitor, logger: logger)
+        }
+    }
+
+    /// For a command's `validate()`: throws what is wrong with the URL.
+    package func validateURL() throws(ValidationError) {
+        do {
+            _ = try ServerURL(parsing: self.url)
+        } catch {
+            throw ValidationError("\(error)")
         }
     }
 
