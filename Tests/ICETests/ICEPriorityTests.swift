@@ -13,7 +13,7 @@ import Testing
         (.relayed, 65535, 16_777_215),
         (.host, 0, 2_113_929_471),
     ])
-    func `candidate priorities are those of RFC 8445 section 5.1.2.1`(
+    func `candidate priorities are those of RFC 8445 §5.1.2.1`(
         kind: ICECandidate.Kind, localPreference: UInt16, expected: UInt32
     ) {
         #expect(ICEPriority.candidate(kind, localPreference: localPreference) == expected)
@@ -44,7 +44,7 @@ import Testing
         (.max, .max - 1, .max),
         (.max - 1, .max, .max - 1),
     ])
-    func `pair priorities are those of RFC 8445 section 6.1.2.3`(
+    func `pair priorities are those of RFC 8445 §6.1.2.3`(
         controlling: UInt32, controlled: UInt32, expected: UInt64
     ) {
         #expect(ICEPriority.pair(controlling: controlling, controlled: controlled) == expected)

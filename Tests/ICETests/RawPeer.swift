@@ -18,7 +18,7 @@ struct RawPeer {
 
     var username: String { "\(self.remote.ufrag):\(self.local.ufrag)" }
 
-    /// A check as RFC 8445 section 7.2.2 has it, but for what is said otherwise.
+    /// A check as RFC 8445 §7.2.2 has it, but for what is said otherwise.
     mutating func check(
         controlling: Bool = true, tieBreaker: UInt64 = 5, priority: UInt32? = 1_845_501_695, useCandidate: Bool = false,
         username: String? = nil, key: String? = nil, extra: [STUNAttribute] = []

@@ -197,7 +197,7 @@ private func certificateShown(port: Int) async throws -> CertificateFingerprint?
     return result
 }
 
-/// The answer to a Binding request (RFC 8489 section 5).
+/// The answer to a Binding request (RFC 8489 §5).
 private func stunAnswer(host: String, port: Int) async throws -> [UInt8] {
     let eventLoop = MultiThreadedEventLoopGroup.singleton.next()
     let answer = eventLoop.makePromise(of: [UInt8].self)
@@ -215,7 +215,7 @@ private func stunAnswer(host: String, port: Int) async throws -> [UInt8] {
     return result
 }
 
-/// A STUN Binding request (RFC 8489 section 5).
+/// A STUN Binding request (RFC 8489 §5).
 private let stunRequest: [UInt8] = [0, 1, 0, 0, 0x21, 0x12, 0xA4, 0x42] + Array(1...12)
 
 /// Sends one UDP datagram over loopback whose source port is 0, which no answer can be sent to; false without the

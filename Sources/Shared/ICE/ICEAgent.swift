@@ -44,7 +44,7 @@ package struct ICEAgent: Sendable {
     var tieBreaker: UInt64
     var random: any RandomNumberGenerator & Sendable
 
-    /// May change when both sides claim the same role (RFC 8445 section 7.3.1.1).
+    /// May change when both sides claim the same role (RFC 8445 §7.3.1.1).
     package internal(set) var role: ICERole
     package internal(set) var localCandidates: [ICECandidate] = []
     package internal(set) var remoteCandidates: [ICECandidate] = []
@@ -163,7 +163,7 @@ package struct ICEAgent: Sendable {
         case .request:
             self.receiveRequest(received, length: datagram.readableBytes, on: key, from: source, at: now)
         case .success, .failure: self.receiveResponse(received, on: key, at: now)
-        case .indication: return  // Keepalives of others; they want no answer (RFC 8445 section 11).
+        case .indication: return  // Keepalives of others; they want no answer (RFC 8445 §11).
         }
         self.advance(at: now)
     }

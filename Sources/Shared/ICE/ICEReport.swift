@@ -10,9 +10,9 @@ package struct ICEReport: Hashable, Sendable {
         case inProgress(requests: Int)
         case succeeded(roundTripTime: TimeAmount?)
         case noAnswer(requests: Int)
-        /// The peer answered, but with an error (RFC 8445 section 7.2.5.2).
+        /// The peer answered, but with an error (RFC 8445 §7.2.5.2).
         case answered(STUNErrorCode)
-        /// The answer came from somewhere else than the request went to (RFC 8445 section 7.2.5.2.1).
+        /// The answer came from somewhere else than the request went to (RFC 8445 §7.2.5.2.1).
         case answeredFromElsewhere
         /// The answer made no sense.
         case badAnswer
@@ -28,7 +28,7 @@ package struct ICEReport: Hashable, Sendable {
         package let local: ICECandidate
         package let remote: ICECandidate
         package let outcome: Outcome
-        /// An error answer without proof of its origin (RFC 8489 section 9.1.4). Not believed, but a good hint.
+        /// An error answer without proof of its origin (RFC 8489 §9.1.4). Not believed, but a good hint.
         package let unprovenAnswer: STUNErrorCode?
         /// Authentic checks of the peer that arrived on this pair.
         package let checksReceived: Int

@@ -1,7 +1,7 @@
 import Basics
 import NIOCore
 
-/// MESSAGE-INTEGRITY (RFC 8489 section 14.5): HMAC-SHA1 over the message up to this attribute, the header's length
+/// MESSAGE-INTEGRITY (RFC 8489 §14.5): HMAC-SHA1 over the message up to this attribute, the header's length
 /// field standing as if this attribute were the last.
 struct STUNIntegrity: Sendable {
     static let tagLength = 20

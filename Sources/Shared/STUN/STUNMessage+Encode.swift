@@ -14,8 +14,8 @@ extension STUNMessage {
     /// The message as one datagram.
     ///
     /// - Parameters:
-    ///   - integrityKey: adds MESSAGE-INTEGRITY under this key (RFC 8489 section 14.5).
-    ///   - fingerprint: adds FINGERPRINT (section 14.7).
+    ///   - integrityKey: adds MESSAGE-INTEGRITY under this key (RFC 8489 §14.5).
+    ///   - fingerprint: adds FINGERPRINT (RFC 8489 §14.7).
     package func encoded(integrityKey: MessageIntegrityKey? = nil, fingerprint: Bool = false) -> ByteBuffer {
         var buffer = ByteBuffer()
         buffer.reserveCapacity(160)
@@ -38,7 +38,7 @@ extension STUNMessage {
         return buffer
     }
 
-    /// The class's two bits sit at positions 4 and 8, between the bits of the method (RFC 8489 section 5, figure 3).
+    /// The class's two bits sit at positions 4 and 8, between the bits of the method (RFC 8489 §5, figure 3).
     private var typeBits: UInt16 {
         let method = self.method.rawValue
         let kind = self.messageClass.rawValue

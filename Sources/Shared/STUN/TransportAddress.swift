@@ -7,7 +7,7 @@ package import NIOCore
 /// id that only this machine knows. An IPv4-mapped IPv6 address (`::ffff:a.b.c.d`, what a dual-stack socket shows
 /// for an IPv4 peer) becomes the IPv4 address that it stands for.
 package struct TransportAddress: Hashable, Sendable {
-    /// The address families of RFC 8489 section 14.1, with their numbers on the wire.
+    /// The address families of RFC 8489 §14.1, with their numbers on the wire.
     package enum Family: UInt8, Sendable {
         case ipv4 = 1
         case ipv6 = 2

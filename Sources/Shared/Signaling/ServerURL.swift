@@ -49,7 +49,7 @@ package struct ServerURL: Sendable, Hashable {
         self.host.utf8.contains(UInt8(ascii: ":"))
     }
 
-    /// Whether the host is this machine, as far as its text tells: `localhost` (RFC 6761 section 6.3) or a loopback address.
+    /// Whether the host is this machine, as far as its text tells: `localhost` (RFC 6761 §6.3) or a loopback address.
     var hostIsLoopback: Bool {
         let host = self.host.lowercased()
         if host == "localhost" || host.hasSuffix(".localhost") { return true }

@@ -1,11 +1,11 @@
 import Basics
 
-/// Takes a server URL apart, left to right (RFC 3986 section 3, without user information, query and fragment).
+/// Takes a server URL apart, left to right (RFC 3986 §3, without user information, query and fragment).
 struct ServerURLParser {
     private let text: String
     private var rest: Substring
 
-    /// RFC 1035 section 2.3.4.
+    /// RFC 1035 §2.3.4.
     private static let maximumHostLength = 253
     private static let maximumPrefixLength = 1024
 
@@ -146,7 +146,7 @@ extension UInt8 {
         self.isDigit || self.isLetter || [UInt8(ascii: "."), UInt8(ascii: "-"), UInt8(ascii: "_")].contains(self)
     }
 
-    /// `pchar` and `/` (RFC 3986 section 3.3), percent-encoding taken as it is.
+    /// `pchar` and `/` (RFC 3986 §3.3), percent-encoding taken as it is.
     fileprivate var isPathByte: Bool {
         self.isDigit || self.isLetter || "-._~!$&'()*+,;=:@%/".utf8.contains(self)
     }

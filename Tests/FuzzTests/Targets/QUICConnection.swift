@@ -73,7 +73,7 @@ private struct QUICScript {
 
     /// What goes into the packet whose header is given, if anything does.
     mutating func next(for header: UnsafeBufferPointer<UInt8>) -> [UInt8]? {
-        // RFC 9000 section 17.2; the packets that attack say themselves what is in them.
+        // RFC 9000 §17.2; the packets that attack say themselves what is in them.
         guard let first = header.first, first & 0x80 != 0 else { return nil }
         switch first & 0x30 {
         case 0x00: return self.initial.isEmpty ? nil : self.initial.removeFirst()

@@ -1,6 +1,6 @@
 import CAppProto
 
-/// How the NAT in front of a peer maps one socket's datagrams to several destinations (RFC 4787 section 4.1).
+/// How the NAT in front of a peer maps one socket's datagrams to several destinations (RFC 4787 §4.1).
 package enum MappingBehavior: UInt32, Hashable, Sendable {
     /// Not known (yet), or one that this version does not know.
     case unknown = 0

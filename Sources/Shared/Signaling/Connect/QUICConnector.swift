@@ -8,7 +8,7 @@ import QUIC
 import TLS
 
 /// Opens control connections over QUIC: resolves the host, and tries its addresses, the next one when one has failed or has
-/// not answered for a moment (RFC 8305 section 5).
+/// not answered for a moment (RFC 8305 §5).
 struct QUICConnector: SignalConnector {
     let url: ServerURL
     let configuration: QUICConfiguration
@@ -52,7 +52,7 @@ struct QUICConnector: SignalConnector {
 
 /// Several attempts of which the first to succeed counts.
 private final class QUICRace {
-    /// RFC 8305 section 5: Connection Attempt Delay.
+    /// RFC 8305 §5: Connection Attempt Delay.
     private static let delay = TimeAmount.milliseconds(250)
 
     private let configuration: QUICConfiguration

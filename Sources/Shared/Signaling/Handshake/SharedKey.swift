@@ -43,7 +43,7 @@ package struct SharedKey: Sendable {
         HMAC.sha256(key: self.bytes, Array("rtun/1 key ".utf8), Array(purpose.utf8))
     }
 
-    /// What a QUIC server derives its stateless reset tokens from (RFC 9000 section 10.3.2), 32 bytes. The same after a
+    /// What a QUIC server derives its stateless reset tokens from (RFC 9000 §10.3.2), 32 bytes. The same after a
     /// restart, so that the peers of the server before learn at once that their connections are gone.
     package var statelessResetKey: [UInt8] {
         self.derived(for: "stateless reset")

@@ -11,7 +11,7 @@ package final class WebSocketLink: ChannelInboundHandler, SignalLink {
     package typealias InboundIn = WebSocketFrame
     package typealias OutboundOut = WebSocketFrame
 
-    /// Which end of the WebSocket this is: only the client's frames are masked (RFC 6455 section 5.1).
+    /// Which end of the WebSocket this is: only the client's frames are masked (RFC 6455 §5.1).
     package enum Side: Sendable {
         case client, server
     }
@@ -203,7 +203,7 @@ extension WebSocketLink {
         case .open:
             self.receive(frame, context)
         case .closing:
-            // RFC 6455 section 5.5.1: both have sent and received a Close frame. All else comes too late.
+            // RFC 6455 §5.5.1: both have sent and received a Close frame. All else comes too late.
             if frame.opcode == .connectionClose {
                 context.close(promise: nil)
             }
