@@ -114,7 +114,7 @@ proto-check: ## fail when the committed C code does not match proto/app.proto
 format: ## format the sources in place
 	@$(SWIFT) format format --in-place --recursive --parallel $(SOURCES)
 
-lint: ## check the format and look for mistakes in scripts and workflows, without changing anything
+lint: ## check the format, what modules depend on, and scripts and workflows, without changing anything
 	@scripts/lint.sh
 	@$(SWIFT) format lint --strict --recursive --parallel $(SOURCES)
 

@@ -115,40 +115,53 @@ let package = Package(
         .systemLibrary(name: "CLinuxNetlink", path: "Sources/Shared/CLinuxNetlink"),
         .systemLibrary(name: "CLinuxProcess", path: "Sources/Shared/CLinuxProcess"),
 
-        // Cores: no sockets, no clock, no tasks.
+        // Cores: no sockets, no clock, no tasks. scripts/check-structure.py has those that link no C library either.
         shared("Basics", [.nioCore, .dequeModule]),
-        shared("AppProto", ["Basics", "CAppProto", .nioCore]),
-        shared("TLS", ["COpenSSL", .nioCore, .nioTLS]),
-        shared("STUN", ["TLS", .nioCore]),
-        shared("ICE", ["STUN", .nioCore, .dequeModule]),
+        shared("STUN", ["Basics", .nioCore]),
+        shared("ICE", ["Basics", "STUN", .nioCore, .dequeModule]),
         shared("PeerPath", ["Basics", "STUN", "ICE", .nioCore, .dequeModule]),
-        shared("SOCKS", [.nioCore]),
-        shared("UDPRelay", [.nioCore]),
+        shared("SOCKS", ["Basics", .nioCore]),
+        shared("UDPRelay", ["Basics", .nioCore]),
+        shared("AppProto", ["CAppProto", "Basics", .nioCore]),
+        shared("Crypto", ["COpenSSL"]),
+        shared("TLS", ["COpenSSL", "Basics", "Crypto", "OperatingSystem", .nioCore, .nioTLS]),
+
+        // Files and the system's words.
+        shared("OperatingSystem", [.nioCore]),
 
         // Networking: channels, handlers, drivers.
-        shared("UDP", ["CLinuxUDP", .nioCore, .nioPosix, .dequeModule]),
+        shared("UDP", ["CLinuxUDP", "OperatingSystem", .nioCore, .nioPosix, .dequeModule]),
         shared("NameResolution", ["CAres", "UDP", .nioCore, .nioPosix, .dequeModule]),
         shared("HostNetwork", ["CLinuxNetlink", "UDP", .nioCore]),
-        shared("QUIC", staticDependencies + ["CNgtcp2", "Basics", "TLS", "UDP", .nioCore, .nioPosix, .dequeModule]),
+        shared(
+            "QUIC",
+            staticDependencies + ["CNgtcp2", "Basics", "Crypto", "TLS", "UDP", .nioCore, .nioPosix, .dequeModule]),
         shared(
             "Signaling",
             [
-                "AppProto", "Basics", "TLS", "NameResolution", "HostNetwork", "QUIC", .nioCore, .nioPosix, .nioHTTP1,
-                .nioWebSocket, .nioTLS, .dequeModule, .logging,
+                "AppProto", "Basics", "Crypto", "TLS", "NameResolution", "HostNetwork", "OperatingSystem", "QUIC",
+                .nioCore, .nioPosix, .nioHTTP1, .nioWebSocket, .nioTLS, .dequeModule, .logging,
             ]),
         shared(
             "PeerChannel",
             [
-                "AppProto", "Basics", "TLS", "STUN", "ICE", "PeerPath", "NameResolution", "HostNetwork", "UDP", "QUIC",
+                "AppProto", "Basics", "Crypto", "TLS", "STUN", "ICE", "PeerPath", "NameResolution", "HostNetwork",
+                "UDP",
+                "QUIC",
                 "UDPRelay", .nioCore, .nioPosix, .dequeModule, .logging,
             ]),
         shared(
-            "CommandSupport", ["Basics", "CBuild", "CLinuxProcess", .argumentParser, .logging, .unixSignals, .nioCore]),
+            "CommandSupport",
+            [
+                "Basics", "CBuild", "CLinuxProcess", "OperatingSystem", .argumentParser, .logging, .unixSignals,
+                .nioCore,
+            ]),
 
         shared(
             "PeerSupport",
             [
                 "TLS", "HostNetwork", "QUIC", "Signaling", "PeerPath", "PeerChannel", "CommandSupport", .nioCore,
+                .argumentParser,
                 .logging,
             ]),
         shared(
@@ -165,63 +178,61 @@ let package = Package(
             "Diagnosis",
             [
                 "AppProto", "Basics", "TLS", "NameResolution", "Signaling", "PeerChannel", "CommandSupport",
-                "PeerSupport",
-                .nioCore,
-                .nioPosix, .argumentParser, .logging,
+                "PeerSupport", .nioCore, .nioPosix, .argumentParser, .logging,
             ]),
 
         program(
             "rtun-server", main: "RtunServer.swift",
             [
-                "AppProto", "Basics", "TLS", "STUN", "UDP", "QUIC", "Signaling", "CommandSupport",
+                "AppProto", "Basics", "TLS", "STUN", "UDP", "QUIC", "Signaling", "CommandSupport", "OperatingSystem",
                 .nioCore, .nioPosix, .nioHTTP1, .nioWebSocket, .dequeModule, .heapModule, .argumentParser, .logging,
             ]),
         program(
             "rtun-agent", main: "RtunAgent.swift",
             [
-                "AppProto", "Basics", "TLS", "NameResolution", "HostNetwork", "Signaling", "PeerChannel", "UDP",
-                "UDPRelay",
-                "PeerSupport", "Diagnosis", "CommandSupport",
+                "AppProto", "Basics", "TLS", "NameResolution", "HostNetwork", "OperatingSystem", "Signaling",
+                "PeerChannel", "UDP", "UDPRelay", "PeerSupport", "Diagnosis", "CommandSupport",
                 .nioCore, .nioPosix, .argumentParser, .logging,
             ]),
         program(
             "rtun-socks", main: "RtunSocks.swift",
             [
-                "AppProto", "TLS", "Signaling", "PeerChannel", "SOCKS", "PeerSupport", "ClientSupport", "Diagnosis",
-                "CommandSupport", .nioCore, .nioPosix, .dequeModule, .argumentParser, .logging,
+                "AppProto", "Basics", "TLS", "Signaling", "PeerChannel", "SOCKS", "PeerSupport", "ClientSupport",
+                "Diagnosis", "CommandSupport", .nioCore, .nioPosix, .dequeModule, .argumentParser, .logging,
             ]),
 
         program(
             "rtun-relay", main: "RtunRelay.swift",
             [
-                "AppProto", "TLS", "HostNetwork", "Signaling", "PeerChannel", "UDP", "UDPRelay", "PeerSupport",
-                "ClientSupport",
-                "Diagnosis",
-                "CommandSupport", .nioCore, .nioPosix, .dequeModule, .argumentParser, .logging,
+                "AppProto", "Basics", "TLS", "HostNetwork", "Signaling", "PeerChannel", "UDP", "UDPRelay",
+                "PeerSupport", "ClientSupport", "Diagnosis", "CommandSupport", .nioCore, .nioPosix, .dequeModule,
+                .argumentParser, .logging,
             ]),
 
-        tests("AppProtoTests", ["AppProto", .nioCore]),
+        tests("AppProtoTests", ["AppProto", "TestSupport", .nioCore]),
         tests("BasicsTests", ["Basics", .nioCore]),
-        tests("TLSTests", ["TLS", .nioCore, .nioEmbedded, .nioPosix, .nioTLS]),
+        tests("CryptoTests", ["Crypto", "TestSupport"]),
+        tests("TLSTests", ["Crypto", "TLS", "TestSupport", .nioCore, .nioEmbedded, .nioPosix, .nioTLS]),
         tests("STUNTests", ["STUN", "TestSupport", .nioCore]),
         tests("ICETests", ["ICE", "STUN", "TestSupport", .nioCore]),
-        tests("PeerPathTests", ["PeerPath", "Basics", "ICE", "STUN", "TestSupport", .nioCore]),
-        tests("SOCKSTests", ["SOCKS", .nioCore]),
+        tests("PeerPathTests", ["PeerPath", "Basics", "Crypto", "ICE", "STUN", "TestSupport", .nioCore]),
+        tests("SOCKSTests", ["SOCKS", "TestSupport", .nioCore]),
         tests("UDPTests", ["UDP", .nioCore, .nioPosix]),
         tests("NameResolutionTests", ["NameResolution", .nioCore, .nioPosix]),
         tests("HostNetworkTests", ["HostNetwork", "TestSupport", .nioCore, .nioPosix]),
-        tests("QUICTests", ["QUIC", "TLS", "UDP", "TestSupport", .nioCore, .nioEmbedded, .nioPosix]),
+        tests("QUICTests", ["Crypto", "QUIC", "TLS", "UDP", "TestSupport", .nioCore, .nioEmbedded, .nioPosix]),
         tests(
             "SignalingTests",
             [
-                "Signaling", "AppProto", "HostNetwork", "QUIC", "TLS", .nioCore, .nioEmbedded, .nioHTTP1, .nioPosix,
+                "Signaling", "AppProto", "HostNetwork", "QUIC", "TLS", "TestSupport", .nioCore, .nioEmbedded, .nioHTTP1,
+                .nioPosix,
                 .nioWebSocket, .logging,
             ]),
         tests(
             "PeerChannelTests",
             [
-                "PeerChannel", "PeerPath", "TestSupport", "AppProto", "HostNetwork", "ICE", "QUIC", "STUN", "TLS",
-                "UDP",
+                "PeerChannel", "PeerPath", "TestSupport", "AppProto", "Crypto", "HostNetwork", "ICE", "QUIC", "STUN",
+                "TLS", "UDP",
                 "UDPRelay", .nioCore, .nioEmbedded, .nioPosix, .logging,
             ]),
         tests("UDPRelayTests", ["UDPRelay", .nioCore]),
@@ -230,13 +241,16 @@ let package = Package(
             ["ClientSupport", "AppProto", "PeerChannel", "Signaling", "TestSupport", .nioCore, .nioPosix]),
         tests(
             "PeerSupportTests",
-            ["PeerPath", "PeerSupport", "CommandSupport", "PeerChannel", "QUIC", "Signaling", .nioCore]),
+            [
+                "PeerPath", "PeerSupport", "CommandSupport", "PeerChannel", "QUIC", "Signaling", .nioCore, .nioEmbedded,
+                .logging,
+            ]),
         tests(
             "DiagnosisTests",
             ["Diagnosis", "AppProto", "Basics", "CommandSupport", "PeerChannel", "Signaling", .nioCore]),
         tests(
             "CommandSupportTests",
-            ["CLinuxProcess", "CommandSupport", .nioCore, .nioEmbedded, .argumentParser, .logging]),
+            ["CLinuxProcess", "CommandSupport", "TestSupport", .nioCore, .nioEmbedded, .argumentParser, .logging]),
         tests(
             "rtun-serverTests",
             [
@@ -260,8 +274,10 @@ let package = Package(
             ]),
 
         // The real programs, from outside.
-        .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: strict),
-        tests("EndToEndTests", ["TestSupport", "TLS", "AppProto", "Signaling", .nioPosix, .logging] + programs),
+        .target(
+            name: "TestSupport", dependencies: ["Crypto", "STUN", "Signaling", .nioCore, .logging],
+            path: "Tests/TestSupport", swiftSettings: strict),
+        tests("EndToEndTests", ["TestSupport", "Crypto", "AppProto", "Signaling", .nioPosix, .logging] + programs),
         tests("NATLabTests", ["TestSupport"] + programs, exclude: ["lab_traffic.py", "bridge_middle.py"]),
         tests(
             "InteropTests",

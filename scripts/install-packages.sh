@@ -1,8 +1,14 @@
 #!/usr/bin/env bash
-# Installs those of the named Debian packages that are missing: scripts/install-packages.sh CALLER PACKAGE... Says, in the
-# name of the caller, what it installs, and nothing when all is there.
+# Installs those of the named Debian packages that are missing: scripts/install-packages.sh [--optional] CALLER PACKAGE... Says,
+# in the name of the caller, what it installs, and nothing when all is there. With --optional it goes on without those that
+# cannot be had, and says so.
 set -euo pipefail
 
+optional=
+if [ "$1" = --optional ]; then
+    optional=1
+    shift
+fi
 caller=$1
 shift
 missing=()
@@ -16,6 +22,10 @@ echo "$caller: installing ${missing[*]}"
 sudo=()
 if [ "$(id -u)" -ne 0 ]; then sudo=(sudo); fi
 log=$(mktemp)
+install() {
+    "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -o DPkg::Lock::Timeout=300 -o Acquire::Retries=3 \
+        --no-install-recommends "$@"
+}
 # The services that these packages bring are not wanted as services: nothing may be started by the installation.
 policy=/usr/sbin/policy-rc.d
 made_policy=
@@ -24,16 +34,25 @@ if [ ! -e "$policy" ]; then
     "${sudo[@]}" chmod +x "$policy"
     made_policy=1
 fi
+failed=()
 # A package index is fetched only when the one at hand does not know a package.
-install=("${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -o DPkg::Lock::Timeout=300
-    -o Acquire::Retries=3 --no-install-recommends "${missing[@]}")
-if ! "${install[@]}" >"$log" 2>&1; then
-    if ! { "${sudo[@]}" apt-get update && "${install[@]}"; } >"$log" 2>&1; then
-        [ -z "$made_policy" ] || "${sudo[@]}" rm -f "$policy"
-        tail -n 30 "$log" >&2
-        echo "$caller: could not install ${missing[*]} (the log is $log)" >&2
-        exit 1
+if ! install "${missing[@]}" >"$log" 2>&1; then
+    if ! { "${sudo[@]}" apt-get update && install "${missing[@]}"; } >"$log" 2>&1; then
+        failed=("${missing[@]}")
+        if [ -n "$optional" ]; then
+            failed=()
+            # One by one, so that one that is not to be had does not keep the others out.
+            for package in "${missing[@]}"; do
+                install "$package" >>"$log" 2>&1 || failed+=("$package")
+            done
+        fi
     fi
 fi
 [ -z "$made_policy" ] || "${sudo[@]}" rm -f "$policy"
-rm -f "$log"
+if [ ${#failed[@]} -gt 0 ]; then
+    [ -n "$optional" ] || tail -n 30 "$log" >&2
+    echo "$caller: could not install ${failed[*]} (the log is $log)" >&2
+    [ -n "$optional" ] || exit 1
+else
+    rm -f "$log"
+fi

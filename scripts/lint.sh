@@ -1,12 +1,14 @@
 #!/usr/bin/env bash
-# Looks at what is no Swift: scripts, workflows, other YAML and the Containerfile. A part of `make lint`; says nothing when all is
-# well.
+# Looks at the structure of the modules, and at what is no Swift: scripts, workflows, other YAML and the Containerfile. A part of
+# `make lint`; says nothing when all is well.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 scripts/install-packages.sh lint shellcheck python3 python3-venv
 scripts/python-environment.sh lint .build-lint-venv scripts/lint-requirements.txt
 bin=.build-lint-venv/bin
+
+scripts/check-structure.py
 
 files() {
     git ls-files --cached --others --exclude-standard -- "$@"

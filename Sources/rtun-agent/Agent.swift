@@ -1,14 +1,12 @@
 import AppProto
 import Basics
 import CommandSupport
-import HostNetwork
 import Logging
 import NIOCore
 import NIOPosix
 import PeerChannel
 import PeerSupport
 import Signaling
-import TLS
 
 /// The agent's parts, wired together.
 struct Agent {
@@ -64,21 +62,11 @@ struct Agent {
         self.acceptor = PeerAcceptor(
             maximumPeers: command.egress.maximumPeers, group: group, egress: self.egress, logger: log.logger)
 
-        let configuration = try command.server.configuration(
+        self.client = try command.server.client(
             role: .agent(
                 name: self.name, expireIn: command.registration.expireIn, labels: command.registration.labels),
-            secret: secret, program: AgentCommand.name, congestion: command.peers.congestion)
-        do {
-            self.client = try SignalClient(
-                configuration: configuration, eventLoop: group.next(), addressMonitor: AddressMonitor.shared,
-                logger: log.logger)
-        } catch {
-            // With the system's authorities there is no file that could be at fault.
-            let place = command.server.caCertificate.map { _ in "--ca-cert: " } ?? ""
-            throw ProgramError(.unavailable, "\(place)\(error)")
-        }
-        // Key derivation takes 32 MiB for a moment.
-        Allocator.releaseFreeMemory()
+            secret: secret, program: AgentCommand.name, congestion: command.peers.congestion, eventLoop: group.next(),
+            logger: log.logger)
     }
 
     /// Serves until the registration ends or the system asks to stop. Throws a `ProgramError` when there is no point in
@@ -141,9 +129,11 @@ struct Agent {
     /// then tells the peers that the agent is gone.
     private func drain() async {
         self.acceptor.stopAccepting()
-        await self.client.stopAndWait()
         await withTaskGroup(of: Void.self) { group in
-            group.addTask { await self.egress.waitUntilIdle() }
+            group.addTask {
+                await self.client.stopAndWait()
+                await self.egress.waitUntilIdle()
+            }
             group.addTask { try? await Task.sleep(for: Self.drainTime) }
             await group.next()
             group.cancelAll()

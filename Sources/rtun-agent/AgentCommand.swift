@@ -3,6 +3,7 @@ import CommandSupport
 import Diagnosis
 import NIOCore
 import NIOPosix
+import PeerSupport
 import Signaling
 
 /// `rtun-agent`: the egress.
@@ -63,11 +64,7 @@ struct AgentCommand: ProgramCommand {
     var configurationFile: ConfigurationOptions
 
     mutating func validate() throws {
-        do {
-            _ = try ServerURL(parsing: self.server.url)
-        } catch {
-            throw ValidationError("\(error)")
-        }
+        try self.server.validateURL()
     }
 
     func checkConfiguration() throws {

@@ -1,3 +1,4 @@
+import Basics
 import ClientSupport
 import CommandSupport
 import Logging
@@ -11,7 +12,7 @@ import UDPRelay
 /// The relay's parts, wired together: one control connection, and a worker for each rule.
 struct Relay {
     private let group: any EventLoopGroup
-    private let control: ControlConnection
+    private let control: SignalClient
     private let options: RelayOptions
     private let agents: AgentOptions
     private let statisticsInterval: TimeAmount?
@@ -20,7 +21,7 @@ struct Relay {
 
     /// Makes the certificate that agents pin. Throws a `TLSError`.
     init(
-        _ command: RelayCommand, group: any EventLoopGroup, control: ControlConnection, endToEndSecret: Secret?,
+        _ command: RelayCommand, group: any EventLoopGroup, control: SignalClient, endToEndSecret: Secret?,
         log: ProgramLog
     ) throws {
         self.group = group
@@ -66,7 +67,7 @@ struct Relay {
         }
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask {
-                if let error = await self.control.client.run().programError { throw error }
+                if let error = await self.control.run().programError { throw error }
             }
             group.addTask { for try await _ in failures {} }
             defer { group.cancelAll() }
@@ -91,7 +92,7 @@ struct Relay {
         }
         let listeners = try await self.listeners(of: workers)
         try await self.control.eventLoop.submit {
-            self.control.client.setDelegate(SignalFanout(listeners))
+            self.control.setDelegate(SignalFanout(listeners))
         }.get()
         if let interval = self.statisticsInterval {
             self.control.eventLoop.scheduleRepeatedTask(initialDelay: interval, delay: interval) { [workers] _ in
@@ -108,7 +109,7 @@ struct Relay {
     /// Writes statistics to the log. From any event loop.
     private func report(_ workers: [NIOLoopBound<RelayWorker>]) {
         for worker in workers { worker.eventLoop.execute { worker.value.report() } }
-        self.control.client.reportBridge()
+        self.control.reportBridge()
     }
 
     private func openWorker(
@@ -116,7 +117,7 @@ struct Relay {
     ) -> EventLoopFuture<NIOLoopBound<RelayWorker>> {
         RelayWorker.open(
             rule, options: self.options, agents: self.agents, configuration: self.peerConfiguration,
-            signal: self.control.client, eventLoop: eventLoop, logger: self.log.logger)
+            signal: self.control, eventLoop: eventLoop, logger: self.log.logger)
     }
 
     private func listeners(of workers: [NIOLoopBound<RelayWorker>]) async throws -> [NIOLoopBound<any SignalListener>] {
@@ -135,6 +136,6 @@ struct Relay {
         for worker in workers {
             try? await worker.eventLoop.submit { worker.value.close() }.get()
         }
-        await self.control.client.stopAndWait()
+        await self.control.stopAndWait()
     }
 }

@@ -4,6 +4,7 @@ import CommandSupport
 import Diagnosis
 import NIOCore
 import NIOPosix
+import PeerSupport
 import Signaling
 
 /// `rtun-relay`: local UDP ports whose traffic leaves from an agent.
@@ -75,11 +76,7 @@ struct RelayCommand: ProgramCommand {
     var configurationFile: ConfigurationOptions
 
     mutating func validate() throws {
-        do {
-            _ = try ServerURL(parsing: self.server.url)
-        } catch {
-            throw ValidationError("\(error)")
-        }
+        try self.server.validateURL()
         guard self.agents.list || self.check.isWanted || !self.relay.rules.isEmpty else {
             throw ValidationError(
                 "no rule given; write at least one -L LISTEN?to=TARGET, as in -L 127.0.0.1:15353?to=192.0.2.53:53")
@@ -108,9 +105,9 @@ struct RelayCommand: ProgramCommand {
                 server: self.server, secret: secret, peers: self.peers, eventLoop: group.next(), log: log
             ).run()
         }
-        let control = try ControlConnection(
-            self.server, secret: secret, program: Self.name, congestion: self.peers.congestion,
-            eventLoop: group.next(), log: log)
+        let control = try self.server.client(
+            role: .client, secret: secret, program: Self.name, congestion: self.peers.congestion,
+            eventLoop: group.next(), logger: log.logger)
         if self.agents.list {
             try await AgentListing(control: control, pattern: self.agents.pattern()).run()
         } else {

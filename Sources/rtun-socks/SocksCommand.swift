@@ -3,6 +3,7 @@ import ClientSupport
 import CommandSupport
 import Diagnosis
 import NIOPosix
+import PeerSupport
 import Signaling
 
 /// `rtun-socks`: the proxy on the user's machine.
@@ -64,11 +65,7 @@ struct SocksCommand: ProgramCommand {
     var configurationFile: ConfigurationOptions
 
     mutating func validate() throws {
-        do {
-            _ = try ServerURL(parsing: self.server.url)
-        } catch {
-            throw ValidationError("\(error)")
-        }
+        try self.server.validateURL()
     }
 
     func checkConfiguration() throws {
@@ -95,9 +92,9 @@ struct SocksCommand: ProgramCommand {
                 server: self.server, secret: secret, peers: self.peers, eventLoop: eventLoop, log: log
             ).run()
         }
-        let control = try ControlConnection(
-            self.server, secret: secret, program: Self.name, congestion: self.peers.congestion, eventLoop: eventLoop,
-            log: log)
+        let control = try self.server.client(
+            role: .client, secret: secret, program: Self.name, congestion: self.peers.congestion, eventLoop: eventLoop,
+            logger: log.logger)
         if self.agents.list {
             try await AgentListing(control: control, pattern: self.agents.pattern()).run()
         } else {

@@ -1,3 +1,4 @@
+import Basics
 import ClientSupport
 import CommandSupport
 import Logging
@@ -10,14 +11,14 @@ import TLS
 
 /// The proxy's parts, wired together.
 struct SocksProxy {
-    private let control: ControlConnection
+    private let control: SignalClient
     private let proxy: ProxyOptions
     private let agents: AgentOptions
     private let peerConfiguration: PeerChannelConfiguration
     private let log: ProgramLog
 
     /// Makes the certificate that agents pin. Throws a `ProgramError` or `TLSError`.
-    init(_ command: SocksCommand, control: ControlConnection, endToEndSecret: Secret?, log: ProgramLog) throws {
+    init(_ command: SocksCommand, control: SignalClient, endToEndSecret: Secret?, log: ProgramLog) throws {
         self.control = control
         self.proxy = command.proxy
         self.agents = command.agents
@@ -45,7 +46,7 @@ struct SocksProxy {
             drain: { await self.drain(parts) },
             body: {
                 parts.readyLine.announce()
-                if let error = await self.control.client.run().programError { throw error }
+                if let error = await self.control.run().programError { throw error }
             })
         await self.close(parts)
     }
@@ -67,9 +68,9 @@ struct SocksProxy {
         let eventLoop = self.control.eventLoop
         let pool = try await eventLoop.submit {
             let pool = TunnelPool(
-                pattern: try self.agents.pattern(), configuration: self.peerConfiguration, signal: self.control.client,
+                pattern: try self.agents.pattern(), configuration: self.peerConfiguration, signal: self.control,
                 logger: self.log.logger)
-            self.control.client.setDelegate(SignalFanout([NIOLoopBound(pool.channels, eventLoop: eventLoop)]))
+            self.control.setDelegate(SignalFanout([NIOLoopBound(pool.channels, eventLoop: eventLoop)]))
             return NIOLoopBound(pool, eventLoop: eventLoop)
         }.get()
 
@@ -132,6 +133,6 @@ struct SocksProxy {
     /// Tells agents and server, so that they need not find out by themselves.
     private func close(_ parts: Parts) async {
         try? await self.control.eventLoop.submit { parts.pool.value.close() }.get()
-        await self.control.client.stopAndWait()
+        await self.control.stopAndWait()
     }
 }

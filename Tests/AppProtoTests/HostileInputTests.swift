@@ -1,4 +1,5 @@
 import NIOCore
+import TestSupport
 import Testing
 
 @testable import AppProto
@@ -14,7 +15,7 @@ import Testing
     }
 
     @Test func `damaged messages never trap`() throws {
-        var generator = SplitMix(state: 1)
+        var generator = SeededGenerator(1)
         for body in try Sample.bodies() {
             let bytes = Array(Envelope(id: 3, body).encoded().readableBytesView)
             for _ in 0..<200 {
@@ -29,7 +30,7 @@ import Testing
     }
 
     @Test func `random bytes never trap`() {
-        var generator = SplitMix(state: 2)
+        var generator = SeededGenerator(2)
         for _ in 0..<5000 {
             let bytes = (0..<Int.random(in: 0...80, using: &generator)).map { _ in
                 UInt8.random(in: 0...255, using: &generator)
@@ -129,18 +130,5 @@ import Testing
 
     private static func varint(_ value: Int) -> [UInt8] {
         value < 128 ? [UInt8(value)] : [UInt8(value & 0x7F | 0x80), UInt8(value >> 7)]
-    }
-}
-
-/// A small generator with a fixed start, so that a failure can be repeated.
-struct SplitMix: RandomNumberGenerator {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        self.state &+= 0x9E37_79B9_7F4A_7C15
-        var z = self.state
-        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-        return z ^ (z >> 31)
     }
 }

@@ -9,6 +9,7 @@ import Testing
     ])
     func `a part is found wherever it is`(text: String, part: String, isFound: Bool) {
         #expect(text.includes(part) == isFound)
+        #expect(text.place(of: part).map { String(text[$0]) } == (isFound ? part : nil))
         #expect("x\(text)".dropFirst().includes(part) == isFound)
     }
 }

@@ -1,6 +1,7 @@
 import AppProto
 import NIOCore
 import PeerChannel
+import TestSupport
 import Testing
 
 @testable import ClientSupport
@@ -18,7 +19,7 @@ private func agent(_ name: String, _ digit: Character = "a", expires: UInt64 = 0
 private typealias Action = ChannelSelector.Action
 
 private func channel(_ number: UInt64) -> ChannelID { ChannelID(rawValue: number) }
-private func connection(_ number: UInt64) -> ConnectionID { ConnectionID(rawValue: number) }
+private func connection(_ number: UInt64) -> ClientConnectionID { ClientConnectionID(rawValue: number) }
 
 extension ChannelSelector {
     fileprivate init(for usage: Usage = .connections) throws {
@@ -409,11 +410,13 @@ extension ChannelSelector {
     }
 
     @Test func `survives any order of events, and every connection ends`() throws {
-        var random = SplitMix(state: 7)
+        var random = SeededGenerator(7)
         let agents = try "abcd".map { try agent(String($0), $0) }
         for _ in 0..<200 {
             var selector = try ChannelSelector()
-            var (open, opened, channels): (Set<ConnectionID>, Set<ConnectionID>, Set<ChannelID>) = ([], [], [])
+            var (open, opened, channels): (Set<ClientConnectionID>, Set<ClientConnectionID>, Set<ChannelID>) = (
+                [], [], []
+            )
             var time = 0.0
             func follow(_ actions: [Action]) {
                 for action in actions {
@@ -472,18 +475,5 @@ extension ChannelSelector {
             let waiting = open.subtracting(opened)
             #expect(waiting.isEmpty)
         }
-    }
-}
-
-/// A small generator, so that a failure can be repeated.
-private struct SplitMix: RandomNumberGenerator {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        self.state &+= 0x9E37_79B9_7F4A_7C15
-        var z = self.state
-        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-        return z ^ (z >> 31)
     }
 }

@@ -52,7 +52,7 @@ struct GarbageTests {
 
     private static func storm(server: Int, proxy: Int, seed: UInt64) async throws {
         try await onThread {
-            var random = SplitMix64(state: seed)
+            var random = SeededGenerator(seed)
             for port in [server, proxy] {
                 for round in 0..<60 {
                     let connection = try BlockingSocket(connectingTo: "127.0.0.1", port: port)
@@ -86,19 +86,4 @@ struct GarbageTests {
             }
         }
     }
-}
-
-/// A small generator with a seed, so that a run can be repeated.
-struct SplitMix64: RandomNumberGenerator {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        self.state &+= 0x9E37_79B9_7F4A_7C15
-        var z = self.state
-        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-        return z ^ (z >> 31)
-    }
-
-    mutating func bytes(_ count: Int) -> [UInt8] { (0..<count).map { _ in UInt8(truncatingIfNeeded: self.next()) } }
 }

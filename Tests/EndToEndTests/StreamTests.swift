@@ -1,6 +1,6 @@
+import Crypto
 import Foundation
 import Synchronization
-import TLS
 import TestSupport
 import Testing
 

@@ -18,7 +18,7 @@ import Testing
         var generator = SeededGenerator(3)
         let credentials = ICECredentials.random(using: &generator)
         self.box = AgentBox(
-            ICEAgent(role: .controlled, local: credentials, tieBreaker: 10, random: generator))
+            ICEAgent(role: .controlled, local: credentials, hmacSHA1: realHMAC, tieBreaker: 10, random: generator))
         self.peer = RawPeer(of: credentials)
         self.host = try address("192.0.2.1", 5000)
         self.remote = try address("192.0.2.2", 6000)
@@ -62,7 +62,8 @@ import Testing
         var peer = RawPeer(of: credentials)
         let box = AgentBox(
             ICEAgent(
-                role: .controlled, local: credentials, tieBreaker: 10, permitsRemote: { $0.ipAddress != "192.0.2.2" },
+                role: .controlled, local: credentials, hmacSHA1: realHMAC, tieBreaker: 10,
+                permitsRemote: { $0.ipAddress != "192.0.2.2" },
                 random: generator))
         box.agent.addLocalCandidate(.host(address: self.host, base: Self.base, interfaceIndex: 0), at: self.start)
         #expect(!box.agent.addRemoteCandidate(try self.remoteCandidate("192.0.2.2", 6000), at: self.start))
@@ -80,7 +81,7 @@ import Testing
 
     @Test mutating func `sends checks with everything that RFC 8445 asks for`() throws {
         let request = try ReceivedSTUNMessage(decoding: try self.begin())
-        #expect(request.isAuthentic(key: Array(self.peer.local.pwd.utf8)))
+        #expect(request.isAuthentic(key: MessageIntegrityKey(self.peer.local.pwd.utf8)))
         #expect(request.hasFingerprint)
         #expect(request.message.username == "\(self.peer.local.ufrag):\(self.peer.remote.ufrag)")
         #expect(request.message.iceControlled == 10)
@@ -257,7 +258,7 @@ import Testing
         let answer = STUNMessage(
             .success, id: id,
             attributes: [.xorMappedAddress(try #require(TransportAddress(self.host))), .other(type: 0x7000, value: [])])
-        self.receive(answer.encoded(integrityKey: Array(self.peer.local.pwd.utf8)))
+        self.receive(answer.encoded(integrityKey: MessageIntegrityKey(self.peer.local.pwd.utf8)))
         #expect(self.agent.report.pairs.map(\.outcome) == [.badAnswer])
     }
 
@@ -273,7 +274,7 @@ import Testing
         #expect(answer.message.messageClass == .success)
         #expect(answer.message.id == (try ReceivedSTUNMessage(decoding: check).message.id))
         #expect(answer.message.mappedAddress == TransportAddress(self.remote))
-        #expect(answer.isAuthentic(key: Array(self.peer.remote.pwd.utf8)))
+        #expect(answer.isAuthentic(key: MessageIntegrityKey(self.peer.remote.pwd.utf8)))
         #expect(try self.message(sent.last).messageClass == .request)
         #expect(self.agent.selectedPair == nil, "a check of the peer proves nothing about our own direction")
     }
@@ -296,7 +297,7 @@ import Testing
         let cases: [(ByteBuffer, Int)] = [
             (STUNMessage(.request, id: id).encoded(), 400),
             (STUNMessage(.request, id: id, attributes: [.username(self.peer.username), .priority(1)]).encoded(), 400),
-            (STUNMessage(.request, id: id).encoded(integrityKey: Array(self.peer.remote.pwd.utf8)), 400),
+            (STUNMessage(.request, id: id).encoded(integrityKey: MessageIntegrityKey(self.peer.remote.pwd.utf8)), 400),
             (self.peer.check(key: "a password that is wrong"), 401),
             (self.peer.check(useCandidate: true, key: self.peer.local.pwd), 401),
             (self.peer.check(username: "\(self.peer.local.ufrag):\(self.peer.remote.ufrag)"), 401),
@@ -326,7 +327,7 @@ import Testing
         let answer = try ReceivedSTUNMessage(decoding: try #require(self.transmits().first).payload)
         #expect(answer.message.errorCode?.code == 420)
         #expect(answer.message.attributes.contains(.unknownAttributes([0x7001])))
-        #expect(answer.isAuthentic(key: Array(self.peer.remote.pwd.utf8)))
+        #expect(answer.isAuthentic(key: MessageIntegrityKey(self.peer.remote.pwd.utf8)))
     }
 
     @Test mutating func `ignores what is no STUN, other methods and indications`() throws {
@@ -366,7 +367,7 @@ import Testing
         self.receive(self.peer.check(controlling: (role == .controlling) == conflict, tieBreaker: theirs))
         let answer = try ReceivedSTUNMessage(decoding: try #require(self.transmits().first).payload)
         #expect((answer.message.errorCode?.code == 487) == refused)
-        #expect(answer.isAuthentic(key: Array(self.peer.remote.pwd.utf8)))
+        #expect(answer.isAuthentic(key: MessageIntegrityKey(self.peer.remote.pwd.utf8)))
         #expect(self.agent.role == after)
         #expect(self.events() == (role == after ? [] : [.roleChanged(after)]))
     }

@@ -14,7 +14,7 @@ import Testing
     init() throws {
         var generator = SeededGenerator(4)
         let credentials = ICECredentials.random(using: &generator)
-        self.agent = ICEAgent(role: .controlled, local: credentials, random: generator)
+        self.agent = ICEAgent(role: .controlled, local: credentials, hmacSHA1: realHMAC, random: generator)
         self.peer = RawPeer(of: credentials)
         self.agent.addLocalCandidate(
             .host(address: try address("192.0.2.1", 5000), base: self.base, interfaceIndex: 0), at: self.start)

@@ -13,7 +13,7 @@ import Testing
         (.relayed, 65535, 16_777_215),
         (.host, 0, 2_113_929_471),
     ])
-    func `candidate priorities are those of RFC 8445 section 5.1.2.1`(
+    func `candidate priorities are those of RFC 8445 §5.1.2.1`(
         kind: ICECandidate.Kind, localPreference: UInt16, expected: UInt32
     ) {
         #expect(ICEPriority.candidate(kind, localPreference: localPreference) == expected)
@@ -44,7 +44,7 @@ import Testing
         (.max, .max - 1, .max),
         (.max - 1, .max, .max - 1),
     ])
-    func `pair priorities are those of RFC 8445 section 6.1.2.3`(
+    func `pair priorities are those of RFC 8445 §6.1.2.3`(
         controlling: UInt32, controlled: UInt32, expected: UInt64
     ) {
         #expect(ICEPriority.pair(controlling: controlling, controlled: controlled) == expected)
@@ -95,7 +95,7 @@ import Testing
         let longest = String(repeating: "a", count: 256)
         let ours = try ICECredentials(ufrag: longest, pwd: longest)
         let peer = try ICECredentials(ufrag: longest, pwd: longest)
-        var agent = ICEAgent(role: .controlling, local: ours, random: SeededGenerator(1))
+        var agent = ICEAgent(role: .controlling, local: ours, hmacSHA1: realHMAC, random: SeededGenerator(1))
         let now = NIODeadline.uptimeNanoseconds(1)
         agent.addLocalCandidate(
             .host(address: try address("192.0.2.1", 1), base: LocalBaseID(0), interfaceIndex: 0), at: now)

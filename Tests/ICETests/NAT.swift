@@ -1,6 +1,6 @@
 import STUN
 
-/// A NAT in the words of RFC 4787: how it maps (section 4.1), and what it lets in (section 5).
+/// A NAT: how it maps (RFC 4787 §4.1), and what it lets in (RFC 4787 §5).
 struct NAT {
     enum Dependence: CaseIterable {
         case endpointIndependent

@@ -18,7 +18,7 @@ struct RawPeer {
 
     var username: String { "\(self.remote.ufrag):\(self.local.ufrag)" }
 
-    /// A check as RFC 8445 section 7.2.2 has it, but for what is said otherwise.
+    /// A check as RFC 8445 §7.2.2 has it, but for what is said otherwise.
     mutating func check(
         controlling: Bool = true, tieBreaker: UInt64 = 5, priority: UInt32? = 1_845_501_695, useCandidate: Bool = false,
         username: String? = nil, key: String? = nil, extra: [STUNAttribute] = []
@@ -28,7 +28,7 @@ struct RawPeer {
         attributes.append(controlling ? .iceControlling(tieBreaker) : .iceControlled(tieBreaker))
         attributes += useCandidate ? [.useCandidate] : []
         return STUNMessage(.request, id: .random(using: &self.generator), attributes: attributes + extra)
-            .encoded(integrityKey: Array((key ?? self.remote.pwd).utf8), fingerprint: true)
+            .encoded(integrityKey: MessageIntegrityKey((key ?? self.remote.pwd).utf8), fingerprint: true)
     }
 
     /// The answer to one of the agent's checks.
@@ -36,13 +36,13 @@ struct RawPeer {
         let id = try ReceivedSTUNMessage(decoding: request).message.id
         let attributes = TransportAddress(mapped).map { [STUNAttribute.xorMappedAddress($0)] } ?? []
         return STUNMessage(.success, id: id, attributes: attributes)
-            .encoded(integrityKey: Array((key ?? self.local.pwd).utf8), fingerprint: true)
+            .encoded(integrityKey: MessageIntegrityKey((key ?? self.local.pwd).utf8), fingerprint: true)
     }
 
     func refusal(of request: ByteBuffer, _ error: STUNErrorCode, proved: Bool = true) throws -> ByteBuffer {
         let id = try ReceivedSTUNMessage(decoding: request).message.id
         return STUNMessage(.failure, id: id, attributes: [.errorCode(error)])
-            .encoded(integrityKey: proved ? Array(self.local.pwd.utf8) : nil, fingerprint: true)
+            .encoded(integrityKey: proved ? MessageIntegrityKey(self.local.pwd.utf8) : nil, fingerprint: true)
     }
 }
 

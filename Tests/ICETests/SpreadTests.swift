@@ -204,8 +204,8 @@ struct SpreadTests {
     @Test func `only the peer's own checks are taken for such`() throws {
         let (a, b) = (ICECredentials.random(), ICECredentials.random())
         let now = NIODeadline.uptimeNanoseconds(1_000_000_000_000)
-        var here = ICEAgent(role: .controlling, local: a)
-        var there = ICEAgent(role: .controlled, local: b)
+        var here = ICEAgent(role: .controlling, local: a, hmacSHA1: realHMAC)
+        var there = ICEAgent(role: .controlled, local: b, hmacSHA1: realHMAC)
         let early = there.strayCheck()
         #expect(early == nil)
         here.setRemote(credentials: b, at: now)
@@ -227,7 +227,7 @@ struct SpreadTests {
             integrityKey: nil, fingerprint: true)
         #expect(!here.isCheckOfPeer(plain))
         // Somebody who knows both names and not the password.
-        var stranger = ICEAgent(role: .controlled, local: b)
+        var stranger = ICEAgent(role: .controlled, local: b, hmacSHA1: realHMAC)
         stranger.setRemote(credentials: try ICECredentials(ufrag: a.ufrag, pwd: ICECredentials.random().pwd), at: now)
         let forged = stranger.strayCheck()
         #expect(!here.isCheckOfPeer(try #require(forged)))

@@ -28,7 +28,8 @@ final class Peer {
         self.realm = nat == nil ? "public" : name
         self.credentials = .random(using: &generator)
         self.agent = ICEAgent(
-            role: role, local: self.credentials, tieBreaker: tieBreaker, configuration: configuration, random: generator
+            role: role, local: self.credentials, hmacSHA1: realHMAC, tieBreaker: tieBreaker,
+            configuration: configuration, random: generator
         )
     }
 

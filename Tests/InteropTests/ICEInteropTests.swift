@@ -107,12 +107,12 @@ private final class PathObserver: PathDriverDelegate, @unchecked Sendable {
 }
 
 extension ICECandidate {
-    /// The candidate in the grammar of RFC 8839 section 5.1, as a line.
+    /// The candidate in the grammar of RFC 8839 §5.1, as a line.
     fileprivate var line: String {
         "candidate \(self.foundation) 1 udp \(self.priority) \(self.address.ipAddress ?? "") \(self.address.port ?? 0) typ host\n"
     }
 
-    /// Reads a host candidate in the grammar of RFC 8839 section 5.1.
+    /// Reads a host candidate in the grammar of RFC 8839 §5.1.
     fileprivate init(line: String) throws {
         let fields = line.split(separator: " ").map(String.init)
         try #require(fields.count >= 9 && fields[8] == "host")

@@ -74,7 +74,7 @@ def masked(payload, mask):
 
 
 async def frames(reader, writer):
-    """Passes WebSocket frames on (RFC 6455 section 5.2), binary messages as `look_at` leaves them."""
+    """Passes WebSocket frames on (RFC 6455 §5.2), binary messages as `look_at` leaves them."""
     writer.write(await reader.readuntil(b"\r\n\r\n"))
     while True:
         head = await reader.readexactly(2)

@@ -151,7 +151,7 @@ def names(port):
             if not question[12:].startswith(b"\x04echo\x04test\0"):
                 silent += 1
                 continue
-            # A reply with the question, and for type A a record (RFC 1035 section 4.1).
+            # A reply with the question, and for type A a record (RFC 1035 §4.1).
             is_a = question[23:25] == b"\0\1"
             record = b"\xc0\x0c\0\1\0\1\0\0\0\x3c\0\4" + socket.inet_aton(TARGET) if is_a else b""
             head = question[:2] + b"\x85\x80\0\1" + (b"\0\1" if is_a else b"\0\0") + bytes(4)

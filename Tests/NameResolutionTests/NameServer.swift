@@ -53,7 +53,7 @@ final class NameServer: Sendable {
     }
 }
 
-/// RFC 1035 section 4, as much as one question needs.
+/// RFC 1035 §4, as much as one question needs.
 private final class Responder: ChannelInboundHandler {
     typealias InboundIn = AddressedEnvelope<ByteBuffer>
     typealias OutboundOut = AddressedEnvelope<ByteBuffer>

@@ -1,4 +1,5 @@
 import AppProto
+import Crypto
 import NIOCore
 import Synchronization
 import TLS

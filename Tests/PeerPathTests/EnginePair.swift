@@ -1,4 +1,5 @@
 import Basics
+import Crypto
 import ICE
 import NIOCore
 
@@ -54,7 +55,7 @@ final class EnginePair {
         change: (inout PathConfiguration) -> Void = { _ in }
     ) {
         for end in End.allCases {
-            var configuration = PathConfiguration()
+            var configuration = PathConfiguration(hmacSHA1: HMAC.sha1)
             configuration.choice = choice[end] ?? .auto
             configuration.serverBridges = bridges
             configuration.resources = PathResources()

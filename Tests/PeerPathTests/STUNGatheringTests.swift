@@ -2,6 +2,7 @@ import Basics
 import ICE
 import NIOCore
 import STUN
+import TestSupport
 import Testing
 
 @testable import PeerPath
@@ -121,7 +122,7 @@ struct STUNGatheringTests {
         var gathering = STUNGathering(hosts: self.hosts)
         let other = try SocketAddress(ipAddress: "198.51.100.1", port: 3479)
         gathering.start(servers: [self.server, other], at: self.start)
-        var agent = ICEAgent(role: .controlling, local: .random())
+        var agent = ICEAgent(role: .controlling, local: .random(), hmacSHA1: realHMAC)
         for host in self.hosts { agent.addLocalCandidate(host, at: self.start) }
         var signalled: [SocketAddress] = []
         var ends: [MappingBehavior] = []

@@ -1,5 +1,7 @@
 import CommandSupport
+import Logging
 import NIOCore
+import NIOEmbedded
 import PeerChannel
 import QUIC
 import Signaling
@@ -22,5 +24,34 @@ import Testing
             role: .client, secret: try SecretOptions.parse(["--secret", "x"]).load(), program: "test",
             congestion: peers.congestion)
         #expect(control.congestionControl == congestionControl)
+    }
+
+    @Test(arguments: [
+        (["--ca-cert", "/nonexistent"], "--ca-cert: cannot read /nonexistent: no such file or directory"),
+        (["--ca-cert", "/dev/null", "--quic-insecure"], nil),
+    ])
+    func `a file of authorities that cannot be used is told with its option, whatever the role`(
+        options: [String], complaint: String?
+    ) throws {
+        let server = try ServerConnectionOptions.parse(options + ["quic://127.0.0.1:8888"])
+        let secret = try SecretOptions.parse(["--secret", "x"]).load()
+        for role in [SignalClientConfiguration.Role.client, .agent(name: "a", expireIn: nil, labels: [:])] {
+            func client() throws {
+                _ = try server.client(
+                    role: role, secret: secret, program: "test", congestion: .bbr, eventLoop: EmbeddedEventLoop(),
+                    addressMonitor: nil, logger: Logger(label: "test"))
+            }
+            func check() throws {
+                try server.check(role: role, secret: secret, program: "test", congestion: .bbr)
+            }
+            for make in [client, check] {
+                if let complaint {
+                    let error = #expect(throws: ProgramError.self) { try make() }
+                    #expect(error.map { "\($0)" } == complaint)
+                } else {
+                    #expect(throws: Never.self) { try make() }
+                }
+            }
+        }
     }
 }

@@ -241,7 +241,7 @@ import Testing
         network.server.pathChanged()
         #expect(network.server.connection?.moveCount == path + 1)
         network.run(for: .milliseconds(1))
-        // RFC 9002 section 7.2: ten packets. What was under way before does not count any more.
+        // RFC 9002 §7.2: ten packets. What was under way before does not count any more.
         #expect(network.server.connection?.statistics.bytes_in_flight ?? 0 >= 10 * 1200)
     }
 

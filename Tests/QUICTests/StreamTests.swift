@@ -1,3 +1,4 @@
+import Crypto
 import NIOCore
 import TLS
 import Testing
@@ -310,7 +311,7 @@ import Testing
         let inFlight = client.statistics.bytes_in_flight
         client.handleTimeout(at: late)
         #expect(client.nextTransmit(at: late) != nil)
-        #expect(client.statistics.bytes_in_flight > inFlight, "a probe (RFC 9002 section 6.2.4)")
+        #expect(client.statistics.bytes_in_flight > inFlight, "a probe (RFC 9002 §6.2.4)")
     }
 }
 

@@ -1,5 +1,6 @@
 import Foundation
 import NIOCore
+import TestSupport
 import SOCKS
 import Testing
 
@@ -40,7 +41,7 @@ struct Dialogue: CustomTestStringConvertible, Sendable {
     /// Feeds the client's bytes in pieces that end at `cuts`, the way a handler does.
     func play(cuts: [Int]) -> (gets: ByteBuffer, end: End) {
         var machine = SOCKSServerStateMachine(credentials: self.credentials)
-        var arriving = ByteBuffer(bytes: bytes(self.sends))
+        var arriving = ByteBuffer(bytes: hexBytes(self.sends))
         var buffer = ByteBuffer()
         var gets = ByteBuffer()
         var target: SOCKSTarget?
@@ -62,11 +63,6 @@ struct Dialogue: CustomTestStringConvertible, Sendable {
         guard let target else { return (gets, .incomplete) }
         return (gets, .connect("\(target)", early: hex(buffer)))
     }
-}
-
-func bytes(_ hex: String) -> [UInt8] {
-    let digits = hex.compactMap(\.hexDigitValue)
-    return stride(from: 0, to: digits.count - 1, by: 2).map { UInt8(digits[$0] << 4 | digits[$0 + 1]) }
 }
 
 func hex(_ buffer: ByteBuffer) -> String {
@@ -216,13 +212,13 @@ private let dialogues: [Dialogue] = [
 @Suite struct `SOCKS server state machine` {
     @Test(arguments: dialogues)
     func `answers as the RFCs say, however the bytes are split`(dialogue: Dialogue) {
-        let length = bytes(dialogue.sends).count
+        let length = hexBytes(dialogue.sends).count
         var splits: [[Int]] = [[], Array(0..<length)]
         splits += (0...length).map { [$0] }
         for split in splits {
             let played = dialogue.play(cuts: split)
             #expect(played.end == dialogue.end, "cut at \(split)")
-            let gets = hex(ByteBuffer(bytes: bytes(dialogue.gets)))
+            let gets = hex(ByteBuffer(bytes: hexBytes(dialogue.gets)))
             #expect(hex(played.gets) == gets, "cut at \(split)")
         }
     }
@@ -240,24 +236,24 @@ private let dialogues: [Dialogue] = [
 
     @Test(arguments: outcomes)
     func `tells the outcome in both versions`(outcome: SOCKSOutcome, socks5: String, socks4: String) {
-        #expect(Self.reply(to: "050100 05010001 7f000001 0050", outcome) == bytes(socks5))
-        #expect(Self.reply(to: "04010050 7f000001 00", outcome) == bytes(socks4))
+        #expect(Self.reply(to: "050100 05010001 7f000001 0050", outcome) == hexBytes(socks5))
+        #expect(Self.reply(to: "04010050 7f000001 00", outcome) == hexBytes(socks4))
     }
 
     @Test func `tells the bound address`() throws {
         let v4 = SOCKSOutcome.connected(bound: try SocketAddress(ipAddress: "192.0.2.7", port: 4660))
         let v6 = SOCKSOutcome.connected(bound: try SocketAddress(ipAddress: "2001:db8::7", port: 4660))
-        #expect(Self.reply(to: "050100 05010001 7f000001 0050", v4) == bytes("05000001 c0000207 1234"))
+        #expect(Self.reply(to: "050100 05010001 7f000001 0050", v4) == hexBytes("05000001 c0000207 1234"))
         #expect(
             Self.reply(to: "050100 05010001 7f000001 0050", v6)
-                == bytes("05000004 20010db8000000000000000000000007 1234"))
-        #expect(Self.reply(to: "04010050 7f000001 00", v4) == bytes("005a 1234 c0000207"))
-        #expect(Self.reply(to: "04010050 7f000001 00", v6) == bytes("005a 1234 00000000"))
+                == hexBytes("05000004 20010db8000000000000000000000007 1234"))
+        #expect(Self.reply(to: "04010050 7f000001 00", v4) == hexBytes("005a 1234 c0000207"))
+        #expect(Self.reply(to: "04010050 7f000001 00", v6) == hexBytes("005a 1234 00000000"))
     }
 
     private static func reply(to request: String, _ outcome: SOCKSOutcome) -> [UInt8] {
         var machine = SOCKSServerStateMachine()
-        var buffer = ByteBuffer(bytes: bytes(request))
+        var buffer = ByteBuffer(bytes: hexBytes(request))
         while true {
             switch machine.receive(&buffer) {
             case .send: continue
@@ -271,7 +267,7 @@ private let dialogues: [Dialogue] = [
 
     @Test func `bytes after the request are left alone while the target is dialled`() {
         var machine = SOCKSServerStateMachine()
-        var buffer = ByteBuffer(bytes: bytes("04010050 7f000001 00 aabb"))
+        var buffer = ByteBuffer(bytes: hexBytes("04010050 7f000001 00 aabb"))
         guard case .connect = machine.receive(&buffer) else {
             Issue.record("the request was not understood")
             return

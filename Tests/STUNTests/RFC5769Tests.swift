@@ -1,4 +1,5 @@
 import NIOCore
+import TestSupport
 import Testing
 
 @testable import STUN
@@ -20,9 +21,9 @@ import Testing
         #expect(received.message == message)
         #expect(received.hasFingerprint == hasFingerprint)
         #expect(received.hasIntegrity)
-        #expect(received.isAuthentic(key: key))
-        #expect(!received.isAuthentic(key: key + [0x20]))
-        #expect(!received.isAuthentic(key: []))
+        #expect(received.isAuthentic(key: MessageIntegrityKey(key)))
+        #expect(!received.isAuthentic(key: MessageIntegrityKey(key + [0x20])))
+        #expect(!received.isAuthentic(key: MessageIntegrityKey([])))
     }
 
     @Test(arguments: [
@@ -32,13 +33,13 @@ import Testing
         (Vector.longTermRequest, Vector.longTermMessage, Vector.longTermKey, false),
     ])
     func `encode to the same bytes`(hex: String, message: STUNMessage, key: [UInt8], fingerprint: Bool) {
-        let encoded = message.encoded(integrityKey: key, fingerprint: fingerprint)
-        #expect(Array(encoded.readableBytesView) == Vector.bytes(hex))
+        let encoded = message.encoded(integrityKey: MessageIntegrityKey(key), fingerprint: fingerprint)
+        #expect(Array(encoded.readableBytesView) == hexBytes(hex))
     }
 
     @Test(arguments: [Vector.request, Vector.responseIPv4, Vector.responseIPv6])
     func `any changed bit is noticed`(hex: String) {
-        let bytes = Vector.bytes(hex)
+        let bytes = hexBytes(hex)
         for bit in 0..<bytes.count * 8 {
             var changed = bytes
             changed[bit / 8] ^= 0x80 >> UInt8(bit % 8)
@@ -50,12 +51,12 @@ import Testing
     }
 
     @Test func `any changed bit before the integrity is noticed without a fingerprint`() throws {
-        let bytes = Vector.bytes(Vector.longTermRequest)
+        let bytes = hexBytes(Vector.longTermRequest)
         for bit in 0..<(bytes.count - 24) * 8 {
             var changed = bytes
             changed[bit / 8] ^= 0x80 >> UInt8(bit % 8)
             if let received = try? ReceivedSTUNMessage(decoding: ByteBuffer(bytes: changed)) {
-                #expect(!received.isAuthentic(key: Vector.longTermKey))
+                #expect(!received.isAuthentic(key: MessageIntegrityKey(Vector.longTermKey)))
             }
         }
     }

@@ -11,7 +11,7 @@ import Testing
 
     @Test(arguments: vectors)
     func `every truncation is refused`(hex: String) {
-        let bytes = Vector.bytes(hex)
+        let bytes = hexBytes(hex)
         for length in 0..<bytes.count {
             #expect(throws: STUNError.self) {
                 try ReceivedSTUNMessage(decoding: ByteBuffer(bytes: bytes.prefix(length)))
@@ -22,7 +22,7 @@ import Testing
     /// With a header that agrees, so that the attributes themselves are cut.
     @Test(arguments: vectors)
     func `every truncation with a matching header ends in a value or an error`(hex: String) {
-        let bytes = Vector.bytes(hex)
+        let bytes = hexBytes(hex)
         for length in stride(from: 20, to: bytes.count, by: 1) {
             var buffer = ByteBuffer(bytes: bytes.prefix(length))
             buffer.setInteger(UInt16(length - 20), at: 2)
@@ -53,7 +53,7 @@ import Testing
         var generator = SeededGenerator(2)
         for round in 0..<5_000 {
             let hex = Self.vectors[round % Self.vectors.count]
-            let original = Vector.bytes(hex)
+            let original = hexBytes(hex)
             var bytes = original
             for _ in 0..<Int.random(in: 1...4, using: &generator) {
                 let index = bytes.indices.randomElement(using: &generator) ?? 0
@@ -66,7 +66,9 @@ import Testing
             }
             let mutated = ByteBuffer(bytes: bytes)
             self.consume(mutated)
-            if let received = try? ReceivedSTUNMessage(decoding: mutated), received.isAuthentic(key: Vector.password) {
+            if let received = try? ReceivedSTUNMessage(decoding: mutated),
+                received.isAuthentic(key: MessageIntegrityKey(Vector.password))
+            {
                 #expect(received.message == (try? ReceivedSTUNMessage(decoding: ByteBuffer(bytes: original)))?.message)
             }
         }
@@ -77,17 +79,17 @@ import Testing
         for _ in 0..<2_000 {
             let message = Self.randomMessage(using: &generator)
             let received = try ReceivedSTUNMessage(
-                decoding: message.encoded(integrityKey: Vector.password, fingerprint: true))
+                decoding: message.encoded(integrityKey: MessageIntegrityKey(Vector.password), fingerprint: true))
             #expect(received.message == message)
             #expect(received.hasFingerprint)
-            #expect(received.isAuthentic(key: Vector.password))
+            #expect(received.isAuthentic(key: MessageIntegrityKey(Vector.password)))
         }
     }
 
     private func consume(_ buffer: ByteBuffer) {
         _ = STUNMessage.isSTUN(buffer)
         if let received = try? ReceivedSTUNMessage(decoding: buffer) {
-            _ = received.isAuthentic(key: Vector.password)
+            _ = received.isAuthentic(key: MessageIntegrityKey(Vector.password))
             let again = try? ReceivedSTUNMessage(decoding: received.message.encoded())
             #expect(again?.message == received.message)
         }

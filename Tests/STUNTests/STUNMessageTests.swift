@@ -1,4 +1,5 @@
 import NIOCore
+import TestSupport
 import Testing
 
 @testable import STUN
@@ -36,7 +37,7 @@ import Testing
     ])
     func `an attribute has one encoding`(attribute: STUNAttribute, hex: String) throws {
         let message = STUNMessage(.request, id: Self.id, attributes: [attribute])
-        let body = Vector.bytes(hex)
+        let body = hexBytes(hex)
         let encoded = message.encoded()
         #expect(Array(encoded.readableBytesView.dropFirst(20)) == body)
         #expect(encoded.getInteger(at: 2, as: UInt16.self) == UInt16(body.count))
@@ -48,7 +49,7 @@ import Testing
     ])
     func `the class sits between the bits of the method`(messageClass: STUNMessage.Class, hex: String) throws {
         let encoded = STUNMessage(messageClass, id: Self.id).encoded()
-        #expect(Array(encoded.readableBytesView.prefix(2)) == Vector.bytes(hex))
+        #expect(Array(encoded.readableBytesView.prefix(2)) == hexBytes(hex))
         #expect(try ReceivedSTUNMessage(decoding: encoded).message.messageClass == messageClass)
     }
 
@@ -106,10 +107,10 @@ import Testing
     }
 
     @Test func `nothing may follow a right fingerprint`() {
-        var bytes = Vector.bytes("0001000c 2112a442 0102030405060708090a0b0c")
+        var bytes = hexBytes("0001000c 2112a442 0102030405060708090a0b0c")
         let value = bytes.withUnsafeBytes { STUNFingerprint.value(over: $0) }
-        bytes += Vector.bytes("80280004") + withUnsafeBytes(of: value.bigEndian) { Array($0) }
-        bytes += Vector.bytes("80220000")
+        bytes += hexBytes("80280004") + withUnsafeBytes(of: value.bigEndian) { Array($0) }
+        bytes += hexBytes("80220000")
         #expect(throws: STUNError.badFingerprint) { try ReceivedSTUNMessage(decoding: ByteBuffer(bytes: bytes)) }
     }
 
@@ -134,12 +135,13 @@ import Testing
 
     @Test func `attributes after the integrity are ignored, but for the fingerprint`() throws {
         let key = Vector.password
-        var buffer = STUNMessage(.request, id: Self.id, attributes: [.priority(1)]).encoded(integrityKey: key)
-        buffer.writeBytes(Vector.bytes("00240004 00000002 00250000"))
+        var buffer = STUNMessage(.request, id: Self.id, attributes: [.priority(1)]).encoded(
+            integrityKey: MessageIntegrityKey(key))
+        buffer.writeBytes(hexBytes("00240004 00000002 00250000"))
         buffer.setInteger(UInt16(buffer.readableBytes - 20), at: 2)
         let received = try ReceivedSTUNMessage(decoding: buffer)
         #expect(received.message.attributes == [.priority(1)])
-        #expect(received.isAuthentic(key: key))
+        #expect(received.isAuthentic(key: MessageIntegrityKey(key)))
     }
 
     @Test func `of two equal attributes the first counts`() {
@@ -170,10 +172,10 @@ import Testing
 
     @Test func `messages decode from the middle of a buffer`() throws {
         var buffer = ByteBuffer(bytes: [1, 2, 3])
-        buffer.writeBytes(Vector.bytes(Vector.request))
+        buffer.writeBytes(hexBytes(Vector.request))
         buffer.moveReaderIndex(forwardBy: 3)
         let received = try ReceivedSTUNMessage(decoding: buffer)
-        #expect(received.isAuthentic(key: Vector.password))
+        #expect(received.isAuthentic(key: MessageIntegrityKey(Vector.password)))
         #expect(STUNMessage.isSTUN(buffer))
     }
 

@@ -1,19 +1,20 @@
 import NIOCore
 import STUN
+import TestSupport
 
 /// The test vectors of RFC 5769.
 ///
-/// The RFC pads with 0x20 in sections 2.1 to 2.3, which RFC 5389 allowed ("may be any value"); RFC 8489 section 14 has
+/// The RFC pads with 0x20 in RFC 5769 §2.1 to §2.3, which RFC 5389 allowed ("may be any value"); RFC 8489 §14 has
 /// senders pad with zeros. Both checksums cover the padding, so encoding is compared with the same messages padded with
 /// zeros, their MESSAGE-INTEGRITY and FINGERPRINT computed with Python's `hmac` and `zlib`.
 ///
-/// Errata: copies of section 2.4 differ in a byte of the user name; these are the bytes that the printed MESSAGE-INTEGRITY
+/// Errata: copies of RFC 5769 §2.4 differ in a byte of the user name; these are the bytes that the printed MESSAGE-INTEGRITY
 /// covers. Its password is `TheMatrIX` after the SASLprep that RFC 5389 prescribes, its padding zero, and it has no FINGERPRINT.
 enum Vector {
     static let password = Array("VOkJxbRl1RmTxUk/WvJxBt".utf8)
     static let id = TransactionID(high: 0xb7e7_a701, low: 0xbc34_d686_fa87_dfae)
 
-    /// Section 2.1, sample request
+    /// RFC 5769 §2.1, sample request
     static let request = """
         00010058 2112a442 b7e7a701bc34d686fa87dfae
         80220010 5354554e207465737420636c69656e74
@@ -23,7 +24,7 @@ enum Vector {
         00080014 9aeaa70cbfd8cb56781ef2b5b2d3f249c1b571a2
         80280004 e57a3bcf
         """
-    /// Section 2.2, sample IPv4 response
+    /// RFC 5769 §2.2, sample IPv4 response
     static let responseIPv4 = """
         0101003c 2112a442 b7e7a701bc34d686fa87dfae
         8022000b 7465737420766563746f7220
@@ -31,7 +32,7 @@ enum Vector {
         00080014 2b91f599fd9e90c38c7489f92af9ba53f06be7d7
         80280004 c07d4c96
         """
-    /// Section 2.3, sample IPv6 response
+    /// RFC 5769 §2.3, sample IPv6 response
     static let responseIPv6 = """
         01010048 2112a442 b7e7a701bc34d686fa87dfae
         8022000b 7465737420766563746f7220
@@ -39,7 +40,7 @@ enum Vector {
         00080014 a382954e4be67bf11784c97c8292c275bfe3ed41
         80280004 c8fb0b4c
         """
-    /// Section 2.4, sample request with long-term authentication
+    /// RFC 5769 §2.4, sample request with long-term authentication
     static let longTermRequest = """
         00010060 2112a442 78ad3433c6ad72c029da412e
         00060012 e3839ee38388e383aae38383e382afe382b90000
@@ -47,10 +48,10 @@ enum Vector {
         0014000b 6578616d706c652e6f726700
         00080014 f67024656dd64a3e02b8e0712e85c9a28ca89666
         """
-    /// MD5("マトリックス:example.org:TheMatrIX") (RFC 8489 section 9.2.2)
-    static let longTermKey = bytes("e8ca7ad59d5eb0518e312911d2dab2a9")
+    /// MD5("マトリックス:example.org:TheMatrIX") (RFC 8489 §9.2.2)
+    static let longTermKey = hexBytes("e8ca7ad59d5eb0518e312911d2dab2a9")
 
-    /// Section 2.1 with zeros for padding
+    /// RFC 5769 §2.1 with zeros for padding
     static let requestZeroPadded = """
         00010058 2112a442 b7e7a701bc34d686fa87dfae
         80220010 5354554e207465737420636c69656e74
@@ -60,7 +61,7 @@ enum Vector {
         00080014 7907c2d2edbfea480e4c76d82962d5c3742af9e3
         80280004 e352928d
         """
-    /// Section 2.2 with zeros for padding
+    /// RFC 5769 §2.2 with zeros for padding
     static let responseIPv4ZeroPadded = """
         0101003c 2112a442 b7e7a701bc34d686fa87dfae
         8022000b 7465737420766563746f7200
@@ -68,7 +69,7 @@ enum Vector {
         00080014 5d6b58bead94e07eef0dfc1282a2bd0843141028
         80280004 25167a15
         """
-    /// Section 2.3 with zeros for padding
+    /// RFC 5769 §2.3 with zeros for padding
     static let responseIPv6ZeroPadded = """
         01010048 2112a442 b7e7a701bc34d686fa87dfae
         8022000b 7465737420766563746f7200
@@ -77,13 +78,8 @@ enum Vector {
         80280004 4f260293
         """
 
-    static func bytes(_ hex: String) -> [UInt8] {
-        let digits = hex.filter(\.isHexDigit).map { UInt8($0.hexDigitValue ?? 0) }
-        return stride(from: 0, to: digits.count - 1, by: 2).map { digits[$0] << 4 | digits[$0 + 1] }
-    }
-
     static func datagram(_ hex: String) -> ByteBuffer {
-        ByteBuffer(bytes: self.bytes(hex))
+        ByteBuffer(bytes: hexBytes(hex))
     }
 
     static let requestMessage = STUNMessage(

@@ -2,6 +2,7 @@ import AppProto
 import NIOCore
 import NIOEmbedded
 import NIOPosix
+import TestSupport
 import Testing
 
 @testable import Signaling

@@ -1,6 +1,7 @@
 import AppProto
 import NIOCore
 import NIOEmbedded
+import TestSupport
 import Testing
 
 @testable import Signaling

@@ -89,7 +89,11 @@ import Testing
     ) async throws {
         let pair = try await self.pair(scheme)
         pair.far.send(ByteBuffer(string: "farewell"))
-        pair.far.close()
+        let start = NIODeadline.now()
+        try await pair.far.closeAndWait()
+        #expect(NIODeadline.now() - start < SignalLinkLimits.closeTimeout, "the other side's answer ends it")
+        // One that is over already.
+        try await pair.far.closeAndWait()
         #expect(await pair.near.next() == .message(ByteBuffer(string: "farewell")))
         #expect(await pair.near.next() == .closed(nil))
         try await pair.server.stop()

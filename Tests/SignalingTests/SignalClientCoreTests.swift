@@ -3,6 +3,7 @@ import HostNetwork
 import Logging
 import NIOCore
 import NIOEmbedded
+import TestSupport
 import Testing
 
 @testable import Signaling
@@ -505,6 +506,25 @@ import Testing
         fixture.stop()
         fixture.core.networkChanged(change)
         #expect(fixture.world.attempts.count == 1)
+    }
+
+    @Test func `the end waits until the server has taken the goodbye, within a second`() throws {
+        let fixture = try Fixture()
+        fixture.core.stop()
+        #expect(fixture.outcome.terminal == nil)
+        fixture.world.loop.run()
+        #expect(fixture.outcome.terminal == .stopped)
+
+        let unheard = try Fixture()
+        unheard.world.nearLinks[0].isSilent = true
+        let farewell = unheard.core.stop()
+        unheard.world.loop.advanceTime(by: SignalLinkLimits.closeTimeout - .nanoseconds(1))
+        #expect(unheard.outcome.terminal == nil)
+        unheard.world.loop.advanceTime(by: .nanoseconds(1))
+        #expect(unheard.outcome.terminal == .stopped)
+        var isOver = false
+        farewell.assumeIsolated().whenSuccess { isOver = true }
+        #expect(isOver)
     }
 
     @Test func `stopping before the start is no trouble`() throws {

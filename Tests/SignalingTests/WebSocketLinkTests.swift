@@ -87,16 +87,19 @@ import Testing
     @Test func `our close waits for the peer's, but not for ever`() throws {
         for peerAnswers in [true, false] {
             let fixture = try Fixture()
-            fixture.link.close()
+            let closed = fixture.channel.eventLoop.makePromise(of: Void.self)
+            var isClosed = false
+            closed.futureResult.assumeIsolated().whenSuccess { isClosed = true }
+            fixture.link.close(closed)
             #expect(try fixture.sent()?.opcode == .connectionClose)
-            #expect(fixture.channel.isActive)
+            #expect(fixture.channel.isActive && !isClosed)
             try fixture.receive(.binary, ByteBuffer(string: "too late"))
             if peerAnswers {
                 try fixture.receive(.connectionClose)
             } else {
                 fixture.channel.embeddedEventLoop.advanceTime(by: SignalLinkLimits.closeTimeout)
             }
-            #expect(!fixture.channel.isActive)
+            #expect(!fixture.channel.isActive && isClosed)
             #expect(fixture.delegate.ends.isEmpty && fixture.delegate.messages.isEmpty)
         }
     }

@@ -14,7 +14,7 @@ import Testing
     }
 
     @Test func `a message in the same segment as the 101 is not lost`() async throws {
-        // A final binary frame of 5 bytes, unmasked (RFC 6455 section 5.2).
+        // A final binary frame of 5 bytes, unmasked (RFC 6455 §5.2).
         let server = try await RawServer.start { request in
             try? RawServer.upgradeAnswer(to: request, followedBy: ByteBuffer(bytes: [0x82, 5] + Array("early".utf8)))
         }

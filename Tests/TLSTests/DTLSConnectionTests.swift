@@ -1,5 +1,6 @@
 import NIOCore
 import TLS
+import TestSupport
 import Testing
 
 @Suite struct DTLSConnectionTests {
@@ -103,7 +104,7 @@ import Testing
         let pair = try DatagramPair()
         pair.client.start(at: .now())
         let hello = try #require(pair.client.nextTransmit())
-        var random = SplitMix64(state: 3)
+        var random = SeededGenerator(3)
         let fingerprint = try #require(DatagramPair.clientIdentity).leafFingerprint
         let identity = try #require(DatagramPair.serverIdentity)
         for round in 0..<400 {
@@ -167,7 +168,7 @@ import Testing
     @Test func `reordered payloads are delivered as they come, lost ones are not waited for`() throws {
         let pair = try DatagramPair.established()
         let datagrams = try (0..<60).map { try pair.client.seal(ByteBuffer(bytes: [UInt8($0)])) }
-        var random = SplitMix64(state: 5)
+        var random = SeededGenerator(5)
         let order = (0..<60).filter { $0 % 7 != 0 }.shuffled(using: &random)
         for index in order { pair.deliver(datagrams[index], toServer: true) }
         #expect(pair.serverLog.payloads == order.map { [UInt8($0)] })
@@ -212,7 +213,7 @@ import Testing
 
     @Test func `forged records of every type and epoch change nothing but a counter`() throws {
         let pair = try DatagramPair.established()
-        var random = SplitMix64(state: 11)
+        var random = SeededGenerator(11)
         var rejected: UInt64 = 0
         for type in UInt8(18)...66 {
             for epoch in UInt16(0)...3 {
@@ -252,7 +253,7 @@ import Testing
         let pair = try DatagramPair.established()
         // The header says that the short one is its contents, or part of them.
         let stunted: [UInt8] = [23, 0xfe, 0xfd, 0, 1, 0, 0, 0, 0, 0, 5, 0, 1, 0]
-        let hiding = [23] + Self.bytes(header)
+        let hiding = [23] + hexBytes(header)
         for padding in 0..<40 {
             pair.deliver(
                 ByteBuffer(bytes: hiding + stunted + [UInt8](repeating: 0, count: padding)), toServer: true)
@@ -261,10 +262,6 @@ import Testing
         #expect(pair.server.statistics.rejectedDatagrams == 40)
         #expect(pair.server.nextTransmit() == nil)
         try exchange(pair)
-    }
-
-    private static func bytes(_ hex: String) -> [UInt8] {
-        stride(from: 0, to: hex.utf8.count, by: 2).compactMap { UInt8(hex.dropFirst($0).prefix(2), radix: 16) }
     }
 
     @Test func `the whole handshake played again changes nothing`() throws {

@@ -1,6 +1,7 @@
 import Foundation
 import NIOCore
 import TLS
+import TestSupport
 import Testing
 
 /// Two DTLS connections with a network between them that loses, duplicates and reorders as told.
@@ -26,7 +27,7 @@ final class DatagramPair {
     var impairment = Impairment()
     /// Everything that either end has sent, as it was sent.
     private(set) var sent: [(fromClient: Bool, datagram: ByteBuffer)] = []
-    private var random: SplitMix64
+    private var random: SeededGenerator
     private var inFlight: [(toServer: Bool, datagram: ByteBuffer)] = []
 
     static let clientIdentity = try? Identity.selfSigned(commonName: "dtls client")
@@ -48,7 +49,7 @@ final class DatagramPair {
                 role: .server, identity: serverIdentity,
                 peerFingerprint: serverExpects ?? clientIdentity.leafFingerprint,
                 maximumDatagramSize: maximumDatagramSize, initialTimeout: initialTimeout))
-        self.random = SplitMix64(state: seed)
+        self.random = SeededGenerator(seed)
     }
 
     /// An established pair on a perfect network.

@@ -2,14 +2,6 @@ import Foundation
 import NIOCore
 import TLS
 
-/// Bytes from hex digits.
-func hex(_ digits: String) -> [UInt8] {
-    let digits = Array(digits.utf8)
-    return stride(from: 0, to: digits.count - 1, by: 2).map { index in
-        UInt8(String(decoding: digits[index...index + 1], as: UTF8.self), radix: 16) ?? 0
-    }
-}
-
 /// A directory that is removed at the end of the test.
 final class TemporaryDirectory {
     let path: String
@@ -74,21 +66,4 @@ extension Identity {
     /// One for all tests that do not care which.
     static let shared = try? Identity.selfSigned(
         commonName: "rtun test", alternativeNames: ["broker.example", "*.wild.example", "127.0.0.1", "::1"])
-}
-
-/// Repeatable pseudo-random bytes.
-struct SplitMix64: RandomNumberGenerator {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        self.state &+= 0x9e37_79b9_7f4a_7c15
-        var z = self.state
-        z = (z ^ (z >> 30)) &* 0xbf58_476d_1ce4_e5b9
-        z = (z ^ (z >> 27)) &* 0x94d0_49bb_1331_11eb
-        return z ^ (z >> 31)
-    }
-
-    mutating func bytes(_ count: Int) -> [UInt8] {
-        (0..<count).map { _ in UInt8(truncatingIfNeeded: self.next()) }
-    }
 }

@@ -1,5 +1,6 @@
 import NIOCore
 import TLS
+import TestSupport
 import Testing
 
 @Suite struct TLSConnectionTests {
@@ -196,7 +197,7 @@ import Testing
         let pair = try ConnectionPair()
         pair.chunk = chunk
         pair.run()
-        var random = SplitMix64(state: 1)
+        var random = SeededGenerator(1)
         let upload = random.bytes(chunk == 1 ? 40_000 : 700_000)
         let download = random.bytes(chunk == 1 ? 20_000 : 300_000)
         try pair.client.send(ByteBuffer(bytes: upload[..<3]))
@@ -289,7 +290,7 @@ import Testing
     }
 
     @Test func `plain HTTP and random bytes fail the handshake and nothing else`() throws {
-        var random = SplitMix64(state: 7)
+        var random = SeededGenerator(7)
         let context = try TLSContext.server(identity: self.identity)
         var inputs = [Array("GET / HTTP/1.1\r\nHost: a\r\n\r\n".utf8), [0x16, 3, 1, 0xff, 0xff]]
         for length in [1, 5, 6, 50, 600, 20_000] {

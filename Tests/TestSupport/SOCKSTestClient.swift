@@ -1,7 +1,7 @@
 /// Just enough of a SOCKS client to ask for exactly what a test wants and see the very reply bytes.
 /// Independent of the product's own SOCKS module on purpose.
 package enum SOCKSTestClient {
-    /// An address type of RFC 1928 section 5 with its value.
+    /// An address type of RFC 1928 §5 with its value.
     package enum Address: Sendable {
         case ipv4([UInt8])
         case ipv6([UInt8])

@@ -13,4 +13,8 @@ package struct SeededGenerator: RandomNumberGenerator, Sendable {
         z = (z ^ z >> 27) &* 0x94D0_49BB_1331_11EB
         return z ^ z >> 31
     }
+
+    package mutating func bytes(_ count: Int) -> [UInt8] {
+        (0..<count).map { _ in UInt8(truncatingIfNeeded: self.next()) }
+    }
 }

@@ -21,18 +21,13 @@ import Testing
         on eventLoop: any EventLoop = MultiThreadedEventLoopGroup.singleton.next(),
         _ body: (_ server: Server, _ key: SharedKey) async throws -> Void
     ) async throws {
-        let folder = FileManager.default.temporaryDirectory.appendingPathComponent("rtun-\(UUID().uuidString)")
-        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-        defer { try? FileManager.default.removeItem(at: folder) }
-        let files = CertificateFiles(
-            certificate: folder.appendingPathComponent("cert.pem").path,
-            key: folder.appendingPathComponent("key.pem").path)
-        let identity = try Identity.selfSigned(commonName: "localhost")
-        try Data(identity.certificateChainPEM).write(to: URL(fileURLWithPath: files.certificate))
-        try Data(identity.privateKeyPEM).write(to: URL(fileURLWithPath: files.key))
+        let certificate = try CertificateFolder(commonName: "localhost")
+        defer { withExtendedLifetime(certificate) {} }
         let key = try #require(Self.key)
         let configuration = ServerConfiguration(
-            address: try ListenAddress(parsing: "127.0.0.1:0", defaultHost: "127.0.0.1"), certificate: files, key: key,
+            address: try ListenAddress(parsing: "127.0.0.1:0", defaultHost: "127.0.0.1"),
+            certificate: certificate.files,
+            key: key,
             bridge: bridge,
             logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }))
         let server = try await Server.start(configuration, on: eventLoop)

@@ -56,16 +56,9 @@ import Testing
 
     @Test func `a server with a certificate is well, whoever issued it and whether it is known of or not`() async throws
     {
-        let folder = FileManager.default.temporaryDirectory.appendingPathComponent("rtun-\(UUID().uuidString)")
-        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-        defer { try? FileManager.default.removeItem(at: folder) }
-        let files = CertificateFiles(
-            certificate: folder.appendingPathComponent("cert.pem").path,
-            key: folder.appendingPathComponent("key.pem").path)
-        let identity = try Identity.selfSigned(commonName: "elsewhere")
-        try Data(identity.certificateChainPEM).write(to: URL(fileURLWithPath: files.certificate))
-        try Data(identity.privateKeyPEM).write(to: URL(fileURLWithPath: files.key))
-        try await self.withServer(certificate: files) { port in
+        let certificate = try CertificateFolder(commonName: "elsewhere")
+        defer { withExtendedLifetime(certificate) {} }
+        try await self.withServer(certificate: certificate.files) { port in
             try await self.check("\(port)", usesTLS: true)
             try await self.check("\(port)", usesTLS: false)
         }

@@ -44,7 +44,7 @@ import Testing
         let instance = String(repeating: "0", count: 32)
         #expect(
             response.body == """
-                {"sessions":[{"name":"a\\"\\u000a","instance_id":"\(instance)","expire_at_ms":5,"address":"[::1]:1",\
+                {"sessions":[{"name":"a\\"\\n","instance_id":"\(instance)","expire_at_ms":5,"address":"[::1]:1",\
                 "software":"s","labels":{"k":"v"},"mapping":"unknown"}]}
 
                 """)

@@ -153,21 +153,17 @@ import Testing
     }
 
     @Test func `a reloaded certificate serves the connections to come`() async throws {
-        let folder = FileManager.default.temporaryDirectory.appendingPathComponent("rtun-\(UUID().uuidString)")
-        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-        defer { try? FileManager.default.removeItem(at: folder) }
-        let files = CertificateFiles(
-            certificate: folder.appendingPathComponent("cert.pem").path,
-            key: folder.appendingPathComponent("key.pem").path)
-        let before = try write(Identity.selfSigned(commonName: "before"), to: files)
-        try await self.withServer(try self.configuration(certificate: files)) { server, port in
+        let certificate = try CertificateFolder(commonName: "before")
+        let before = try certificate.files.load().leafFingerprint
+        defer { withExtendedLifetime(certificate) {} }
+        try await self.withServer(try self.configuration(certificate: certificate.files)) { server, port in
             #expect(server.readyLine.text == "rtun-server ready https=127.0.0.1:\(port) quic=127.0.0.1:\(port)")
             #expect(try await certificateShown(port: port) == before)
-            let after = try write(Identity.selfSigned(commonName: "after"), to: files)
+            let after = try certificate.replace(commonName: "after")
             await server.reloadCertificate()
             #expect(try await certificateShown(port: port) == after)
             // Files that do not fit together change nothing.
-            try Data(Identity.selfSigned(commonName: "other").privateKeyPEM).write(to: URL(fileURLWithPath: files.key))
+            try certificate.replaceKey()
             await server.reloadCertificate()
             #expect(try await certificateShown(port: port) == after)
         }
@@ -181,13 +177,6 @@ import Testing
         let unusable = try #require(throws: ProgramError.self) { try notPEM.load() }
         #expect(unusable.status == .configuration)
     }
-}
-
-/// Puts an identity where `files` says; returns its fingerprint.
-private func write(_ identity: Identity, to files: CertificateFiles) throws -> CertificateFingerprint {
-    try Data(identity.certificateChainPEM).write(to: URL(fileURLWithPath: files.certificate))
-    try Data(identity.privateKeyPEM).write(to: URL(fileURLWithPath: files.key))
-    return identity.leafFingerprint
 }
 
 /// The fingerprint of the certificate that the server shows.
@@ -208,7 +197,7 @@ private func certificateShown(port: Int) async throws -> CertificateFingerprint?
     return result
 }
 
-/// The answer to a Binding request (RFC 8489 section 5).
+/// The answer to a Binding request (RFC 8489 §5).
 private func stunAnswer(host: String, port: Int) async throws -> [UInt8] {
     let eventLoop = MultiThreadedEventLoopGroup.singleton.next()
     let answer = eventLoop.makePromise(of: [UInt8].self)
@@ -226,7 +215,7 @@ private func stunAnswer(host: String, port: Int) async throws -> [UInt8] {
     return result
 }
 
-/// A STUN Binding request (RFC 8489 section 5).
+/// A STUN Binding request (RFC 8489 §5).
 private let stunRequest: [UInt8] = [0, 1, 0, 0, 0x21, 0x12, 0xA4, 0x42] + Array(1...12)
 
 /// Sends one UDP datagram over loopback whose source port is 0, which no answer can be sent to; false without the

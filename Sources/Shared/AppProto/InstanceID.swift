@@ -1,3 +1,5 @@
+import Basics
+
 /// Names one run of one agent process: 128 random bits made by the server, as 32 lower-case hex digits.
 package struct InstanceID: RawRepresentable, Hashable, Sendable, CustomStringConvertible {
     package let rawValue: String
@@ -9,7 +11,7 @@ package struct InstanceID: RawRepresentable, Hashable, Sendable, CustomStringCon
     }
 
     private init(bits high: UInt64, _ low: UInt64) {
-        self.rawValue = hex(high) + hex(low)
+        self.rawValue = Hex.text(high, digits: 16) + Hex.text(low, digits: 16)
     }
 
     /// A fresh id from the system's secure generator.
@@ -28,10 +30,4 @@ package struct InstanceID: RawRepresentable, Hashable, Sendable, CustomStringCon
 
 private func isLowercaseHexDigit(_ byte: UInt8) -> Bool {
     (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte) || (UInt8(ascii: "a")...UInt8(ascii: "f")).contains(byte)
-}
-
-/// `value` as exactly 16 lower-case hex digits.
-func hex(_ value: UInt64) -> String {
-    let digits = String(value, radix: 16)
-    return String(repeating: "0", count: 16 - digits.utf8.count) + digits
 }

@@ -1,3 +1,5 @@
+import Basics
+
 /// Names one peer channel in every message about it: 16 random bytes made by the client.
 package struct PeerID: Hashable, Sendable, CustomStringConvertible {
     /// The first eight bytes, and the other eight, each big-endian.
@@ -33,5 +35,5 @@ package struct PeerID: Hashable, Sendable, CustomStringConvertible {
     }
 
     /// 32 lower-case hex digits.
-    package var description: String { hex(self.high) + hex(self.low) }
+    package var description: String { Hex.text(self.high, digits: 16) + Hex.text(self.low, digits: 16) }
 }

@@ -46,7 +46,7 @@ package struct IPAddress: Hashable, Sendable {
         self.init(family: family, bits: bytes.reduce(0) { $0 << 8 | UInt128($1) })
     }
 
-    /// The address that a connection to this one really goes to: IPv4 for an IPv4-mapped one (RFC 4291 section 2.5.5.2),
+    /// The address that a connection to this one really goes to: IPv4 for an IPv4-mapped one (RFC 4291 §2.5.5.2),
     /// loopback for the unspecified one (what Linux makes of it).
     package var canonical: IPAddress {
         switch (self.family, self.bits) {

@@ -53,7 +53,7 @@ extension NetworkState {
 }
 
 extension SocketAddress {
-    /// fe80::/10 (RFC 4291 section 2.5.6)
+    /// fe80::/10 (RFC 4291 §2.5.6)
     fileprivate var isIPv6LinkLocal: Bool {
         let octets = self.octets
         return octets.count == 16 && octets[0] == 0xFE && octets[1] & 0xC0 == 0x80

@@ -7,8 +7,8 @@ import Musl
 import Glibc
 #endif
 
-/// The IPv6 addresses that cannot be used yet, while the machine finds out whether somebody else has them (RFC 4862
-/// section 5.4), or that somebody else has. getifaddrs(3) does not tell them from others.
+/// The IPv6 addresses that cannot be used yet, while the machine finds out whether somebody else has them
+/// (RFC 4862 §5.4), or that somebody else has. getifaddrs(3) does not tell them from others.
 struct TentativeAddresses {
     /// 16 octets each.
     private var octets: Set<[UInt8]> = []

@@ -1,9 +1,9 @@
 import NIOCore
 import STUN
 
-/// A path to be checked: one socket, one remote address (RFC 8445 section 6.1.2).
+/// A path to be checked: one socket, one remote address (RFC 8445 §6.1.2).
 ///
-/// Reflexive local candidates make no pairs of their own: packets leave from their base (RFC 8445 section 6.1.2.4). So a
+/// Reflexive local candidates make no pairs of their own: packets leave from their base (RFC 8445 §6.1.2.4). So a
 /// pair is its base and its remote address, and `local` is the best candidate that lives there.
 struct CandidatePair: Sendable {
     struct Key: Hashable, Sendable {
@@ -16,7 +16,7 @@ struct CandidatePair: Sendable {
         let remote: String
     }
 
-    /// RFC 8445 section 6.1.2.6
+    /// RFC 8445 §6.1.2.6
     enum State: Hashable, Sendable {
         case frozen
         case waiting
@@ -34,9 +34,9 @@ struct CandidatePair: Sendable {
 
     /// The transaction of the check in progress.
     var currentCheck: TransactionID?
-    /// How the peer sees us, once the pair is valid (RFC 8445 section 7.2.5.3.1).
+    /// How the peer sees us, once the pair is valid (RFC 8445 §7.2.5.3.1).
     var mappedLocal: ICECandidate?
-    /// The controlling peer wants this pair; it counts once our own check succeeds (RFC 8445 section 7.3.1.5).
+    /// The controlling peer wants this pair; it counts once our own check succeeds (RFC 8445 §7.3.1.5).
     var isNominatedByPeer = false
     var roundTripTime: TimeAmount?
 
@@ -81,7 +81,7 @@ struct CandidatePair: Sendable {
         (self.state == .frozen || self.state == .waiting) && self.requestsSent == 0
     }
 
-    /// Consent that was lost can't be had again with the same credentials (RFC 7675 section 5.1); and a pair that was rejected
+    /// Consent that was lost can't be had again with the same credentials (RFC 7675 §5.1); and a pair that was rejected
     /// is not to come back with the next check.
     var isBarred: Bool {
         self.state == .failed(.consentLost) || self.state == .failed(.carriesTooLittle)

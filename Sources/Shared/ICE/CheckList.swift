@@ -1,7 +1,7 @@
 import DequeModule
 import STUN
 
-/// The pairs of a session, and the order in which they are checked (RFC 8445 sections 6.1.2 and 6.1.4.2).
+/// The pairs of a session, and the order in which they are checked (RFC 8445 §6.1.2 and §6.1.4.2).
 ///
 /// Indices stay valid: a pair is never removed, and replaced only while nothing has happened to it.
 struct CheckList: Sendable {
@@ -24,7 +24,7 @@ struct CheckList: Sendable {
     }
 
     /// Adds a pair whose key is new. When the list is full, the least of the untried pairs makes room if it is worth
-    /// less (RFC 8445 section 6.1.2.5). Returns nil when there is no room.
+    /// less (RFC 8445 §6.1.2.5). Returns nil when there is no room.
     mutating func insert(_ pair: CandidatePair) -> Int? {
         if self.pairs.count < self.limit {
             self.pairs.append(pair)
@@ -51,7 +51,7 @@ struct CheckList: Sendable {
 
     // MARK: Order of checks
 
-    /// Checks this pair before all ordinary ones (RFC 8445 section 6.1.4.1).
+    /// Checks this pair before all ordinary ones (RFC 8445 §6.1.4.1).
     mutating func trigger(_ index: Int) {
         self.pairs[index].state = .waiting
         if !self.triggered.contains(index) {
@@ -62,7 +62,7 @@ struct CheckList: Sendable {
     /// The pair to check next, or nil when there is none for now. `onlyTriggered`: ordinary checks have ended.
     ///
     /// Pairs start frozen. One whose foundation nobody is checking thaws when its turn comes, best first
-    /// (RFC 8445 section 6.1.4.2), or when a pair of the same foundation has succeeded (`thaw`).
+    /// (RFC 8445 §6.1.4.2), or when a pair of the same foundation has succeeded (`thaw`).
     func next(onlyTriggered: Bool) -> Int? {
         if let index = self.triggered.first(where: { self.pairs[$0].state == .waiting }) {
             return index
@@ -87,7 +87,7 @@ struct CheckList: Sendable {
         self.pairs[index].currentCheck = transaction
     }
 
-    /// A check has succeeded: pairs of the same foundation deserve theirs (RFC 8445 section 7.2.5.3.3).
+    /// A check has succeeded: pairs of the same foundation deserve theirs (RFC 8445 §7.2.5.3.3).
     mutating func thaw(_ foundation: CandidatePair.Foundation) {
         for index in self.pairs.indices
         where self.pairs[index].state == .frozen && self.pairs[index].foundation == foundation {
@@ -109,7 +109,7 @@ struct CheckList: Sendable {
         return best
     }
 
-    /// Waiting and in-progress pairs, for the RTO (RFC 8445 section 14.3).
+    /// Waiting and in-progress pairs, for the RTO (RFC 8445 §14.3).
     var activeCount: Int {
         self.pairs.count { $0.state == .waiting || $0.state == .inProgress }
     }

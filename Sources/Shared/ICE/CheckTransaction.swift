@@ -4,13 +4,13 @@ import STUN
 /// One Binding request of ours on a pair, and its retransmissions.
 struct CheckTransaction: Sendable {
     enum Purpose: Hashable, Sendable {
-        /// RFC 8445 section 7
+        /// RFC 8445 §7
         case check
-        /// A check with USE-CANDIDATE (RFC 8445 section 8.1.1)
+        /// A check with USE-CANDIDATE (RFC 8445 §8.1.1)
         case nomination
-        /// Consent (RFC 7675 section 5.1) or keepalive: sent once, its loss ends nothing.
+        /// Consent (RFC 7675 §5.1) or keepalive: sent once, its loss ends nothing.
         case liveness
-        /// A message of a certain size, to see whether it gets through and its answer back (RFC 8899 section 4). Sent once;
+        /// A message of a certain size, to see whether it gets through and its answer back (RFC 8899 §4). Sent once;
         /// its loss ends nothing here.
         case probe
 
@@ -21,7 +21,7 @@ struct CheckTransaction: Sendable {
     let id: TransactionID
     let pair: Int
     let purpose: Purpose
-    /// As it was told to the peer: a role conflict is about this (RFC 8445 section 7.2.5.1).
+    /// As it was told to the peer: a role conflict is about this (RFC 8445 §7.2.5.1).
     let role: ICERole
     let request: ByteBuffer
 
@@ -32,6 +32,6 @@ struct CheckTransaction: Sendable {
     var wait: TimeAmount
     /// When to send again, or to give up.
     var deadline: NIODeadline
-    /// No more retransmissions, and its timeout means nothing; an answer still counts (RFC 8445 section 7.3.1.4).
+    /// No more retransmissions, and its timeout means nothing; an answer still counts (RFC 8445 §7.3.1.4).
     var isCancelled = false
 }

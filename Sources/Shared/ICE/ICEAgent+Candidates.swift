@@ -5,7 +5,7 @@ import STUN
 extension ICEAgent {
     /// Adds one of our candidates. `candidate.base` must be set.
     ///
-    /// - Returns: whether it is new and the peer should be told. False when it is redundant (RFC 8445 section 5.1.3), has no
+    /// - Returns: whether it is new and the peer should be told. False when it is redundant (RFC 8445 §5.1.3), has no
     ///   usable address, or is one too many.
     @discardableResult
     package mutating func addLocalCandidate(_ candidate: ICECandidate, at now: NIODeadline) -> Bool {
@@ -50,7 +50,7 @@ extension ICEAgent {
             return
         }
         self.remoteCredentials = credentials
-        self.remoteKey = Array(credentials.pwd.utf8)
+        self.remoteKey = MessageIntegrityKey(Array(credentials.pwd.utf8), hmacSHA1: self.hmacSHA1)
         self.phase = .checking(since: now)
         self.learnEarlyChecks(at: now)
         self.advance(at: now)
@@ -115,7 +115,7 @@ extension ICEAgent {
         return address
     }
 
-    /// RFC 8445 section 6.1.2.2: same family; IPv6 link-local only with its like. And a loopback address of the peer's is
+    /// RFC 8445 §6.1.2.2: same family; IPv6 link-local only with its like. And a loopback address of the peer's is
     /// believed only when we have one too: otherwise it would make us knock on this machine's own ports.
     static func canPair(_ local: TransportAddress, _ remote: TransportAddress) -> Bool {
         local.family == remote.family
@@ -133,7 +133,7 @@ extension ICEAgent {
         }
         let key = CandidatePair.Key(base: base, remote: destination)
         if let index = self.checkList.index(of: key) {
-            // The best candidate of the base stands for the pair (RFC 8445 section 6.1.2.4).
+            // The best candidate of the base stands for the pair (RFC 8445 §6.1.2.4).
             if self.checkList[index].isUntried, self.checkList[index].local.priority < local.priority {
                 self.checkList[index].local = local
                 self.checkList[index].updatePriority(role: self.role)

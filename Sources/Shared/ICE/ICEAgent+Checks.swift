@@ -1,7 +1,7 @@
 package import NIOCore
 import STUN
 
-/// Our own checks: begun in order and at the right pace, repeated, given up (RFC 8445 sections 6.1.4 and 14).
+/// Our own checks: begun in order and at the right pace, repeated, given up (RFC 8445 §6.1.4 and §14).
 extension ICEAgent {
     /// When to call `handleTimeout(at:)`; nil when only input can change anything.
     package var nextDeadline: NIODeadline? {
@@ -30,14 +30,14 @@ extension ICEAgent {
         return earliest
     }
 
-    /// Begins one check if it is time (RFC 8445 section 6.1.4.2).
+    /// Begins one check if it is time (RFC 8445 §6.1.4.2).
     mutating func beginNextCheck(at now: NIODeadline) {
         guard self.remoteCredentials != nil, self.phase != .failed, now >= self.nextCheckAt,
             let index = self.checkList.next(onlyTriggered: self.isNominated)
         else {
             return
         }
-        // RFC 8445 section 14.3: RTO = MAX (500ms, Ta * N * (Num-Waiting + Num-In-Progress)), N = 1 checklist.
+        // RFC 8445 §14.3: RTO = MAX (500ms, Ta * N * (Num-Waiting + Num-In-Progress)), N = 1 checklist.
         let pending = Int64(max(self.checkList.activeCount, 1))
         let wait = max(self.configuration.minimumRTO, self.configuration.pacing * pending)
         let id = self.sendRequest(on: index, for: .check, wait: wait, at: now)
@@ -47,7 +47,7 @@ extension ICEAgent {
         self.nextCheckAt = now + (isQuick ? self.configuration.quickPacing : self.configuration.pacing)
     }
 
-    /// Sends a new Binding request (RFC 8445 section 7.2.2) and remembers it.
+    /// Sends a new Binding request (RFC 8445 §7.2.2) and remembers it.
     @discardableResult
     mutating func sendRequest(
         on index: Int, for purpose: CheckTransaction.Purpose, wait: TimeAmount, size: Int? = nil, at now: NIODeadline

@@ -1,7 +1,7 @@
 package import NIOCore
 import STUN
 
-/// Consent on the pair in use (RFC 7675) and keepalives on those in reserve (RFC 8445 section 11).
+/// Consent on the pair in use (RFC 7675) and keepalives on those in reserve (RFC 8445 §11).
 extension ICEAgent {
     private func isActive(_ index: Int) -> Bool {
         if case .connected(index, _) = self.phase { true } else { false }
@@ -23,7 +23,7 @@ extension ICEAgent {
         return min(next, confirmedAt + self.timeout(of: index))
     }
 
-    /// RFC 7675 section 5.1: between 0.8 and 1.2 times the interval, so that sessions don't fall into step.
+    /// RFC 7675 §5.1: between 0.8 and 1.2 times the interval, so that sessions don't fall into step.
     mutating func scheduleLivenessCheck(of index: Int, at now: NIODeadline) {
         let interval =
             self.isActive(index) ? self.configuration.consentInterval : self.configuration.keepaliveInterval

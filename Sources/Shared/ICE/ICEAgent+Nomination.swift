@@ -1,7 +1,7 @@
 import NIOCore
 import STUN
 
-/// Which of the valid pairs is used (RFC 8445 section 8).
+/// Which of the valid pairs is used (RFC 8445 §8).
 extension ICEAgent {
     /// Checks have done their work: one pair is nominated.
     var isNominated: Bool {
@@ -9,7 +9,7 @@ extension ICEAgent {
     }
 
     /// Controlling: nominates the best valid pair once nothing better can come, or enough time has passed for it
-    /// (RFC 8445 section 8.1.1 leaves the criteria to us).
+    /// (RFC 8445 §8.1.1 leaves the criteria to us).
     mutating func decideNomination(at now: NIODeadline) {
         guard self.role == .controlling, case .connected(let active, .awaited(let decideAt)) = self.phase,
             let best = self.checkList.best(where: \.isAvailable)
@@ -26,7 +26,7 @@ extension ICEAgent {
         self.sendRequest(on: best, for: .nomination, wait: self.configuration.minimumRTO, at: now)
     }
 
-    /// Controlled: follows the peer's nomination if the pair is valid (RFC 8445 sections 7.3.1.5 and 8.1.1).
+    /// Controlled: follows the peer's nomination if the pair is valid (RFC 8445 §7.3.1.5 and §8.1.1).
     ///
     /// A peer nominates once; it nominates again when it has lost the pair. Some peers nominate every pair that works, as
     /// RFC 5245 allowed: of these the best counts. So a second nomination is followed if its pair is better, or if the
@@ -55,7 +55,7 @@ extension ICEAgent {
         return now - confirmedAt > .nanoseconds(self.configuration.consentInterval.nanoseconds / 2 * 5)
     }
 
-    /// This pair is nominated: it carries data from now on, and ordinary checks end (RFC 8445 section 8.1.2).
+    /// This pair is nominated: it carries data from now on, and ordinary checks end (RFC 8445 §8.1.2).
     mutating func select(_ index: Int, at now: NIODeadline) {
         self.phase = .connected(active: index, .done)
         self.scheduleLivenessCheck(of: index, at: now)

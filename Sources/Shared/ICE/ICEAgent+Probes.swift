@@ -48,7 +48,7 @@ extension STUNMessage {
 
     /// The message with integrity and fingerprint, and with PADDING up to `size` bytes, a multiple of 4; nil for none. One
     /// that is larger without padding stays as it is.
-    func encoded(integrityKey: [UInt8], paddedTo size: Int?) -> ByteBuffer {
+    func encoded(integrityKey: MessageIntegrityKey, paddedTo size: Int?) -> ByteBuffer {
         let plain = self.encoded(integrityKey: integrityKey, fingerprint: true)
         guard let size else {
             return plain

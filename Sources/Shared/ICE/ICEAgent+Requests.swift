@@ -1,14 +1,14 @@
 import NIOCore
 import STUN
 
-/// The peer's checks: proved, answered, learned from (RFC 8445 section 7.3).
+/// The peer's checks: proved, answered, learned from (RFC 8445 §7.3).
 extension ICEAgent {
     mutating func receiveRequest(
         _ received: ReceivedSTUNMessage, length: Int, on key: CandidatePair.Key, from source: SocketAddress,
         at now: NIODeadline
     ) {
         let message = received.message
-        // RFC 8489 section 9.1.3. These answers prove nothing and are no longer than what provoked them, or nearly so.
+        // RFC 8489 §9.1.3. These answers prove nothing and are no longer than what provoked them, or nearly so.
         guard received.hasIntegrity, message.username != nil else {
             self.counters.unauthenticated += 1
             return self.refuse(message, .badRequest, on: key, from: source, proved: false)
@@ -50,7 +50,7 @@ extension ICEAgent {
         return self.isOurs(username) && request.isAuthentic(key: self.localKey)
     }
 
-    /// RFC 8445 section 7.2.2: the receiver's ufrag, a colon, the sender's. While the sender's is unknown, anything goes.
+    /// RFC 8445 §7.2.2: the receiver's ufrag, a colon, the sender's. While the sender's is unknown, anything goes.
     private func isOurs(_ username: String) -> Bool {
         guard let remote = self.remoteCredentials else {
             return username.hasPrefix(self.localCredentials.ufrag + ":")
@@ -74,7 +74,7 @@ extension ICEAgent {
 
     // MARK: Roles
 
-    /// RFC 8445 section 7.3.1.1. Returns false when the peer is the one to give way.
+    /// RFC 8445 §7.3.1.1. Returns false when the peer is the one to give way.
     private mutating func resolveRoleConflict(with request: STUNMessage, at now: NIODeadline) -> Bool {
         switch self.role {
         case .controlling:
@@ -115,7 +115,7 @@ extension ICEAgent {
 
     // MARK: Learning
 
-    /// RFC 8445 sections 7.3.1.3 to 7.3.1.5: peer-reflexive candidates, triggered checks, nomination by the peer.
+    /// RFC 8445 §7.3.1.3 to §7.3.1.5: peer-reflexive candidates, triggered checks, nomination by the peer.
     private mutating func learn(_ check: EarlyCheck, at now: NIODeadline) {
         guard self.remoteCredentials != nil, let index = self.pair(for: check) else {
             self.keepForLater(check)
@@ -180,7 +180,7 @@ extension ICEAgent {
             return nil
         }
         self.peerReflexiveCount += 1
-        // RFC 8445 section 7.3.1.3: the priority that the peer said, a foundation like no other.
+        // RFC 8445 §7.3.1.3: the priority that the peer said, a foundation like no other.
         let candidate = ICECandidate(
             kind: .peerReflexive, foundation: "remote\(self.remoteCandidates.count)", priority: check.priority,
             address: check.source)

@@ -1,7 +1,7 @@
 import NIOCore
 import STUN
 
-/// Answers to our own checks (RFC 8445 section 7.2.5).
+/// Answers to our own checks (RFC 8445 §7.2.5).
 extension ICEAgent {
     mutating func receiveResponse(
         _ received: ReceivedSTUNMessage, on key: CandidatePair.Key, at now: NIODeadline
@@ -25,7 +25,7 @@ extension ICEAgent {
 
         self.transactions.remove(at: position)
         guard isSymmetric else {
-            // RFC 8445 section 7.2.5.2.1: data would not get there. Of a liveness check: no sign of life from there.
+            // RFC 8445 §7.2.5.2.1: data would not get there. Of a liveness check: no sign of life from there.
             if !transaction.purpose.isAboutValidPair {
                 self.failPair(index, .answeredFromElsewhere, at: now)
             }
@@ -53,7 +53,7 @@ extension ICEAgent {
     /// The mapped address, or how the check ends instead.
     private func judge(_ response: STUNMessage) -> Result<TransportAddress, Refusal> {
         guard response.unknownRequiredAttributes.isEmpty else {
-            return .failure(Refusal(reason: .badAnswer))  // RFC 8489 section 6.3.3
+            return .failure(Refusal(reason: .badAnswer))  // RFC 8489 §6.3.3
         }
         if response.messageClass == .success, let mapped = response.mappedAddress {
             return .success(mapped)
@@ -64,7 +64,7 @@ extension ICEAgent {
         return .failure(Refusal(reason: .badAnswer))
     }
 
-    /// The peer insists on the role that we claimed (RFC 8445 section 7.2.5.1): take the other, and check again.
+    /// The peer insists on the role that we claimed (RFC 8445 §7.2.5.1): take the other, and check again.
     private mutating func yieldRole(for transaction: CheckTransaction, at now: NIODeadline) {
         // Not when that has happened since the request was sent.
         if transaction.role == self.role {
@@ -113,7 +113,7 @@ extension ICEAgent {
         self.acceptNomination(of: index, at: now)
     }
 
-    /// RFC 8445 section 7.2.5.3
+    /// RFC 8445 §7.2.5.3
     private mutating func becomeValid(_ index: Int, mapped: TransportAddress, at now: NIODeadline) {
         guard self.checkList[index].state != .succeeded, !self.checkList[index].isBarred else {
             return
@@ -130,7 +130,7 @@ extension ICEAgent {
         }
     }
 
-    /// The local candidate that the peer sees; a peer-reflexive one if it is none that we knew (RFC 8445 section 7.2.5.3.1).
+    /// The local candidate that the peer sees; a peer-reflexive one if it is none that we knew (RFC 8445 §7.2.5.3.1).
     private mutating func localCandidate(_ mapped: TransportAddress, of pair: CandidatePair) -> ICECandidate {
         let known = self.localCandidates.first {
             $0.base == pair.key.base && TransportAddress($0.address) == mapped

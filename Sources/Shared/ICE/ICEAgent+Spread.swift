@@ -9,7 +9,7 @@ extension ICEAgent {
     }
 
     /// A connectivity check that belongs to no pair, to be sent to a guessed port, or from one socket of many. Its answer means
-    /// nothing here; when it arrives, the peer checks the way back, and that makes the pair (RFC 8445 section 7.3.1.4).
+    /// nothing here; when it arrives, the peer checks the way back, and that makes the pair (RFC 8445 §7.3.1.4).
     /// Nil before the peer's credentials are known.
     package mutating func strayCheck() -> ByteBuffer? {
         guard let remote = self.remoteCredentials, self.phase != .failed else { return nil }

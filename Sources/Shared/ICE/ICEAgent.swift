@@ -1,6 +1,6 @@
 import DequeModule
 package import NIOCore
-import STUN
+package import STUN
 
 /// One ICE session with one component (RFC 8445), trickling (RFC 8838), with consent (RFC 7675).
 ///
@@ -37,13 +37,14 @@ package struct ICEAgent: Sendable {
 
     let configuration: ICEConfiguration
     let localCredentials: ICECredentials
-    let localKey: [UInt8]
+    let hmacSHA1: HMACSHA1
+    let localKey: MessageIntegrityKey
     var remoteCredentials: ICECredentials?
-    var remoteKey: [UInt8] = []
+    var remoteKey: MessageIntegrityKey
     var tieBreaker: UInt64
     var random: any RandomNumberGenerator & Sendable
 
-    /// May change when both sides claim the same role (RFC 8445 section 7.3.1.1).
+    /// May change when both sides claim the same role (RFC 8445 §7.3.1.1).
     package internal(set) var role: ICERole
     package internal(set) var localCandidates: [ICECandidate] = []
     package internal(set) var remoteCandidates: [ICECandidate] = []
@@ -69,18 +70,21 @@ package struct ICEAgent: Sendable {
     /// - Parameters:
     ///   - role: controlling for the side that offers.
     ///   - local: our credentials, which the peer must learn over an authenticated channel.
+    ///   - hmacSHA1: for the proofs in checks and their answers.
     ///   - tieBreaker: decides role conflicts; nil draws one.
     ///   - permitsRemote: where the peer may be looked for; candidates that are elsewhere are passed over.
     ///   - random: transaction ids and jitter; cryptographically strong outside of tests.
     package init(
-        role: ICERole, local: ICECredentials, tieBreaker: UInt64? = nil,
+        role: ICERole, local: ICECredentials, hmacSHA1: @escaping HMACSHA1, tieBreaker: UInt64? = nil,
         configuration: ICEConfiguration = ICEConfiguration(),
         permitsRemote: @escaping @Sendable (SocketAddress) -> Bool = { _ in true },
         random: any RandomNumberGenerator & Sendable = SystemRandomNumberGenerator()
     ) {
         self.role = role
         self.localCredentials = local
-        self.localKey = Array(local.pwd.utf8)
+        self.hmacSHA1 = hmacSHA1
+        self.localKey = MessageIntegrityKey(Array(local.pwd.utf8), hmacSHA1: hmacSHA1)
+        self.remoteKey = MessageIntegrityKey([], hmacSHA1: hmacSHA1)
         self.configuration = configuration
         self.permitsRemote = permitsRemote
         self.random = random
@@ -159,7 +163,7 @@ package struct ICEAgent: Sendable {
         case .request:
             self.receiveRequest(received, length: datagram.readableBytes, on: key, from: source, at: now)
         case .success, .failure: self.receiveResponse(received, on: key, at: now)
-        case .indication: return  // Keepalives of others; they want no answer (RFC 8445 section 11).
+        case .indication: return  // Keepalives of others; they want no answer (RFC 8445 §11).
         }
         self.advance(at: now)
     }

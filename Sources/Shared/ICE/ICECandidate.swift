@@ -1,7 +1,7 @@
 package import NIOCore
 import STUN
 
-/// A transport address that one side can perhaps be reached at (RFC 8445 section 5.1).
+/// A transport address that one side can perhaps be reached at (RFC 8445 §5.1).
 package struct ICECandidate: Hashable, Sendable {
     package enum Kind: String, Hashable, Sendable, CaseIterable {
         /// An address of an interface.
@@ -15,9 +15,9 @@ package struct ICECandidate: Hashable, Sendable {
     }
 
     package var kind: Kind
-    /// 1...32 ice-chars; equal for candidates that are likely to share their fate (RFC 8445 section 5.1.1.3).
+    /// 1...32 ice-chars; equal for candidates that are likely to share their fate (RFC 8445 §5.1.1.3).
     package var foundation: String
-    /// RFC 8445 section 5.1.2
+    /// RFC 8445 §5.1.2
     package var priority: UInt32
     package var address: SocketAddress
     /// For a reflexive candidate its base's address; information for people.

@@ -1,11 +1,11 @@
-/// The short-term credentials of one side of an ICE session (RFC 8445 section 5.3).
+/// The short-term credentials of one side of an ICE session (RFC 8445 §5.3).
 package struct ICECredentials: Hashable, Sendable {
     /// 4...256 ice-chars. Public.
     package let ufrag: String
     /// 22...256 ice-chars. Secret: whoever has it can make us believe in a path.
     package let pwd: String
 
-    /// Validates what a peer sent (RFC 8839 section 5.4).
+    /// Validates what a peer sent (RFC 8839 §5.4).
     package init(ufrag: String, pwd: String) throws(ICEError) {
         guard 4...256 ~= ufrag.utf8.count, ufrag.utf8.allSatisfy(Self.isICEChar) else {
             throw .invalidUsernameFragment

@@ -1,6 +1,6 @@
 /// What is wrong with ICE parameters that came from outside.
 package enum ICEError: Error, Hashable, Sendable {
-    /// A username fragment has 4 to 256 characters out of A-Z a-z 0-9 + / (RFC 8839 section 5.4).
+    /// A username fragment has 4 to 256 characters out of A-Z a-z 0-9 + / (RFC 8839 §5.4).
     case invalidUsernameFragment
     /// A password has 22 to 256 characters out of A-Z a-z 0-9 + /.
     case invalidPassword

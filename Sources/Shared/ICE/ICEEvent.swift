@@ -1,7 +1,7 @@
 package import NIOCore
 package import STUN
 
-/// Who decides on the selected pair (RFC 8445 section 6.1.1).
+/// Who decides on the selected pair (RFC 8445 §6.1.1).
 package enum ICERole: Hashable, Sendable {
     case controlling
     case controlled
@@ -31,7 +31,7 @@ package struct ICECandidatePair: Hashable, Sendable {
     package var remoteAddress: SocketAddress { self.remote.address }
     /// For `ICEAgent.probe`.
     package let id: ICEPairID
-    /// RFC 8445 section 6.1.2.3
+    /// RFC 8445 §6.1.2.3
     package let priority: UInt64
     /// Of the last check that was answered at once; nil while every answer followed a retransmission.
     package let roundTripTime: TimeAmount?
@@ -40,11 +40,11 @@ package struct ICECandidatePair: Hashable, Sendable {
 /// What an `ICEAgent` has to say.
 package enum ICEEvent: Hashable, Sendable {
     /// The first pair that has carried a response to our own check. Data may flow over it now, before anything is
-    /// nominated (RFC 8445 section 12.1.1).
+    /// nominated (RFC 8445 §12.1.1).
     case pairUsable(ICECandidatePair)
     /// Data goes over this pair from now on. Also sent when the pair in use has just been nominated.
     case selectedPairChanged(ICECandidatePair)
-    /// The peer no longer consents to traffic on this pair: stop sending on it (RFC 7675 section 5.1). Followed by
+    /// The peer no longer consents to traffic on this pair: stop sending on it (RFC 7675 §5.1). Followed by
     /// `selectedPairChanged` when another pair takes over, otherwise by `failed`.
     case consentLost(ICECandidatePair)
     /// The pair in use answered a check.
@@ -52,7 +52,7 @@ package enum ICEEvent: Hashable, Sendable {
     /// The probe with this id got through, and its answer came back: the path carries datagrams of `size` bytes in both
     /// directions. The size is nil when the peer left out the padding, as those that don't know of it do.
     case probeAnswered(TransactionID, size: Int?, roundTripTime: TimeAmount)
-    /// A role conflict was resolved against us (RFC 8445 section 7.3.1.1).
+    /// A role conflict was resolved against us (RFC 8445 §7.3.1.1).
     case roleChanged(ICERole)
     /// There is no path, or none any more. The last event.
     case failed(ICEReport)

@@ -1,3 +1,4 @@
+import Basics
 package import NIOCore
 package import STUN
 
@@ -9,9 +10,9 @@ package struct ICEReport: Hashable, Sendable {
         case inProgress(requests: Int)
         case succeeded(roundTripTime: TimeAmount?)
         case noAnswer(requests: Int)
-        /// The peer answered, but with an error (RFC 8445 section 7.2.5.2).
+        /// The peer answered, but with an error (RFC 8445 §7.2.5.2).
         case answered(STUNErrorCode)
-        /// The answer came from somewhere else than the request went to (RFC 8445 section 7.2.5.2.1).
+        /// The answer came from somewhere else than the request went to (RFC 8445 §7.2.5.2.1).
         case answeredFromElsewhere
         /// The answer made no sense.
         case badAnswer
@@ -27,7 +28,7 @@ package struct ICEReport: Hashable, Sendable {
         package let local: ICECandidate
         package let remote: ICECandidate
         package let outcome: Outcome
-        /// An error answer without proof of its origin (RFC 8489 section 9.1.4). Not believed, but a good hint.
+        /// An error answer without proof of its origin (RFC 8489 §9.1.4). Not believed, but a good hint.
         package let unprovenAnswer: STUNErrorCode?
         /// Authentic checks of the peer that arrived on this pair.
         package let checksReceived: Int
@@ -118,7 +119,7 @@ extension ICEReport.Outcome: CustomStringConvertible {
         case .inProgress(let requests), .noAnswer(let requests):
             "no answer to \(requests) \(requests == 1 ? "request" : "requests")"
         case .succeeded(nil): "succeeded"
-        case .succeeded(let time?): "succeeded rtt=\(time.milliseconds)ms"
+        case .succeeded(let time?): "succeeded rtt=\(Self.text(time))"
         case .answered(let error): "answered \(error)"
         case .answeredFromElsewhere: "answered from another address"
         case .badAnswer: "answered with nonsense"
@@ -127,12 +128,9 @@ extension ICEReport.Outcome: CustomStringConvertible {
         case .carriesTooLittle: "answers small checks only, none with padding"
         }
     }
-}
-
-extension TimeAmount {
-    /// Milliseconds, with a digit more below 10 ms.
-    fileprivate var milliseconds: String {
-        let tenths = self.nanoseconds / 100_000
-        return tenths < 100 ? "\(tenths / 10).\(tenths % 10)" : "\(tenths / 10)"
+    /// With a digit more below 10 ms: `1.2ms`, `34ms`.
+    private static func text(_ time: TimeAmount) -> String {
+        let milliseconds = time.milliseconds
+        return milliseconds < 10 ? "\((milliseconds * 10).rounded(.down) / 10)ms" : "\(Int(milliseconds))ms"
     }
 }

@@ -58,7 +58,7 @@ struct HostSources: Sendable, Equatable {
         return HostSources(parsing: String(decoding: bytes[..<count], as: UTF8.self))
     }
 
-    /// Whether `name` is not for name servers: RFC 6762 section 3 keeps `.local` for mDNS, where that is set up.
+    /// Whether `name` is not for name servers: RFC 6762 §3 keeps `.local` for mDNS, where that is set up.
     func areAlone(for name: String) -> Bool {
         let labels = Self.labels(name)
         return labels.last?.lowercased() == "local" && labels.count > 1

@@ -2,11 +2,11 @@ package import NIOCore
 import NIOPosix
 import Synchronization
 
-/// One name being looked up: both families at once, neither of which waits for the other (RFC 8305 section 3).
+/// One name being looked up: both families at once, neither of which waits for the other (RFC 8305 §3).
 ///
 /// As a `Resolver` it serves one attempt to connect, to the name that it was made for.
 package final class NameLookup: Sendable {
-    /// How long the addresses of one family wait for the other's: RFC 8305 section 3, Resolution Delay.
+    /// How long the addresses of one family wait for the other's: RFC 8305 §3, Resolution Delay.
     private static let resolutionDelay = TimeAmount.milliseconds(50)
 
     let name: String
@@ -41,7 +41,7 @@ package final class NameLookup: Sendable {
     /// Its IPv6 addresses, likewise.
     package var v6Addresses: EventLoopFuture<[SocketAddress]> { self.v6.futureResult }
 
-    /// The addresses of both families, which take turns, IPv6 first (RFC 8305 section 4); those of one family when the
+    /// The addresses of both families, which take turns, IPv6 first (RFC 8305 §4); those of one family when the
     /// other's answer is late. Never empty. Fails with a ``NameLookupError``.
     package var addresses: EventLoopFuture<[SocketAddress]> {
         let promise = self.eventLoop.makePromise(of: [SocketAddress].self)

@@ -58,7 +58,7 @@ package final class NameResolver: Sendable {
     }
 
     /// Whether a name is one of those that mean the same everywhere: `invalid` ones exist nowhere, those of `localhost` are
-    /// loopback (RFC 6761 sections 6.3 and 6.4).
+    /// loopback (RFC 6761 §6.3 and §6.4).
     private static func isLast(_ label: String, of name: String) -> Bool {
         name.split(separator: ".").last?.lowercased() == label
     }

@@ -1,3 +1,4 @@
+import Basics
 import HostNetwork
 import Logging
 import NIOCore
@@ -42,7 +43,7 @@ extension PeerChannel: PathDriverDelegate {
             metadata["remote"] = "\(path.remoteDescription)"
         }
         if let roundTripTime {
-            metadata["rtt_ms"] = .stringConvertible(roundTripTime.milliseconds)
+            metadata["rtt_ms"] = .stringConvertible(roundTripTime.loggedMilliseconds)
         }
         return metadata
     }

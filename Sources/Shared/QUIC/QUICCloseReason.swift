@@ -14,8 +14,8 @@ package enum QUICCloseReason: Error, Hashable, Sendable {
     case untrusted(CertificateRejection)
     /// This end refused the TLS handshake for another reason than the certificate.
     case handshakeFailed(String)
-    /// The peer broke the protocol, or the library failed; `code` is the transport error sent to the peer (RFC 9000
-    /// §20.1).
+    /// The peer broke the protocol, or the library failed; `code` is the transport error sent to the peer
+    /// (RFC 9000 §20.1).
     case transport(code: UInt64, detail: String)
     /// The handshake did not finish in time.
     case handshakeTimedOut

@@ -3,8 +3,8 @@ package import TLS
 
 /// What both ends of a QUIC connection are set up with.
 ///
-/// Values that the peer has to know (idle timeout, stream limit, datagrams) travel as transport parameters (RFC 9000
-/// §18.2).
+/// Values that the peer has to know (idle timeout, stream limit, datagrams) travel as transport parameters
+/// (RFC 9000 §18.2).
 package struct QUICConfiguration: Sendable {
     /// The one ALPN protocol spoken (RFC 7301); a peer that does not offer it is refused with
     /// `no_application_protocol`. 1...255 bytes.

@@ -1,4 +1,5 @@
 internal import CNgtcp2
+import Crypto
 package import TLS
 
 /// What all connections made from one configuration share: credentials, the trust store and the keys of tokens.

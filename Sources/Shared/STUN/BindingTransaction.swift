@@ -1,6 +1,6 @@
 package import NIOCore
 
-/// One STUN Binding transaction over UDP with a server: sends, retransmits, gives up (RFC 8489 section 6.2.1).
+/// One STUN Binding transaction over UDP with a server: sends, retransmits, gives up (RFC 8489 §6.2.1).
 ///
 /// Learns the address that the server sees. Start it, pass it what arrives and call `timerFired` at `nextDeadline`.
 package struct BindingTransaction: Sendable {

@@ -1,10 +1,9 @@
 package import NIOCore
-import TLS
 
 /// A STUN message as it arrived: well formed, its fingerprint right if it has one, its integrity still to be judged by
 /// whoever knows the key.
 package struct ReceivedSTUNMessage: Sendable {
-    /// The attributes up to MESSAGE-INTEGRITY; what follows that is ignored (RFC 8489 section 14.5).
+    /// The attributes up to MESSAGE-INTEGRITY; what follows that is ignored (RFC 8489 §14.5).
     package let message: STUNMessage
     package let hasFingerprint: Bool
     private let integrity: STUNIntegrity?
@@ -32,7 +31,7 @@ package struct ReceivedSTUNMessage: Sendable {
         var integrity: STUNIntegrity?
         var hasFingerprint = false
         while rest.readableBytes > 0 {
-            // Nothing may follow a FINGERPRINT (section 14.7).
+            // Nothing may follow a FINGERPRINT (RFC 8489 §14.7).
             guard !hasFingerprint else {
                 throw .badFingerprint
             }
@@ -40,7 +39,7 @@ package struct ReceivedSTUNMessage: Sendable {
             guard let (type, length) = rest.readMultipleIntegers(as: (UInt16, UInt16).self) else {
                 throw .truncatedAttribute(type: 0)
             }
-            // The padding's bytes may be anything and are ignored (section 14).
+            // The padding's bytes may be anything and are ignored (RFC 8489 §14).
             let padding = -Int(length) & 3
             guard let value = rest.readSlice(length: Int(length)), rest.readSlice(length: padding) != nil else {
                 throw .truncatedAttribute(type: type)
@@ -73,7 +72,7 @@ package struct ReceivedSTUNMessage: Sendable {
     }
 
     /// Whether MESSAGE-INTEGRITY is present and was made with `key`.
-    package func isAuthentic(key: [UInt8]) -> Bool {
+    package func isAuthentic(key: MessageIntegrityKey) -> Bool {
         self.integrity?.matches(key: key) ?? false
     }
 }

@@ -2,10 +2,10 @@ import NIOCore
 
 /// The value part of an attribute: what follows its type and length, without padding.
 extension STUNAttribute {
-    /// Longest string we write or accept, in bytes: 127 characters of up to 6 bytes (RFC 8489 section 14.8 and others),
+    /// Longest string we write or accept, in bytes: 127 characters of up to 6 bytes (RFC 8489 §14.8 and others),
     /// the USERNAME has its own, smaller limit of 508.
     static let maximumStringLength = 763
-    /// RFC 8489 section 14.3 says 508; RFC 8445's two fragments of up to 256 characters and the colon make 513.
+    /// RFC 8489 §14.3 says 508; RFC 8445's two fragments of up to 256 characters and the colon make 513.
     static let maximumUsernameLength = 513
 
     func writeValue(into buffer: inout ByteBuffer, id: TransactionID) {
@@ -93,7 +93,7 @@ extension STUNAttribute {
     }
 }
 
-//  MAPPED-ADDRESS, RFC 8489 section 14.1
+//  MAPPED-ADDRESS, RFC 8489 §14.1
 //
 //   0                   1                   2                   3
 //   0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1
@@ -132,7 +132,7 @@ extension TransportAddress {
         }
     }
 
-    /// XOR-MAPPED-ADDRESS (section 14.2): the port with the cookie's upper half, the address with the cookie and,
+    /// XOR-MAPPED-ADDRESS (RFC 8489 §14.2): the port with the cookie's upper half, the address with the cookie and,
     /// for IPv6, the transaction id. Its own inverse.
     fileprivate func xored(with id: TransactionID) -> TransportAddress {
         let cookie = STUNMessage.magicCookie

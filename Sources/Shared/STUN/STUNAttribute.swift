@@ -1,4 +1,4 @@
-/// One attribute of a STUN message, decoded (RFC 8489 section 14, RFC 8445 section 16.1).
+/// One attribute of a STUN message, decoded (RFC 8489 §14, RFC 8445 §16.1).
 ///
 /// MESSAGE-INTEGRITY and FINGERPRINT are not here: they are made while a message is encoded and
 /// judged while one is decoded.
@@ -19,7 +19,7 @@ package enum STUNAttribute: Hashable, Sendable {
     case iceControlled(UInt64)
     /// The sender's tie-breaker.
     case iceControlling(UInt64)
-    /// So many bytes of no meaning, to make a message as large as the path is asked to carry (RFC 5780 section 7.6).
+    /// So many bytes of no meaning, to make a message as large as the path is asked to carry (RFC 5780 §7.6).
     case padding(Int)
     /// Anything else, as it came.
     case other(type: UInt16, value: [UInt8])
@@ -46,7 +46,7 @@ package enum STUNAttribute: Hashable, Sendable {
     }
 }
 
-/// The numbers of the attributes that we speak (RFC 8489 section 18.3, RFC 8445 section 20.1).
+/// The numbers of the attributes that we speak (RFC 8489 §18.3, RFC 8445 §20.1).
 package enum STUNAttributeType {
     package static let mappedAddress: UInt16 = 0x0001
     package static let username: UInt16 = 0x0006
@@ -66,7 +66,7 @@ package enum STUNAttributeType {
     package static let iceControlled: UInt16 = 0x8029
     package static let iceControlling: UInt16 = 0x802A
 
-    /// Types below 0x8000 must be understood by the receiver (RFC 8489 section 14).
+    /// Types below 0x8000 must be understood by the receiver (RFC 8489 §14).
     package static func isComprehensionRequired(_ type: UInt16) -> Bool {
         type < 0x8000
     }

@@ -1,6 +1,6 @@
 /// What can go wrong with a STUN message or transaction.
 package enum STUNError: Error, Hashable, Sendable {
-    /// Not STUN at all: too short, first bits not zero, or no magic cookie (RFC 8489 section 5).
+    /// Not STUN at all: too short, first bits not zero, or no magic cookie (RFC 8489 §5).
     case notSTUN
     /// Larger than any message we accept.
     case tooLarge(length: Int)
@@ -10,15 +10,15 @@ package enum STUNError: Error, Hashable, Sendable {
     case truncatedAttribute(type: UInt16)
     /// The value of an attribute breaks its definition.
     case malformedAttribute(type: UInt16)
-    /// The FINGERPRINT is wrong, or something follows it (section 14.7).
+    /// The FINGERPRINT is wrong, or something follows it (RFC 8489 §14.7).
     case badFingerprint
     /// No answer to any of the requests.
     case timedOut(attempts: Int)
-    /// The server answered with an error (section 14.8).
+    /// The server answered with an error (RFC 8489 §14.8).
     case answered(STUNErrorCode)
     /// The server's answer contains no usable address.
     case noMappedAddress
-    /// The response carries comprehension-required attributes that we don't know (section 6.3.3).
+    /// The response carries comprehension-required attributes that we don't know (RFC 8489 §6.3.3).
     case unknownAttributes([UInt16])
 }
 

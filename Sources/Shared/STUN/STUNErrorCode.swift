@@ -1,4 +1,4 @@
-/// ERROR-CODE (RFC 8489 section 14.8): a number from 300 to 699 and a phrase for people.
+/// ERROR-CODE (RFC 8489 §14.8): a number from 300 to 699 and a phrase for people.
 package struct STUNErrorCode: Hashable, Sendable {
     /// 300...699
     package let code: Int
@@ -22,7 +22,7 @@ package struct STUNErrorCode: Hashable, Sendable {
     package static let badRequest = STUNErrorCode(known: 400, "Bad Request")
     package static let unauthenticated = STUNErrorCode(known: 401, "Unauthenticated")
     package static let unknownAttribute = STUNErrorCode(known: 420, "Unknown Attribute")
-    /// RFC 8445 section 7.3.1.1
+    /// RFC 8445 §7.3.1.1
     package static let roleConflict = STUNErrorCode(known: 487, "Role Conflict")
 
     /// Two codes are about the same error whatever phrase comes with them.

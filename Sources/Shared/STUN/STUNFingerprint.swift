@@ -1,6 +1,6 @@
 import NIOCore
 
-/// FINGERPRINT (RFC 8489 section 14.7): the CRC-32 of the message before it, XORed so that it differs from the CRCs of
+/// FINGERPRINT (RFC 8489 §14.7): the CRC-32 of the message before it, XORed so that it differs from the CRCs of
 /// other protocols. No proof of anything: it only tells STUN from chance.
 enum STUNFingerprint {
     static let attributeLength = 8

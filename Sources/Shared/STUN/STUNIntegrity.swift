@@ -1,7 +1,7 @@
+import Basics
 import NIOCore
-import TLS
 
-/// MESSAGE-INTEGRITY (RFC 8489 section 14.5): HMAC-SHA1 over the message up to this attribute, the header's length
+/// MESSAGE-INTEGRITY (RFC 8489 §14.5): HMAC-SHA1 over the message up to this attribute, the header's length
 /// field standing as if this attribute were the last.
 struct STUNIntegrity: Sendable {
     static let tagLength = 20
@@ -23,7 +23,7 @@ struct STUNIntegrity: Sendable {
         self.covered = covered
     }
 
-    func matches(key: [UInt8]) -> Bool {
-        constantTimeEquals(self.tag, self.covered.withUnsafeReadableBytes { HMAC.sha1(key: key, $0) })
+    func matches(key: MessageIntegrityKey) -> Bool {
+        constantTimeEquals(self.tag, self.covered.withUnsafeReadableBytes { key.tag(of: $0) })
     }
 }

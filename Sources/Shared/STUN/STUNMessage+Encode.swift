@@ -1,5 +1,4 @@
 package import NIOCore
-import TLS
 
 //   0                   1                   2                   3
 //   0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1
@@ -15,10 +14,9 @@ extension STUNMessage {
     /// The message as one datagram.
     ///
     /// - Parameters:
-    ///   - integrityKey: adds MESSAGE-INTEGRITY under this key (RFC 8489 section 14.5): for short-term credentials the
-    ///     password's bytes.
-    ///   - fingerprint: adds FINGERPRINT (section 14.7).
-    package func encoded(integrityKey: [UInt8]? = nil, fingerprint: Bool = false) -> ByteBuffer {
+    ///   - integrityKey: adds MESSAGE-INTEGRITY under this key (RFC 8489 §14.5).
+    ///   - fingerprint: adds FINGERPRINT (RFC 8489 §14.7).
+    package func encoded(integrityKey: MessageIntegrityKey? = nil, fingerprint: Bool = false) -> ByteBuffer {
         var buffer = ByteBuffer()
         buffer.reserveCapacity(160)
         buffer.writeMultipleIntegers(self.typeBits, UInt16(0), Self.magicCookie, self.id.high, self.id.low)
@@ -28,7 +26,7 @@ extension STUNMessage {
         if let integrityKey {
             // The header's length counts the attribute being made, but nothing after it.
             buffer.setMessageLength(adding: STUNIntegrity.attributeLength)
-            let tag = buffer.withUnsafeReadableBytes { HMAC.sha1(key: integrityKey, $0) }
+            let tag = buffer.withUnsafeReadableBytes { integrityKey.tag(of: $0) }
             buffer.writeAttribute(type: STUNAttributeType.messageIntegrity) { _ = $0.writeBytes(tag) }
         }
         if fingerprint {
@@ -40,7 +38,7 @@ extension STUNMessage {
         return buffer
     }
 
-    /// The class's two bits sit at positions 4 and 8, between the bits of the method (RFC 8489 section 5, figure 3).
+    /// The class's two bits sit at positions 4 and 8, between the bits of the method (RFC 8489 §5, figure 3).
     private var typeBits: UInt16 {
         let method = self.method.rawValue
         let kind = self.messageClass.rawValue

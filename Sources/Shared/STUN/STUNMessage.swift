@@ -1,6 +1,6 @@
 package import NIOCore
 
-/// A STUN message (RFC 8489 section 5): what it asks or answers, and its attributes in order.
+/// A STUN message (RFC 8489 §5): what it asks or answers, and its attributes in order.
 package struct STUNMessage: Hashable, Sendable {
     /// The two bits that tell requests from answers.
     package enum Class: UInt16, Sendable {
@@ -36,14 +36,14 @@ package struct STUNMessage: Hashable, Sendable {
         self.attributes = attributes
     }
 
-    /// RFC 8489 section 5
+    /// RFC 8489 §5
     package static let magicCookie: UInt32 = 0x2112_A442
     package static let headerLength = 20
-    /// The largest message that we look at, in bytes. RFC 8489 section 6.1 wants messages to fit the path's MTU.
+    /// The largest message that we look at, in bytes. RFC 8489 §6.1 wants messages to fit the path's MTU.
     package static let maximumLength = 2048
 
     /// Whether a datagram is STUN as opposed to QUIC or DTLS: first byte 0...3, which leaves room for methods up to 0xFF
-    /// (RFC 9443 section 3), and the magic cookie.
+    /// (RFC 9443 §3), and the magic cookie.
     package static func isSTUN(_ datagram: ByteBuffer) -> Bool {
         guard datagram.readableBytes >= self.headerLength,
             let first = datagram.getInteger(at: datagram.readerIndex, as: UInt8.self), first <= 3,
@@ -55,7 +55,7 @@ package struct STUNMessage: Hashable, Sendable {
     }
 }
 
-/// Finding attributes: where one appears twice, only the first counts (RFC 8489 section 14).
+/// Finding attributes: where one appears twice, only the first counts (RFC 8489 §14).
 extension STUNMessage {
     package var username: String? {
         self.first { if case .username(let value) = $0 { value } else { nil } }
@@ -88,13 +88,13 @@ extension STUNMessage {
         self.first { if case .padding(let count) = $0 { count } else { nil } }
     }
 
-    /// XOR-MAPPED-ADDRESS, or MAPPED-ADDRESS from a server that knows only RFC 3489 (RFC 8489 section 11).
+    /// XOR-MAPPED-ADDRESS, or MAPPED-ADDRESS from a server that knows only RFC 3489 (RFC 8489 §11).
     package var mappedAddress: TransportAddress? {
         self.first { if case .xorMappedAddress(let value) = $0 { value } else { nil } }
             ?? self.first { if case .mappedAddress(let value) = $0 { value } else { nil } }
     }
 
-    /// Types that the sender demands to be understood and that we don't know (RFC 8489 section 6.3.1), each once.
+    /// Types that the sender demands to be understood and that we don't know (RFC 8489 §6.3.1), each once.
     package var unknownRequiredAttributes: [UInt16] {
         var types = [UInt16]()
         for case .other(let type, _) in self.attributes

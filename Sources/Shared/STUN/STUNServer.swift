@@ -1,6 +1,6 @@
 package import NIOCore
 
-/// The Binding service of a STUN server (RFC 8489 sections 6.3.1 and 12.1): stateless, without authentication.
+/// The Binding service of a STUN server (RFC 8489 §6.3.1 and §12.1): stateless, without authentication.
 package enum STUNServer {
     /// The answer to one datagram, or nil when it deserves none.
     ///
@@ -19,7 +19,7 @@ package enum STUNServer {
         if unknown.isEmpty {
             answer = STUNMessage(.success, id: id, attributes: [.xorMappedAddress(address)])
         } else {
-            // RFC 8489 section 6.3.1. Bounded by what the request itself carried.
+            // RFC 8489 §6.3.1. Bounded by what the request itself carried.
             answer = STUNMessage(
                 .failure, id: id, attributes: [.errorCode(.unknownAttribute), .unknownAttributes(unknown)])
         }

@@ -1,4 +1,4 @@
-/// The 96-bit id that ties a STUN response to its request (RFC 8489 section 5). Unguessable when drawn from a
+/// The 96-bit id that ties a STUN response to its request (RFC 8489 §5). Unguessable when drawn from a
 /// cryptographic generator, which is what keeps off-path attackers from answering for somebody else.
 package struct TransactionID: Hashable, Sendable {
     /// The first 4 bytes on the wire.

@@ -1,3 +1,4 @@
+import Basics
 package import NIOCore
 
 /// An IP address and a UDP port as they go over the wire: no scope id, no flow label, no host name.
@@ -6,7 +7,7 @@ package import NIOCore
 /// id that only this machine knows. An IPv4-mapped IPv6 address (`::ffff:a.b.c.d`, what a dual-stack socket shows
 /// for an IPv4 peer) becomes the IPv4 address that it stands for.
 package struct TransportAddress: Hashable, Sendable {
-    /// The address families of RFC 8489 section 14.1, with their numbers on the wire.
+    /// The address families of RFC 8489 §14.1, with their numbers on the wire.
     package enum Family: UInt8, Sendable {
         case ipv4 = 1
         case ipv6 = 2
@@ -115,6 +116,6 @@ extension TransportAddress: CustomStringConvertible {
         guard let address = self.socketAddress, let ip = address.ipAddress else {
             return "unprintable address"
         }
-        return self.family == .ipv4 ? "\(ip):\(self.port)" : "[\(ip)]:\(self.port)"
+        return hostWithPort(ip, self.port)
     }
 }

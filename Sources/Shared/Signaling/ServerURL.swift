@@ -1,4 +1,5 @@
 package import AppProto
+import Basics
 import NIOCore
 
 /// Where the server is, and how to talk to it: `https://host[:port][/prefix]`, `http://…` or `quic://host[:port]`.
@@ -48,7 +49,7 @@ package struct ServerURL: Sendable, Hashable {
         self.host.utf8.contains(UInt8(ascii: ":"))
     }
 
-    /// Whether the host is this machine, as far as its text tells: `localhost` (RFC 6761 section 6.3) or a loopback address.
+    /// Whether the host is this machine, as far as its text tells: `localhost` (RFC 6761 §6.3) or a loopback address.
     var hostIsLoopback: Bool {
         let host = self.host.lowercased()
         if host == "localhost" || host.hasSuffix(".localhost") { return true }
@@ -57,7 +58,7 @@ package struct ServerURL: Sendable, Hashable {
 
     /// `host:port`, brackets around an IPv6 address. What `Host:` carries and what messages name.
     package var authority: String {
-        self.hostIsIPv6 ? "[\(self.host)]:\(self.port)" : "\(self.host):\(self.port)"
+        hostWithPort(self.host, self.port)
     }
 
     /// The path that a WebSocket of this role is opened on.

@@ -1,12 +1,11 @@
 import Basics
-import NIOCore
 
-/// Takes a server URL apart, left to right (RFC 3986 section 3, without user information, query and fragment).
+/// Takes a server URL apart, left to right (RFC 3986 §3, without user information, query and fragment).
 struct ServerURLParser {
     private let text: String
     private var rest: Substring
 
-    /// RFC 1035 section 2.3.4.
+    /// RFC 1035 §2.3.4.
     private static let maximumHostLength = 253
     private static let maximumPrefixLength = 1024
 
@@ -30,7 +29,7 @@ struct ServerURLParser {
     }
 
     private mutating func parseScheme() throws(ServerURLError) -> ServerURL.Scheme {
-        guard let separator = self.rest.range(ofFirst: "://") else {
+        guard let separator = self.rest.place(of: "://") else {
             let isHost = !self.text.isEmpty && !self.text.includes(":/") && !self.text.contains("@")
             let example = isHost ? self.text : "example.org:8888"
             throw self.fail(.scheme, "missing; write https://\(example), quic://\(example) or http://\(example)")
@@ -57,7 +56,7 @@ struct ServerURLParser {
                 throw self.fail(.host, "the closing bracket of the IPv6 address is missing; write [2001:db8::1]:8888")
             }
             let address = String(self.rest[self.rest.index(after: self.rest.startIndex)..<bracket])
-            guard address.isIPAddress(.inet6) else {
+            guard address.isIPAddress(.v6) else {
                 throw self.fail(.host, "\"\(address)\" is not an IPv6 address; write one like [2001:db8::1]")
             }
             self.rest = self.rest[self.rest.index(after: bracket)...]
@@ -66,7 +65,7 @@ struct ServerURLParser {
             }
             return address
         }
-        if String(self.rest).isIPAddress(.inet6) {
+        if String(self.rest).isIPAddress(.v6) {
             throw self.fail(.host, "an IPv6 address needs brackets; write [\(self.rest)]")
         }
         let end = self.rest.firstIndex(of: ":") ?? self.rest.endIndex
@@ -80,7 +79,7 @@ struct ServerURLParser {
                 .host, "\"\(host)\" is not a host name; letters, digits, dots and hyphens make one (or punycode)")
         }
         let labels = host.split(separator: ".", omittingEmptySubsequences: true)
-        if let last = labels.last, last.utf8.allSatisfy(\.isDigit), !host.isIPAddress(.inet) {
+        if let last = labels.last, last.utf8.allSatisfy(\.isDigit), !host.isIPAddress(.v4) {
             throw self.fail(
                 .host, "\"\(host)\" is not an IPv4 address; write four numbers of 0 to 255, as in 192.0.2.1")
         }
@@ -125,23 +124,10 @@ struct ServerURLParser {
 
 extension String {
     /// Whether this is an IP address of that family, as `inet_pton` reads it.
-    func isIPAddress(_ family: NIOBSDSocket.ProtocolFamily) -> Bool {
+    func isIPAddress(_ family: IPAddress.Family) -> Bool {
         // A scoped address would resolve to an interface of this machine; it is not one that a server has.
         guard !self.utf8.contains(UInt8(ascii: "%")) else { return false }
-        return (try? SocketAddress(ipAddress: self, port: 0))?.protocol == family
-    }
-}
-
-extension Substring {
-    fileprivate func range(ofFirst separator: String) -> Range<Index>? {
-        var start = self.startIndex
-        while start < self.endIndex {
-            if self[start...].hasPrefix(separator) {
-                return start..<self.index(start, offsetBy: separator.count)
-            }
-            start = self.index(after: start)
-        }
-        return nil
+        return IPAddress(parsing: self)?.family == family
     }
 }
 
@@ -160,7 +146,7 @@ extension UInt8 {
         self.isDigit || self.isLetter || [UInt8(ascii: "."), UInt8(ascii: "-"), UInt8(ascii: "_")].contains(self)
     }
 
-    /// `pchar` and `/` (RFC 3986 section 3.3), percent-encoding taken as it is.
+    /// `pchar` and `/` (RFC 3986 §3.3), percent-encoding taken as it is.
     fileprivate var isPathByte: Bool {
         self.isDigit || self.isLetter || "-._~!$&'()*+,;=:@%/".utf8.contains(self)
     }

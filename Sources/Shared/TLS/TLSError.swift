@@ -1,3 +1,5 @@
+package import Crypto
+
 /// What can go wrong in this module, with the evidence. Texts name files, never key material.
 package enum TLSError: Error, Hashable, Sendable {
     /// A file could not be opened or read; `reason` is the operating system's words.

@@ -1,8 +1,4 @@
-#if canImport(Musl)
-import Musl
-#else
-import Glibc
-#endif
+import OperatingSystem
 
 /// The kernel's refusal to send a datagram, for reports.
 package struct UDPSendError: Error, Hashable, CustomStringConvertible {
@@ -11,7 +7,5 @@ package struct UDPSendError: Error, Hashable, CustomStringConvertible {
     package init(errorNumber: CInt) { self.errorNumber = errorNumber }
 
     /// `network is unreachable`
-    package var description: String {
-        strerror(self.errorNumber).map { String(cString: $0).lowercased() } ?? "error \(self.errorNumber)"
-    }
+    package var description: String { SystemError.text(self.errorNumber) }
 }

@@ -4,6 +4,7 @@ import Glibc
 import NIOCore
 import NIOPosix
 import NameResolution
+import OperatingSystem
 
 /// Why no connection to a target came about, in the terms of the tunnel.
 struct DialFailure: Error, Equatable {

@@ -1,4 +1,5 @@
 import AppProto
+import Basics
 import Logging
 import NIOCore
 import NameResolution

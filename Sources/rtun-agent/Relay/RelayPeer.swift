@@ -5,6 +5,7 @@ import Glibc
 import HostNetwork
 import Logging
 import NIOCore
+import OperatingSystem
 import PeerChannel
 import Signaling
 import UDP

@@ -1,4 +1,5 @@
 import AppProto
+import Basics
 import ClientSupport
 import CommandSupport
 import HostNetwork
@@ -430,7 +431,7 @@ extension RelayWorker: ChannelPoolDelegate {
     }
 
     // Flows follow the channel in use; nothing is opened one by one.
-    func open(_ id: ConnectionID, on carrier: DatagramChannel, of agent: AgentInfo) {}
-    func withdraw(_ id: ConnectionID) {}
-    func reject(_ id: ConnectionID, _ rejection: ChannelSelector.Rejection) {}
+    func open(_ id: ClientConnectionID, on carrier: DatagramChannel, of agent: AgentInfo) {}
+    func withdraw(_ id: ClientConnectionID) {}
+    func reject(_ id: ClientConnectionID, _ rejection: ChannelSelector.Rejection) {}
 }

@@ -1,3 +1,5 @@
+import Basics
+
 /// The little of JSON (RFC 8259) that the server writes.
 enum JSON {
     case string(String)
@@ -15,7 +17,7 @@ enum JSON {
 
     private func write(to text: inout String) {
         switch self {
-        case .string(let value): Self.write(value, to: &text)
+        case .string(let value): text += value.quoted()
         case .integer(let value): text += "\(value)"
         case .null: text += "null"
         case .array(let values):
@@ -29,26 +31,11 @@ enum JSON {
             text += "{"
             for (index, member) in members.enumerated() {
                 if index > 0 { text += "," }
-                Self.write(member.0, to: &text)
+                text += member.0.quoted()
                 text += ":"
                 member.1.write(to: &text)
             }
             text += "}"
         }
-    }
-
-    private static func write(_ string: String, to text: inout String) {
-        text += "\""
-        for scalar in string.unicodeScalars {
-            switch scalar {
-            case "\"": text += "\\\""
-            case "\\": text += "\\\\"
-            case "\u{0}"..."\u{1F}":
-                let digits = String(scalar.value, radix: 16)
-                text += "\\u" + String(repeating: "0", count: 4 - digits.utf8.count) + digits
-            default: text.unicodeScalars.append(scalar)
-            }
-        }
-        text += "\""
     }
 }

@@ -50,7 +50,7 @@ struct PlainResponse: Equatable {
         self.headers = headers
     }
 
-    /// The token of `Authorization: Bearer …` (RFC 6750 section 2.1); the scheme's case does not matter.
+    /// The token of `Authorization: Bearer …` (RFC 6750 §2.1); the scheme's case does not matter.
     private static func bearerToken(_ headers: HTTPHeaders) -> String? {
         guard let value = headers.first(name: "authorization") else { return nil }
         let parts = value.split(separator: " ", maxSplits: 1)

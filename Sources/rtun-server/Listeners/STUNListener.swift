@@ -1,3 +1,4 @@
+import Basics
 import NIOCore
 import NIOPosix
 
@@ -51,9 +52,4 @@ extension DatagramBootstrap {
         }
         return address.isWildcard ? bootstrap.channelOption(.receivePacketInfo, value: true) : bootstrap
     }
-}
-
-extension SocketAddress {
-    /// Whether this stands for all addresses of its family: `0.0.0.0` or `::`.
-    var isWildcard: Bool { ["0.0.0.0", "::"].contains(self.ipAddress) }
 }

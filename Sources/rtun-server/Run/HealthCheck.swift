@@ -1,6 +1,7 @@
 import CommandSupport
 import NIOCore
 import NIOPosix
+import OperatingSystem
 import TLS
 
 /// Asks the server that listens on this machine whether it is well: `GET /healthz`. For a container, which has no other
@@ -29,7 +30,7 @@ struct HealthCheck {
                     failure = answer.hasPrefix("HTTP/") ? "it answered \"\(answer)\"" : "no answer over HTTP"
                     if answer.hasPrefix("HTTP/") { break }
                 } catch {
-                    failure = (error as? IOError).map { SystemError.text($0.errnoCode) } ?? "\(error)"
+                    failure = SystemError.text(of: error)
                     if !usesTLS { break }
                 }
             }

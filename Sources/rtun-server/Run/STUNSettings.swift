@@ -3,7 +3,7 @@ import NIOCore
 /// Where the server answers STUN besides its own UDP port.
 ///
 /// A peer learns from answers of a second port whether its NAT chooses a new mapping for every port, and from those of a
-/// second address whether it does so for every address (RFC 5780 section 4.3).
+/// second address whether it does so for every address (RFC 5780 §4.3).
 struct STUNSettings: Equatable, Sendable {
     /// `--stun-port`
     enum Port: Equatable, Sendable {
@@ -26,7 +26,7 @@ struct STUNSettings: Equatable, Sendable {
     var port = Port.automatic
     var address: SecondAddress?
 
-    /// STUN's own port (RFC 8489 section 8.1): the one that firewalls which let UDP out at all are most likely to let
+    /// STUN's own port (RFC 8489 §8.1): the one that firewalls which let UDP out at all are most likely to let
     /// through.
     static let usualPort = 3478
 

@@ -1,4 +1,5 @@
 import AppProto
+import Basics
 import CommandSupport
 import Glibc
 import Logging

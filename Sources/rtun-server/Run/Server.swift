@@ -1,4 +1,5 @@
 import AppProto
+import Basics
 import CommandSupport
 import Glibc
 import Logging
@@ -92,11 +93,12 @@ final class Server: Sendable {
         let answering: [any Channel]
         do {
             let stun = try await Self.listenForSTUN(
-                configuration.stun, beside: Set(listening.compactMap(\.localAddress)).sorted { $0.text > $1.text },
+                configuration.stun,
+                beside: Set(listening.compactMap(\.localAddress)).sorted { $0.authority > $1.authority },
                 isFree: configuration.address.port == 0, parts: parts, logger: configuration.logger)
             answering = stun.channels
             try await eventLoop.submit {
-                parts.value.service.stunServers = stun.announced
+                parts.value.service.greeting.stunServers = stun.announced
                 parts.value.reloader?.start()
                 if let interval = configuration.statisticsInterval { parts.value.startReports(every: interval) }
             }.get()
@@ -144,7 +146,7 @@ final class Server: Sendable {
     }
 
     static func bindError(_ error: any Error, on address: SocketAddress) -> ProgramError {
-        ListenAddress.error(error, on: address.text, port: UInt16(clamping: address.port ?? 0))
+        ListenAddress.error(error, on: address.authority, port: UInt16(clamping: address.port ?? 0))
     }
 
     /// Returns when the server listens no more on one of its sockets, TCP or UDP: without it, it is half a server.

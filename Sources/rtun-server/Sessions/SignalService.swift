@@ -1,28 +1,23 @@
 import AppProto
+import Basics
 import CommandSupport
 import Logging
 import NIOCore
 import Signaling
 
-/// Carries out what the broker decides: authenticates links, keeps the sessions, the time and the log.
+/// Carries out what the broker decides: keeps the sessions, the time and the log.
 ///
 /// Belongs to one event loop, on which all links of the server live.
 final class SignalService {
     private let eventLoop: any EventLoop
     private let key: SharedKey
-    private let software: String
+    private let admission: Admission
+    var greeting: Greeting
     private let limits: ServerLimits
     private let logger: Logger
     private var broker: Broker
     /// nil when nothing is carried between peers.
     private var bridge: BridgeForwarder?
-    /// Where peers are told to ask for their outside address, besides the UDP port of the control connection's number.
-    /// Set when the server listens there, which is long before the first handshake can be over.
-    var stunServers: [StunServer] = []
-    private var throttle = FailureThrottle()
-    /// For links without TLS of their own: all peers behind a proxy come from its address.
-    private var proxyThrottle = FailureThrottle(.proxy)
-    private var failureLog = LogRateLimiter(interval: .seconds(1))
     private var sessions: [SessionID: Session] = [:]
     private var nextSession: UInt64 = 1
     private var passOnLimits = PassOnLimits()
@@ -37,7 +32,8 @@ final class SignalService {
         self.broker = Broker(bridges: bridge != nil)
         self.eventLoop = eventLoop
         self.key = key
-        self.software = software
+        self.admission = Admission(eventLoop: eventLoop, key: key, software: software, logger: logger)
+        self.greeting = Greeting(software: software, bridges: bridge != nil)
         self.limits = limits
         self.logger = logger
         self.bridge = bridge.map { limits in
@@ -71,110 +67,28 @@ final class SignalService {
         _ link: any SignalLink, role: Role?, isEncrypted: Bool, isForwarded: Bool = false,
         authenticated: @escaping () -> Void = {}
     ) {
-        guard !self.isStopping else {
-            return Self.turnAway(link, .shutdown, "the server is stopping")
-        }
-        guard !isEncrypted || link.channelBinding != nil else {
-            // TLS 1.2 without the extended master secret (RFC 7627), which nothing should speak any more.
-            return Self.turnAway(link, .binding, "this TLS connection has no exporter to bind to")
-        }
-        // All peers behind a proxy that is not trusted, and only those, come over plain HTTP from one address.
-        let sharesAddress = link.channelBinding == nil && !isForwarded
-        let authenticate = { self.authenticate(link, role, sharesAddress: sharesAddress, authenticated) }
-        switch self.admission(of: link, sharesAddress) {
-        case .now:
-            authenticate()
-        case .after(let wait):
-            self.eventLoop.assumeIsolated().scheduleTask(in: wait, authenticate)
-        case .refused:
-            Self.turnAway(link, .limit, Self.tooManyFailures)
+        guard !self.isStopping else { return Admission.turnAway(link, Self.stopping) }
+        self.admission.meet(link, isEncrypted: isEncrypted, isForwarded: isForwarded) { acceptor, hello in
+            authenticated()
+            self.admitted(acceptor, hello, allowedRole: role)
         }
     }
 
-    /// An answer that a client leaves untaken, in bytes: another list waits for it to be.
-    private static let maximumUntakenList = 64 * 1024
-    private static let tooManyFailures = "too many failed attempts from this address"
+    private static let stopping = Goodbye(code: .shutdown, reason: "the server is stopping")
 
-    private func admission(of link: any SignalLink, _ sharesAddress: Bool) -> FailureThrottle.Admission {
-        guard let address = link.remoteAddress else { return .now }
-        let throttle = sharesAddress ? self.proxyThrottle : self.throttle
-        return throttle.admit(address, at: self.eventLoop.now)
-    }
-
-    private func recordFailure(on link: any SignalLink, _ sharesAddress: Bool, at now: NIODeadline) {
-        guard let address = link.remoteAddress else { return }
-        if sharesAddress {
-            self.proxyThrottle.recordFailure(address, at: now)
-        } else {
-            self.throttle.recordFailure(address, at: now)
-        }
-    }
-
-    private static func turnAway(_ link: any SignalLink, _ code: GoodbyeCode, _ reason: String) {
-        link.send(Envelope(.goodbye(Goodbye(code: code, reason: reason))).encoded())
-        link.close()
-    }
-
-    private func authenticate(
-        _ link: any SignalLink, _ role: Role?, sharesAddress: Bool, _ authenticated: @escaping () -> Void
-    ) {
-        let acceptor = SignalAcceptor(
-            link: link, key: self.key, software: self.software,
-            admit: {
-                // Looked at again: an attacker may have opened many connections before the first guess failed.
-                guard case .now = self.admission(of: link, sharesAddress) else {
-                    return Goodbye(code: .limit, reason: Self.tooManyFailures)
-                }
-                return nil
-            },
-            outcome: { acceptor, outcome in
-                switch outcome {
-                case .success(let hello):
-                    authenticated()
-                    self.authenticated(acceptor, hello, allowedRole: role)
-                case .failure(let error):
-                    self.failed(acceptor, error, sharesAddress)
-                }
-            })
-        acceptor.start()
-    }
-
-    private func failed(_ acceptor: SignalAcceptor, _ error: SignalAcceptError, _ sharesAddress: Bool) {
-        let remote = acceptor.link.remoteAddress
-        guard case .handshake(.proofFailed) = error else {
-            self.logger.debug(
-                "handshake failed",
-                metadata: ["event": "handshake.failed", "remote": "\(remote?.text ?? "unknown")", "error": "\(error)"])
-            return
-        }
-        let now = self.eventLoop.now
-        self.recordFailure(on: acceptor.link, sharesAddress, at: now)
-        guard let count = self.failureLog.occurrences(at: now) else { return }
-        self.logger.warning(
-            "a peer does not know the shared secret, or someone sits in between",
-            metadata: [
-                "event": "auth.failed", "remote": "\(remote?.text ?? "unknown")", "count": .stringConvertible(count),
-            ])
-    }
-
-    private func authenticated(_ acceptor: SignalAcceptor, _ hello: Hello, allowedRole: Role?) {
-        guard !self.isStopping else {
-            return acceptor.refuse(Goodbye(code: .shutdown, reason: "the server is stopping"))
-        }
+    private func admitted(_ acceptor: SignalAcceptor, _ hello: Hello, allowedRole: Role?) {
+        guard !self.isStopping else { return acceptor.refuse(Self.stopping) }
         guard allowedRole == nil || allowedRole == hello.role else {
             return acceptor.refuse(
                 Goodbye(code: .badRequest, reason: "agents connect to /pub/ws, clients to /sub/ws"))
         }
         let id = SessionID(self.nextSession)
         self.nextSession += 1
-        let address = acceptor.link.remoteAddress?.text ?? ""
+        let address = acceptor.link.remoteAddress?.authority ?? ""
         if let agent = hello.agent {
             self.register(agent, hello, acceptor, id, address)
         } else {
-            let welcome = Welcome(
-                observedAddress: address, software: self.software, bridge: self.broker.bridges,
-                stunServers: self.stunServers, timeMilliseconds: UnixTime.milliseconds)
-            guard let connection = acceptor.welcome(welcome) else { return }
+            guard let connection = acceptor.welcome(self.greeting.welcome(from: address)) else { return }
             self.broker.addClient(id)
             self.begin(id, connection)
             self.logger.info(
@@ -197,11 +111,11 @@ final class SignalService {
         case .refused(let goodbye):
             self.refuse(goodbye, agent, resuming, acceptor, address)
         case .registered(let info, let token, let actions):
-            let welcome = Welcome(
-                instanceID: info.instanceID, agentName: info.name, expireAtMilliseconds: info.expireAtMilliseconds,
-                resumeToken: token.sealed(name: info.name, with: self.key), observedAddress: address,
-                software: self.software, bridge: self.broker.bridges, stunServers: self.stunServers,
-                timeMilliseconds: UnixTime.milliseconds)
+            let welcome = self.greeting.welcome(
+                from: address,
+                as: Greeting.Registration(
+                    instanceID: info.instanceID, name: info.name, expireAtMilliseconds: info.expireAtMilliseconds,
+                    resumeToken: token.sealed(name: info.name, with: self.key)))
             self.perform(actions)
             guard let connection = acceptor.welcome(welcome) else {
                 return self.perform(self.broker.sessionClosed(id))
@@ -224,10 +138,11 @@ final class SignalService {
         _ address: String
     ) {
         guard let resuming else { return acceptor.refuse(goodbye) }
-        let welcome = Welcome(
-            instanceID: resuming.instanceID, agentName: agent.name, expireAtMilliseconds: resuming.expireAtMilliseconds,
-            resumeToken: agent.resumeToken, observedAddress: address, software: self.software,
-            bridge: self.broker.bridges)
+        let welcome = self.greeting.welcome(
+            from: address,
+            as: Greeting.Registration(
+                instanceID: resuming.instanceID, name: agent.name, expireAtMilliseconds: resuming.expireAtMilliseconds,
+                resumeToken: agent.resumeToken))
         acceptor.welcome(welcome)?.close(goodbye)
     }
 
@@ -239,6 +154,9 @@ final class SignalService {
     }
 
     // MARK: What sessions tell
+
+    /// An answer that a client leaves untaken, in bytes: another list waits for it to be.
+    private static let maximumUntakenList = 64 * 1024
 
     func received(request: Envelope.Body, id: UInt64, from session: Session) {
         if case .listAgents = request, session.connection.pendingBytes > Self.maximumUntakenList {
@@ -398,7 +316,7 @@ final class SignalService {
         let sessions = self.sessions
         self.sessions = [:]
         for session in sessions.values {
-            session.connection.close(Goodbye(code: .shutdown, reason: "the server is stopping"))
+            session.connection.close(Self.stopping)
         }
     }
 }

@@ -24,7 +24,7 @@ final class TunnelPool {
     let channels: ChannelPool<QUICTunnel>
     private let logger: Logger
     private let watch: ConnectionWatch
-    private var requests: [ConnectionID: Request] = [:]
+    private var requests: [ClientConnectionID: Request] = [:]
     private var nextConnection: UInt64 = 1
 
     /// `configuration` as for `ChannelPool`.
@@ -49,15 +49,15 @@ final class TunnelPool {
 extension TunnelPool: Sendable {}
 
 extension TunnelPool: TargetConnector {
-    func connect(to target: SOCKSTarget, completion: @escaping (TargetResult) -> Void) -> ConnectionID {
-        let id = ConnectionID(rawValue: self.nextConnection)
+    func connect(to target: SOCKSTarget, completion: @escaping (TargetResult) -> Void) -> ClientConnectionID {
+        let id = ClientConnectionID(rawValue: self.nextConnection)
         self.nextConnection += 1
         self.requests[id] = Request(target: target, completion: completion)
         self.channels.connectionRequested(id)
         return id
     }
 
-    func cancel(_ id: ConnectionID) {
+    func cancel(_ id: ClientConnectionID) {
         guard let request = self.requests.removeValue(forKey: id) else { return }
         request.opening?.cancel()
         self.channels.connectionClosed(id)
@@ -69,7 +69,7 @@ extension TunnelPool: ChannelPoolDelegate {
         try QUICTunnel(context)
     }
 
-    func open(_ id: ConnectionID, on tunnel: QUICTunnel, of agent: AgentInfo) {
+    func open(_ id: ClientConnectionID, on tunnel: QUICTunnel, of agent: AgentInfo) {
         // The client may have gone by an action performed just before; then the selector knows already.
         guard let request = self.requests[id] else { return }
         let target = OpenTcp(host: request.target.hostText, port: request.target.port)
@@ -83,12 +83,12 @@ extension TunnelPool: ChannelPoolDelegate {
         }
     }
 
-    func withdraw(_ id: ConnectionID) {
+    func withdraw(_ id: ClientConnectionID) {
         self.requests[id]?.opening?.cancel()
         self.requests[id]?.opening = nil
     }
 
-    private func opened(_ id: ConnectionID, _ stream: TunnelStream, _ agent: AgentInfo) {
+    private func opened(_ id: ClientConnectionID, _ stream: TunnelStream, _ agent: AgentInfo) {
         guard let request = self.requests.removeValue(forKey: id) else { return stream.abandon() }
         self.channels.connectionAnswered(id)
         let target = request.target
@@ -116,7 +116,7 @@ extension TunnelPool: ChannelPoolDelegate {
     }
 
     private static func metadata(
-        _ event: String, _ id: ConnectionID, _ target: SOCKSTarget, _ agent: AgentInfo
+        _ event: String, _ id: ClientConnectionID, _ target: SOCKSTarget, _ agent: AgentInfo
     ) -> Logger.Metadata {
         [
             "event": "\(event)", "flow": .stringConvertible(id.rawValue), "target": "\(target)",
@@ -124,13 +124,13 @@ extension TunnelPool: ChannelPoolDelegate {
         ]
     }
 
-    private func fail(_ id: ConnectionID, _ outcome: SOCKSOutcome, reason: String) {
+    private func fail(_ id: ClientConnectionID, _ outcome: SOCKSOutcome, reason: String) {
         guard let request = self.requests.removeValue(forKey: id) else { return }
         self.channels.connectionClosed(id)
         request.completion(.failed(outcome, reason: reason))
     }
 
-    func reject(_ id: ConnectionID, _ rejection: ChannelSelector.Rejection) {
+    func reject(_ id: ClientConnectionID, _ rejection: ChannelSelector.Rejection) {
         guard let request = self.requests.removeValue(forKey: id) else { return }
         let reason =
             switch rejection {

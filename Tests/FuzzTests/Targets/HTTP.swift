@@ -77,7 +77,7 @@ func fuzzHTTPResponse(_ bytes: UnsafeRawBufferPointer) throws {
     link?.close()
 }
 
-/// RFC 6455 section 4.2.2: what proves that the other end has understood the request.
+/// RFC 6455 §4.2.2: what proves that the other end has understood the request.
 private func acceptValue(for request: String) throws -> String {
     let field = "Sec-WebSocket-Key: "
     let key = request.split(separator: "\r\n").first { $0.hasPrefix(field) }?.dropFirst(field.count) ?? ""

@@ -40,7 +40,7 @@ private struct ICEUnderTest {
         self.local = .random(using: &random)
         self.remote = .random(using: &random)
         self.peerAddress = try SocketAddress(ipAddress: "192.0.2.1", port: 1000)
-        self.agent = ICEAgent(role: role, local: self.local, tieBreaker: 1 << 63, random: random)
+        self.agent = ICEAgent(role: role, local: self.local, hmacSHA1: realHMAC, tieBreaker: 1 << 63, random: random)
         let address = try SocketAddress(ipAddress: "192.0.2.2", port: 2000)
         self.agent.addLocalCandidate(.host(address: address, base: Self.base, interfaceIndex: 0), at: self.now)
         self.agent.setRemote(credentials: self.remote, at: self.now)
@@ -86,7 +86,7 @@ private struct ICEUnderTest {
         } else if isAnswer, let id = self.lastRequest {
             message.id = id
         }
-        let key = Array((isRequest ? self.local : self.remote).pwd.utf8)
+        let key = MessageIntegrityKey((isRequest ? self.local : self.remote).pwd.utf8)
         return message.encoded(integrityKey: key, fingerprint: true)
     }
 
@@ -98,8 +98,8 @@ private struct ICEUnderTest {
     /// Nothing that lacks proof of the password may change anything but a counter.
     mutating func receiveFromStranger(_ datagram: ByteBuffer, from source: SocketAddress) throws {
         let proof = try? ReceivedSTUNMessage(decoding: datagram)
-        for credentials in [self.local, self.remote] where proof?.isAuthentic(key: Array(credentials.pwd.utf8)) == true
-        {
+        for credentials in [self.local, self.remote]
+        where proof?.isAuthentic(key: MessageIntegrityKey(credentials.pwd.utf8)) == true {
             return self.receive(datagram, from: source)
         }
         let before = self.agent

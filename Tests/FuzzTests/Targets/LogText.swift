@@ -24,7 +24,7 @@ private func isHarmless(_ text: String) -> Bool {
     }
 }
 
-/// What a JSON string says (RFC 8259 section 7); nil when it is none.
+/// What a JSON string says (RFC 8259 §7); nil when it is none.
 private func unquoted(_ json: String) -> String? {
     var units: [UInt16] = []
     var rest = Array(json.utf16)[...]

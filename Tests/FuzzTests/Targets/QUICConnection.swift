@@ -73,7 +73,7 @@ private struct QUICScript {
 
     /// What goes into the packet whose header is given, if anything does.
     mutating func next(for header: UnsafeBufferPointer<UInt8>) -> [UInt8]? {
-        // RFC 9000 section 17.2; the packets that attack say themselves what is in them.
+        // RFC 9000 §17.2; the packets that attack say themselves what is in them.
         guard let first = header.first, first & 0x80 != 0 else { return nil }
         switch first & 0x30 {
         case 0x00: return self.initial.isEmpty ? nil : self.initial.removeFirst()
@@ -175,7 +175,7 @@ private final class RawQUICPeer {
     nonisolated(unsafe) private static var attack: [UInt8]?
 
     private let context: QUICContext
-    private let tls: QUICTLSSession
+    private let tls: QUICTLS
     private let loop: EmbeddedEventLoop
     private var handle: OpaquePointer?
     private var isOver = false
@@ -184,7 +184,7 @@ private final class RawQUICPeer {
         Self.script = script
         Self.attack = nil
         self.context = try (isServer ? QUICIdentities.serverContext : QUICIdentities.clientContext).get()
-        self.tls = try QUICTLSSession(context: self.context)
+        self.tls = try QUICTLS(context: self.context)
         self.loop = loop
         guard !isServer else { return }
         var destination = ConnectionID.random().cid

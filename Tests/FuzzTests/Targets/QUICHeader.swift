@@ -35,7 +35,7 @@ func fuzzQUICHeader(_ bytes: UnsafeRawBufferPointer) throws {
     while let answer = try channel.readOutbound(as: AddressedEnvelope<ByteBuffer>.self) {
         sent += answer.data.readableBytes
     }
-    // RFC 9000 section 8.1.
+    // RFC 9000 §8.1.
     try promise(sent <= 3 * received, "\(received) bytes are answered with \(sent)")
     try promise(handler.sessionCount <= count, "more sessions than datagrams")
 }

@@ -1,4 +1,5 @@
 import NIOCore
+import TestSupport
 
 @testable import STUN
 
@@ -13,13 +14,14 @@ func fuzzSTUN(_ bytes: UnsafeRawBufferPointer) throws {
     }
     guard let received = try? ReceivedSTUNMessage(decoding: datagram) else { return }
     try promise(isSTUN, "STUN that is not told from other protocols")
-    try promise(!received.isAuthentic(key: Array("nobody has this password".utf8)), "proved without the password")
+    try promise(
+        !received.isAuthentic(key: MessageIntegrityKey("nobody has this password".utf8)), "proved without the password")
     let message = received.message
     let encoded = message.encoded()
     try promise(encoded.readableBytes <= bytes.count, "the message grows when it is encoded again")
     try promise((try? ReceivedSTUNMessage(decoding: encoded))?.message == message, "it is another when encoded again")
 
-    let key = Array("password".utf8)
+    let key = MessageIntegrityKey("password".utf8)
     let proved = message.encoded(integrityKey: key, fingerprint: true)
     guard proved.readableBytes <= STUNMessage.maximumLength else { return }
     guard let again = try? ReceivedSTUNMessage(decoding: proved) else {

@@ -65,6 +65,15 @@ struct LinkProbe: Sendable {
         self.link.eventLoop.execute { self.link.value.close() }
     }
 
+    /// Returns when the close is over.
+    func closeAndWait() async throws {
+        try await self.link.eventLoop.flatSubmit {
+            let closed = self.link.eventLoop.makePromise(of: Void.self)
+            self.link.value.close(closed)
+            return closed.futureResult
+        }.get()
+    }
+
     func read<Value: Sendable>(_ body: @escaping @Sendable (any SignalLink) -> Value) async throws -> Value {
         try await self.link.eventLoop.submit { body(self.link.value) }.get()
     }

@@ -1,7 +1,7 @@
 import CAppProto
 package import NIOCore
 
-/// One ICE candidate (RFC 8839 section 5.1).
+/// One ICE candidate (RFC 8839 §5.1).
 package struct Candidate: Hashable, Sendable {
     package var type: CandidateType
     /// 1 to 32 ice-chars.

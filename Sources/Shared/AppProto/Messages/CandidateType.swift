@@ -1,4 +1,4 @@
-/// How a candidate was found (RFC 8445 section 4).
+/// How a candidate was found (RFC 8445 §4).
 package enum CandidateType: UInt32, Hashable, Sendable {
     /// A type that this version does not know.
     case unspecified = 0

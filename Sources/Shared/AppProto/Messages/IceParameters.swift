@@ -1,6 +1,6 @@
 import CAppProto
 
-/// ICE user name fragment and password (RFC 8839 section 5.4).
+/// ICE user name fragment and password (RFC 8839 §5.4).
 package struct IceParameters: Hashable, Sendable {
     /// 4 to 256 ice-chars.
     package var ufrag: String

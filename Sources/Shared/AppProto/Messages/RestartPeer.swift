@@ -1,6 +1,6 @@
 import CAppProto
 
-/// A client's request for a new ICE session on a channel that lives (RFC 8445 section 9). The server passes it on to the
+/// A client's request for a new ICE session on a channel that lives (RFC 8445 §9). The server passes it on to the
 /// agent, and gives the channel its route back if that was lost along with a control connection.
 package struct RestartPeer: Hashable, Sendable {
     package var peerID: PeerID

@@ -46,7 +46,7 @@ func readReason(_ pointer: UnsafePointer<CChar>?) -> String {
     return string.cut(toBytes: AppProtoLimits.reason)
 }
 
-/// A string of ice-char = ALPHA / DIGIT / "+" / "/" (RFC 8839 section 5.1).
+/// A string of ice-char = ALPHA / DIGIT / "+" / "/" (RFC 8839 §5.1).
 func readICECharacters(
     _ pointer: UnsafePointer<CChar>?, _ field: String, length: ClosedRange<Int>
 ) throws(AppProtoError) -> String {

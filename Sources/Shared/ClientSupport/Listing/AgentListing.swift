@@ -1,17 +1,17 @@
 import AppProto
 import CommandSupport
 import NIOCore
-import Signaling
+package import Signaling
 
 /// `--list-agents`: connects, asks once, prints.
 package struct AgentListing {
     /// Unlike the proxy, a person at a terminal doesn't want to wait for ever.
     private static let timeout = TimeAmount.seconds(10)
 
-    private let control: ControlConnection
+    private let control: SignalClient
     private let pattern: AgentNamePattern
 
-    package init(control: ControlConnection, pattern: AgentNamePattern) {
+    package init(control: SignalClient, pattern: AgentNamePattern) {
         self.control = control
         self.pattern = pattern
     }
@@ -24,25 +24,27 @@ package struct AgentListing {
         try StandardStream.output.writeAnswer(table.text)
     }
 
-    private static func list(_ control: ControlConnection) async throws -> [AgentInfo] {
+    private static func list(_ control: SignalClient) async throws -> [AgentInfo] {
         let promise = control.eventLoop.makePromise(of: [AgentInfo].self)
         let timeout = control.eventLoop.scheduleTask(in: Self.timeout) {
             promise.fail(
-                ProgramError(.unavailable, "no list of agents from \(control.url) within 10 s; the log above says why"))
+                ProgramError(
+                    .unavailable,
+                    "no list of agents from \(control.configuration.url) within 10 s; the log above says why"))
         }
         try await control.eventLoop.submit {
-            control.client.setDelegate(Asker(client: control.client, promise: promise))
+            control.setDelegate(Asker(client: control, promise: promise))
         }.get()
         let connection = Task {
-            let terminal = await control.client.run()
+            let terminal = await control.run()
             promise.fail(terminal.programError ?? ProgramError(.unavailable, "\(terminal)"))
         }
         defer {
             timeout.cancel()
-            control.client.stop()
+            control.stop()
         }
         let agents = try await promise.futureResult.get()
-        control.client.stop()
+        control.stop()
         await connection.value
         return agents
     }

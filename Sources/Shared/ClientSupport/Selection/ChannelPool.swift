@@ -21,11 +21,11 @@ package protocol ChannelPoolDelegate<Carrier>: AnyObject {
     func agentGone(_ agent: AgentKey, _ reason: GoneReason)
 
     /// Open the connection on this carrier; then call `connectionAnswered` or `connectionClosed`.
-    func open(_ id: ConnectionID, on carrier: Carrier, of agent: AgentInfo)
+    func open(_ id: ClientConnectionID, on carrier: Carrier, of agent: AgentInfo)
     /// Forget the open that is under way; another one follows, or `reject`.
-    func withdraw(_ id: ConnectionID)
+    func withdraw(_ id: ClientConnectionID)
     /// The connection can't be served; it is forgotten.
-    func reject(_ id: ConnectionID, _ rejection: ChannelSelector.Rejection)
+    func reject(_ id: ClientConnectionID, _ rejection: ChannelSelector.Rejection)
 }
 
 extension ChannelPoolDelegate {
@@ -123,18 +123,18 @@ extension ChannelPool: Sendable {}
 
 extension ChannelPool {
     /// Somebody wants to be connected: `open` or `reject` follows.
-    package func connectionRequested(_ id: ConnectionID) {
+    package func connectionRequested(_ id: ClientConnectionID) {
         self.perform(self.selector.connectionRequested(id, at: self.now, isSilent: self.isSilent))
     }
 
     /// The agent has answered: the connection carries data from now on.
-    package func connectionAnswered(_ id: ConnectionID) {
+    package func connectionAnswered(_ id: ClientConnectionID) {
         self.selector.connectionAnswered(id)
         self.armTimer()
     }
 
     /// The connection is over, in whatever state it was.
-    package func connectionClosed(_ id: ConnectionID) {
+    package func connectionClosed(_ id: ClientConnectionID) {
         self.perform(self.selector.connectionClosed(id, at: self.now))
     }
 

@@ -11,7 +11,7 @@ struct ChannelID: Hashable, Comparable {
 }
 
 /// Names one connection that uses the channels, for as long as the program runs.
-package struct ConnectionID: Hashable {
+package struct ClientConnectionID: Hashable {
     package var rawValue: UInt64
 
     package init(rawValue: UInt64) { self.rawValue = rawValue }
@@ -66,11 +66,11 @@ package struct ChannelSelector {
         /// The channel, or the attempt, is not needed any more. Nothing more needs to be told of it.
         case closeChannel(ChannelID)
         /// Open a stream for the connection, then call `connectionAnswered` or `connectionClosed`.
-        case open(ConnectionID, on: ChannelID)
+        case open(ClientConnectionID, on: ChannelID)
         /// Forget the open that is under way; another one follows, or `reject`.
-        case withdraw(ConnectionID)
+        case withdraw(ClientConnectionID)
         /// Tell the client that it can't be served. The connection is forgotten here.
-        case reject(ConnectionID, Rejection)
+        case reject(ClientConnectionID, Rejection)
         /// For the log: the channel to this agent is current from now on.
         case agentSelected(ChannelID, AgentInfo)
         /// For the log: an agent with a channel is no longer registered.
@@ -105,7 +105,7 @@ package struct ChannelSelector {
         /// It did not just lose its control connection: it stops, has expired, or was replaced.
         var isLeaving = false
         /// Connections whose open has no answer yet.
-        var unanswered: Set<ConnectionID> = []
+        var unanswered: Set<ClientConnectionID> = []
         /// Connections that carry data.
         var streaming = 0
 
@@ -144,9 +144,9 @@ package struct ChannelSelector {
     private var channels: [ChannelID: Channel] = [:]
     private var current: ChannelID?
     private var nextChannel: UInt64 = 1
-    private var connections: [ConnectionID: Connection] = [:]
+    private var connections: [ClientConnectionID: Connection] = [:]
     /// In the order of their deadlines. An entry whose connection is gone is void.
-    private var waiting: Deque<(id: ConnectionID, deadline: NIODeadline)> = []
+    private var waiting: Deque<(id: ClientConnectionID, deadline: NIODeadline)> = []
     private var nextProbe: NIODeadline?
     /// When the search for an agent goes on by itself.
     private var nextSearch: NIODeadline?
@@ -367,7 +367,7 @@ extension ChannelSelector {
     }
 
     /// Opens without an answer look for another channel while they have time left; nothing was sent yet that could be lost.
-    private mutating func requeue(_ ids: Set<ConnectionID>, at now: NIODeadline, _ actions: inout [Action]) {
+    private mutating func requeue(_ ids: Set<ClientConnectionID>, at now: NIODeadline, _ actions: inout [Action]) {
         for id in ids.sorted(by: { $0.rawValue < $1.rawValue }) {
             guard let connection = self.connections[id] else { continue }
             actions.append(.withdraw(id))
@@ -391,7 +391,7 @@ extension ChannelSelector {
 extension ChannelSelector {
     /// A client wants to be connected. `isSilent` as for `timerFired`.
     mutating func connectionRequested(
-        _ id: ConnectionID, at now: NIODeadline, isSilent: (ChannelID) -> Bool
+        _ id: ClientConnectionID, at now: NIODeadline, isSilent: (ChannelID) -> Bool
     ) -> [Action] {
         self.connections[id] = Connection(deadline: now + self.timing.patience)
         self.wait(id)
@@ -410,7 +410,7 @@ extension ChannelSelector {
     }
 
     /// The agent reached the target: the connection carries data from now on.
-    mutating func connectionAnswered(_ id: ConnectionID) {
+    mutating func connectionAnswered(_ id: ClientConnectionID) {
         guard case .opening(let channel) = self.connections[id]?.state else { return }
         self.connections[id]?.state = .streaming(channel)
         self.channels[channel]?.unanswered.remove(id)
@@ -418,7 +418,7 @@ extension ChannelSelector {
     }
 
     /// The connection is over, in whatever state it was.
-    mutating func connectionClosed(_ id: ConnectionID, at now: NIODeadline) -> [Action] {
+    mutating func connectionClosed(_ id: ClientConnectionID, at now: NIODeadline) -> [Action] {
         switch self.connections.removeValue(forKey: id)?.state {
         case .opening(let channel): self.channels[channel]?.unanswered.remove(id)
         case .streaming(let channel): self.channels[channel]?.streaming -= 1
@@ -429,7 +429,7 @@ extension ChannelSelector {
         return actions
     }
 
-    private mutating func wait(_ id: ConnectionID) {
+    private mutating func wait(_ id: ClientConnectionID) {
         guard let deadline = self.connections[id]?.deadline else { return }
         self.connections[id]?.state = .waiting
         // A new connection goes last; one that has waited before gets its place back.

@@ -1,3 +1,5 @@
+import OperatingSystem
+
 /// The configuration file: a TOML table per program whose keys are the names of the program's options.
 struct ConfigurationFile: Equatable, Sendable {
     /// A longer file is a mistake.
@@ -9,7 +11,7 @@ struct ConfigurationFile: Equatable, Sendable {
     /// Reads the file at `path`. Throws with exit code 69 when it cannot be read, 78 when it is not TOML.
     init(reading path: String) throws(ProgramError) {
         do {
-            try self.init(path: path, bytes: try SmallFile.read(path, limit: Self.maximumSize))
+            try self.init(path: path, bytes: try SmallFile.contents(of: path, limit: Self.maximumSize))
         } catch let error as SmallFile.ReadError {
             throw ProgramError(.unavailable, "cannot read the configuration file \(path): \(error)")
         } catch let error as ProgramError {

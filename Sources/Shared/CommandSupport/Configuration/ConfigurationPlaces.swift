@@ -1,4 +1,5 @@
 import Glibc
+import OperatingSystem
 
 /// The configuration files that a program reads.
 struct ConfigurationPlaces: Sendable {

@@ -1,5 +1,6 @@
 import Dispatch
 import Glibc
+import OperatingSystem
 import Synchronization
 
 /// Where log lines go: stderr, or a file that can be opened anew after it was rotated away.

@@ -1,3 +1,5 @@
+import Basics
+
 /// Text made safe for one line of a log.
 ///
 /// Names and messages come from other machines: a line break or a terminal sequence in one of them must not look like
@@ -30,31 +32,15 @@ enum LogText {
         return result
     }
 
-    /// `text` as a JSON string, quotes included (RFC 8259 section 7).
-    static func json(_ text: String) -> String {
-        var result = "\""
-        for scalar in text.unicodeScalars {
-            switch scalar {
-            case "\"", "\\": result += "\\\(scalar)"
-            case "\n": result += "\\n"
-            case "\r": result += "\\r"
-            case "\t": result += "\\t"
-            case _ where Self.isControl(scalar):
-                for unit in String(scalar).utf16 {
-                    result += "\\u" + Self.hex(UInt32(unit), digits: 4)
-                }
-            default: result.unicodeScalars.append(scalar)
-            }
-        }
-        return result + "\""
-    }
+    /// `text` as a JSON string, quotes included (RFC 8259 §7).
+    static func json(_ text: String) -> String { text.quoted(escaping: Self.isControl) }
 
     private static func append(_ scalar: Unicode.Scalar, to text: inout String) {
         switch scalar {
         case "\n": text += "\\n"
         case "\r": text += "\\r"
         case "\t": text += "\\t"
-        case _ where Self.isControl(scalar): text += "\\u{" + Self.hex(scalar.value, digits: 1) + "}"
+        case _ where Self.isControl(scalar): text += "\\u{" + Hex.text(scalar.value) + "}"
         default: text.unicodeScalars.append(scalar)
         }
     }
@@ -65,10 +51,5 @@ enum LogText {
         case .control, .format, .lineSeparator, .paragraphSeparator, .surrogate, .privateUse, .unassigned: true
         default: false
         }
-    }
-
-    private static func hex(_ value: UInt32, digits: Int) -> String {
-        let text = String(value, radix: 16)
-        return String(repeating: "0", count: max(0, digits - text.count)) + text
     }
 }

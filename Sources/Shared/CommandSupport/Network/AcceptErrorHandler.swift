@@ -1,5 +1,6 @@
 package import Logging
 package import NIOCore
+import OperatingSystem
 
 /// On a listening channel: pauses when a connection cannot be accepted, mostly for want of file descriptors, and says so.
 ///
@@ -26,7 +27,7 @@ package final class AcceptErrorHandler: ChannelInboundHandler {
                 "cannot accept a connection",
                 metadata: [
                     "event": "accept.failed",
-                    "error": "\((error as? IOError).map { SystemError.text($0.errnoCode) } ?? "\(error)")",
+                    "error": "\(SystemError.text(of: error))",
                     "occurrences": .stringConvertible(occurrences),
                 ])
         }

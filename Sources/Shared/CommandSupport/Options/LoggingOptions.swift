@@ -1,6 +1,7 @@
 package import ArgumentParser
 import Glibc
 package import Logging
+import OperatingSystem
 
 /// `--log-level`, `--log-format`, `--log-file`.
 package struct LoggingOptions: ParsableArguments {

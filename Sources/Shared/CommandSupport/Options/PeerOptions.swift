@@ -53,7 +53,7 @@ package struct PeerOptions: ParsableArguments {
             valueName: "algorithm"))
     package var congestion = CongestionChoice.bbr
 
-    /// RFC 8489 section 8.1.
+    /// RFC 8489 §8.1.
     private static let defaultSTUNPort: UInt16 = 3478
 
     package init() {}

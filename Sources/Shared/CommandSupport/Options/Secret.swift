@@ -1,3 +1,5 @@
+import OperatingSystem
+
 /// A shared secret. Its description shows nothing of it.
 package struct Secret: Sendable, CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
     /// The secret's bytes, at least one.
@@ -42,7 +44,7 @@ struct SecretSource {
 
     private func read(_ file: String) throws(ProgramError) -> [UInt8] {
         do {
-            return Self.contents(try SmallFile.read(file, limit: Self.maximumFileSize))
+            return Self.contents(try SmallFile.contents(of: file, limit: Self.maximumFileSize))
         } catch {
             throw ProgramError(.unavailable, "cannot read the file \(file) given by \(self.option)-file: \(error)")
         }

@@ -1,4 +1,5 @@
 import Glibc
+import OperatingSystem
 
 /// The argument list as the system shows it to everybody (`ps`, `/proc/PID/cmdline`).
 package enum ArgumentList {
@@ -48,7 +49,7 @@ package enum ArgumentList {
     /// (`arg_start`) and 49 (`arg_end`) of proc(5). It is part of the initial stack, which is writable and stays mapped.
     private static func argumentMemory() -> UnsafeMutableRawBufferPointer? {
         guard
-            let stat = try? SmallFile.read("/proc/self/stat", limit: 4096),
+            let stat = try? SmallFile.contents(of: "/proc/self/stat", limit: 4096),
             // Field 2 is the program's name in parentheses and may contain anything; the last ")" ends it.
             let nameEnd = stat.lastIndex(of: UInt8(ascii: ")"))
         else { return nil }

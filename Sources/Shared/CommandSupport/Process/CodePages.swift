@@ -1,4 +1,5 @@
 import Glibc
+import OperatingSystem
 
 /// The pages of program code that the process has mapped.
 package enum CodePages {
@@ -7,7 +8,7 @@ package enum CodePages {
     ///
     /// Worth it for a program that then sits idle: the kernel would do it too, but only when memory runs short.
     package static func release() {
-        guard let maps = try? SmallFile.read("/proc/self/maps", limit: 1024 * 1024) else { return }
+        guard let maps = try? SmallFile.contents(of: "/proc/self/maps", limit: 1024 * 1024) else { return }
         for line in maps.split(separator: UInt8(ascii: "\n")) {
             guard let range = Self.codeRange(of: line),
                 let start = UnsafeMutableRawPointer(bitPattern: range.lowerBound)

@@ -1,4 +1,5 @@
 import Glibc
+import OperatingSystem
 
 /// The process's output streams, written without buffering.
 package enum StandardStream: Int32, Sendable {

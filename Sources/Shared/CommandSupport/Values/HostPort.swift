@@ -69,7 +69,7 @@ package struct HostPort: Hashable, Sendable, CustomStringConvertible {
 
     /// `host:port`, an IPv6 address in brackets.
     package var description: String {
-        self.host.contains(":") ? "[\(self.host)]:\(self.port)" : "\(self.host):\(self.port)"
+        hostWithPort(self.host, self.port)
     }
 }
 

@@ -1,4 +1,5 @@
 package import NIOCore
+import OperatingSystem
 
 #if canImport(Musl)
 import Musl

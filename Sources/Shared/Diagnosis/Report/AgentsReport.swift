@@ -1,5 +1,6 @@
 package import Basics
 package import AppProto
+import Basics
 import CommandSupport
 import NIOCore
 package import PeerChannel

@@ -2,8 +2,8 @@ package import Basics
 
 /// Whether a client and an agent will find a direct path, as far as the mapping behaviour of their NATs tells.
 ///
-/// Filtering nobody has measured: a NAT is taken to let in only the address and port that it has sent to, as most do (RFC
-/// 4787 section 5).
+/// Filtering nobody has measured: a NAT is taken to let in only the address and port that it has sent to, as most do
+/// (RFC 4787 §5).
 package struct PathPrediction: Hashable, Sendable {
     package enum Likelihood: Int, Comparable, Sendable {
         case likely, possible, unlikely

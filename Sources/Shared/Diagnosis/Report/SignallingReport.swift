@@ -1,3 +1,4 @@
+import Basics
 package import NIOCore
 package import Signaling
 
@@ -71,7 +72,7 @@ package struct SignallingReport: Sendable {
             advice: "set the one that is wrong (NTP): certificates, tokens and --expire_in depend on the clock")
     }
 
-    static func milliseconds(_ time: TimeAmount) -> String { "\((time.nanoseconds + 500_000) / 1_000_000) ms" }
+    static func milliseconds(_ time: TimeAmount) -> String { "\(Int(time.milliseconds.rounded())) ms" }
 
     /// `12 s`, `5 min`, `3 h`, `9 days`.
     static func length(_ time: TimeAmount) -> String {

@@ -1,5 +1,6 @@
 import AppProto
 import ArgumentParser
+import Basics
 package import CommandSupport
 import Logging
 package import NIOCore
@@ -8,7 +9,6 @@ import NameResolution
 import PeerChannel
 import PeerSupport
 import Signaling
-import TLS
 
 /// `--check`: looks at everything between this machine and its peers, one after the other, and says what it finds.
 ///
@@ -44,20 +44,16 @@ package struct ConnectionCheck {
         self.role = role
         self.peers = peers
         self.eventLoop = eventLoop
-        // Never in the role of an agent: that would take the name from the agent that has it.
-        self.configuration = try server.configuration(
-            role: .client, secret: secret, program: program, congestion: peers.congestion)
-        self.url = self.configuration.url
         var logger = log.logger
         // The report says what is wrong; the log is for who asks for more.
         if logger.logLevel > .debug { logger.logLevel = .critical }
-        do {
-            self.connection = CheckConnection(
-                client: try SignalClient(configuration: configuration, eventLoop: eventLoop, logger: logger))
-        } catch {
-            let place = server.caCertificate.map { _ in "--ca-cert: " } ?? ""
-            throw ProgramError(.unavailable, "\(place)\(error)")
-        }
+        // Never in the role of an agent: that would take the name from the agent that has it.
+        self.connection = CheckConnection(
+            client: try server.client(
+                role: .client, secret: secret, program: program, congestion: peers.congestion, eventLoop: eventLoop,
+                addressMonitor: nil, logger: logger))
+        self.configuration = self.connection.client.configuration
+        self.url = self.configuration.url
     }
 
     /// Prints a line for each test and the verdict. Throws `ExitCode` when that is a bad one.

@@ -1,6 +1,6 @@
 package import NIOCore
 
-/// What one side does about a NAT whose mapping depends on the destination (RFC 4787 section 4.1), when the other side's
+/// What one side does about a NAT whose mapping depends on the destination (RFC 4787 §4.1), when the other side's
 /// filtering lets in only the port that it was told: the one behind that NAT opens many sockets and sends from each to the
 /// other side, so that the NAT has as many ports open towards it; the other side sends to many ports until one of them is
 /// among these. As with birthdays, few of each are enough: see ``SpreadOdds``.

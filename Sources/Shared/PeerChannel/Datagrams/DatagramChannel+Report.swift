@@ -1,3 +1,4 @@
+import Basics
 package import Logging
 package import PeerPath
 package import UDPRelay
@@ -19,7 +20,7 @@ extension DatagramChannel {
             metadata["remote"] = "\(path.remoteDescription)"
         }
         if let roundTripTime = self.roundTripTime {
-            metadata["rtt_ms"] = .stringConvertible(roundTripTime.milliseconds)
+            metadata["rtt_ms"] = .stringConvertible(roundTripTime.loggedMilliseconds)
         }
         let channel = self.statistics
         metadata["records_out"] = .stringConvertible(channel.recordsSent)

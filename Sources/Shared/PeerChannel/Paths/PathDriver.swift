@@ -1,3 +1,5 @@
+import Basics
+import Crypto
 import ICE
 import Logging
 import NIOCore
@@ -291,7 +293,7 @@ extension PathDriver: PathSocketsDelegate {
 
 extension PathConfiguration {
     init(_ configuration: PeerChannelConfiguration, sockets: PathSockets) {
-        self.init()
+        self.init(hmacSHA1: HMAC.sha1)
         self.choice = configuration.pathChoice
         self.serverBridges = configuration.serverBridges
         self.ice = configuration.ice

@@ -1,5 +1,6 @@
 import AppProto
-import TLS
+import Basics
+import Crypto
 
 /// The proof of the end-to-end secret in offers and answers, so that a hostile server cannot put itself in between.
 ///

@@ -1,5 +1,6 @@
 package import ICE
 package import NIOCore
+package import STUN
 
 /// Which kinds of path a channel may take (`--p2p`).
 package enum PathChoice: Hashable, Sendable {
@@ -35,7 +36,10 @@ package struct PathConfiguration {
     /// What the channels of the process share.
     package var resources = PathResources.process
 
-    package init() {}
+    /// For the proofs in connectivity checks and their answers.
+    let hmacSHA1: HMACSHA1
+
+    package init(hmacSHA1: @escaping HMACSHA1) { self.hmacSHA1 = hmacSHA1 }
 }
 
 /// One of the sockets of an ICE session.

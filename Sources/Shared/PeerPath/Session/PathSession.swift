@@ -63,7 +63,7 @@ struct PathSession {
         var ice = configuration.ice
         ice.timeLimit = configuration.pathTimeout
         self.agent = ICEAgent(
-            role: role, local: self.localCredentials, configuration: ice,
+            role: role, local: self.localCredentials, hmacSHA1: configuration.hmacSHA1, configuration: ice,
             permitsRemote: configuration.permitsCandidate)
         self.gathering = STUNGathering(hosts: hosts)
         for host in hosts { self.agent.addLocalCandidate(host, at: now) }

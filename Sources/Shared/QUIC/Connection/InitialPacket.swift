@@ -13,7 +13,7 @@ struct InitialPacket {
     var originalDestinationID: ConnectionID
 
     /// Reads the header; nil when the datagram does not start with an acceptable Initial packet of at least 1200
-    /// bytes (§14.1).
+    /// bytes (RFC 9000 §14.1).
     init?(_ datagram: UnsafeRawBufferPointer) {
         guard datagram.count >= Int(NGTCP2_MAX_UDP_PAYLOAD_SIZE) else { return nil }
         var header = ngtcp2_pkt_hd()

@@ -18,8 +18,8 @@ final class QUICCallbackTarget {
         callbacks.client_initial = ngtcp2_crypto_client_initial_cb
         callbacks.recv_client_initial = ngtcp2_crypto_recv_client_initial_cb
         callbacks.recv_crypto_data = { handle, level, offset, data, length, target in
-            // After the handshake nobody has anything to say in TLS: there are no tickets, and a KeyUpdate is forbidden (RFC
-            // 9001 §6). GnuTLS would keep it all.
+            // After the handshake nobody has anything to say in TLS: there are no tickets, and a KeyUpdate is forbidden
+            // (RFC 9001 §6). GnuTLS would keep it all.
             guard level != NGTCP2_ENCRYPTION_LEVEL_1RTT else {
                 ngtcp2_conn_set_tls_alert(handle, QUICCallbackTarget.unexpectedMessage)
                 return NGTCP2_ERR_CRYPTO

@@ -4,7 +4,7 @@ import TLS
 
 /// The ways to the end (RFC 9000 §10).
 extension QUICConnection {
-    /// Closes at once (§10.2); the peer sees `code`, at most 2^62 - 1, and `reason`.
+    /// Closes at once (RFC 9000 §10.2); the peer sees `code`, at most 2^62 - 1, and `reason`.
     func close(code: UInt64, reason: String, at now: NIODeadline) {
         guard case .active = self.state else { return }
         // A server has no keys before a packet of the client has been read, and ngtcp2 does not look.
@@ -28,7 +28,7 @@ extension QUICConnection {
             self.state = .draining(until: self.endOfLinger(from: now))
             self.finish(self.wasStatelesslyReset ? .statelessReset : self.reasonOfPeer())
         case NGTCP2_ERR_IDLE_CLOSE:
-            // Both ends forget silently (§10.1).
+            // Both ends forget silently (RFC 9000 §10.1).
             self.state = .terminated
             self.finish(.idleTimedOut)
         case NGTCP2_ERR_RECV_VERSION_NEGOTIATION:
@@ -63,8 +63,7 @@ extension QUICConnection {
         if let rejection = self.tls.rejection {
             self.finish(.untrusted(rejection))
         } else if alert == Self.certificateRequired {
-            let rejection = CertificateRejection(kind: .missing, description: "the peer sent no certificate")
-            self.finish(.untrusted(rejection))
+            self.finish(.untrusted(.missing))
         } else {
             self.finish(.handshakeFailed(alertDescription(alert)))
         }
@@ -129,7 +128,7 @@ extension QUICConnection {
         self.pendingEvents.append(.closed(reason))
     }
 
-    /// Closing and draining last three times the probe timeout (§10.2).
+    /// Closing and draining last three times the probe timeout (RFC 9000 §10.2).
     private func endOfLinger(from now: NIODeadline) -> NIODeadline {
         now + .nanoseconds(Int64(clamping: ngtcp2_conn_get_pto(self.handle))) * 3
     }

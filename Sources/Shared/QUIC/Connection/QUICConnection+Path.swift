@@ -2,8 +2,8 @@ internal import CNgtcp2
 import NIOCore
 
 /// Moves from one path to another, which happen below QUIC: ICE validates paths and chooses among them, the bridge needs no
-/// validation, and the addresses and connection ids that QUIC sees stay the same. What QUIC has to do about a move is what RFC
-/// 9000 section 9.4 asks for: round-trip time and congestion control start anew.
+/// validation, and the addresses and connection ids that QUIC sees stay the same. What QUIC has to do about a move is what
+/// RFC 9000 §9.4 asks for: round-trip time and congestion control start anew.
 extension QUICConnection {
     /// What tells of a move.
     enum MoveSign {

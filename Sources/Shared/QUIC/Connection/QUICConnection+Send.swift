@@ -7,7 +7,7 @@ extension QUICConnection {
     private static let maxTransmitBytes = 65_507
     /// Most segments that Linux takes in one GSO send (UDP_MAX_SEGMENTS before 6.9).
     private static let maxSegments = 64
-    /// Packets in flight that need not be paced: the initial congestion window (RFC 9002 sections 7.2 and 7.7).
+    /// Packets in flight that need not be paced: the initial congestion window (RFC 9002 §7.2 and §7.7).
     private static let unpacedPackets = 10
     /// Room for a few packets; enough until there is bulk data to send.
     private static let smallBuffer = 4096
@@ -89,7 +89,7 @@ extension QUICConnection {
         var batch = Batch()
         guard let start = target.baseAddress else { return batch }
         let packetSize = self.maximumDatagramSize
-        // No more at once than pacing sends in a millisecond (draft-ietf-ccwg-bbr section 5.6.3), a packet or two at least.
+        // No more at once than pacing sends in a millisecond (draft-ietf-ccwg-bbr §5.6.3), a packet or two at least.
         let quantum = max(ngtcp2_conn_get_send_quantum(self.handle), packetSize)
         let capacity = min(target.count, Self.maxTransmitBytes, quantum)
         while true {
@@ -124,7 +124,7 @@ extension QUICConnection {
         return now - since < .nanoseconds(Int64(clamping: statistics.smoothed_rtt)) * 2 + Self.acknowledgementDelay
     }
 
-    /// How long a peer may keep an acknowledgement back (`max_ack_delay`, RFC 9000 section 18.2).
+    /// How long a peer may keep an acknowledgement back (`max_ack_delay`, RFC 9000 §18.2).
     private static var acknowledgementDelay: TimeAmount { .milliseconds(25) }
 
     private func transmit(_ batch: Batch, in buffer: ByteBuffer, mayOffload: Bool) -> QUICTransmit {

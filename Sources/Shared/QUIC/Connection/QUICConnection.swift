@@ -25,7 +25,7 @@ final class QUICConnection {
     }
 
     let context: QUICContext
-    let tls: QUICTLSSession
+    let tls: QUICTLS
     /// ngtcp2's connection, owned.
     let handle: OpaquePointer
 
@@ -131,7 +131,7 @@ final class QUICConnection {
         make: (_ handle: inout OpaquePointer?, _ target: UnsafeMutableRawPointer) -> Int32
     ) throws(QUICError) {
         self.context = context
-        self.tls = try QUICTLSSession(context: context)
+        self.tls = try QUICTLS(context: context)
         self.callbackTarget = QUICCallbackTarget()
         self.credit = ReceiveCredit(limit: context.configuration.maxUnconsumedBytes)
         self.lastReceived = now

@@ -8,8 +8,8 @@ struct QUICConnectionSetup {
     var parameters = ngtcp2_transport_params()
 
     /// So many packets are acknowledged at once; fewer after an eighth of a round trip, but 1 to 25 ms
-    /// (packaging/ngtcp2), unless something is sent before that takes the acknowledgement along. For two, as RFC 9000 section
-    /// 13.2.2 suggests, each question and each answer would cost either side a packet and a wake-up more.
+    /// (packaging/ngtcp2), unless something is sent before that takes the acknowledgement along. For two, as
+    /// RFC 9000 §13.2.2 suggests, each question and each answer would cost either side a packet and a wake-up more.
     private static let acknowledgedAtOnce = 4
 
     init(context: QUICContext, at now: NIODeadline) {

@@ -1,6 +1,6 @@
 internal import CNgtcp2
+import Crypto
 import NIOCore
-import TLS
 
 /// The packets that a server answers with without keeping any state.
 struct StatelessAnswers {

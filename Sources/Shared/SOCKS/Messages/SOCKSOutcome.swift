@@ -16,7 +16,7 @@ package enum SOCKSOutcome: Hashable, Sendable {
     case failed
 }
 
-/// Reply codes of SOCKS 5 (RFC 1928 section 6).
+/// Reply codes of SOCKS 5 (RFC 1928 §6).
 package enum SOCKS5Reply: UInt8, Sendable {
     case succeeded = 0x00
     case generalFailure = 0x01

@@ -1,3 +1,4 @@
+import Basics
 import NIOCore
 
 /// Where a SOCKS client wants to go.
@@ -36,8 +37,7 @@ package struct SOCKSTarget: Hashable, Sendable {
 extension SOCKSTarget: CustomStringConvertible {
     /// `host:port`, an IPv6 address in brackets.
     package var description: String {
-        if case .ipv6 = self.host { return "[\(self.hostText)]:\(self.port)" }
-        return "\(self.hostText):\(self.port)"
+        hostWithPort(self.hostText, self.port)
     }
 }
 

@@ -75,7 +75,7 @@ package struct SOCKSServerStateMachine: Sendable {
 
     /// Not SOCKS: what speaks HTTP is told so in its own words.
     private mutating func receiveForeign(_ bytes: ByteBuffer, _ version: UInt8) -> Step {
-        // The shortest methods have three letters (RFC 9110 section 9); a space follows the last one.
+        // The shortest methods have three letters (RFC 9110 §9); a space follows the last one.
         let head = bytes.readableBytesView.prefix(Self.longestMethod + 1)
         let method = head.prefix { (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains($0) }
         guard !method.isEmpty, method.count <= Self.longestMethod else {
@@ -108,13 +108,13 @@ package struct SOCKSServerStateMachine: Sendable {
 // MARK: - SOCKS 5
 
 extension SOCKSServerStateMachine {
-    private static let noAuthentication: UInt8 = 0x00  // RFC 1928 section 3
+    private static let noAuthentication: UInt8 = 0x00  // RFC 1928 §3
     private static let userPassword: UInt8 = 0x02
     private static let noAcceptableMethod: UInt8 = 0xFF
-    private static let connectCommand: UInt8 = 0x01  // RFC 1928 section 4
+    private static let connectCommand: UInt8 = 0x01  // RFC 1928 §4
 
     ///     +-----+----------+----------+
-    ///     | VER | NMETHODS | METHODS  |    RFC 1928 section 3
+    ///     | VER | NMETHODS | METHODS  |    RFC 1928 §3
     ///     |  1  |    1     | 1 to 255 |
     ///     +-----+----------+----------+
     private mutating func receiveGreeting(_ bytes: inout ByteBuffer) -> Step {
@@ -132,7 +132,7 @@ extension SOCKSServerStateMachine {
     }
 
     ///     +-----+------+----------+------+----------+
-    ///     | VER | ULEN |  UNAME   | PLEN |  PASSWD  |    RFC 1929 section 2
+    ///     | VER | ULEN |  UNAME   | PLEN |  PASSWD  |    RFC 1929 §2
     ///     |  1  |  1   | 1 to 255 |  1   | 1 to 255 |
     ///     +-----+------+----------+------+----------+
     private mutating func receivePassword(_ bytes: inout ByteBuffer) -> Step {
@@ -153,7 +153,7 @@ extension SOCKSServerStateMachine {
     }
 
     ///     +-----+-----+-----+------+----------+----------+
-    ///     | VER | CMD | RSV | ATYP | DST.ADDR | DST.PORT |    RFC 1928 section 4
+    ///     | VER | CMD | RSV | ATYP | DST.ADDR | DST.PORT |    RFC 1928 §4
     ///     |  1  |  1  |  1  |  1   | variable |    2     |
     ///     +-----+-----+-----+------+----------+----------+
     private mutating func receiveRequest(_ bytes: inout ByteBuffer) -> Step {
@@ -202,7 +202,7 @@ extension SOCKSServerStateMachine {
     }
 
     ///     +-----+-----+-----+------+----------+----------+
-    ///     | VER | REP | RSV | ATYP | BND.ADDR | BND.PORT |    RFC 1928 section 6
+    ///     | VER | REP | RSV | ATYP | BND.ADDR | BND.PORT |    RFC 1928 §6
     ///     |  1  |  1  |  1  |  1   | variable |    2     |
     ///     +-----+-----+-----+------+----------+----------+
     private static func socks5Reply(_ code: SOCKS5Reply, bound: SocketAddress?) -> ByteBuffer {

@@ -4,7 +4,7 @@ package enum SOCKSViolation: Error, Hashable, Sendable {
     case unknownVersion(UInt8)
     /// A request of HTTP, which this port does not speak.
     case http
-    /// The client offers no method that this proxy accepts (RFC 1928 section 3), or a SOCKS 4 client came where a
+    /// The client offers no method that this proxy accepts (RFC 1928 §3), or a SOCKS 4 client came where a
     /// password is required: SOCKS 4 has none.
     case noAcceptableMethod
     case wrongPassword(user: String)
@@ -18,9 +18,9 @@ package enum SOCKSViolation: Error, Hashable, Sendable {
 
     /// What the malformed message was.
     package enum Part: Hashable, Sendable {
-        /// RFC 1929 section 2: the version of the subnegotiation isn't 1.
+        /// RFC 1929 §2: the version of the subnegotiation isn't 1.
         case passwordRequest
-        /// RFC 1928 section 4: the version isn't 5 again.
+        /// RFC 1928 §4: the version isn't 5 again.
         case request
         /// The user id or the name of a SOCKS 4 request has no end within 255 bytes.
         case socks4Request

@@ -10,6 +10,7 @@ package import TLS
 package final class SignalClient: Sendable {
     /// Where everything happens. An event loop of NIOPosix.
     package let eventLoop: any EventLoop
+    package let configuration: SignalClientConfiguration
     private let core: NIOLoopBoundBox<SignalClientCore>
     private let inbox = BridgeInbox()
 
@@ -31,6 +32,7 @@ package final class SignalClient: Sendable {
         addressMonitor: AddressMonitor? = nil, logger: Logger
     ) {
         self.eventLoop = eventLoop
+        self.configuration = configuration
         self.core = .makeBoxSendingValue(
             SignalClientCore(
                 configuration: configuration, connector: connector, eventLoop: eventLoop, logger: logger,

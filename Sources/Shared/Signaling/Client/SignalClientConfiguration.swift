@@ -9,6 +9,11 @@ package struct SignalClientConfiguration: Sendable {
         case agent(name: String, expireIn: TimeAmount?, labels: [String: String])
         /// A user of agents.
         case client
+
+        /// Empty for a client.
+        var agentName: String {
+            if case .agent(let name, _, _) = self { name } else { "" }
+        }
     }
 
     /// Where the server is.

@@ -1,4 +1,5 @@
 import AppProto
+import Basics
 import HostNetwork
 import Logging
 import NIOCore
@@ -31,9 +32,6 @@ final class SignalClientCore {
     /// How long the server may take to give a sign of life after the network has changed. TCP has sent a lost segment again
     /// by then.
     private static let checkTime = TimeAmount.seconds(3)
-    /// How long a goodbye gets to leave the process: some turns of the event loop at least, and as long as it waits for the
-    /// server to read, within the time that a closing link has.
-    private static let farewellTime = (least: TimeAmount.milliseconds(50), most: SignalLinkLimits.closeTimeout)
 
     var delegate: (any SignalClientDelegate)?
 
@@ -50,13 +48,10 @@ final class SignalClientCore {
     private var backoff = ReconnectBackoff()
     private var generator = SystemRandomNumberGenerator()
     private var completion: EventLoopPromise<SignalTerminal>?
-    /// Succeeds when the goodbye that has been said has left.
+    /// Succeeds when the server has taken the goodbye, or has had the time to.
     private var farewell: EventLoopFuture<Void>?
-    /// When each kind of failure was last said loudly, since the last connection.
-    private var warnedCauses: [String: NIODeadline] = [:]
-    private static let warningInterval = TimeAmount.seconds(60)
-    /// Whether a server has proved the secret to this process.
-    private var hasConnected = false
+    private var warnings = FailureWarnings()
+    private var trust: ServerTrust
     private var resumeToken: [UInt8] = []
     /// When the registration ends; nil before the server has taken it for the first time, and without an end.
     private var expiry: NIODeadline?
@@ -72,6 +67,7 @@ final class SignalClientCore {
         addressMonitor: AddressMonitor? = nil, route: @escaping (SocketAddress) -> NetworkRoute? = NetworkRoute.lookup
     ) {
         self.configuration = configuration
+        self.trust = ServerTrust(configuration: configuration)
         self.connector = connector
         self.eventLoop = eventLoop
         self.logger = logger
@@ -97,7 +93,7 @@ final class SignalClientCore {
         self.connect()
     }
 
-    /// Ends; the future succeeds once a goodbye, if there is somebody to say it to, has left. A further call brings the same.
+    /// Ends; the future succeeds once the server has taken the goodbye, or has had the time to. A further call brings the same.
     @discardableResult
     func stop() -> EventLoopFuture<Void> {
         guard case .connected(let connected) = self.state else {
@@ -107,24 +103,13 @@ final class SignalClientCore {
         let connection = connected.connection
         self.bridge.use(nil)
         connection.delegate = nil
-        connection.close(Goodbye(code: .shutdown, reason: "\(self.configuration.software) stops"))
         // The program ends with `run()`; the goodbye must have left by then.
-        let promise = self.eventLoop.makePromise(of: Void.self)
-        self.farewell = promise.futureResult
-        let deadline = self.eventLoop.now + Self.farewellTime.most
-        self.awaitFarewell(over: connection, after: Self.farewellTime.least, until: deadline, promise)
-        self.end(.stopped, after: promise.futureResult)
-        return promise.futureResult
-    }
-
-    private func awaitFarewell(
-        over connection: SignalConnection, after time: TimeAmount, until deadline: NIODeadline,
-        _ promise: EventLoopPromise<Void>
-    ) {
-        self.eventLoop.assumeIsolated().scheduleTask(in: time) {
-            guard connection.pendingBytes > 0, self.eventLoop.now < deadline else { return promise.succeed() }
-            self.awaitFarewell(over: connection, after: .milliseconds(10), until: deadline, promise)
-        }
+        let closed = self.eventLoop.makePromise(of: Void.self)
+        self.farewell = closed.futureResult
+        connection.close(
+            Goodbye(code: .shutdown, reason: "\(self.configuration.software) stops"), closed: closed)
+        self.end(.stopped, after: closed.futureResult)
+        return closed.futureResult
     }
 
     var session: SignalSession? {
@@ -204,7 +189,7 @@ final class SignalClientCore {
         guard case .agent(let name, let expireIn, let labels) = self.configuration.role else { return nil }
         let remaining = self.expiry.map { $0 - self.eventLoop.now } ?? expireIn
         return AgentRegistration(
-            name: name, expireInMilliseconds: remaining.map(\.milliseconds) ?? 0, labels: labels,
+            name: name, expireInMilliseconds: remaining.map(\.wholeMilliseconds) ?? 0, labels: labels,
             resumeToken: self.resumeToken)
     }
 
@@ -217,8 +202,8 @@ final class SignalClientCore {
                 connection: connection, session: session, since: self.eventLoop.now,
                 route: link.remoteAddress.flatMap(self.route)))
         if welcome.bridge { self.bridge.use(connection) }
-        self.warnedCauses = [:]
-        self.hasConnected = true
+        self.warnings = FailureWarnings()
+        self.trust.hasConnected = true
         self.resumeToken = welcome.resumeToken
         self.startExpiry()
         var metadata = self.eventMetadata("signal.connected")
@@ -237,101 +222,23 @@ final class SignalClientCore {
     // MARK: Trouble
 
     private func handshakeFailed(_ error: HandshakeError) {
-        switch error {
-        case .refused(let goodbye):
-            if let terminal = self.terminal(for: goodbye), self.isBelieved(beforeProof: goodbye) {
-                self.end(terminal)
-            } else {
-                self.attemptFailed(.turnedAway("\(SignalCloseReason.goodbye(goodbye))"))
-            }
-        case .proofFailed:
-            self.refused(
-                """
-                refused \(self.configuration.url): the server could not prove that it knows the shared secret; \
-                either it has another secret (check --secret), or somebody sits in between
-                """)
-        case .bindingUnavailable(let detail):
-            self.refused(
-                """
-                refused \(self.configuration.url): the handshake cannot be bound to the connection, so somebody \
-                could sit in between: \(detail)
-                """)
-        case .versionMismatch:
-            self.attemptFailed(.turnedAway("\(error)"))
-        case .protocolViolation(let detail):
-            self.attemptFailed(.notAServer(detail))
-        case .timedOut:
-            self.attemptFailed(.timedOut(.handshake))
+        switch self.trust.verdict(on: error) {
+        case .end(let terminal): self.end(terminal)
+        case .retry(let error): self.attemptFailed(error)
         }
-    }
-
-    private func refused(_ detail: String) {
-        if self.isServerKnown || !self.hasConnected {
-            self.end(.refused(detail: detail))
-        } else {
-            self.attemptFailed(.turnedAway(detail))
-        }
-    }
-
-    /// Whether the server's certificate is checked, so that even before its proof nobody else can speak in its place.
-    private var isServerKnown: Bool {
-        self.configuration.url.scheme != .http && !self.configuration.isInsecure
-    }
-
-    /// Whether to end on a `Goodbye` that came before the server's proof.
-    ///
-    /// With an unchecked certificate anybody on the way can say it, once, and an agent that ran well would be gone for good.
-    /// At the first attempt a person is there to read what is wrong; after that it is tried again. What ends an agent that
-    /// comes back (replaced, expired) a server says after its proof.
-    private func isBelieved(beforeProof goodbye: Goodbye) -> Bool {
-        if self.isServerKnown { return true }
-        return !self.hasConnected && (goodbye.code == .auth || goodbye.code == .binding)
-    }
-
-    /// nil: it can pass.
-    private func terminal(for goodbye: Goodbye) -> SignalTerminal? {
-        let words = goodbye.reason.isEmpty ? "" : " (\(goodbye.reason))"
-        switch goodbye.code {
-        case .auth:
-            let hint =
-                self.configuration.isInsecure
-                ? "the secret is wrong (check --secret), or somebody sits in between and shows a certificate of their own"
-                : "the secret is wrong (check --secret), or somebody sits in between"
-            return .refused(detail: "refused by \(self.configuration.url)\(words): \(hint)")
-        case .binding:
-            return .refused(
-                detail: """
-                    refused by \(self.configuration.url)\(words): the handshake is bound to another connection than the \
-                    server's; a proxy that terminates TLS, or somebody else, sits in between
-                    """)
-        case .replaced:
-            return .replaced(name: self.agentName)
-        case .expired:
-            return .expired(name: self.agentName)
-        case .unspecified, .version, .badRequest, .shutdown, .limit:
-            return nil
-        }
-    }
-
-    private var agentName: String {
-        guard case .agent(let name, _, _) = self.configuration.role else { return "" }
-        return name
     }
 
     private func attemptFailed(_ error: SignalConnectError) {
         let wait = self.retryLater()
         defer { self.delegate?.signalAttemptFailed(error) }
         var metadata: Logger.Metadata = [
-            "server": "\(self.configuration.url)", "retry_in_ms": .stringConvertible(wait.milliseconds),
+            "server": "\(self.configuration.url)", "retry_in_ms": .stringConvertible(wait.wholeMilliseconds),
         ]
         metadata["error"] = "\(error)"
-        // The first of its kind is worth a person's attention, and so is one a minute later; the rest says nothing new.
-        let now = self.eventLoop.now
-        guard self.warnedCauses[error.cause].map({ $0 <= now - Self.warningInterval }) ?? true else {
+        guard self.warnings.isNews(error.cause, at: self.eventLoop.now) else {
             self.logger.debug("still no connection to the server", metadata: metadata)
             return
         }
-        self.warnedCauses[error.cause] = now
         metadata["advice"] = error.advice.map { "\($0)" }
         self.logger.warning("no connection to the server, going on trying", metadata: metadata)
     }
@@ -401,7 +308,7 @@ final class SignalClientCore {
             if case .connected = self.state, let expiry = self.expiry, deadline == expiry {
                 return self.armExpiryTimer(expiry + Self.expiryGrace)
             }
-            self.end(.expired(name: self.agentName))
+            self.end(.expired(name: self.configuration.role.agentName))
         }
     }
 
@@ -457,7 +364,7 @@ extension SignalClientCore: SignalConnectionDelegate {
     func connectionClosed(_ connection: SignalConnection, reason: SignalCloseReason) {
         guard case .connected(let connected) = self.state else { return }
         self.bridge.use(nil)
-        if case .goodbye(let goodbye) = reason, let terminal = self.terminal(for: goodbye) {
+        if case .goodbye(let goodbye) = reason, let terminal = self.trust.terminal(for: goodbye) {
             return self.end(terminal)
         }
         var metadata = self.eventMetadata("signal.lost")
@@ -470,7 +377,7 @@ extension SignalClientCore: SignalConnectionDelegate {
             if self.eventLoop.now - connected.since >= Self.livedAfter {
                 self.backoff.reset()
             }
-            metadata["retry_in_ms"] = .stringConvertible(self.retryLater().milliseconds)
+            metadata["retry_in_ms"] = .stringConvertible(self.retryLater().wholeMilliseconds)
         }
         self.logger.warning("lost the connection to the server", metadata: metadata)
         self.delegate?.signalLost()
@@ -479,7 +386,7 @@ extension SignalClientCore: SignalConnectionDelegate {
 
 extension TimeAmount {
     /// Whole milliseconds, rounded up; nothing below 1.
-    fileprivate var milliseconds: UInt64 {
-        UInt64(max(1, (self.nanoseconds + 999_999) / 1_000_000))
+    fileprivate var wholeMilliseconds: UInt64 {
+        UInt64(max(1, self.milliseconds.rounded(.up)))
     }
 }

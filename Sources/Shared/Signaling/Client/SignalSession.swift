@@ -1,4 +1,5 @@
 package import AppProto
+import Basics
 package import NIOCore
 
 /// What is known of a control connection that has come up.

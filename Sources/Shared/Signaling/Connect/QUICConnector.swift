@@ -1,12 +1,14 @@
+import Basics
 import DequeModule
 import NIOCore
 import NIOPosix
 import NameResolution
+import OperatingSystem
 import QUIC
 import TLS
 
 /// Opens control connections over QUIC: resolves the host, and tries its addresses, the next one when one has failed or has
-/// not answered for a moment (RFC 8305 section 5).
+/// not answered for a moment (RFC 8305 §5).
 struct QUICConnector: SignalConnector {
     let url: ServerURL
     let configuration: QUICConfiguration
@@ -50,7 +52,7 @@ struct QUICConnector: SignalConnector {
 
 /// Several attempts of which the first to succeed counts.
 private final class QUICRace {
-    /// RFC 8305 section 5: Connection Attempt Delay.
+    /// RFC 8305 §5: Connection Attempt Delay.
     private static let delay = TimeAmount.milliseconds(250)
 
     private let configuration: QUICConfiguration
@@ -172,8 +174,7 @@ private final class QUICRace {
     private static func words(for error: any Error) -> String {
         switch error {
         case QUICCloseReason.handshakeTimedOut, QUICCloseReason.idleTimedOut: "no answer"
-        case let error as IOError: error.words
-        default: "\(error)"
+        default: SystemError.text(of: error)
         }
     }
 }

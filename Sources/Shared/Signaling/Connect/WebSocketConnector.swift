@@ -1,15 +1,17 @@
 import AppProto
 import Basics
+import Crypto
 import NIOCore
 import NIOHTTP1
 import NIOPosix
 import NIOTLS
 import NIOWebSocket
 import NameResolution
+import OperatingSystem
 import TLS
 
 /// Opens control connections over WebSocket: TCP to the fastest of the host's addresses (RFC 8305), TLS for `https`, and the
-/// upgrade of an HTTP/1.1 request (RFC 6455 section 4.1).
+/// upgrade of an HTTP/1.1 request (RFC 6455 §4.1).
 struct WebSocketConnector: SignalConnector {
     let url: ServerURL
     let path: String
@@ -42,7 +44,7 @@ struct WebSocketConnector: SignalConnector {
         return head
     }
 
-    /// RFC 9110 section 7.2: the default port is left out.
+    /// RFC 9110 §7.2: the default port is left out.
     private var hostHeader: String {
         let host = self.url.hostIsIPv6 ? "[\(self.url.host)]" : self.url.host
         return self.url.port == self.url.scheme.defaultPort ? host : self.url.authority
@@ -90,10 +92,10 @@ struct WebSocketConnector: SignalConnector {
         try pipeline.addHandler(requester)
     }
 
-    /// RFC 6066 section 3: addresses are no server names.
+    /// RFC 6066 §3: addresses are no server names.
     private var serverName: String? {
         let host = self.url.host
-        return self.url.hostIsIPv6 || host.isIPAddress(.inet) ? nil : host
+        return self.url.hostIsIPv6 || host.isIPAddress(.v4) ? nil : host
     }
 }
 
@@ -145,9 +147,8 @@ private final class WebSocketUpgradeAttempt {
 
     private static func reason(_ error: any Error) -> String {
         switch error {
-        case let error as IOError: error.words
         case ChannelError.connectTimeout: "no answer"
-        default: "\(error)"
+        default: SystemError.text(of: error)
         }
     }
 }
@@ -243,7 +244,7 @@ private final class WebSocketUpgradeRequester: ChannelInboundHandler, RemovableC
         case let error as TLSError:
             .secureChannel("\(error)")
         case let error as IOError:
-            .disconnected(error.words)
+            .disconnected(SystemError.text(of: error))
         case let error as NIOHTTPClientUpgradeError:
             .notAServer("its answer to the WebSocket upgrade is wrong: \(error)")
         case let error as HTTPParserError:
@@ -274,7 +275,7 @@ extension OpenSSLErrors {
     }
 }
 
-/// Looks whether the first thing that a supposedly plain port says is a TLS alert (RFC 8446 section 5.1), then leaves.
+/// Looks whether the first thing that a supposedly plain port says is a TLS alert (RFC 8446 §5.1), then leaves.
 private final class TLSAlertDetector: ChannelInboundHandler, RemovableChannelHandler {
     typealias InboundIn = ByteBuffer
 

@@ -162,9 +162,10 @@ package final class SignalConnection {
     /// Bytes that have not left the process yet; a connection that is closed goes on sending them for a while.
     package var pendingBytes: Int { self.link.pendingBytes }
 
-    /// Closes the connection, after a `Goodbye` if there is something to say. The delegate hears `.closedHere`.
-    package func close(_ goodbye: Goodbye? = nil) {
-        self.end(.closedHere, saying: goodbye)
+    /// Closes the connection, after a `Goodbye` if there is something to say. The delegate hears `.closedHere`; `closed`
+    /// succeeds when the other side has taken it, or has had the time to.
+    package func close(_ goodbye: Goodbye? = nil, closed: EventLoopPromise<Void>? = nil) {
+        self.end(.closedHere, saying: goodbye, closed)
     }
 }
 
@@ -287,8 +288,13 @@ extension SignalConnection: SignalLinkDelegate {
         request.promise.completeWith(result)
     }
 
-    private func end(_ reason: SignalCloseReason, saying goodbye: Goodbye?) {
-        guard !self.isClosed else { return }
+    private func end(
+        _ reason: SignalCloseReason, saying goodbye: Goodbye?, _ closed: EventLoopPromise<Void>? = nil
+    ) {
+        guard !self.isClosed else {
+            closed?.succeed()
+            return
+        }
         self.isClosed = true
         // Also the last datagrams of channels: the other side may have closed them before it left.
         self.passOn()
@@ -298,7 +304,7 @@ extension SignalConnection: SignalLinkDelegate {
             self.link.send(Envelope(.goodbye(goodbye)).encoded())
         }
         self.link.delegate = nil
-        self.link.close()
+        self.link.close(closed)
         let pending = self.pending
         self.pending = [:]
         for request in pending.values {

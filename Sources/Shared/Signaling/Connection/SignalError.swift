@@ -1,5 +1,6 @@
 package import AppProto
 package import NIOCore
+import OperatingSystem
 
 /// Why a request did not get its answer.
 package enum SignalError: Error, Sendable, CustomStringConvertible {
@@ -65,10 +66,8 @@ package enum SignalCloseReason: Sendable, CustomStringConvertible {
             "no answer within \(time.inSeconds) s, after the network has changed"
         case .networkChanged(let detail):
             "the network has changed: \(detail)"
-        case .linkClosed(let error as IOError):
-            error.words
         case .linkClosed(let error?):
-            "\(error)"
+            SystemError.text(of: error)
         case .linkClosed(nil):
             "the other side closed the connection"
         case .protocolViolation(let what):

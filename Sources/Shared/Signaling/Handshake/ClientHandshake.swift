@@ -1,5 +1,6 @@
 package import AppProto
-import TLS
+import Basics
+import Crypto
 
 /// The agent's or client's side of the handshake on one control connection.
 ///

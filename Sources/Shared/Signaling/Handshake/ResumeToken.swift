@@ -1,5 +1,6 @@
 package import AppProto
-import TLS
+import Basics
+import Crypto
 
 /// What lets a reconnecting agent process keep its instance id, on this server or on a restarted one.
 ///

@@ -1,4 +1,5 @@
-import TLS
+import Basics
+import Crypto
 
 /// The bearer token for `GET /pub/sessions`: `rtun1.<expiry, Unix seconds>.<HMAC-SHA256, hex>`.
 ///
@@ -21,8 +22,6 @@ package enum SessionsToken {
     }
 
     private static func mac(_ fields: String, key: SharedKey) -> String {
-        let digits = Array("0123456789abcdef".utf8)
-        let mac = HMAC.sha256(key: key.derived(for: "sessions"), Array(fields.utf8))
-        return String(decoding: mac.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }, as: UTF8.self)
+        Hex.text(HMAC.sha256(key: key.derived(for: "sessions"), Array(fields.utf8)))
     }
 }

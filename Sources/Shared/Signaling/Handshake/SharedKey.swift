@@ -1,4 +1,4 @@
-package import TLS
+package import Crypto
 
 /// The key that stands for the shared secret: proofs of the handshake and all tokens come from it.
 ///
@@ -14,7 +14,7 @@ package struct SharedKey: Sendable {
     private let bytes: [UInt8]
 
     /// Derives the key from the secret, which takes some 100 ms and 32 MiB while it runs: do it once, at start.
-    package init(secret: [UInt8]) throws(TLSError) {
+    package init(secret: [UInt8]) throws(CryptoError) {
         self.bytes = try KeyDerivation.scrypt(
             secret: secret, salt: Self.salt, n: Self.cost, r: Self.blockSize, p: Self.parallelisation, length: 32)
     }
@@ -43,7 +43,7 @@ package struct SharedKey: Sendable {
         HMAC.sha256(key: self.bytes, Array("rtun/1 key ".utf8), Array(purpose.utf8))
     }
 
-    /// What a QUIC server derives its stateless reset tokens from (RFC 9000 section 10.3.2), 32 bytes. The same after a
+    /// What a QUIC server derives its stateless reset tokens from (RFC 9000 §10.3.2), 32 bytes. The same after a
     /// restart, so that the peers of the server before learn at once that their connections are gone.
     package var statelessResetKey: [UInt8] {
         self.derived(for: "stateless reset")

@@ -8,7 +8,7 @@ package final class QUICLink: SignalLink {
     private enum State {
         case open
         /// Our direction is finished; the connection is closed when the peer's is, or when the timer fires.
-        case closing(timer: Scheduled<Void>)
+        case closing(timer: Scheduled<Void>, closed: EventLoopPromise<Void>?)
         case closed
     }
 
@@ -112,22 +112,27 @@ package final class QUICLink: SignalLink {
         // The session gathers what one turn of the loop brings.
     }
 
-    package func close() {
+    package func close(_ closed: EventLoopPromise<Void>?) {
         self.outlet.close()
-        guard case .open = self.state else { return }
+        guard case .open = self.state else {
+            closed?.succeed()
+            return
+        }
         self.stream.finish()
         let timer = self.eventLoop.assumeIsolated().scheduleTask(in: SignalLinkLimits.closeTimeout) {
             self.closeSession(reason: "")
         }
-        self.state = .closing(timer: timer)
+        self.state = .closing(timer: timer, closed: closed)
     }
 
     private func closeSession(reason: String) {
-        if case .closing(let timer) = self.state {
-            timer.cancel()
-        }
+        let state = self.state
         self.state = .closed
         self.session.close(code: 0, reason: reason)
+        if case .closing(let timer, let closed) = state {
+            timer.cancel()
+            closed?.succeed()
+        }
     }
 
     private func fail(_ error: SignalLinkError) {

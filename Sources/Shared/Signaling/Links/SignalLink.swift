@@ -37,8 +37,13 @@ package protocol SignalLink: AnyObject {
     /// The peer has proved the secret. A server's link takes messages of full size, and as many as come, from then on;
     /// before that `SignalLinkLimits.maximumStrangerBytes` in `SignalLinkLimits.maximumStrangerMessages`.
     func peerProved()
-    /// Sends what is pending, as far as the peer takes it within `SignalLinkLimits.closeTimeout`, and closes.
-    func close()
+    /// Sends what is pending, as far as the peer takes it within `SignalLinkLimits.closeTimeout`, and closes. `closed` succeeds
+    /// when that is over; at once if it has begun before.
+    func close(_ closed: EventLoopPromise<Void>?)
+}
+
+extension SignalLink {
+    package func close() { self.close(nil) }
 }
 
 /// Who hears of a link's messages and of its end.

@@ -11,7 +11,7 @@ package final class WebSocketLink: ChannelInboundHandler, SignalLink {
     package typealias InboundIn = WebSocketFrame
     package typealias OutboundOut = WebSocketFrame
 
-    /// Which end of the WebSocket this is: only the client's frames are masked (RFC 6455 section 5.1).
+    /// Which end of the WebSocket this is: only the client's frames are masked (RFC 6455 §5.1).
     package enum Side: Sendable {
         case client, server
     }
@@ -21,7 +21,8 @@ package final class WebSocketLink: ChannelInboundHandler, SignalLink {
         case new
         case open(ChannelHandlerContext)
         /// Our `Close` frame is out; the channel is closed when the peer's comes, or when the timer fires. `error` is why.
-        case closing(ChannelHandlerContext, timer: Scheduled<Void>, error: (any Error)?)
+        case closing(
+            ChannelHandlerContext, timer: Scheduled<Void>, error: (any Error)?, closed: EventLoopPromise<Void>?)
         case closed
     }
 
@@ -106,9 +107,9 @@ package final class WebSocketLink: ChannelInboundHandler, SignalLink {
         try? context.channel.syncOptions?.setOption(.autoRead, value: isReading)
     }
 
-    package func close() {
+    package func close(_ closed: EventLoopPromise<Void>?) {
         self.outlet.close()
-        self.startClosing(.normalClosure, because: nil)
+        self.startClosing(.normalClosure, because: nil, closed)
     }
 
     // MARK: Sending
@@ -132,12 +133,17 @@ package final class WebSocketLink: ChannelInboundHandler, SignalLink {
 
     // MARK: Ending
 
-    private func startClosing(_ code: WebSocketErrorCode, because error: SignalLinkError?) {
-        guard case .open(let context) = self.state else { return }
+    private func startClosing(
+        _ code: WebSocketErrorCode, because error: SignalLinkError?, _ closed: EventLoopPromise<Void>? = nil
+    ) {
+        guard case .open(let context) = self.state else {
+            closed?.succeed()
+            return
+        }
         let timer = self.eventLoop.assumeIsolated().scheduleTask(in: SignalLinkLimits.closeTimeout) {
             context.close(promise: nil)
         }
-        self.state = .closing(context, timer: timer, error: error)
+        self.state = .closing(context, timer: timer, error: error, closed: closed)
         var data = ByteBuffer()
         data.write(webSocketErrorCode: code)
         context.writeAndFlush(self.wrapOutboundOut(self.frame(.connectionClose, data)), promise: nil)
@@ -151,12 +157,14 @@ package final class WebSocketLink: ChannelInboundHandler, SignalLink {
 
     /// The transport is of no more use.
     private func fail(_ error: any Error, _ context: ChannelHandlerContext) {
-        if case .closing(_, let timer, _) = self.state {
-            timer.cancel()
-        }
+        let state = self.state
         self.state = .closed
         context.close(promise: nil)
         self.outlet.end(error: error, of: self)
+        if case .closing(_, let timer, _, let closed) = state {
+            timer.cancel()
+            closed?.succeed()
+        }
     }
 }
 
@@ -195,7 +203,7 @@ extension WebSocketLink {
         case .open:
             self.receive(frame, context)
         case .closing:
-            // RFC 6455 section 5.5.1: both have sent and received a Close frame. All else comes too late.
+            // RFC 6455 §5.5.1: both have sent and received a Close frame. All else comes too late.
             if frame.opcode == .connectionClose {
                 context.close(promise: nil)
             }
@@ -271,9 +279,10 @@ extension WebSocketLink {
         switch state {
         case .open:
             self.outlet.end(error: SignalLinkError.truncated, of: self)
-        case .closing(_, let timer, let error):
+        case .closing(_, let timer, let error, let closed):
             timer.cancel()
             self.outlet.end(error: error, of: self)
+            closed?.succeed()
         case .new, .closed:
             break
         }

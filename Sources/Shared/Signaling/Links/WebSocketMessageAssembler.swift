@@ -1,7 +1,7 @@
 import NIOCore
 import NIOWebSocket
 
-/// Makes messages of WebSocket frames (RFC 6455 section 5): fragments, control frames between them, masks.
+/// Makes messages of WebSocket frames (RFC 6455 §5): fragments, control frames between them, masks.
 struct WebSocketMessageAssembler {
     /// What a frame amounts to.
     enum Output: Equatable {
@@ -17,7 +17,7 @@ struct WebSocketMessageAssembler {
         case violation(WebSocketErrorCode, String)
     }
 
-    /// Whether frames must be masked: those of clients must, those of servers must not (RFC 6455 section 5.1).
+    /// Whether frames must be masked: those of clients must, those of servers must not (RFC 6455 §5.1).
     private let expectsMask: Bool
     private var fragments: ByteBuffer?
 
@@ -27,7 +27,7 @@ struct WebSocketMessageAssembler {
 
     mutating func receive(_ frame: WebSocketFrame) -> Output {
         guard !frame.rsv1, !frame.rsv2, !frame.rsv3 else {
-            return .violation(.protocolError, "a reserved bit is set")  // RFC 6455 section 5.2
+            return .violation(.protocolError, "a reserved bit is set")  // RFC 6455 §5.2
         }
         guard (frame.maskKey != nil) == self.expectsMask else {
             return .violation(.protocolError, self.expectsMask ? "a frame is not masked" : "a frame is masked")

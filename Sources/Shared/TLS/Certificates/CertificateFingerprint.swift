@@ -1,3 +1,6 @@
+import Basics
+import Crypto
+
 /// The SHA-256 of a certificate's DER form: what peers pin each other by.
 package struct CertificateFingerprint: Hashable, Sendable, CustomStringConvertible {
     /// Length of a fingerprint in bytes.
@@ -18,15 +21,5 @@ package struct CertificateFingerprint: Hashable, Sendable, CustomStringConvertib
     }
 
     /// Upper-case hex pairs separated by colons, as `openssl x509 -fingerprint -sha256` prints them.
-    package var description: String {
-        let digits = Array("0123456789ABCDEF".utf8)
-        var text: [UInt8] = []
-        text.reserveCapacity(self.bytes.count * 3)
-        for byte in self.bytes {
-            if !text.isEmpty { text.append(UInt8(ascii: ":")) }
-            text.append(digits[Int(byte >> 4)])
-            text.append(digits[Int(byte & 0x0f)])
-        }
-        return String(decoding: text, as: UTF8.self)
-    }
+    package var description: String { Hex.text(self.bytes, separator: ":").uppercased() }
 }

@@ -38,6 +38,17 @@ package struct CertificateRejection: Hashable, Sendable, CustomStringConvertible
         self.description = description
     }
 
+    /// No certificate was sent though one was demanded.
+    package static let missing = CertificateRejection(kind: .missing, description: "the peer sent no certificate")
+
+    static func fingerprintMismatch(
+        expected: CertificateFingerprint, received: CertificateFingerprint
+    ) -> CertificateRejection {
+        CertificateRejection(
+            kind: .fingerprintMismatch(expected: expected, received: received),
+            description: "its fingerprint is \(received), the one announced \(expected)")
+    }
+
     /// Whether naming a certificate authority (`--ca-cert`) could make the certificate acceptable.
     package var isCuredByAuthority: Bool {
         self.kind == .untrustedIssuer

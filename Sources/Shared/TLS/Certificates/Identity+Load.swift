@@ -1,4 +1,6 @@
 internal import COpenSSL
+import Crypto
+import OperatingSystem
 
 extension Identity {
     /// Reads a certificate chain and its private key from PEM files.
@@ -32,9 +34,20 @@ extension Identity {
             certificateChainPEM: chainPEM, privateKeyPEM: try key.privatePEM(), leafFingerprint: fingerprint)
     }
 
+    /// What is in a file of at most 1 MiB, which is plenty for keys and certificates.
+    static func contents(of path: String) throws(TLSError) -> [UInt8] {
+        do {
+            return try SmallFile.contents(of: path, limit: 1 << 20)
+        } catch .tooLarge {
+            throw .cannotReadFile(path: path, reason: "larger than 1 MiB")
+        } catch {
+            throw .cannotReadFile(path: path, reason: "\(error)")
+        }
+    }
+
     /// The certificates of a PEM file, at least one.
     private static func readChain(from path: String) throws(TLSError) -> [OpenSSLCertificate] {
-        let memory = try OpenSSLMemory(try readSmallFile(path))
+        let memory = try OpenSSLMemory(try Self.contents(of: path))
         var chain: [OpenSSLCertificate] = []
         OpenSSLErrors.clear()
         while let certificate = OpenSSLCertificate(nextIn: memory) {
@@ -50,7 +63,7 @@ extension Identity {
     }
 
     private static func readKey(from path: String) throws(TLSError) -> OpenSSLKey {
-        let memory = try OpenSSLMemory(try readSmallFile(path))
+        let memory = try OpenSSLMemory(try Self.contents(of: path))
         OpenSSLErrors.clear()
         // OpenSSL asks for a pass phrase only when the key is encrypted; refuse, and remember that it asked.
         var askedForPassPhrase = false

@@ -1,4 +1,5 @@
 internal import COpenSSL
+import Crypto
 
 #if canImport(Glibc)
 import Glibc

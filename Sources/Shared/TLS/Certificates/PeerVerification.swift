@@ -10,3 +10,24 @@ package enum PeerVerification: Hashable, Sendable {
     /// A server that asks for no client certificate.
     case notRequested
 }
+
+extension PeerVerification {
+    /// Why a certificate is not acceptable; nil when it is.
+    ///
+    /// - Parameters:
+    ///   - presented: the fingerprint of the peer's leaf; nil if it sent none.
+    ///   - byAuthorities: asked for the verdict of the library that makes the handshake where authorities decide.
+    package func rejection(
+        of presented: CertificateFingerprint?, byAuthorities: (_ serverName: String) -> CertificateRejection?
+    ) -> CertificateRejection? {
+        guard let presented else { return .missing }
+        switch self {
+        case .insecure, .notRequested:
+            return nil
+        case .fingerprint(let expected):
+            return presented == expected ? nil : .fingerprintMismatch(expected: expected, received: presented)
+        case .certificateAuthorities(_, let serverName):
+            return byAuthorities(serverName)
+        }
+    }
+}

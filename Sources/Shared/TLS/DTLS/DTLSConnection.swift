@@ -1,4 +1,5 @@
 internal import COpenSSL
+import Crypto
 package import NIOCore
 
 /// One DTLS 1.2 connection (RFC 6347) without its socket: datagrams and the time go in, datagrams and events come out.
@@ -62,7 +63,7 @@ package final class DTLSConnection {
 
     private var state = State.idle
     private var events = CircularBuffer<Event>()
-    private let session: OpenSSLSession
+    private let openSSL: OpenSSLConnection
     private let transport: DatagramTransport
     /// No payload that can be read is larger: the size of the datagram in work; during the handshake that of the largest
     /// so far, because OpenSSL keeps payloads that come before their keys.
@@ -100,9 +101,9 @@ package final class DTLSConnection {
                 cipherSuites: Self.cipherSuites,
                 releasesBuffers: false))
         self.transport = DatagramTransport(allocator: allocator)
-        self.session = try OpenSSLSession(context: context, transport: self.transport, serverName: nil)
+        self.openSSL = try OpenSSLConnection(context: context, transport: self.transport, serverName: nil)
         self.maximumDatagramSize = configuration.maximumDatagramSize
-        RetransmissionTimer.install(in: self.session.pointer, initial: configuration.initialTimeout)
+        RetransmissionTimer.install(in: self.openSSL.pointer, initial: configuration.initialTimeout)
         let size = max(configuration.maximumDatagramSize, DTLSConfiguration.smallestDatagramSize)
         self.setMTU(min(size, Self.handshakeDatagramSize) - Self.largestAEADExpansion)
     }
@@ -127,13 +128,13 @@ package final class DTLSConnection {
 
     /// OpenSSL's name of the negotiated cipher suite; nil before the end of the handshake.
     package var cipherSuite: String? {
-        guard self.isEstablished, let cipher = SSL_get_current_cipher(self.session.pointer) else { return nil }
+        guard self.isEstablished, let cipher = SSL_get_current_cipher(self.openSSL.pointer) else { return nil }
         return String(cString: SSL_CIPHER_get_name(cipher))
     }
 
     /// Keying material that only the two ends can compute (RFC 5705); nil before the end of the handshake.
     package func exportKeyingMaterial(label: String, context: [UInt8], length: Int) -> [UInt8]? {
-        self.session.exportKeyingMaterial(label: label, context: context, length: length)
+        self.openSSL.exportKeyingMaterial(label: label, context: context, length: length)
     }
 
     // MARK: Handshake
@@ -149,7 +150,7 @@ package final class DTLSConnection {
     package func handleTimeout(at now: NIODeadline) {
         guard case .handshaking = self.state else { return }
         OpenSSLErrors.clear()
-        switch COpenSSL_DTLSv1_handle_timeout(self.session.pointer) {
+        switch COpenSSL_DTLSv1_handle_timeout(self.openSSL.pointer) {
         case 1:
             self.statistics.retransmittedFlights += 1
         case 0:
@@ -162,7 +163,7 @@ package final class DTLSConnection {
     }
 
     private func continueHandshake(at now: NIODeadline) {
-        switch self.session.handshake() {
+        switch self.openSSL.handshake() {
         case .complete:
             self.state = .established
             self.outgoingBefore = nil
@@ -235,9 +236,9 @@ package final class DTLSConnection {
     /// Most datagrams hold one record and so one payload. Nothing is allocated if `buffer` has room for the datagram.
     package func readPayload(into buffer: inout ByteBuffer) -> Int? {
         guard case .established = self.state else { return nil }
-        var outcome = OpenSSLSession.Outcome.incomplete
+        var outcome = OpenSSLConnection.Outcome.incomplete
         buffer.writeWithUnsafeMutableBytes(minimumWritableBytes: self.receivedSize) { free in
-            outcome = self.session.read(into: free)
+            outcome = self.openSSL.read(into: free)
             guard case .complete(let count) = outcome else { return 0 }
             return count
         }
@@ -266,7 +267,7 @@ package final class DTLSConnection {
         guard payload.count <= self.maximumPayload else {
             throw .payloadTooLarge(byteCount: payload.count, limit: self.maximumPayload)
         }
-        let outcome = self.transport.withApplicationData(to: &buffer) { self.session.write(payload) }
+        let outcome = self.transport.withApplicationData(to: &buffer) { self.openSSL.write(payload) }
         switch outcome {
         case .complete:
             return
@@ -275,7 +276,7 @@ package final class DTLSConnection {
             throw error
         case .incomplete, .closed:
             // The transport takes everything and there is no renegotiation, so OpenSSL has nothing to wait for.
-            let error = TLSError.protocolError(OpenSSLErrors(entries: []))
+            let error = TLSError.protocolError(OpenSSLErrors())
             self.fail(error)
             throw error
         }
@@ -308,7 +309,7 @@ package final class DTLSConnection {
 
     /// Says close_notify, which is in ``nextTransmit()`` then. It is sent once and may get lost. No event follows.
     package func close() {
-        self.session.shutdown()
+        self.openSSL.shutdown()
         self.state = .finished
         self.transport.dropReceived()
         self.nextDeadline = nil
@@ -340,7 +341,7 @@ package final class DTLSConnection {
             self.nextDeadline = nil
             return
         }
-        self.nextDeadline = RetransmissionTimer.timeLeft(in: self.session.pointer).map { now + $0 }
+        self.nextDeadline = RetransmissionTimer.timeLeft(in: self.openSSL.pointer).map { now + $0 }
     }
 
     private func updateLimits() {
@@ -348,12 +349,12 @@ package final class DTLSConnection {
         let size = max(self.maximumDatagramSize, DTLSConfiguration.smallestDatagramSize)
         self.setMTU(size)
         // Knows the cipher suite's explicit nonce and tag.
-        self.maximumPayload = DTLS_get_data_mtu(self.session.pointer)
+        self.maximumPayload = DTLS_get_data_mtu(self.openSSL.pointer)
         self.recordOverhead = size - self.maximumPayload
     }
 
     private func setMTU(_ size: Int) {
-        COpenSSL_SSL_set_mtu(self.session.pointer, size)
+        COpenSSL_SSL_set_mtu(self.openSSL.pointer, size)
     }
 }
 

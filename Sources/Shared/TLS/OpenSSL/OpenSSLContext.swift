@@ -1,4 +1,5 @@
 internal import COpenSSL
+import Crypto
 
 /// Which end of a TLS or DTLS connection this is.
 package enum TLSRole: Hashable, Sendable {
@@ -166,7 +167,7 @@ extension OpenSSLContext {
 
     private func trust(file: String) throws(TLSError) {
         // Tell a file that cannot be read from one that holds no certificate: people act differently on the two.
-        _ = try readSmallFile(file)
+        _ = try Identity.contents(of: file)
         OpenSSLErrors.clear()
         guard SSL_CTX_load_verify_file(self.pointer, file) == 1 else {
             throw .noPEM(path: file, expected: "certificate", errors: OpenSSLErrors.drain())

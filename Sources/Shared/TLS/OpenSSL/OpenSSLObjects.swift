@@ -1,4 +1,5 @@
 internal import COpenSSL
+import Crypto
 
 /// Owns one reference to an `X509`.
 final class OpenSSLCertificate {

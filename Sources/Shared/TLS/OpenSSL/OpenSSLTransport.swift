@@ -1,4 +1,5 @@
 internal import COpenSSL
+import Crypto
 
 /// What an `SSL` object reads from and writes to in the place of a socket. Subclasses say how.
 class OpenSSLTransport {
@@ -17,7 +18,7 @@ class OpenSSLTransport {
 
     /// Makes a `BIO` over this object, which the caller owns.
     ///
-    /// The `BIO` borrows this object: ``OpenSSLSession`` frees the one before it lets go of the other.
+    /// The `BIO` borrows this object: ``OpenSSLConnection`` frees the one before it lets go of the other.
     final func makeBIO() throws(TLSError) -> OpaquePointer {
         guard let method = Self.method, let bio = BIO_new(method) else {
             throw .operationFailed("make a BIO", OpenSSLErrors.drain())

@@ -36,35 +36,21 @@ final class PeerCertificateCheck {
     }
 
     private func accepts(_ store: OpaquePointer) -> Bool {
-        guard let certificate = X509_STORE_CTX_get0_cert(store) else {
-            self.rejection = .missing
-            return false
+        let certificate = X509_STORE_CTX_get0_cert(store)
+        self.rejection = self.verification.rejection(of: certificate.flatMap(certificateFingerprint)) { name in
+            guard X509_verify_cert(store) != 1, let certificate else { return nil }
+            return CertificateRejection(
+                code: X509_STORE_CTX_get_error(store), serverName: name, certificate: certificate)
         }
-        switch self.verification {
-        case .insecure, .notRequested:
-            return true
-        case .fingerprint(let expected):
-            let received = certificateFingerprint(of: certificate)
-            if received == expected { return true }
-            self.rejection = CertificateRejection(
-                kind: .fingerprintMismatch(expected: expected, received: received),
-                description: "its fingerprint is not the one announced")
+        if case .fingerprintMismatch = self.rejection?.kind {
             // Becomes a bad_certificate alert; the default would be internal_error.
             X509_STORE_CTX_set_error(store, X509_V_ERR_CERT_REJECTED)
-            return false
-        case .certificateAuthorities(_, let serverName):
-            if X509_verify_cert(store) == 1 { return true }
-            self.rejection = CertificateRejection(
-                code: X509_STORE_CTX_get_error(store), serverName: serverName, certificate: certificate)
-            return false
         }
+        return self.rejection == nil
     }
 }
 
 extension CertificateRejection {
-    /// No certificate was sent though one was demanded.
-    static let missing = CertificateRejection(kind: .missing, description: "the peer sent no certificate")
-
     /// Translates OpenSSL's verdict `code` (`X509_V_ERR_…`).
     init(code: Int32, serverName: String, certificate: OpaquePointer) {
         let words = String(cString: X509_verify_cert_error_string(Int(code)))

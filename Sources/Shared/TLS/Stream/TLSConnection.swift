@@ -1,3 +1,4 @@
+import Crypto
 package import NIOCore
 
 /// One TLS connection without its socket: bytes and plaintext go in, events and bytes come out.
@@ -40,7 +41,7 @@ package final class TLSConnection {
     private var state = State.handshaking
     private var transportEnded = false
     private var isWaitingForFirstByte: Bool
-    private let session: OpenSSLSession
+    private let openSSL: OpenSSLConnection
     private let transport: StreamTransport
     private let allocator: ByteBufferAllocator
 
@@ -56,7 +57,7 @@ package final class TLSConnection {
         self.allocator = allocator
         self.isWaitingForFirstByte = context.role == .server
         self.transport = StreamTransport(allocator: allocator)
-        self.session = try OpenSSLSession(
+        self.openSSL = try OpenSSLConnection(
             context: context.openSSL, transport: self.transport, serverName: serverName)
     }
 
@@ -73,12 +74,12 @@ package final class TLSConnection {
     /// The `tls-exporter` channel binding (RFC 9266), 32 bytes; nil before the end of the handshake, and for TLS 1.2
     /// without the extended master secret.
     package var channelBinding: [UInt8]? {
-        self.isEstablished ? self.session.channelBinding : nil
+        self.isEstablished ? self.openSSL.channelBinding : nil
     }
 
     /// The fingerprint of the peer's certificate; nil before the end of the handshake or if there is none.
     package var peerFingerprint: CertificateFingerprint? {
-        self.isEstablished ? self.session.peerFingerprint : nil
+        self.isEstablished ? self.openSSL.peerFingerprint : nil
     }
 
     /// Bytes that wait in ``takeOutput()``.
@@ -110,7 +111,7 @@ package final class TLSConnection {
         let count = plaintext.readableBytes
         guard count > 0 else { return }
         self.transport.reserve(count + (count / Self.largestRecord + 1) * Self.recordOverhead)
-        switch plaintext.withUnsafeReadableBytes({ self.session.write($0) }) {
+        switch plaintext.withUnsafeReadableBytes({ self.openSSL.write($0) }) {
         case .complete:
             return
         case .failed(let error):
@@ -119,14 +120,14 @@ package final class TLSConnection {
         case .incomplete, .closed:
             // The transport takes everything and there is no renegotiation, so OpenSSL has nothing to wait for.
             self.state = .failed
-            throw .protocolError(OpenSSLErrors(entries: []))
+            throw .protocolError(OpenSSLErrors())
         }
     }
 
     /// Says close_notify. Receiving goes on. Does nothing before the handshake is complete or when already done.
     package func closeOutput() {
         guard case .established(let input, outputOpen: true) = self.state else { return }
-        self.session.shutdown()
+        self.openSSL.shutdown()
         self.state = .established(input: input, outputOpen: false)
     }
 
@@ -162,10 +163,10 @@ package final class TLSConnection {
             }
             self.isWaitingForFirstByte = false
         }
-        switch self.session.handshake() {
+        switch self.openSSL.handshake() {
         case .complete:
             self.state = .established(input: .open, outputOpen: true)
-            return .handshakeCompleted(applicationProtocol: self.session.applicationProtocol)
+            return .handshakeCompleted(applicationProtocol: self.openSSL.applicationProtocol)
         case .incomplete:
             return self.transportEnded ? self.fail(.endedDuringHandshake) : nil
         case .closed:
@@ -179,7 +180,7 @@ package final class TLSConnection {
     private func readPlaintext(outputOpen: Bool) -> Event? {
         var plaintext = ByteBuffer()
         reading: while plaintext.readableBytes < Self.largestEvent {
-            let available = self.session.pendingBytes + self.transport.receivedBytes
+            let available = self.openSSL.pendingBytes + self.transport.receivedBytes
             guard available > 0 else { break }
             if plaintext.capacity == 0 {
                 plaintext = self.allocator.buffer(capacity: min(available, Self.largestEvent))
@@ -204,10 +205,10 @@ package final class TLSConnection {
         return self.nextEvent()
     }
 
-    private func read(into plaintext: inout ByteBuffer, room: Int) -> OpenSSLSession.Outcome {
-        var outcome = OpenSSLSession.Outcome.incomplete
+    private func read(into plaintext: inout ByteBuffer, room: Int) -> OpenSSLConnection.Outcome {
+        var outcome = OpenSSLConnection.Outcome.incomplete
         plaintext.writeWithUnsafeMutableBytes(minimumWritableBytes: room) { buffer in
-            outcome = self.session.read(into: buffer)
+            outcome = self.openSSL.read(into: buffer)
             guard case .complete(let count) = outcome else { return 0 }
             return count
         }

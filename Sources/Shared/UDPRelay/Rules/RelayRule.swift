@@ -1,3 +1,4 @@
+import Basics
 package import NIOCore
 
 /// One forwarding rule: datagrams that arrive at a local address go to a fixed target, and answers come back.
@@ -33,7 +34,8 @@ package struct RelayRule: Hashable, Sendable {
         for text in texts {
             let rule = try RelayRule(parsing: text)
             if rule.listenAddress.port != 0, rules.contains(where: { $0.listensBeside(rule) }) {
-                let listen = text.endOfScheme..<(text.firstIndex(of: "?") ?? text.endIndex)
+                let listen =
+                    (text.place(of: "://")?.upperBound ?? text.startIndex)..<(text.firstIndex(of: "?") ?? text.endIndex)
                 throw RelayRuleError(
                     rule: text, fault: listen, kind: .duplicateListenAddress,
                     message: "another rule listens there already; give each rule an address or port of its own")
@@ -54,21 +56,6 @@ extension SocketAddress {
     var numeric: String {
         var address = self.ipAddress ?? "?"
         if case .v6(let ipv6) = self, ipv6.address.sin6_scope_id != 0 { address += "%\(ipv6.address.sin6_scope_id)" }
-        return address.contains(":") ? "[\(address)]:\(self.port ?? 0)" : "\(address):\(self.port ?? 0)"
-    }
-
-    /// Whether it stands for all of this machine's addresses of its family.
-    package var isWildcard: Bool { ["0.0.0.0", "::"].contains(self.ipAddress) }
-}
-
-extension String {
-    /// Where the listen address of a rule begins.
-    fileprivate var endOfScheme: Index {
-        var index = self.startIndex
-        while index != self.endIndex {
-            if self[index...].hasPrefix("://") { return self.index(index, offsetBy: 3) }
-            index = self.index(after: index)
-        }
-        return self.startIndex
+        return hostWithPort(address, self.port ?? 0)
     }
 }

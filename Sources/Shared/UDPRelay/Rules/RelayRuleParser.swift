@@ -1,3 +1,4 @@
+import Basics
 import NIOCore
 
 /// Takes a rule apart, left to right.
@@ -43,7 +44,7 @@ struct RelayRuleParser {
 
     /// Where what follows the protocol begins.
     private func parseProtocol() throws(RelayRuleError) -> String.Index {
-        guard let separator = self.range(of: "://") else { return self.text.startIndex }
+        guard let separator = self.text.place(of: "://") else { return self.text.startIndex }
         let name = self.text[..<separator.lowerBound]
         let fault = self.text.startIndex..<separator.lowerBound
         switch name {
@@ -165,17 +166,6 @@ struct RelayRuleParser {
     private static func ipv6(_ text: String) -> SocketAddress? {
         guard let address = try? SocketAddress(ipAddress: text, port: 0), case .v6 = address else { return nil }
         return address
-    }
-
-    private func range(of pattern: String) -> Range<String.Index>? {
-        var index = self.text.startIndex
-        while index != self.text.endIndex {
-            if self.text[index...].hasPrefix(pattern) {
-                return index..<self.text.index(index, offsetBy: pattern.count)
-            }
-            index = self.text.index(after: index)
-        }
-        return nil
     }
 
     private func error(_ fault: Range<String.Index>, _ kind: RelayRuleError.Kind, _ message: String) -> RelayRuleError {

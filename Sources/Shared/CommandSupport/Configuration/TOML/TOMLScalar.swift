@@ -84,7 +84,7 @@ enum TOMLScalar {
         return mayEnd ? digits : nil
     }
 
-    // MARK: Points in time (RFC 3339 section 5.6)
+    // MARK: Points in time (RFC 3339 §5.6)
 
     private static func time(_ word: String) -> TOMLValue? {
         let bytes = Array(word.utf8)

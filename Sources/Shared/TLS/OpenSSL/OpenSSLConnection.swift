@@ -1,7 +1,8 @@
 internal import COpenSSL
+import Crypto
 
 /// Owns an `SSL` and what it borrows: the state that OpenSSL keeps about one connection.
-final class OpenSSLSession {
+final class OpenSSLConnection {
     /// What a call that moves the connection on came to.
     enum Outcome {
         /// Done; for reads and writes, with so many bytes.

@@ -1,3 +1,4 @@
+import Basics
 internal import CNgtcp2
 import TLS
 
@@ -6,7 +7,7 @@ import TLS
 /// GnuTLS and the crypto helper of ngtcp2 hold a pointer to this object inside `reference`. It stays valid because
 /// the session is freed in `deinit`, before `reference`, and because the owning `QUICConnection` frees its ngtcp2
 /// object first.
-final class QUICTLSSession {
+final class QUICTLS {
     let handle: gnutls_session_t
     /// The ngtcp2 object that the crypto helper works on. Set by its owner right after it was made, before any TLS
     /// byte is exchanged.
@@ -34,7 +35,7 @@ final class QUICTLSSession {
         self.reference.initialize(to: ngtcp2_crypto_conn_ref())
         self.reference.pointee.user_data = Unmanaged.passUnretained(self).toOpaque()
         self.reference.pointee.get_conn = { reference in
-            QUICTLSSession.from(reference)?.connection
+            QUICTLS.from(reference)?.connection
         }
         gnutls_session_set_ptr(session, self.reference)
         try self.configure(isServer: isServer)
@@ -99,7 +100,7 @@ final class QUICTLSSession {
             guard gnutls_alpn_get_selected_protocol(session, &selected) == 0, selected.size > 0 else {
                 return GNUTLS_E_NO_APPLICATION_PROTOCOL
             }
-            guard let connection = QUICTLSSession.of(session)?.connection,
+            guard let connection = QUICTLS.of(session)?.connection,
                 ngtcp2_conn_get_remote_transport_params(connection) != nil
             else { return GNUTLS_E_MISSING_EXTENSION }
             return 0
@@ -112,7 +113,7 @@ final class QUICTLSSession {
             return
         case .fingerprint where isServer:
             gnutls_certificate_server_set_request(self.handle, GNUTLS_CERT_REQUIRE)
-        case .certificateAuthorities(_, let serverName) where !isAddressLiteral(serverName):
+        case .certificateAuthorities(_, let serverName) where IPAddress(parsing: serverName) == nil:
             // RFC 6066 §3: only DNS names are sent, never addresses.
             try self.check(
                 "gnutls_server_name_set",
@@ -121,7 +122,7 @@ final class QUICTLSSession {
             break
         }
         gnutls_session_set_verify_function(self.handle) { session in
-            guard let tls = QUICTLSSession.of(session) else { return GNUTLS_E_INTERNAL_ERROR }
+            guard let tls = QUICTLS.of(session) else { return GNUTLS_E_INTERNAL_ERROR }
             return tls.verifyPeer() ? 0 : GNUTLS_E_CERTIFICATE_ERROR
         }
     }
@@ -129,8 +130,9 @@ final class QUICTLSSession {
     /// Runs inside the handshake, when the peer's certificate has arrived.
     private func verifyPeer() -> Bool {
         let presented = self.presentedFingerprint()
-        let check = PeerCertificateCheck(verification: self.context.configuration.verification)
-        self.rejection = check.reject(session: self.handle, presented: presented)
+        self.rejection = self.context.configuration.verification.rejection(of: presented) { name in
+            CertificateRejection(session: self.handle, serverName: name)
+        }
         self.peerFingerprint = self.rejection == nil ? presented : nil
         return self.rejection == nil
     }
@@ -147,12 +149,12 @@ final class QUICTLSSession {
     }
 
     /// The object that a GnuTLS session belongs to.
-    private static func of(_ session: gnutls_session_t?) -> QUICTLSSession? {
+    private static func of(_ session: gnutls_session_t?) -> QUICTLS? {
         self.from(gnutls_session_get_ptr(session)?.assumingMemoryBound(to: ngtcp2_crypto_conn_ref.self))
     }
 
-    private static func from(_ reference: UnsafeMutablePointer<ngtcp2_crypto_conn_ref>?) -> QUICTLSSession? {
+    private static func from(_ reference: UnsafeMutablePointer<ngtcp2_crypto_conn_ref>?) -> QUICTLS? {
         guard let pointer = reference?.pointee.user_data else { return nil }
-        return Unmanaged<QUICTLSSession>.fromOpaque(pointer).takeUnretainedValue()
+        return Unmanaged<QUICTLS>.fromOpaque(pointer).takeUnretainedValue()
     }
 }

@@ -13,10 +13,10 @@ package enum KeyDerivation {
     ///   - r: block size.
     ///   - p: parallelisation.
     ///   - length: bytes of key wanted.
-    /// - Throws: ``TLSError/operationFailed(_:_:)`` for parameters that are invalid or need over 64 MiB.
+    /// - Throws: ``CryptoError`` for parameters that are invalid or need over 64 MiB.
     package static func scrypt(
         secret: [UInt8], salt: [UInt8], n: UInt64, r: UInt64, p: UInt64, length: Int
-    ) throws(TLSError) -> [UInt8] {
+    ) throws(CryptoError) -> [UInt8] {
         var key = [UInt8](repeating: 0, count: length)
         OpenSSLErrors.clear()
         let status = secret.withUnsafeBytes { secret in
@@ -28,7 +28,7 @@ package enum KeyDerivation {
             }
         }
         guard status == 1 else {
-            throw .operationFailed("derive a key with scrypt", OpenSSLErrors.drain())
+            throw CryptoError(operation: "derive a key with scrypt", errors: OpenSSLErrors.drain())
         }
         return key
     }

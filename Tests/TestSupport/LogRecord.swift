@@ -1,20 +1,23 @@
-import Logging
+package import Logging
 import Synchronization
 
 /// Keeps what is logged.
-final class LogRecord: Sendable {
-    struct Line: Sendable {
-        let level: Logger.Level
-        let metadata: Logger.Metadata
+package final class LogRecord: Sendable {
+    package struct Line: Sendable {
+        package let level: Logger.Level
+        package let message: String
+        package let metadata: Logger.Metadata
 
-        var event: String? { self.metadata["event"].map { "\($0)" } }
+        package var event: String? { self.metadata["event"].map { "\($0)" } }
     }
 
     private let stored = Mutex<[Line]>([])
 
-    var lines: [Line] { self.stored.withLock { $0 } }
+    package var lines: [Line] { self.stored.withLock { $0 } }
 
-    var logger: Logger {
+    package init() {}
+
+    package var logger: Logger {
         Logger(label: "test") { _ in Handler(record: self) }
     }
 
@@ -29,7 +32,7 @@ final class LogRecord: Sendable {
         }
 
         func log(event: LogEvent) {
-            let line = Line(level: event.level, metadata: event.metadata ?? [:])
+            let line = Line(level: event.level, message: "\(event.message)", metadata: event.metadata ?? [:])
             self.record.stored.withLock { $0.append(line) }
         }
     }

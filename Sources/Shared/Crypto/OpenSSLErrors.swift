@@ -13,11 +13,16 @@ package struct OpenSSLErrors: Hashable, Sendable, CustomStringConvertible {
     /// The entries, oldest first; may be empty, because not every failure leaves one.
     package let entries: [Entry]
 
+    /// Errors with these entries; without any, that something failed and OpenSSL says no more.
+    package init(entries: [Entry] = []) {
+        self.entries = entries
+    }
+
     /// Takes everything out of the calling thread's error queue.
     ///
     /// The queue belongs to a thread: call this right after the failure, on the same thread, and call
     /// ``clear()`` before the operation so that what is found belongs to it.
-    static func drain() -> OpenSSLErrors {
+    package static func drain() -> OpenSSLErrors {
         var entries: [Entry] = []
         while true {
             let code = ERR_get_error()
@@ -28,12 +33,12 @@ package struct OpenSSLErrors: Hashable, Sendable, CustomStringConvertible {
     }
 
     /// Empties the calling thread's error queue.
-    static func clear() {
+    package static func clear() {
         ERR_clear_error()
     }
 
     /// Whether an entry says `reason` on behalf of `library` (an `ERR_LIB_…` number).
-    func contains(library: Int32, reason: Int32) -> Bool {
+    package func contains(library: Int32, reason: Int32) -> Bool {
         self.entries.contains {
             COpenSSL_ERR_GET_LIB($0.code) == library && COpenSSL_ERR_GET_REASON($0.code) == reason
         }

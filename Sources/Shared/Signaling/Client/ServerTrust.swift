@@ -1,0 +1,92 @@
+import AppProto
+
+/// What becomes of a server's no, or of a server that cannot prove the secret: whether to try again, how far its word counts,
+/// and what a person is told.
+struct ServerTrust {
+    /// What to do about a handshake that failed.
+    enum Verdict {
+        case end(SignalTerminal)
+        case retry(SignalConnectError)
+    }
+
+    let configuration: SignalClientConfiguration
+    /// Whether a server has proved the secret to this process.
+    var hasConnected = false
+
+    init(configuration: SignalClientConfiguration) {
+        self.configuration = configuration
+    }
+
+    func verdict(on error: HandshakeError) -> Verdict {
+        switch error {
+        case .refused(let goodbye):
+            if let terminal = self.terminal(for: goodbye), self.isBelieved(beforeProof: goodbye) {
+                return .end(terminal)
+            }
+            return .retry(.turnedAway("\(SignalCloseReason.goodbye(goodbye))"))
+        case .proofFailed:
+            return self.refusal(
+                """
+                refused \(self.configuration.url): the server could not prove that it knows the shared secret; \
+                either it has another secret (check --secret), or somebody sits in between
+                """)
+        case .bindingUnavailable(let detail):
+            return self.refusal(
+                """
+                refused \(self.configuration.url): the handshake cannot be bound to the connection, so somebody \
+                could sit in between: \(detail)
+                """)
+        case .versionMismatch:
+            return .retry(.turnedAway("\(error)"))
+        case .protocolViolation(let detail):
+            return .retry(.notAServer(detail))
+        case .timedOut:
+            return .retry(.timedOut(.handshake))
+        }
+    }
+
+    private func refusal(_ detail: String) -> Verdict {
+        self.isServerKnown || !self.hasConnected
+            ? .end(.refused(detail: detail)) : .retry(.turnedAway(detail))
+    }
+
+    /// Whether the server's certificate is checked, so that even before its proof nobody else can speak in its place.
+    private var isServerKnown: Bool {
+        self.configuration.url.scheme != .http && !self.configuration.isInsecure
+    }
+
+    /// Whether to end on a `Goodbye` that came before the server's proof.
+    ///
+    /// With an unchecked certificate anybody on the way can say it, once, and an agent that ran well would be gone for good.
+    /// At the first attempt a person is there to read what is wrong; after that it is tried again. What ends an agent that
+    /// comes back (replaced, expired) a server says after its proof.
+    private func isBelieved(beforeProof goodbye: Goodbye) -> Bool {
+        if self.isServerKnown { return true }
+        return !self.hasConnected && (goodbye.code == .auth || goodbye.code == .binding)
+    }
+
+    /// What a `Goodbye` that came with or behind the proof ends the program with; nil when its reason can pass.
+    func terminal(for goodbye: Goodbye) -> SignalTerminal? {
+        let words = goodbye.reason.isEmpty ? "" : " (\(goodbye.reason))"
+        switch goodbye.code {
+        case .auth:
+            let hint =
+                self.configuration.isInsecure
+                ? "the secret is wrong (check --secret), or somebody sits in between and shows a certificate of their own"
+                : "the secret is wrong (check --secret), or somebody sits in between"
+            return .refused(detail: "refused by \(self.configuration.url)\(words): \(hint)")
+        case .binding:
+            return .refused(
+                detail: """
+                    refused by \(self.configuration.url)\(words): the handshake is bound to another connection than the \
+                    server's; a proxy that terminates TLS, or somebody else, sits in between
+                    """)
+        case .replaced:
+            return .replaced(name: self.configuration.role.agentName)
+        case .expired:
+            return .expired(name: self.configuration.role.agentName)
+        case .unspecified, .version, .badRequest, .shutdown, .limit:
+            return nil
+        }
+    }
+}

@@ -1,0 +1,112 @@
+import AppProto
+import Basics
+import CommandSupport
+import Logging
+import NIOCore
+import Signaling
+
+/// Lets in who proves the secret, and turns all others away: at once who has failed too often.
+///
+/// Belongs to the event loop of its links.
+final class Admission {
+    private let eventLoop: any EventLoop
+    private let key: SharedKey
+    private let software: String
+    private let logger: Logger
+    private var throttle = FailureThrottle()
+    /// For links without TLS of their own: all peers behind a proxy come from its address.
+    private var proxyThrottle = FailureThrottle(.proxy)
+    private var failureLog = LogRateLimiter(interval: .seconds(1))
+
+    private static let tooManyFailures = Goodbye(code: .limit, reason: "too many failed attempts from this address")
+
+    /// - Parameter software: the server's name and version, which peers are told.
+    init(eventLoop: any EventLoop, key: SharedKey, software: String, logger: Logger) {
+        self.eventLoop = eventLoop
+        self.key = key
+        self.software = software
+        self.logger = logger
+    }
+
+    /// Takes over a new link until its peer has proved the secret.
+    ///
+    /// - Parameters:
+    ///   - isEncrypted: whether this process terminates TLS for it.
+    ///   - isForwarded: whether a trusted proxy has told the peer's own address.
+    ///   - admitted: called when the peer has proved the secret, with what it is to be welcomed or refused by.
+    func meet(
+        _ link: any SignalLink, isEncrypted: Bool, isForwarded: Bool,
+        admitted: @escaping (SignalAcceptor, Hello) -> Void
+    ) {
+        guard !isEncrypted || link.channelBinding != nil else {
+            // TLS 1.2 without the extended master secret (RFC 7627), which nothing should speak any more.
+            return Self.turnAway(
+                link, Goodbye(code: .binding, reason: "this TLS connection has no exporter to bind to"))
+        }
+        // All peers behind a proxy that is not trusted, and only those, come over plain HTTP from one address.
+        let sharesAddress = link.channelBinding == nil && !isForwarded
+        switch self.permission(for: link, sharesAddress) {
+        case .now:
+            self.authenticate(link, sharesAddress, admitted)
+        case .after(let wait):
+            self.eventLoop.assumeIsolated().scheduleTask(in: wait) {
+                self.authenticate(link, sharesAddress, admitted)
+            }
+        case .refused:
+            Self.turnAway(link, Self.tooManyFailures)
+        }
+    }
+
+    /// Closes a link, saying why.
+    static func turnAway(_ link: any SignalLink, _ goodbye: Goodbye) {
+        link.send(Envelope(.goodbye(goodbye)).encoded())
+        link.close()
+    }
+
+    private func permission(for link: any SignalLink, _ sharesAddress: Bool) -> FailureThrottle.Admission {
+        guard let address = link.remoteAddress else { return .now }
+        return (sharesAddress ? self.proxyThrottle : self.throttle).admit(address, at: self.eventLoop.now)
+    }
+
+    private func authenticate(
+        _ link: any SignalLink, _ sharesAddress: Bool, _ admitted: @escaping (SignalAcceptor, Hello) -> Void
+    ) {
+        let acceptor = SignalAcceptor(
+            link: link, key: self.key, software: self.software,
+            admit: {
+                // Looked at again: an attacker may have opened many connections before the first guess failed.
+                guard case .now = self.permission(for: link, sharesAddress) else { return Self.tooManyFailures }
+                return nil
+            },
+            outcome: { acceptor, outcome in
+                switch outcome {
+                case .success(let hello): admitted(acceptor, hello)
+                case .failure(let error): self.failed(link, error, sharesAddress)
+                }
+            })
+        acceptor.start()
+    }
+
+    private func failed(_ link: any SignalLink, _ error: SignalAcceptError, _ sharesAddress: Bool) {
+        let remote = link.remoteAddress
+        let place: Logger.MetadataValue = "\(remote?.authority ?? "unknown")"
+        guard case .handshake(.proofFailed) = error else {
+            self.logger.debug(
+                "handshake failed", metadata: ["event": "handshake.failed", "remote": place, "error": "\(error)"])
+            return
+        }
+        let now = self.eventLoop.now
+        switch remote {
+        case let remote? where sharesAddress: self.proxyThrottle.recordFailure(remote, at: now)
+        case let remote?: self.throttle.recordFailure(remote, at: now)
+        case nil: break
+        }
+        guard let count = self.failureLog.occurrences(at: now) else { return }
+        self.logger.warning(
+            "a peer does not know the shared secret, or someone sits in between",
+            metadata: ["event": "auth.failed", "remote": place, "count": .stringConvertible(count)])
+    }
+}
+
+@available(*, unavailable)
+extension Admission: Sendable {}

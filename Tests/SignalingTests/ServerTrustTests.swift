@@ -1,0 +1,67 @@
+import AppProto
+import NIOCore
+import Testing
+
+@testable import Signaling
+
+/// What becomes of a no.
+@Suite struct ServerTrustTests {
+    /// How sure the client can be of who speaks, before the proof.
+    enum Knowledge: CaseIterable {
+        case certificate, uncheckedCertificate, nothing
+    }
+
+    private static func trust(_ knowledge: Knowledge, hasConnected: Bool) throws -> ServerTrust {
+        let url = knowledge == .nothing ? "http://server.example" : "https://server.example"
+        var configuration = SignalClientConfiguration(
+            url: try ServerURL(parsing: url), role: .agent(name: "egress", expireIn: nil, labels: [:]), key: testKey,
+            software: "rtun-agent/1")
+        configuration.httpsInsecure = knowledge == .uncheckedCertificate
+        var trust = ServerTrust(configuration: configuration)
+        trust.hasConnected = hasConnected
+        return trust
+    }
+
+    private static func isEnd(_ verdict: ServerTrust.Verdict) -> Bool {
+        if case .end = verdict { true } else { false }
+    }
+
+    @Test(arguments: Knowledge.allCases, [false, true])
+    func `a refusal ends a program whose server is known, else only the first attempt`(
+        knowledge: Knowledge, hasConnected: Bool
+    ) throws {
+        let trust = try Self.trust(knowledge, hasConnected: hasConnected)
+        let isFinal = knowledge == .certificate || !hasConnected
+        for error in [
+            HandshakeError.proofFailed, .bindingUnavailable("no exporter"),
+            .refused(Goodbye(code: .auth, reason: "")), .refused(Goodbye(code: .binding, reason: "")),
+        ] {
+            #expect(Self.isEnd(trust.verdict(on: error)) == isFinal, "\(error)")
+        }
+        for code in [GoodbyeCode.replaced, .expired] {
+            let verdict = trust.verdict(on: .refused(Goodbye(code: code, reason: "")))
+            #expect(Self.isEnd(verdict) == (knowledge == .certificate), "\(code)")
+        }
+        for error in [
+            HandshakeError.timedOut, .protocolViolation("nonsense"),
+            .refused(Goodbye(code: .limit, reason: "")), .refused(Goodbye(code: .shutdown, reason: "")),
+        ] {
+            #expect(!Self.isEnd(trust.verdict(on: error)), "\(error)")
+        }
+    }
+
+    @Test func `behind the proof every goodbye counts`() throws {
+        let trust = try Self.trust(.uncheckedCertificate, hasConnected: true)
+        #expect(trust.terminal(for: Goodbye(code: .replaced, reason: "")) == .replaced(name: "egress"))
+        #expect(trust.terminal(for: Goodbye(code: .expired, reason: "")) == .expired(name: "egress"))
+        #expect(trust.terminal(for: Goodbye(code: .shutdown, reason: "")) == nil)
+    }
+
+    @Test func `a failure is news once a minute, each kind by itself`() {
+        let start = NIODeadline.uptimeNanoseconds(1_000_000_000_000)
+        var warnings = FailureWarnings()
+        let attempts: [(String, Int64)] = [("a", 0), ("a", 59), ("b", 59), ("a", 60), ("a", 61)]
+        let news = attempts.map { warnings.isNews($0, at: start + .seconds($1)) }
+        #expect(news == [true, false, true, true, false])
+    }
+}

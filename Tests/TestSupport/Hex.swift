@@ -1,0 +1,5 @@
+/// The bytes that hex digits stand for; what is between the digits is passed over.
+package func hexBytes(_ text: String) -> [UInt8] {
+    let digits = text.compactMap(\.hexDigitValue)
+    return stride(from: 0, to: digits.count - 1, by: 2).map { UInt8(digits[$0] << 4 | digits[$0 + 1]) }
+}
