@@ -58,7 +58,7 @@ import Testing
     @Test func `the congestion control of the control connection is read`() throws {
         let command = try self.parse("-L", "127.0.0.1:1?to=127.0.0.1:2", "--congestion", "cubic")
         #expect(command.peers.congestion == .cubic)
-        #expect(RelayCommand.helpMessage(columns: 200).contains("to rtun-relay it matters only with a quic:// URL"))
+        #expect(RelayCommand.helpMessage(columns: 200).contains("so there it matters only with a quic:// URL"))
     }
 
     @Test func `the list of agents needs no rule, and the largest payload is possible`() throws {
