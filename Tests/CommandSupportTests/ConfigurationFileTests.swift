@@ -135,8 +135,8 @@ import Testing
     }
 
     @Test(arguments: [
-        ("sekret = \"x\"", 2, "sekret is no option of rtun-relay; the nearest is \"secret\""),
-        ("rules = \"x\"", 2, "rules is no option of rtun-relay; the nearest is \"rule\""),
+        ("sekret = \"x\"", 2, "sekret is not an option of rtun-relay; the nearest is \"secret\""),
+        ("rules = \"x\"", 2, "rules is not an option of rtun-relay; the nearest is \"rule\""),
         ("config = \"x\"", 2, "config is for the command line only"),
         ("print-config = true", 2, "print-config is for the command line only"),
         ("quic-insecure = \"yes\"", 2, "quic-insecure must be true or false"),
@@ -145,10 +145,10 @@ import Testing
         ("ca-cert = 2026-11-30", 2, "ca-cert must be text or a number, not a date or a time; text needs quotes"),
         ("stun = [[1]]", 2, "stun must be text or a number, not an array in an array"),
         ("[relay.stun]\na = 1", 2, "stun must be text or a number, not a table"),
-        ("[relay.sub]\na = 1", 2, "sub is no option of rtun-relay; the nearest is \"stun\""),
+        ("[relay.sub]\na = 1", 2, "sub is not an option of rtun-relay; the nearest is \"stun\""),
         ("ca-cert = \"\"", 2, "ca-cert is empty; leave it out if it is not wanted"),
         ("ca-cert = \"a\\u0000b\"", 2, "ca-cert must not contain a NUL"),
-        ("secret = sec123", 2, "that is no value; text needs quotes"),
+        ("secret = sec123", 2, "that is not a value; text needs quotes"),
         ("secret = 0x1F", 2, "secret must be text, which needs quotes"),
         ("secret = 1234e567", 2, "secret must be text, which needs quotes"),
         ("stun = inf", 2, "stun must not be inf or nan; text needs quotes"),
@@ -156,18 +156,18 @@ import Testing
         ("rule = \"x\"", 2, "rule must be an array of tables: write [[rtun-relay.rule]]"),
         ("rule = [1]", 2, "rule must be an array of tables: write [[rtun-relay.rule]]"),
         ("[[relay.rule]]\nlisten = \"x\"", 2, "the rule lacks \"to\""),
-        ("[[relay.rule]]\nlisten = \"x\"\ntoo = \"y\"", 4, "too is no key of a rule; the nearest is \"to\""),
+        ("[[relay.rule]]\nlisten = \"x\"\ntoo = \"y\"", 4, "too is not a key of a rule; the nearest is \"to\""),
         (
             "[[relay.rule]]\nlisten = \"x\"\nto = 1.5\n[[relay.rule]]\nto = true", 6,
             "to must be text or a number, not true or false"
         ),
         (
             "[rtun-relay]\nstun = \"x\"", 2,
-            "[rtun-relay] is the same table as [relay] in line 1; put all into one of them"
+            "[rtun-relay] is the same table as [relay] in line 1; merge them"
         ),
-        ("[rtun-agnet]", 2, "[rtun-agnet] is no table of a program; the nearest is [rtun-agent]"),
-        ("[SOCKS]", 2, "[SOCKS] is no table of a program; the nearest is [socks]"),
-        ("[rtun_socks]", 2, "[rtun_socks] is no table of a program; the nearest is [rtun-socks]"),
+        ("[rtun-agnet]", 2, "[rtun-agnet] is not the table of a program; the nearest is [rtun-agent]"),
+        ("[SOCKS]", 2, "[SOCKS] is not the table of a program; the nearest is [socks]"),
+        ("[rtun_socks]", 2, "[rtun_socks] is not the table of a program; the nearest is [rtun-socks]"),
     ])
     func `what is wrong is named with file and line`(entry: String, line: Int, problem: String) {
         let error = #expect(throws: ProgramError.self) { try self.settings("[relay]\n\(entry)") }
@@ -177,7 +177,7 @@ import Testing
     }
 
     @Test(arguments: [
-        ("url = \"x\"\n[relay]", "\"url\" stands in front of the first table; put it under [rtun-relay]"),
+        ("url = \"x\"\n[relay]", "\"url\" stands before the first table; put it under [rtun-relay]"),
         ("relay = 1", "relay must be a table: write [relay] on a line of its own"),
     ])
     func `what belongs into a table is sent there`(text: String, problem: String) {

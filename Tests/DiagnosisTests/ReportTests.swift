@@ -190,7 +190,7 @@ import Testing
 
     @Test func `of a client follows the best of its agents`() {
         let rows: [([PathPrediction], MappingBehavior, Bool, String, Int32)] = [
-            ([], .none, true, "nothing will work before an agent that matches is there", 69),
+            ([], .none, true, "nothing will work until there is a matching agent", 69),
             ([self.likely, self.likely], .none, false, "direct paths are likely", 0),
             (
                 [self.likely, self.unlikely], .none, true,
@@ -198,7 +198,7 @@ import Testing
             ),
             (
                 [self.possible], .none, false,
-                "direct paths are possible, not certain; there is no bridge to carry the rest", 0
+                "direct paths are possible, but not certain; there is no bridge to carry the rest", 0
             ),
             (
                 [self.unlikely], .addressAndPortDependent, true,

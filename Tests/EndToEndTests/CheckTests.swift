@@ -101,7 +101,7 @@ struct CheckTests {
         let silent = try TCPService { connection in _ = try connection.receiveToEnd() }
         let (ending, lines, _) = try await self.check("rtun-agent", "https://127.0.0.1:\(silent.port)")
         #expect(ending == .exit(69))
-        #expect(lines.last == "nothing will work: the server is reached, but does not finish the handshake")
+        #expect(lines.last == "nothing will work: the server was reached, but does not finish the handshake")
     }
 
     @Test func `a name that does not exist, and a certificate that is not trusted, have their own words`() async throws
@@ -121,7 +121,7 @@ struct CheckTests {
         let lonely = try await self.check("rtun-relay", cluster.url, authority)
         #expect(lonely.ending == .exit(69))
         #expect(try self.finding("agents", in: lonely.lines) == "failed agents none of 0 registered match .*")
-        #expect(lonely.lines.last == "nothing will work before an agent that matches is there")
+        #expect(lonely.lines.last == "nothing will work until there is a matching agent")
         let agent = try await self.check("rtun-agent", cluster.url, authority + ["--agent", "first"])
         #expect(agent.ending == .exit(0))
         #expect(try self.finding("agent", in: agent.lines) == "ok agent nobody is registered as first")

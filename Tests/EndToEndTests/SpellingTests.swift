@@ -24,7 +24,7 @@ struct SpellingTests {
             ("rtun-relay", ["--udp-idel-timeout", "5", url], 64, "did you mean --udp-idle-timeout?"),
             ("rtun-relay", ["-L127.0.0.1:0?to=127.0.0.1:0", url], 64, "nothing can be sent to port 0"),
             ("rtun-server", ["--addr", "https://127.0.0.1:1"], 64, "is a URL; expected host:port"),
-            ("rtun-server", ["--addr", "256.1.1.1:1"], 64, "is no IPv4 address"),
+            ("rtun-server", ["--addr", "256.1.1.1:1"], 64, "is not an IPv4 address"),
             ("rtun-server", ["--congestion", "reno"], 64, "'reno' is invalid for '--congestion <algorithm>'"),
             ("rtun-agent", ["--congestion", "reno", url], 64, "'reno' is invalid for '--congestion <algorithm>'"),
             ("rtun-socks", ["--congestion=", url], 64, "the value of --congestion is empty"),
@@ -56,7 +56,7 @@ struct SpellingTests {
             ("p2p = \"x\"", "line 3: The value 'x' is invalid for '--p2p <choice>': expected auto, direct or bridge"),
             ("congestion = \"x\"", "line 3: The value 'x' is invalid for '--congestion <algorithm>'"),
             ("agent = \"\"", "line 3: agent is empty"),
-            ("[rtun-agnet]", "line 3: [rtun-agnet] is no table of a program; the nearest is [rtun-agent]"),
+            ("[rtun-agnet]", "line 3: [rtun-agnet] is not the table of a program; the nearest is [rtun-agent]"),
         ])
     func `a wrong value in the file is named with its line, in readable lines`(
         entry: String, words: String

@@ -119,10 +119,10 @@ import Testing
     @Test(arguments: [
         ("unknown.test", [NameLookupError.notFound]), ("no-such-name.invalid", [.notFound]),
         // c-ares 1.18 does not tell one from the other, c-ares 1.34 does.
-        ("failing.test", [.failed("no name server is there, or it failed"), .failed("the name server failed")]),
-        ("", [.failed("it is not a name")]), ("127.0.0.1\0.test", [.failed("it is not a name")]),
-        ("a..test", [.failed("it is not a name")]),
-        (String(repeating: "a", count: 64) + ".test", [.failed("it is not a name")]),
+        ("failing.test", [.failed("there is no name server, or it failed"), .failed("the name server failed")]),
+        ("", [.failed("it is not a valid name")]), ("127.0.0.1\0.test", [.failed("it is not a valid name")]),
+        ("a..test", [.failed("it is not a valid name")]),
+        (String(repeating: "a", count: 64) + ".test", [.failed("it is not a valid name")]),
     ])
     func `what went wrong is told`(name: String, expected: [NameLookupError]) async throws {
         try await self.withNames { _, names in

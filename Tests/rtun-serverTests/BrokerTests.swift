@@ -252,7 +252,7 @@ import Testing
         let refused = broker.addAgent(
             AgentRegistration(name: "other"), resuming: nil, newID: Self.ids[1], session: self.second, address: "",
             software: "", now: self.now)
-        #expect(refused == .refused(Goodbye(code: .limit, reason: "this server takes no more agents")))
+        #expect(refused == .refused(Goodbye(code: .limit, reason: "this server accepts no more agents")))
         // The name it has can still change hands.
         try self.register(&broker, self.second, id: Self.ids[1])
     }

@@ -76,7 +76,7 @@ import Testing
         try await self.withServer { closed = $0 }
         let error = try await self.error("127.0.0.1:\(closed)")
         #expect(error.status == .unavailable)
-        #expect(error.message == "no rtun-server that is well at 127.0.0.1:\(closed): connection refused")
+        #expect(error.message == "no healthy rtun-server at 127.0.0.1:\(closed): connection refused")
     }
 
     @Test func `a port without a number cannot be asked`() async throws {
@@ -97,6 +97,6 @@ import Testing
         let port = other.localAddress?.port ?? 0
         let error = try await self.error("127.0.0.1:\(port)")
         try await other.close()
-        #expect(error.message == "no rtun-server that is well at 127.0.0.1:\(port): \(reason)")
+        #expect(error.message == "no healthy rtun-server at 127.0.0.1:\(port): \(reason)")
     }
 }

@@ -248,13 +248,13 @@ final class SignalClientCore {
             self.refused(
                 """
                 refused \(self.configuration.url): the server could not prove that it knows the shared secret; \
-                either it has another secret (check --secret), or somebody sits in between
+                either it has another secret (check --secret), or there is a man in the middle
                 """)
         case .bindingUnavailable(let detail):
             self.refused(
                 """
-                refused \(self.configuration.url): the handshake cannot be bound to the connection, so somebody \
-                could sit in between: \(detail)
+                refused \(self.configuration.url): the handshake cannot be bound to the connection, so there \
+                could be a man in the middle: \(detail)
                 """)
         case .versionMismatch:
             self.attemptFailed(.turnedAway("\(error)"))
@@ -295,14 +295,14 @@ final class SignalClientCore {
         case .auth:
             let hint =
                 self.configuration.isInsecure
-                ? "the secret is wrong (check --secret), or somebody sits in between and shows a certificate of their own"
-                : "the secret is wrong (check --secret), or somebody sits in between"
+                ? "the secret is wrong (check --secret), or a man in the middle shows another certificate"
+                : "the secret is wrong (check --secret), or there is a man in the middle"
             return .refused(detail: "refused by \(self.configuration.url)\(words): \(hint)")
         case .binding:
             return .refused(
                 detail: """
                     refused by \(self.configuration.url)\(words): the handshake is bound to another connection than the \
-                    server's; a proxy that terminates TLS, or somebody else, sits in between
+                    server's; there is a proxy that terminates TLS, or a man in the middle
                     """)
         case .replaced:
             return .replaced(name: self.agentName)
@@ -333,7 +333,7 @@ final class SignalClientCore {
         }
         self.warnedCauses[error.cause] = now
         metadata["advice"] = error.advice.map { "\($0)" }
-        self.logger.warning("no connection to the server, going on trying", metadata: metadata)
+        self.logger.warning("no connection to the server, retrying", metadata: metadata)
     }
 
     /// Ends the backoff: what stood in the way may be gone.
@@ -369,7 +369,7 @@ final class SignalClientCore {
             if let local = session.localAddress, change.hasLost(local) {
                 connected.connection.abandon("the connection's address \(local.ipAddress ?? "") is gone")
             } else if self.isRerouted(connected) {
-                connected.connection.abandon("the way to the server is another one")
+                connected.connection.abandon("the route to the server has changed")
             } else {
                 connected.connection.check(within: Self.checkTime)
             }
