@@ -169,7 +169,7 @@ import Testing
         ("[SOCKS]", 2, "[SOCKS] is not the table of a program; the nearest is [socks]"),
         ("[rtun_socks]", 2, "[rtun_socks] is not the table of a program; the nearest is [rtun-socks]"),
     ])
-    func `what is wrong is named with file and line`(entry: String, line: Int, problem: String) {
+    func `a mistake is named with file and line`(entry: String, line: Int, problem: String) {
         let error = #expect(throws: ProgramError.self) { try self.settings("[relay]\n\(entry)") }
         #expect(
             error == ProgramError(.configuration, "configuration file rtun.toml, line \(line): \(problem)"),
@@ -180,7 +180,7 @@ import Testing
         ("url = \"x\"\n[relay]", "\"url\" stands before the first table; put it under [rtun-relay]"),
         ("relay = 1", "relay must be a table: write [relay] on a line of its own"),
     ])
-    func `what belongs into a table is sent there`(text: String, problem: String) {
+    func `a key outside its table is refused, with the table's name`(text: String, problem: String) {
         let error = #expect(throws: ProgramError.self) { try self.settings(text) }
         #expect(error == ProgramError(.configuration, "configuration file rtun.toml, line 1: \(problem)"))
     }
@@ -189,7 +189,7 @@ import Testing
         #expect(try self.added("[relay]\nexpire-in = 1e7") == ["--expire_in=10000000"])
     }
 
-    @Test func `a place gives one of what excludes each other, unless another place replaces both`() throws {
+    @Test func `a place may give only one of two exclusive options, unless a stronger place replaces both`() throws {
         let text = "[relay]\nsecret = \"a\"\nsecret-file = \"b\""
         let error = #expect(throws: ProgramError.self) { try self.configuration([text]) }
         #expect(
@@ -205,7 +205,7 @@ import Testing
         #expect(try self.configuration([], ["--secret", "s"], environment: variables).words == ["--secret", "s"])
     }
 
-    @Test func `a variable that cannot be understood is named`() throws {
+    @Test func `an invalid variable is named`() throws {
         let flag = #expect(throws: ProgramError.self) {
             try self.configuration([], environment: ["RTUN_QUIC_INSECURE": "maybe"])
         }
@@ -219,7 +219,7 @@ import Testing
         #expect(both?.message.contains("give either RTUN_SECRET or RTUN_SECRET_FILE, not both") == true)
     }
 
-    @Test func `variables take several values, by blanks or by lines`() throws {
+    @Test func `a variable takes several values, separated by blanks or by lines`() throws {
         let words = try self.configuration([], environment: ["RTUN_STUN": " a:1  b:2\tc:3", "RTUN_L": "x y\nz\n"]).words
         #expect(words == ["--stun=a:1", "--stun=b:2", "--stun=c:3", "-L", "x y", "-L", "z"])
     }

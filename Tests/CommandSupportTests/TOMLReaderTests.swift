@@ -87,7 +87,7 @@ import Testing
         ("\n\n[", 3, "expected a key"),
         ("a = 1\rb = 2", 1, "not a carriage return without a line feed"),
     ])
-    func `what cannot be read is named with its line`(text: String, line: Int, words: String) {
+    func `a mistake is named with its line`(text: String, line: Int, words: String) {
         let error = #expect(throws: TOMLError.self) { try self.document(text) }
         #expect(error?.line == line)
         #expect(error?.problem.contains(words) == true, "\(error?.problem ?? "")")
@@ -102,7 +102,7 @@ import Testing
         "x = {" + String(repeating: "a.", count: 400_000) + "a = 1}",
         "k = \"\"\"" + String(repeating: "\"\n", count: 10) + "\"\"\"\"\"\na" + String(repeating: ".a", count: 99_999),
     ])
-    func `depth has a limit`(text: String) {
+    func `nesting and the parts of a key have a limit`(text: String) {
         let error = #expect(throws: TOMLError.self) { try self.document(text) }
         #expect(
             error?.problem.contains("may have at most") == true
@@ -110,7 +110,7 @@ import Testing
             "\(error?.problem ?? "")")
     }
 
-    @Test func `dots that belong to no key do not count as its parts`() throws {
+    @Test func `dots outside of a key do not count as its parts`() throws {
         let dots = String(repeating: ".", count: 100)
         let floats = (0..<100).map { "\($0).5" }.joined(separator: ", ")
         let text = """
@@ -125,7 +125,7 @@ import Testing
         #expect(try self.document(text).entries.map(\.line) == [1, 2, 3, 4, 6, 7])
     }
 
-    @Test func `bytes that are no text are named with their line`() {
+    @Test func `bytes that are not UTF-8 are named with their line`() {
         let bytes = Array("a = 1\n# \u{FC}\n".utf8) + [0xC3, 0x28] + Array("\nb = 2".utf8)
         #expect(throws: TOMLError(line: 3, problem: "not UTF-8 text")) { try TOMLReader.document(in: bytes) }
     }
@@ -148,7 +148,7 @@ import Testing
             ("2026-11-30T07:32:00+24:00", nil), ("2026-11-30T07:32:00+0700", nil), ("2026-11-30T", nil),
             ("2026-11-30 07:32:00Z+", nil),
         ] as [(String, TOMLValue?)])
-    func `numbers and times are what TOML says, and nothing else`(word: String, value: TOMLValue?) {
+    func `numbers and times are accepted as TOML defines them, and no others`(word: String, value: TOMLValue?) {
         #expect((try? self.document("k = \(word)"))?.entries.first?.value == value)
     }
 
@@ -157,7 +157,7 @@ import Testing
         ("\"\"", ""),
         ("'''a\\u0041'''", "a\\u0041"), ("\"\\U0001F600\\b\\f\"", "\u{1F600}\u{8}\u{C}"),
     ])
-    func `the kinds of strings`(text: String, value: String) throws {
+    func `all kinds of strings are read`(text: String, value: String) throws {
         #expect(try self.document("k = \(text)").entries.first?.value == .string(value))
     }
 

@@ -87,7 +87,7 @@ struct CheckTests {
     }
 
     @Test(arguments: ["https", "quic"])
-    func `a server that is not there is said in time`(scheme: String) async throws {
+    func `a missing server is reported in time`(scheme: String) async throws {
         let cluster = try await Cluster(.https)
         await cluster.server.kill9()
         let (ending, lines, _) = try await self.check("rtun-socks", "\(scheme)://127.0.0.1:\(cluster.port)")
@@ -104,8 +104,7 @@ struct CheckTests {
         #expect(lines.last == "nothing will work: the server was reached, but does not finish the handshake")
     }
 
-    @Test func `a name that does not exist, and a certificate that is not trusted, have their own words`() async throws
-    {
+    @Test func `an unknown name and an untrusted certificate are reported as such`() async throws {
         let unknown = try await self.check("rtun-socks", "https://rtun.invalid:8888")
         #expect(unknown.ending == .exit(69))
         #expect(try self.finding("name", in: unknown.lines).hasPrefix("failed name "))

@@ -107,7 +107,7 @@ import Testing
         }
     }
 
-    @Test func `constant-time comparison says what == says`() {
+    @Test func `constant-time comparison agrees with ==`() {
         #expect(constantTimeEquals([], []))
         #expect(constantTimeEquals([1, 2, 3], [1, 2, 3]))
         #expect(!constantTimeEquals([1, 2, 3], [1, 2, 4]))
