@@ -99,7 +99,7 @@ bench-quick: build bench-tools ## a short look at both, rtun and no tunnel only;
 bench-tools:
 	@$(SWIFT) build --package-path Benchmarks -c release --scratch-path .build-benchmarks
 
-nat-table: setup ## how both clients fare between every two kinds of NAT, as a table (needs root)
+nat-table: setup ## how both clients fare between every two kinds of NAT, as a matrix for each (needs root)
 	@scripts/nat-table.sh $(SWIFT_FLAGS)
 
 nat-spread: setup ## how often guessing the ports of a symmetric NAT goes well, as a table (needs root, up to half an hour)

@@ -67,22 +67,22 @@ EXAMPLE_AGENT = {"agent": "office", "socks": "office|home", "relay": "office|hom
 # What has to be done after the installation; also in the packages' scripts (scripts/packages.py).
 TODO = {
     "server": """\
-  1. the secret that all programs share, in /etc/rtun/secret (root alone has to be able to read it):
+  1. the secret that all programs share, in /etc/rtun/secret (only root needs to be able to read it):
        install -m 600 /dev/null /etc/rtun/secret && openssl rand -hex 32 >/etc/rtun/secret
   2. a certificate, unless agents and clients use quic:// with --quic-insecure: /etc/rtun/tls/cert.pem and
      /etc/rtun/tls/key.pem, and the two lines https-cert and https-key in /etc/rtun/rtun-server.toml
   3. systemctl enable --now rtun-server""",
     "agent": """\
   1. the server: "url" in /etc/rtun/rtun-agent.toml
-  2. its secret in /etc/rtun/secret (root alone has to be able to read it)
+  2. its secret in /etc/rtun/secret (only root needs to be able to read it)
   3. systemctl enable --now rtun-agent""",
     "socks": """\
   1. the server: "url" in /etc/rtun/rtun-socks.toml
-  2. its secret in /etc/rtun/secret (root alone has to be able to read it)
+  2. its secret in /etc/rtun/secret (only root needs to be able to read it)
   3. systemctl enable --now rtun-socks""",
     "relay": """\
   1. the server and the rules: "url" and "L" in /etc/rtun/rtun-relay.toml
-  2. the server's secret in /etc/rtun/secret (root alone has to be able to read it)
+  2. the server's secret in /etc/rtun/secret (only root needs to be able to read it)
   3. systemctl enable --now rtun-relay""",
 }
 
@@ -235,10 +235,10 @@ def manual(program, operations, date):
         out += [".TP", f".B {code}", roff_markdown(codes[code])]
 
     out += [".SH SIGNALS", ".TP", ".B SIGTERM\\fR, \\fBSIGINT"]
-    out.append("Accept nothing new, let what is open end for up to 5 s, and exit with 0; a second one exits at once.")
+    out.append("Stop accepting, let open connections finish for up to 5 s, and exit with 0. A second signal exits at once.")
     out += [".TP", ".B SIGHUP"]
-    loading = ", load certificate and key" if program.short == "server" else ""
-    out.append(f"Open the log file anew{loading}, and take over what has changed in the configuration as far as is possible.")
+    loading = ", reload certificate and key" if program.short == "server" else ""
+    out.append(f"Reopen the log file{loading}, and apply what has changed in the configuration, as far as possible.")
     if any("stats-interval" in option.names for option in program.options):
         out += [".TP", ".B SIGUSR1", "Write statistics to the log."]
 
@@ -253,10 +253,10 @@ def manual(program, operations, date):
     out.append(".SH ENVIRONMENT")
     out.append("Each option can be given as a variable, which the command line wins over: \\fBRTUN_SECRET\\fR for \\fB\\-\\-secret\\fR,")
     out.append("\\fBRTUN_SECRET_FILE\\fR for \\fB\\-\\-secret\\-file\\fR, and so on.")
-    out += [".SH FILES", ".TP", f".I /etc/rtun/{program.name}.toml", "Configuration of the systemd service, which explains itself; also read without \\fB\\-\\-config\\fR."]
-    out += [".TP", ".I /etc/rtun/secret", "The secret of the systemd services, handed on by systemd."]
+    out += [".SH FILES", ".TP", f".I /etc/rtun/{program.name}.toml", "Configuration of the systemd service, with each option explained; also read by default."]
+    out += [".TP", ".I /etc/rtun/secret", "The secret of the systemd services, which systemd passes on."]
     if program.short == "server":
-        out += [".TP", ".I /etc/rtun/tls/", "Certificate and key of the systemd service, handed on by systemd."]
+        out += [".TP", ".I /etc/rtun/tls/", "Certificate and key of the systemd service, which systemd passes on."]
     others = [f".BR {roff(f'rtun-{other}')} (1)" for other in TODO if other != program.short]
     out += [".SH SEE ALSO", " ,\n".join([*others, ".BR rtun (1)"])]
     return "\n".join(line for line in out if line) + "\n"
@@ -360,20 +360,20 @@ def configuration(program):
     out += comment(
         "Below is every option, commented out, with its default or an example. The command line wins over this file, and the unit "
         "gives --config and --secret-file. After a change, "
-        f"systemctl reload {program.name} takes over what can change while it runs, and the log says what needs a restart. Readable by "
+        f"systemctl reload {program.name} applies what can change while it runs, and the log says what needs a restart. Readable by "
         "root and the group rtun only, since there may be passwords in it."
     )
     if short == "server":
         out.append("#")
         out += comment(
-            "Certificate and key: systemd hands on what is in /etc/rtun/tls, cert.pem as tls_cert.pem, so that the user rtun needs "
+            "Certificate and key: systemd passes on what is in /etc/rtun/tls, cert.pem as tls_cert.pem, so that the user rtun needs "
             "no right to read it. They are copies made at the start: restart the unit when there are new ones. Or name files here "
-            "that the group rtun may read: new ones are loaded by themselves."
+            "that the group rtun may read: the server reloads these when they change."
         )
     else:
         out.append("#")
         out += comment(
-            "A second secret that the server never learns: put it into /etc/credstore/rtun.e2e-secret, where root alone has to be "
+            "A second secret that the server never learns: put it into /etc/credstore/rtun.e2e-secret, where only root needs to be "
             "able to read it, and uncomment e2e-secret-file."
         )
     out += ["", f"[{program.name}]"]

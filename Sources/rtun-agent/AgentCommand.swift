@@ -17,8 +17,9 @@ struct AgentCommand: ProgramCommand {
         commandName: Self.name,
         abstract: "Let clients' connections and datagrams leave from this machine.",
         discussion: """
-            Registers with an rtun server under a name and reaches TCP and UDP targets for the clients that the server \
-            introduces. Clients reach the agent directly, over an encrypted tunnel; nothing listens on a fixed port.
+            Registers with an rtun server under a name, and connects to TCP and UDP targets for the clients that the \
+            server introduces. Clients reach the agent over an encrypted channel, directly if possible; no port has to be \
+            open.
 
             Examples:
               # for an hour, with the secret in a file
@@ -33,12 +34,12 @@ struct AgentCommand: ProgramCommand {
               rtun-agent https://rtun.example.com --secret-file secret \\
                 --allow 10.1.0.0/16:80,443 --deny '*'
 
-              # will it work from here? An agent of that name that runs is left alone.
+              # will it work from here? A running agent of the same name is left alone.
               rtun-agent https://rtun.example.com:8888 --secret-file secret --check
 
             Exit codes: 0 stopped or expired, 64 bad usage, 69 a file cannot be read or --check expects nothing to work, \
             75 replaced by a newer agent of the same name, 77 refused (wrong secret), 78 bad configuration file. A server \
-            that is away is tried again for ever.
+            that is away is retried indefinitely.
             """,
         version: Software.description(libraries: LibraryVersions.descriptions))
 
@@ -54,7 +55,7 @@ struct AgentCommand: ProgramCommand {
     var egress: EgressOptions
     @OptionGroup(title: "Peers")
     var peers: PeerOptions
-    @OptionGroup(title: "Trouble")
+    @OptionGroup(title: "Diagnosis")
     var check: CheckOptions
     @OptionGroup(title: "Logging")
     var statistics: StatisticsOptions

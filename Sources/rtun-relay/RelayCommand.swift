@@ -26,9 +26,9 @@ struct RelayCommand: ProgramCommand {
         commandName: Self.name,
         abstract: "Forward local UDP ports to UDP targets through an agent.",
         discussion: """
-            Each rule listens on a local address; what arrives there leaves from an agent to the rule's target, and answers \
-            come back to whoever sent first. Agents are found through an rtun server and reached directly, over an encrypted \
-            channel that keeps UDP's own ways: nothing is repeated, reordered or held back.
+            Each rule listens on a local address. What arrives there leaves from an agent to the rule's target, and answers \
+            come back to the sender. The relay finds agents through an rtun server and reaches them over an encrypted \
+            channel, directly if possible. The channel behaves as UDP does: nothing is retransmitted, reordered or held back.
 
             Examples:
               # two name servers, seen from the agent
@@ -49,8 +49,8 @@ struct RelayCommand: ProgramCommand {
               rtun-relay https://rtun.example.com:8888 --secret-file secret --check
 
             Exit codes: 0 stopped, 64 bad usage (a wrong rule, too large a --udp-max-payload), 69 a port is taken, a file \
-            cannot be read, --list-agents got no answer or --check expects nothing to work, 77 refused (wrong secret), 78 bad configuration file. A server or \
-            an agent that is away is tried again for ever.
+            cannot be read, --list-agents got no answer or --check expects nothing to work, 77 refused (wrong secret), 78 \
+            bad configuration file. A server or an agent that is away is retried indefinitely.
             """,
         version: Software.description(libraries: LibraryVersions.descriptions))
 
@@ -66,7 +66,7 @@ struct RelayCommand: ProgramCommand {
     var agents: AgentOptions
     @OptionGroup(title: "Peers")
     var peers: PeerOptions
-    @OptionGroup(title: "Trouble")
+    @OptionGroup(title: "Diagnosis")
     var check: CheckOptions
     @OptionGroup(title: "Logging")
     var statistics: StatisticsOptions

@@ -17,8 +17,8 @@ struct SocksCommand: ProgramCommand {
         commandName: Self.name,
         abstract: "A SOCKS proxy whose connections leave from an agent.",
         discussion: """
-            Speaks SOCKS 5, 4a and 4. Finds an agent through an rtun server and reaches it directly, over an encrypted \
-            tunnel; names are resolved at the agent. When the agent goes, new connections use the next one.
+            Speaks SOCKS 5, 4a and 4. Finds an agent through an rtun server and reaches it over an encrypted tunnel, \
+            directly if possible. Names are resolved at the agent. If the agent goes away, new connections use the next one.
 
             Examples:
               # a proxy on 127.0.0.1:2080
@@ -40,8 +40,8 @@ struct SocksCommand: ProgramCommand {
               rtun-socks https://rtun.example.com:8888 --secret-file secret --check
 
             Exit codes: 0 stopped, 64 bad usage, 69 the port is taken, a file cannot be read, --list-agents got no answer \
-            or --check expects nothing to work, 77 refused (wrong secret), 78 bad configuration file. A server or an agent that is away is tried again \
-            for ever.
+            or --check expects nothing to work, 77 refused (wrong secret), 78 bad configuration file. A server or an agent \
+            that is away is retried indefinitely.
             """,
         version: Software.description(libraries: LibraryVersions.descriptions))
 
@@ -57,7 +57,7 @@ struct SocksCommand: ProgramCommand {
     var agents: AgentOptions
     @OptionGroup(title: "Peers")
     var peers: PeerOptions
-    @OptionGroup(title: "Trouble")
+    @OptionGroup(title: "Diagnosis")
     var check: CheckOptions
     @OptionGroup(title: "Logging")
     var logging: LoggingOptions

@@ -18,7 +18,7 @@ import Testing
         (2400, 1200), (65_507, 127), (65_507, 65_507),
     ]
 
-    @Test(arguments: shapes) func `the short way through the wire is the same as the long one`(
+    @Test(arguments: shapes) func `the fast encoding and decoding of a bridge message agree with protobuf's`(
         bytes: Int, segmentSize: Int?
     ) throws {
         let bridge = try Self.bridge(bytes, segmentSize: segmentSize)
@@ -37,7 +37,7 @@ import Testing
         #expect(Bridge(envelope: buffer) == bridge)
     }
 
-    @Test func `whatever is cut off or changed is not read otherwise than by protobuf`() throws {
+    @Test func `cut and damaged messages are read as protobuf reads them`() throws {
         let message = Array(try Self.bridge(40, segmentSize: 20).envelope().readableBytesView)
         for length in 0..<message.count {
             #expect(Bridge(envelope: ByteBuffer(bytes: message.prefix(length))) == nil)
@@ -54,7 +54,7 @@ import Testing
         #expect(Bridge(envelope: ByteBuffer(bytes: message + [0])) == nil)
     }
 
-    @Test func `random bytes behind the tag do no harm`() {
+    @Test func `random bytes after the tag do no harm`() {
         var generator = SystemRandomNumberGenerator()
         for _ in 0..<20_000 {
             var bytes: [UInt8] = [0xCA, 0x01]
@@ -68,7 +68,7 @@ import Testing
         }
     }
 
-    @Test func `what has no datagrams, too many bytes or too large segments is no bridge message`() throws {
+    @Test func `a bridge message without datagrams, with too many bytes or too large segments is refused`() throws {
         for bridge in [
             try Self.bridge(0), try Self.bridge(65_508), try Self.bridge(10, segmentSize: 11),
         ] {
@@ -84,7 +84,9 @@ import Testing
         (2500, 1200, 1, [1200, 1200, 100]),
         (2500, nil, 1000, [2500]),
         (10, 20, 1, [10]),
-    ]) func `it comes apart between datagrams`(bytes: Int, segmentSize: Int?, limit: Int, parts: [Int]) throws {
+    ]) func `a bridge message is split between datagrams`(bytes: Int, segmentSize: Int?, limit: Int, parts: [Int])
+        throws
+    {
         var rest = try Self.bridge(bytes, segmentSize: segmentSize)
         let count = rest.datagramCount
         var taken: [Bridge] = []
@@ -98,7 +100,7 @@ import Testing
     }
 
     @Test(arguments: [(1, nil as Int?, 1), (2500, 1200, 3), (2400, 1200, 2), (1200, 1200, 1), (5, 1, 5)])
-    func `it knows how many datagrams it has`(bytes: Int, segmentSize: Int?, count: Int) throws {
+    func `a bridge message knows how many datagrams it has`(bytes: Int, segmentSize: Int?, count: Int) throws {
         #expect(try Self.bridge(bytes, segmentSize: segmentSize).datagramCount == count)
     }
 }

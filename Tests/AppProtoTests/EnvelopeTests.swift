@@ -4,7 +4,7 @@ import Testing
 @testable import AppProto
 
 @Suite struct EnvelopeTests {
-    @Test func `every message survives the way through the wire`() throws {
+    @Test func `every message survives encoding and decoding`() throws {
         for (index, body) in try Sample.bodies().enumerated() {
             let envelope = Envelope(id: UInt64(index), body)
             let decoded = try Envelope(decoding: envelope.encoded())
@@ -19,7 +19,7 @@ import Testing
         }
     }
 
-    @Test func `an agent's hello and its welcome survive too`() throws {
+    @Test func `an agent's hello and its welcome survive encoding and decoding`() throws {
         let hello = Hello(
             version: 1, role: .agent, clientNonce: Sample.nonce, bindingType: .tlsExporter, agent: Sample.registration,
             software: "rtun-agent/1", mac: Sample.nonce)
@@ -47,7 +47,7 @@ import Testing
         #expect(back.authenticatedBytes == welcome.authenticatedBytes)
     }
 
-    @Test func `the bytes are protobuf's`() {
+    @Test func `the encoding is protobuf's`() {
         // id = 5 (field 1), goodbye (field 5) with code 1 (field 1) and reason "no" (field 2).
         let envelope = Envelope(id: 5, .goodbye(Goodbye(code: .auth, reason: "no")))
         #expect(Array(envelope.encoded().readableBytesView) == [0x08, 5, 0x2A, 6, 0x08, 1, 0x12, 2, 0x6E, 0x6F])

@@ -82,8 +82,7 @@ import Testing
         (Array("x".utf8) + Array(repeatElement("é".utf8, count: 600).joined()), 1023),
         ([UInt8](repeating: 0x61, count: 1024), 1024), (Array("\u{2028}".utf8), 1),
     ])
-    func `no reason is longer than it may be, and a second reading changes nothing`(reason: [UInt8], length: Int) throws
-    {
+    func `a reason is cut to its limit, and reading it again changes nothing`(reason: [UInt8], length: Int) throws {
         // Envelope.goodbye is field 5, its reason field 2.
         let goodbye = [0x12] + Self.varint(reason.count) + reason
         let envelope = try Envelope(decoding: ByteBuffer(bytes: [0x2A] + Self.varint(goodbye.count) + goodbye))
@@ -118,7 +117,7 @@ import Testing
         }
     }
 
-    @Test func `a registration in a client's hello is refused, and an agent's hello without one`() {
+    @Test func `a client's hello with a registration is refused, and an agent's without one`() {
         let client = Hello(
             version: 1, role: .client, clientNonce: Sample.nonce, bindingType: .none, agent: Sample.registration,
             software: "")

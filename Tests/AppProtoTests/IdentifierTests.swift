@@ -12,7 +12,7 @@ import Testing
     @Test(arguments: [
         "", "0123456789ABCDEF0123456789ABCDEF", "0123456789abcdef0123456789abcde", "0123456789abcdef0123456789abcdeg",
     ])
-    func `what is not 32 lower-case hex digits is no instance id`(text: String) {
+    func `anything but 32 lower-case hex digits is refused as an instance id`(text: String) {
         #expect(InstanceID(rawValue: text) == nil)
     }
 

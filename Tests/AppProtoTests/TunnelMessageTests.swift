@@ -5,7 +5,7 @@ import Testing
 
 @Suite struct TunnelMessageTests {
     @Test(arguments: ["example.org", "192.0.2.1", "2001:db8::1"])
-    func `a request to open survives`(host: String) throws {
+    func `a request to open survives encoding and decoding`(host: String) throws {
         let request = OpenTcp(host: host, port: 443)
         #expect(try OpenTcp(decoding: request.encoded()) == request)
     }
@@ -18,7 +18,7 @@ import Testing
         }
     }
 
-    @Test func `a result survives with and without an address`() throws {
+    @Test func `a result survives encoding and decoding, with and without an address`() throws {
         let address = try SocketAddress(ipAddress: "2001:db8::2", port: 80)
         for result in [OpenResult(code: .ok, boundAddress: address), OpenResult(code: .policy, reason: "denied")] {
             #expect(try OpenResult(decoding: result.encoded()) == result)

@@ -31,7 +31,7 @@ import Testing
         ("192.0.2.1", "192.0.2.1", true), ("192.0.2.1", "192.0.2.2", false), ("192.0.2.1", "::ffff:192.0.2.1", true),
         ("2001:db8::1", "2001:db8::ffff:1", true), ("2001:db8::1", "2001:db8:0:1::1", false),
     ])
-    func `a network is an IPv4 address or a slash 64`(left: String, right: String, isOne: Bool) throws {
+    func `a network is one IPv4 address or an IPv6 prefix of 64 bits`(left: String, right: String, isOne: Bool) throws {
         let networks = try [left, right].map { SourceNetwork(try SocketAddress(ipAddress: $0, port: 1)) }
         #expect((networks[0] == networks[1]) == isOne)
     }

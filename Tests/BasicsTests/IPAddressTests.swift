@@ -7,7 +7,7 @@ import Testing
         ("::ffff:0:0/96", "203.0.113.1", true), ("::ffff:10.1.2.3", "10.1.2.3", true),
         ("10.0.0.0/8", "10.255.0.1", true), ("2001:db8::/32", "2001:db8::1", true), ("::/0", "10.0.0.1", false),
     ])
-    func `a block is compared in the form that connections have`(text: String, address: String, isIn: Bool) throws {
+    func `blocks and addresses are compared in their canonical form`(text: String, address: String, isIn: Bool) throws {
         let address = try #require(IPAddress(parsing: address)?.canonical)
         #expect(try AddressBlock(parsing: text).contains(address) == isIn)
     }
@@ -16,7 +16,7 @@ import Testing
         ("10.0.0.1/8", AddressBlockError.hostBitsSet), ("::ffff:127.0.0.1/104", .hostBitsSet),
         ("10.0.0.0/33", .invalidPrefixLength(maximum: 32)), ("name/8", .invalidAddress), ("", .invalidAddress),
     ])
-    func `what is no block says why`(text: String, error: AddressBlockError) {
+    func `an invalid block is refused with the reason`(text: String, error: AddressBlockError) {
         #expect(throws: error) { try AddressBlock(parsing: text) }
     }
 
@@ -49,12 +49,12 @@ import Testing
     }
 
     @Test(arguments: ["2001:db8::1", "::1", "fe80::1", "2606:4700::1111", "192.0.2.1"])
-    func `ordinary addresses have none`(text: String) throws {
+    func `ordinary addresses embed no IPv4 address`(text: String) throws {
         #expect(try #require(IPAddress(parsing: text)).embeddedIPv4().isEmpty)
     }
 
     @Test(arguments: ["2001:db8::/33", "2001:db8::/128", "10.0.0.0/32"])
-    func `translators have prefixes of certain lengths`(text: String) throws {
+    func `a NAT64 prefix has one of the lengths that RFC 6052 allows`(text: String) throws {
         #expect(NAT64Prefix(try AddressBlock(parsing: text)) == nil)
     }
 }

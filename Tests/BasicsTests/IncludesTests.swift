@@ -7,7 +7,7 @@ import Testing
         ("a", "", true),
         ("", "", true), ("aab", "ab", true), ("äö", "ö", true), ("ab", "abc", false),
     ])
-    func `a part is found wherever it is`(text: String, part: String, isFound: Bool) {
+    func `a string is found anywhere in another one`(text: String, part: String, isFound: Bool) {
         #expect(text.includes(part) == isFound)
         #expect(text.place(of: part).map { String(text[$0]) } == (isFound ? part : nil))
         #expect("x\(text)".dropFirst().includes(part) == isFound)

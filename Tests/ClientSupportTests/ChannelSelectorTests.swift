@@ -170,7 +170,7 @@ extension ChannelSelector {
         #expect(selector.connectionClosed(connection(1), at: at(3)) == [.closeChannel(channel(1))])
     }
 
-    @Test func `with nobody else there the channel of an agent that left is used on`() throws {
+    @Test func `without another agent, the channel of an agent that left stays in use`() throws {
         let only = try agent("a")
         var selector = try ChannelSelector(readyWith: [only])
         #expect(
@@ -204,7 +204,7 @@ extension ChannelSelector {
         #expect(selector.connectionClosed(connection(1), at: at(9)) == [.closeChannel(channel(1))])
     }
 
-    @Test func `a channel found silent at its next open is not trusted with it`() throws {
+    @Test func `a connection is not left to a channel that turns out to be silent`() throws {
         let (first, second) = (try agent("a"), try agent("b", "b"))
         var selector = try ChannelSelector(readyWith: [first, second])
         #expect(
@@ -214,7 +214,7 @@ extension ChannelSelector {
             ])
     }
 
-    @Test func `a search prefers what a fresh list brings, and waits for it no longer than a moment`() throws {
+    @Test func `a search waits a moment for a fresh list, and prefers what it brings`() throws {
         let (first, second, third) = (try agent("a"), try agent("b", "b", expires: 7), try agent("c", "c", expires: 9))
         var selector = try ChannelSelector(readyWith: [first, second], for: .flows)
         #expect(selector.channelClosed(channel(1), at: at(60)) == [.listAgents])
@@ -259,7 +259,7 @@ extension ChannelSelector {
         #expect(next == (reason == .disconnected ? [] : [.watch(second.key), .openChannel(channel(2), second)]))
     }
 
-    @Test func `silence without an unanswered open means nothing`() throws {
+    @Test func `silence without an unanswered open is ignored`() throws {
         var selector = try ChannelSelector(readyWith: [try agent("a")])
         _ = selector.request(1, at: 1)
         selector.connectionAnswered(connection(1))
@@ -281,7 +281,7 @@ extension ChannelSelector {
             ])
     }
 
-    @Test func `an open is not handed on for ever`() throws {
+    @Test func `an open is not handed on indefinitely`() throws {
         let only = try agent("a")
         var selector = try ChannelSelector(readyWith: [only])
         _ = selector.request(1, at: 1)
@@ -313,7 +313,7 @@ extension ChannelSelector {
         #expect(selector.tick(0.6) == [.watch(first.key), .openChannel(channel(3), first)])
     }
 
-    @Test func `a slow attempt gets company, and the first to succeed wins`() throws {
+    @Test func `a slow attempt is joined by another one, and the first to succeed wins`() throws {
         let agents = [try agent("a"), try agent("b", "b"), try agent("c", "c"), try agent("d", "d")]
         var selector = try ChannelSelector()
         _ = selector.signalConnected(at: at(0))
@@ -330,7 +330,7 @@ extension ChannelSelector {
         #expect(selector.channelReady(channel(1), at: at(6.2)) == [])
     }
 
-    @Test func `trouble on this side is no reason to change agents, but one to wait`() throws {
+    @Test func `a failure on this side delays the next attempt, and does not change the agent`() throws {
         let (first, second) = (try agent("a"), try agent("b", "b"))
         var selector = try ChannelSelector()
         _ = selector.signalConnected(at: at(0))
@@ -386,7 +386,7 @@ extension ChannelSelector {
             ])
     }
 
-    @Test func `an agent that is gone before its channel stands is given up`() throws {
+    @Test func `an agent that is gone before its channel is up is given up`() throws {
         let (first, second) = (try agent("a"), try agent("b", "b"))
         for failure in [FailureCode.notFound, .instanceMismatch] {
             var selector = try ChannelSelector()

@@ -14,11 +14,11 @@ import Testing
             ("xyz r-xp 00000000 08:01 1 /x", nil),
             ("", nil),
         ] as [(String, Range<UInt>?)])
-    func `only code that comes from a file is given back`(line: String, range: Range<UInt>?) {
+    func `only code that is mapped from a file is released`(line: String, range: Range<UInt>?) {
         #expect(CodePages.codeRange(of: Array(line.utf8)) == range)
     }
 
-    @Test func `the program goes on afterwards`() {
+    @Test func `the program keeps running after its code was released`() {
         CodePages.release()
         #expect([3, 1, 2].sorted().map(String.init).joined() == "123")
     }

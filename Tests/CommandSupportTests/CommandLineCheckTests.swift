@@ -32,7 +32,7 @@ private struct Example: ProgramCommand {
             ["https://x"], ["--secret=abc=", "https://x"], ["--secret", "abc==", "u"], ["--max-things", "-1", "u"],
             ["-L", "a?to=b", "u"], ["-La?to=b", "u"], ["--list", "--", "--odd="], ["--help"], ["--version"], [],
         ])
-    func `what may be meant passes`(words: [String]) throws {
+    func `valid words pass`(words: [String]) throws {
         try self.check(words)
     }
 
@@ -47,7 +47,7 @@ private struct Example: ProgramCommand {
             (["-list", "u"], "there is no option -list; did you mean --list?"),
             (["--secrte=hush", "u"], "there is no option --secrte; did you mean --secret?"),
         ])
-    func `what cannot be meant is named, and never a value`(words: [String], message: String) {
+    func `an invalid word is named, and a secret value never shown`(words: [String], message: String) {
         let error = #expect(throws: ProgramError.self) { try self.check(words) }
         #expect(error?.status == .usage)
         #expect(error?.message.contains(message) == true, "\(error?.message ?? "")")

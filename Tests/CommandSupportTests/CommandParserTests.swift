@@ -55,7 +55,7 @@ import Testing
             (["[agent]\nstun = [\"a:1\"]"], ["RTUN_P2P": "no"], ["x"], 64, "environment variable RTUN_P2P: "),
             (["[agent]\np2p-spread = -1"], [:], ["x"], 78, "configuration file 0.toml, line 2: "),
         ] as [([String], [String: String], [String], Int32, String)])
-    func `the place that is at fault is named`(
+    func `the place of a wrong value is named`(
         files: [String], variables: [String: String], commandLine: [String], status: Int32, words: String
     ) {
         let error = #expect(throws: ProgramError.self) { try self.parse(files, variables, commandLine) }
@@ -78,7 +78,7 @@ import Testing
         #expect(error.map { Example.exitCode(for: $0) } == .validationFailure || error is ProgramError)
     }
 
-    @Test func `what is wrong on the command line is its own fault`() {
+    @Test func `a mistake on the command line is not blamed on a file`() {
         for commandLine in [["x", "--p2p", "no"], ["--no-such", "x"]] {
             let error = #expect(throws: (any Error).self) {
                 try self.parse(["[agent]\nstun = \"a:1\""], [:], commandLine)

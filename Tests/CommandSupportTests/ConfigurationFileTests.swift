@@ -135,8 +135,8 @@ import Testing
     }
 
     @Test(arguments: [
-        ("sekret = \"x\"", 2, "sekret is no option of rtun-relay; the nearest is \"secret\""),
-        ("rules = \"x\"", 2, "rules is no option of rtun-relay; the nearest is \"rule\""),
+        ("sekret = \"x\"", 2, "sekret is not an option of rtun-relay; the nearest is \"secret\""),
+        ("rules = \"x\"", 2, "rules is not an option of rtun-relay; the nearest is \"rule\""),
         ("config = \"x\"", 2, "config is for the command line only"),
         ("print-config = true", 2, "print-config is for the command line only"),
         ("quic-insecure = \"yes\"", 2, "quic-insecure must be true or false"),
@@ -145,10 +145,10 @@ import Testing
         ("ca-cert = 2026-11-30", 2, "ca-cert must be text or a number, not a date or a time; text needs quotes"),
         ("stun = [[1]]", 2, "stun must be text or a number, not an array in an array"),
         ("[relay.stun]\na = 1", 2, "stun must be text or a number, not a table"),
-        ("[relay.sub]\na = 1", 2, "sub is no option of rtun-relay; the nearest is \"stun\""),
+        ("[relay.sub]\na = 1", 2, "sub is not an option of rtun-relay; the nearest is \"stun\""),
         ("ca-cert = \"\"", 2, "ca-cert is empty; leave it out if it is not wanted"),
         ("ca-cert = \"a\\u0000b\"", 2, "ca-cert must not contain a NUL"),
-        ("secret = sec123", 2, "that is no value; text needs quotes"),
+        ("secret = sec123", 2, "that is not a value; text needs quotes"),
         ("secret = 0x1F", 2, "secret must be text, which needs quotes"),
         ("secret = 1234e567", 2, "secret must be text, which needs quotes"),
         ("stun = inf", 2, "stun must not be inf or nan; text needs quotes"),
@@ -156,20 +156,20 @@ import Testing
         ("rule = \"x\"", 2, "rule must be an array of tables: write [[rtun-relay.rule]]"),
         ("rule = [1]", 2, "rule must be an array of tables: write [[rtun-relay.rule]]"),
         ("[[relay.rule]]\nlisten = \"x\"", 2, "the rule lacks \"to\""),
-        ("[[relay.rule]]\nlisten = \"x\"\ntoo = \"y\"", 4, "too is no key of a rule; the nearest is \"to\""),
+        ("[[relay.rule]]\nlisten = \"x\"\ntoo = \"y\"", 4, "too is not a key of a rule; the nearest is \"to\""),
         (
             "[[relay.rule]]\nlisten = \"x\"\nto = 1.5\n[[relay.rule]]\nto = true", 6,
             "to must be text or a number, not true or false"
         ),
         (
             "[rtun-relay]\nstun = \"x\"", 2,
-            "[rtun-relay] is the same table as [relay] in line 1; put all into one of them"
+            "[rtun-relay] is the same table as [relay] in line 1; merge them"
         ),
-        ("[rtun-agnet]", 2, "[rtun-agnet] is no table of a program; the nearest is [rtun-agent]"),
-        ("[SOCKS]", 2, "[SOCKS] is no table of a program; the nearest is [socks]"),
-        ("[rtun_socks]", 2, "[rtun_socks] is no table of a program; the nearest is [rtun-socks]"),
+        ("[rtun-agnet]", 2, "[rtun-agnet] is not the table of a program; the nearest is [rtun-agent]"),
+        ("[SOCKS]", 2, "[SOCKS] is not the table of a program; the nearest is [socks]"),
+        ("[rtun_socks]", 2, "[rtun_socks] is not the table of a program; the nearest is [rtun-socks]"),
     ])
-    func `what is wrong is named with file and line`(entry: String, line: Int, problem: String) {
+    func `a mistake is named with file and line`(entry: String, line: Int, problem: String) {
         let error = #expect(throws: ProgramError.self) { try self.settings("[relay]\n\(entry)") }
         #expect(
             error == ProgramError(.configuration, "configuration file rtun.toml, line \(line): \(problem)"),
@@ -177,10 +177,10 @@ import Testing
     }
 
     @Test(arguments: [
-        ("url = \"x\"\n[relay]", "\"url\" stands in front of the first table; put it under [rtun-relay]"),
+        ("url = \"x\"\n[relay]", "\"url\" stands before the first table; put it under [rtun-relay]"),
         ("relay = 1", "relay must be a table: write [relay] on a line of its own"),
     ])
-    func `what belongs into a table is sent there`(text: String, problem: String) {
+    func `a key outside its table is refused, with the table's name`(text: String, problem: String) {
         let error = #expect(throws: ProgramError.self) { try self.settings(text) }
         #expect(error == ProgramError(.configuration, "configuration file rtun.toml, line 1: \(problem)"))
     }
@@ -189,7 +189,7 @@ import Testing
         #expect(try self.added("[relay]\nexpire-in = 1e7") == ["--expire_in=10000000"])
     }
 
-    @Test func `a place gives one of what excludes each other, unless another place replaces both`() throws {
+    @Test func `a place may give only one of two exclusive options, unless a stronger place replaces both`() throws {
         let text = "[relay]\nsecret = \"a\"\nsecret-file = \"b\""
         let error = #expect(throws: ProgramError.self) { try self.configuration([text]) }
         #expect(
@@ -205,7 +205,7 @@ import Testing
         #expect(try self.configuration([], ["--secret", "s"], environment: variables).words == ["--secret", "s"])
     }
 
-    @Test func `a variable that cannot be understood is named`() throws {
+    @Test func `an invalid variable is named`() throws {
         let flag = #expect(throws: ProgramError.self) {
             try self.configuration([], environment: ["RTUN_QUIC_INSECURE": "maybe"])
         }
@@ -219,7 +219,7 @@ import Testing
         #expect(both?.message.contains("give either RTUN_SECRET or RTUN_SECRET_FILE, not both") == true)
     }
 
-    @Test func `variables take several values, by blanks or by lines`() throws {
+    @Test func `a variable takes several values, separated by blanks or by lines`() throws {
         let words = try self.configuration([], environment: ["RTUN_STUN": " a:1  b:2\tc:3", "RTUN_L": "x y\nz\n"]).words
         #expect(words == ["--stun=a:1", "--stun=b:2", "--stun=c:3", "-L", "x y", "-L", "z"])
     }

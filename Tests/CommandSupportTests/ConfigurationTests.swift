@@ -94,7 +94,7 @@ import Testing
         #expect(folder?.status == .unavailable)
     }
 
-    @Test func `what can be read only once is known`() throws {
+    @Test func `a pipe is recognised as readable only once`() throws {
         defer { try? FileManager.default.removeItem(at: self.folder) }
         let file = try self.write("[socks]", to: "rtun.toml")
         let pipe = self.folder.appending(path: "pipe").path
@@ -118,7 +118,7 @@ import Testing
         }
     }
 
-    @Test func `a folder is no log file`() throws {
+    @Test func `a folder is refused as a log file`() throws {
         defer { try? FileManager.default.removeItem(at: self.folder) }
         let error = #expect(throws: ProgramError.self) {
             try LoggingOptions.parse(["--log-file", self.folder.path]).check()
@@ -126,7 +126,7 @@ import Testing
         #expect(error?.status == .unavailable)
     }
 
-    @Test func `a file that is too large or no text is refused`() throws {
+    @Test func `a file that is too large or not text is refused`() throws {
         defer { try? FileManager.default.removeItem(at: self.folder) }
         let large = try self.write(String(repeating: "#", count: ConfigurationFile.maximumSize + 1), to: "large.toml")
         let error = #expect(throws: ProgramError.self) { try ConfigurationFile(reading: large) }
@@ -136,7 +136,7 @@ import Testing
     }
 
     @Test(arguments: [["--help"], ["-h"], ["--version"], ["--generate-completion-script", "bash"]])
-    func `a question is answered whatever the file says`(commandLine: [String]) throws {
+    func `--help and --version are answered whatever the file says`(commandLine: [String]) throws {
         defer { try? FileManager.default.removeItem(at: self.folder) }
         let broken = try self.write("[", to: "broken.toml")
         let places = self.places([], ["RTUN_CONFIG": broken])
@@ -145,7 +145,7 @@ import Testing
         #expect(throws: ProgramError.self) { try self.source(places: places).readIfAny() }
     }
 
-    @Test func `the report names each value's place, and no secret`() throws {
+    @Test func `--print-config names each value's place, and shows no secret`() throws {
         defer { try? FileManager.default.removeItem(at: self.folder) }
         let file = try self.write(
             "[socks]\nauth = [\"me:pass\", \"you:word\"]\nquic-insecure = true\nsecret = \"hidden\"\nlog-level = \"debug\"",

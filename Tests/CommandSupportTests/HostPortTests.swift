@@ -35,7 +35,7 @@ import Testing
         ("010.0.0.1:80", .oldIPv4("010.0.0.1:80", "8.0.0.1")),
         ("0x7f.1:80", .oldIPv4("0x7f.1:80", "127.0.0.1")),
     ])
-    func `what is no host and port is refused`(text: String, error: HostPortError) {
+    func `anything but a host and a port is refused`(text: String, error: HostPortError) {
         #expect(throws: error) { try HostPort(parsing: text) }
     }
 }

@@ -21,11 +21,11 @@ import Testing
         "{\"a\"}",
         "{1:2}", "{\"a\":1,}", "1 2", "[1}", String(repeating: "[", count: 100_000),
     ])
-    func `what is no value is refused`(text: String) {
+    func `invalid JSON is refused`(text: String) {
         #expect(throws: JSONValue.SyntaxError.self) { try JSONValue(parsing: text) }
     }
 
-    @Test func `members are asked for by name`() throws {
+    @Test func `members are found by name`() throws {
         let value = try JSONValue(parsing: #"{"a":{"b":"c","d":null,"e":[true]}}"#)
         #expect(value["a"]?["b"]?.string == "c")
         #expect(value["a"]?["d"] == nil)

@@ -25,7 +25,7 @@ import Testing
         )
     }
 
-    @Test func `another level and format hold for all loggers that have none of their own`() {
+    @Test func `a new level and format apply to all loggers without their own`() {
         let settings = LogSettings(level: .info, format: .text)
         let handler = LineLogHandler(settings: settings, output: LogOutput())
         let logger = Logger(label: "test") { _ in handler }
@@ -94,7 +94,7 @@ import Testing
         #expect(object["map"] as? [String: String] == ["k": "v"])
     }
 
-    @Test func `a rotated file is opened anew`() throws {
+    @Test func `a rotated file is reopened`() throws {
         let path = FileManager.default.temporaryDirectory.appending(path: "rtun-log-\(UUID())").path
         let log = try LoggingOptions.parse(["--log-file", path, "--log-level", "warn"]).open(program: "test")
         log.logger.info("left out")

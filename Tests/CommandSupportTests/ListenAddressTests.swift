@@ -13,7 +13,7 @@ import Testing
         ("0.0.0.0", "0.0.0.0:2080"), ("[::]:0", "[::]:0"), ("localhost:1", "localhost:1"), ("[::1]", "[::1]:2080"),
         ("192.0.2.1:80", "192.0.2.1:80"),
     ])
-    func `what a person may type means what that person thinks`(text: String, meaning: String) throws {
+    func `short forms mean what a person expects`(text: String, meaning: String) throws {
         #expect(try self.address(text).description == meaning)
     }
 
@@ -21,11 +21,11 @@ import Testing
         ("", HostPortError.missingHost("")), ("65536", .invalidPort("65536")), ("::", .unbracketedIPv6("::")),
         (":x", .invalidPort(":x")), ("1.2:80", .oldIPv4("1.2:80", "1.0.0.2")),
     ])
-    func `what has no clear meaning is refused`(text: String, error: HostPortError) {
+    func `ambiguous addresses are refused`(text: String, error: HostPortError) {
         #expect(throws: error) { try self.address(text) }
     }
 
-    @Test func `a wildcard is announced as it was typed, another address as it is`() throws {
+    @Test func `a wildcard is announced as typed, any other address as bound`() throws {
         let bound = try SocketAddress(ipAddress: "127.0.0.1", port: 4711)
         #expect(try self.address("localhost:0").announced(as: bound) == "127.0.0.1:4711")
         #expect(try self.address("[::]:0").announced(as: bound) == "[::]:4711")
@@ -36,7 +36,7 @@ import Testing
         #expect(try self.address("127.0.0.1:7").resolve().map(\.ipAddress) == ["127.0.0.1"])
     }
 
-    @Test func `errors say what helps`() throws {
+    @Test func `errors say what to try`() throws {
         let low = try self.address("127.0.0.1:443")
         #expect("\(low.error(IOError(errnoCode: 13, reason: "bind")))".contains("CAP_NET_BIND_SERVICE"))
         let high = try self.address("127.0.0.1:4443")

@@ -11,7 +11,7 @@ import Testing
         #expect(counts == [1, nil, nil, 3, nil, 2, nil])
     }
 
-    @Test func `those that no further one reports are summarised at the end of the interval`() {
+    @Test func `occurrences that no later line reports are summarised at the end of the interval`() {
         var limiter = LogRateLimiter(interval: .seconds(10))
         let start = NIODeadline.uptimeNanoseconds(5)
         #expect(limiter.nextSummary == nil)

@@ -35,7 +35,7 @@ import Testing
         #expect(try self.load(["--secret-file", self.file(contents)], ["RTUN_SECRET": "b"]) == secret)
     }
 
-    @Test func `no secret is refused with what to do`() {
+    @Test func `a missing secret is refused with what to do`() {
         let error = #expect(throws: ProgramError.self) { try self.load([]) }
         #expect(error?.status == .usage)
         #expect(error?.message.contains("--secret-file") == true)

@@ -30,7 +30,7 @@ import Testing
         #expect(String(decoding: buffer[..<count], as: UTF8.self) == "READY=1")
     }
 
-    @Test func `a socket that is not there, or has an impossible name, is no trouble`() {
+    @Test func `a missing notification socket, or one with an impossible name, is ignored`() {
         ServiceManager.send("READY=1", to: "/nonexistent/socket")
         ServiceManager.send("READY=1", to: "")
         ServiceManager.send("READY=1", to: "@" + String(repeating: "x", count: 500))

@@ -50,44 +50,44 @@ import Testing
     }
 
     @Test(arguments: [
-        ("[a]\nkey", 2, "expected = behind key"),
+        ("[a]\nkey", 2, "expected = after key"),
         ("[a]\nkey = # x", 2, "expected a value; text needs quotes"),
-        ("[a]\nkey = word", 2, "that is no value; text needs quotes"),
-        ("[a]\nkey = 10s", 2, "no value"),
-        ("[a]\nkey = 127.0.0.1:1", 2, "no value"),
+        ("[a]\nkey = word", 2, "that is not a value; text needs quotes"),
+        ("[a]\nkey = 10s", 2, "not a value"),
+        ("[a]\nkey = 127.0.0.1:1", 2, "not a value"),
         ("[a]\nkey = 9223372036854775808", 2, "too large"),
-        ("[a]\nkey = 2026-02-29", 2, "no value"),
+        ("[a]\nkey = 2026-02-29", 2, "not a value"),
         ("[a]\nkey = \"open", 2, "not closed with \""),
         ("[a]\nkey = 'open\n'", 2, "not closed with '"),
         ("[a]\nkey = \"\"\"\n\nopen\"\"\n\n", 2, "not closed with \"\"\""),
         ("[a]\nkey = \"\\x\"", 2, "unknown escape"),
         ("[a]\nkey = \"\\u12\"", 2, "4 hexadecimal digits"),
-        ("[a]\nkey = \"\\ud800\"", 2, "no character"),
-        ("[a]\nkey = \"\"\"a\\ b\"\"\"", 2, "must end its line"),
+        ("[a]\nkey = \"\\ud800\"", 2, "not that of a character"),
+        ("[a]\nkey = \"\"\"a\\ b\"\"\"", 2, "only a backslash at the end of its line"),
         ("[a]\nkey = \"a\u{1}b\"", 2, "control characters"),
         ("[a] # \u{7F}", 1, "control characters"),
-        ("[a]\nk = 1\nk = 2", 3, "k is there twice"),
-        ("[a]\n[b]\n[a]", 3, "the table a is there twice"),
-        ("a.b = 1\na.b.c = 2", 2, "b is defined already"),
-        ("a = {b = 1}\na.c = 2", 2, "a is defined already"),
-        ("a = {b = 1}\n[a.c]", 2, "a is a value already"),
+        ("[a]\nk = 1\nk = 2", 3, "k is defined twice"),
+        ("[a]\n[b]\n[a]", 3, "the table a is defined twice"),
+        ("a.b = 1\na.b.c = 2", 2, "b is already defined"),
+        ("a = {b = 1}\na.c = 2", 2, "a is already defined"),
+        ("a = {b = 1}\n[a.c]", 2, "a is already a value"),
         ("[[a]]\n[a]", 2, "write [[a]]"),
         ("[a]\n[[a]]", 2, "twice"),
-        ("a = []\n[[a]]", 2, "a is a value already"),
+        ("a = []\n[[a]]", 2, "a is already a value"),
         ("[a]\nk = 1 2", 2, "expected the end of the line, not \"2\""),
         ("[a]\nk = [1, 2", 2, "expected , or ]"),
         ("[a]\nk = [1\n2]", 3, "expected , or ] in the array, not \"2\""),
-        ("[a]\nk = {a = 1, }", 2, "no comma"),
+        ("[a]\nk = {a = 1, }", 2, "must not have a comma"),
         ("[a]\nk = {a = 1\n}", 2, "expected , or }"),
         ("[a]\n= 1", 2, "expected a key, not \"=\""),
-        ("\u{3BC} = 1", 1, "keys of other than ASCII letters"),
-        ("[a\n]", 1, "expected ] behind"),
-        ("[[a]", 1, "expected ]] behind"),
+        ("\u{3BC} = 1", 1, "keys with anything but ASCII letters"),
+        ("[a\n]", 1, "expected ] after"),
+        ("[[a]", 1, "expected ]] after"),
         ("[", 1, "expected a key"),
         ("\n\n[", 3, "expected a key"),
         ("a = 1\rb = 2", 1, "not a carriage return without a line feed"),
     ])
-    func `what cannot be read is named with its line`(text: String, line: Int, words: String) {
+    func `a mistake is named with its line`(text: String, line: Int, words: String) {
         let error = #expect(throws: TOMLError.self) { try self.document(text) }
         #expect(error?.line == line)
         #expect(error?.problem.contains(words) == true, "\(error?.problem ?? "")")
@@ -102,14 +102,15 @@ import Testing
         "x = {" + String(repeating: "a.", count: 400_000) + "a = 1}",
         "k = \"\"\"" + String(repeating: "\"\n", count: 10) + "\"\"\"\"\"\na" + String(repeating: ".a", count: 99_999),
     ])
-    func `depth has a limit`(text: String) {
+    func `nesting and the parts of a key have a limit`(text: String) {
         let error = #expect(throws: TOMLError.self) { try self.document(text) }
         #expect(
-            error?.problem.contains("parts at most") == true || error?.problem.contains("lie in each other") == true,
+            error?.problem.contains("may have at most") == true
+                || error?.problem.contains("nested in each other") == true,
             "\(error?.problem ?? "")")
     }
 
-    @Test func `dots that belong to no key do not count as its parts`() throws {
+    @Test func `dots outside of a key do not count as its parts`() throws {
         let dots = String(repeating: ".", count: 100)
         let floats = (0..<100).map { "\($0).5" }.joined(separator: ", ")
         let text = """
@@ -124,7 +125,7 @@ import Testing
         #expect(try self.document(text).entries.map(\.line) == [1, 2, 3, 4, 6, 7])
     }
 
-    @Test func `bytes that are no text are named with their line`() {
+    @Test func `bytes that are not UTF-8 are named with their line`() {
         let bytes = Array("a = 1\n# \u{FC}\n".utf8) + [0xC3, 0x28] + Array("\nb = 2".utf8)
         #expect(throws: TOMLError(line: 3, problem: "not UTF-8 text")) { try TOMLReader.document(in: bytes) }
     }
@@ -147,7 +148,7 @@ import Testing
             ("2026-11-30T07:32:00+24:00", nil), ("2026-11-30T07:32:00+0700", nil), ("2026-11-30T", nil),
             ("2026-11-30 07:32:00Z+", nil),
         ] as [(String, TOMLValue?)])
-    func `numbers and times are what TOML says, and nothing else`(word: String, value: TOMLValue?) {
+    func `numbers and times are accepted as TOML defines them, and no others`(word: String, value: TOMLValue?) {
         #expect((try? self.document("k = \(word)"))?.entries.first?.value == value)
     }
 
@@ -156,7 +157,7 @@ import Testing
         ("\"\"", ""),
         ("'''a\\u0041'''", "a\\u0041"), ("\"\\U0001F600\\b\\f\"", "\u{1F600}\u{8}\u{C}"),
     ])
-    func `the kinds of strings`(text: String, value: String) throws {
+    func `all kinds of strings are read`(text: String, value: String) throws {
         #expect(try self.document("k = \(text)").entries.first?.value == .string(value))
     }
 

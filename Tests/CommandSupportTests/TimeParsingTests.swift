@@ -26,7 +26,7 @@ import Testing
         "999999999999999999999",
         "1" + String(repeating: "0", count: 1000), "nan", "inf",
     ])
-    func `what is no length of time is refused`(text: String) {
+    func `anything but a length of time is refused`(text: String) {
         #expect(throws: TimeParsingError.self) { try TimeAmount(parsing: text, bareUnit: .seconds) }
     }
 

@@ -138,7 +138,7 @@ import Testing
         }
     }
 
-    @Test func `an agent elsewhere and a server on loopback do not come together`() throws {
+    @Test func `a direct path is unlikely if only one side reaches the server over loopback`() throws {
         let agents = [try self.agent("far", .none), try self.agent("here", .none, address: "127.0.0.1:9")]
         let report = AgentsReport(
             pattern: ".*", agents: agents, count: 2,
@@ -173,7 +173,7 @@ import Testing
         #expect(CheckVerdict.bridgeAlone(isOffered: false).status == .unavailable)
     }
 
-    @Test func `a long list is cut`() throws {
+    @Test func `a long list of agents is cut`() throws {
         let agents = try (0..<25).map { try self.agent("a\($0)", .none) }
         let report = AgentsReport(
             pattern: ".*", agents: agents, count: 25,
@@ -188,9 +188,9 @@ import Testing
     private let possible = PathPrediction(client: .none, agent: .unknown)
     private let unlikely = PathPrediction(client: .none, agent: .udpBlocked)
 
-    @Test func `of a client follows the best of its agents`() {
+    @Test func `follows the best of the agents, for a client`() {
         let rows: [([PathPrediction], MappingBehavior, Bool, String, Int32)] = [
-            ([], .none, true, "nothing will work before an agent that matches is there", 69),
+            ([], .none, true, "nothing will work until there is a matching agent", 69),
             ([self.likely, self.likely], .none, false, "direct paths are likely", 0),
             (
                 [self.likely, self.unlikely], .none, true,
@@ -198,7 +198,7 @@ import Testing
             ),
             (
                 [self.possible], .none, false,
-                "direct paths are possible, not certain; there is no bridge to carry the rest", 0
+                "direct paths are possible, but not certain; there is no bridge to carry the rest", 0
             ),
             (
                 [self.unlikely], .addressAndPortDependent, true,
@@ -222,11 +222,11 @@ import Testing
         (.unknown, false, 0), (.addressDependent, false, 0), (.addressAndPortDependent, true, 0),
         (.udpBlocked, true, 0), (.udpBlocked, false, 69),
     ])
-    func `of an agent is bad only when nobody can reach it`(mapping: MappingBehavior, bridge: Bool, status: Int32) {
+    func `is bad for an agent only if nobody can reach it`(mapping: MappingBehavior, bridge: Bool, status: Int32) {
         #expect(CheckVerdict.agent(mapping: mapping, bridge: bridge).status.rawValue == status)
     }
 
-    @Test func `without the server is bad`() {
+    @Test func `is bad if the server cannot be reached`() {
         #expect(CheckVerdict.refused.status == .refused)
         #expect(CheckVerdict.withoutServer("it is away").status == .unavailable)
         #expect(CheckVerdict.withoutServer("it is away").text == "nothing will work: it is away")

@@ -87,7 +87,7 @@ struct CheckTests {
     }
 
     @Test(arguments: ["https", "quic"])
-    func `a server that is not there is said in time`(scheme: String) async throws {
+    func `a missing server is reported in time`(scheme: String) async throws {
         let cluster = try await Cluster(.https)
         await cluster.server.kill9()
         let (ending, lines, _) = try await self.check("rtun-socks", "\(scheme)://127.0.0.1:\(cluster.port)")
@@ -101,11 +101,10 @@ struct CheckTests {
         let silent = try TCPService { connection in _ = try connection.receiveToEnd() }
         let (ending, lines, _) = try await self.check("rtun-agent", "https://127.0.0.1:\(silent.port)")
         #expect(ending == .exit(69))
-        #expect(lines.last == "nothing will work: the server is reached, but does not finish the handshake")
+        #expect(lines.last == "nothing will work: the server was reached, but does not finish the handshake")
     }
 
-    @Test func `a name that does not exist, and a certificate that is not trusted, have their own words`() async throws
-    {
+    @Test func `an unknown name and an untrusted certificate are reported as such`() async throws {
         let unknown = try await self.check("rtun-socks", "https://rtun.invalid:8888")
         #expect(unknown.ending == .exit(69))
         #expect(try self.finding("name", in: unknown.lines).hasPrefix("failed name "))
@@ -121,7 +120,7 @@ struct CheckTests {
         let lonely = try await self.check("rtun-relay", cluster.url, authority)
         #expect(lonely.ending == .exit(69))
         #expect(try self.finding("agents", in: lonely.lines) == "failed agents none of 0 registered match .*")
-        #expect(lonely.lines.last == "nothing will work before an agent that matches is there")
+        #expect(lonely.lines.last == "nothing will work until there is a matching agent")
         let agent = try await self.check("rtun-agent", cluster.url, authority + ["--agent", "first"])
         #expect(agent.ending == .exit(0))
         #expect(try self.finding("agent", in: agent.lines) == "ok agent nobody is registered as first")

@@ -40,7 +40,7 @@ struct ConfigurationTests {
             program, arguments, environment: environment.merging(["XDG_CONFIG_HOME": self.folder.path]) { $1 })
     }
 
-    @Test func `programs live on files and variables alone`() async throws {
+    @Test func `programs can be configured by files and variables alone`() async throws {
         let file = try self.write("rtun-server", self.server())
         let server = try self.start("rtun-server")
         let port = try await Cluster.readyPort(of: server)
@@ -55,7 +55,7 @@ struct ConfigurationTests {
         await stopAll([agent, server])
     }
 
-    @Test func `SIGHUP takes over what can change and names what cannot`() async throws {
+    @Test func `SIGHUP applies what can change and names what cannot`() async throws {
         let file = try self.write("rtun-server", self.server())
         let server = try self.start("rtun-server")
         _ = try await Cluster.readyPort(of: server)
@@ -143,7 +143,7 @@ struct ConfigurationTests {
         await socks.stop()
     }
 
-    @Test func `the configuration is printed with its places and without secrets`() async throws {
+    @Test func `--print-config shows where values come from, and no secrets`() async throws {
         let file = try self.write("rtun-relay", "[[relay.rule]]\nlisten = \"127.0.0.1:0\"\nto = \"192.0.2.1:53\"")
         let relay = try self.start(
             "rtun-relay", ["--print-config", "--log-level", "debug"],
@@ -170,7 +170,7 @@ struct ConfigurationTests {
         #expect(agent.output.text.contains("log-level = \"info\"  # default"))
     }
 
-    @Test func `the configuration is checked without starting`() async throws {
+    @Test func `--check-config checks the configuration without starting`() async throws {
         let secret = self.folder.file("secret")
         let broken = try self.folder.write("broken.toml", "[server]\naddr = 127.0.0.1:1\n")
         let rule = try self.folder.write(

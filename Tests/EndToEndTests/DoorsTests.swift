@@ -81,7 +81,7 @@ struct DoorsTests {
             print("kept")
         """
 
-    @Test func `whoever takes all places takes them from itself`() async throws {
+    @Test func `a source that takes all places displaces only its own connections`() async throws {
         let cluster = try await Cluster(.https)
         let script = try cluster.folder.write("crowd.py", Self.crowd)
         let output = try await ShellCommand.run("python3 '\(script)' \(cluster.port)")

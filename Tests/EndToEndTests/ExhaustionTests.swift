@@ -21,7 +21,7 @@ struct ExhaustionTests {
         return agent
     }
 
-    @Test func `out of files an agent refuses at once, keeps what it has, and serves again`() async throws {
+    @Test func `an agent that is out of files refuses at once, keeps what it has, and serves again`() async throws {
         let cluster = try await Cluster(.https)
         let agent = try await self.agentWithFewFiles(cluster)
         _ = try await agent.logLine("the limit") { $0.contains("event=limit.files files=80") }
@@ -54,7 +54,7 @@ struct ExhaustionTests {
         await stopAll([cluster.server, agent, socks.program])
     }
 
-    @Test func `out of files a relay's idle flows make room`() async throws {
+    @Test func `idle flows make room when a relay is out of files`() async throws {
         let cluster = try await Cluster(.https)
         let agent = try await self.agentWithFewFiles(cluster)
         let echo = try UDPEchoService()

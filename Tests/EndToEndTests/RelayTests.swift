@@ -45,7 +45,7 @@ struct RelayTests {
     }
 
     @Test(arguments: SignalScheme.allCases)
-    func `HTTP over QUIC gets 200 MB through, equal content`(scheme: SignalScheme) async throws {
+    func `HTTP over QUIC carries 200 MB unchanged`(scheme: SignalScheme) async throws {
         let cluster = try await Cluster(scheme)
         let agent = try await cluster.agent("egress")
         let folder = cluster.folder
@@ -76,7 +76,7 @@ struct RelayTests {
 
     /// Whatever a path is used as, it is measured: with `--p2p direct` it is in use before it is confirmed.
     @Test(arguments: SignalScheme.allCases, ["auto", "direct", "bridge"])
-    func `payloads of the limit pass in every mode, from the first datagram on or after a pause`(
+    func `payloads at the limit pass in every mode, from the first datagram on or after a pause`(
         scheme: SignalScheme, mode: String
     ) async throws {
         let cluster = try await Cluster(scheme)
@@ -104,7 +104,7 @@ struct RelayTests {
     }
 
     @Test(arguments: SignalScheme.allCases)
-    func `payloads up to the limit pass whole, larger ones are dropped and told of, in all address families`(
+    func `payloads up to the limit pass whole, larger ones are dropped and logged, in all address families`(
         scheme: SignalScheme
     ) async throws {
         let cluster = try await Cluster(scheme)
@@ -211,7 +211,7 @@ struct RelayTests {
         await stopAll([cluster.server, agent.program, relay.program])
     }
 
-    @Test func `a flood from new ports holds the limit of flows, and those that are there go on`() async throws {
+    @Test func `a flood from new ports stays within the limit of flows, and existing flows go on`() async throws {
         let cluster = try await Cluster(.https)
         let agent = try await cluster.agent("egress")
         let echo = try UDPEchoService()
@@ -243,7 +243,7 @@ struct RelayTests {
         await stopAll([cluster.server, agent.program, relay.program])
     }
 
-    @Test func `the agent's limit of flows is its own, and its policy holds for datagrams`() async throws {
+    @Test func `the agent has a limit of flows of its own, and its policy applies to datagrams`() async throws {
         let cluster = try await Cluster(.https)
         let agent = try await cluster.agent("egress", options: ["--max-flows", "3", "--deny", "127.0.0.2"])
         let echo = try UDPEchoService()
@@ -303,7 +303,7 @@ struct RelayTests {
         await stopAll([cluster.server, agent.program, greedy.program, modest.program])
     }
 
-    @Test func `a rule that leads back to itself is held to a rate, and told of`() async throws {
+    @Test func `a rule that leads back to itself is limited to a rate, and logged`() async throws {
         let cluster = try await Cluster(.https)
         let agent = try await cluster.agent("egress")
         let echo = try UDPEchoService()
@@ -336,7 +336,7 @@ struct RelayTests {
         return try #require(statistics["flows_opened"].flatMap { Int($0) })
     }
 
-    @Test func `a target that is not there costs nothing but a count, and answers once it is`() async throws {
+    @Test func `a missing target is only counted, and answers once it is there`() async throws {
         let cluster = try await Cluster(.quic)
         let agent = try await cluster.agent("egress")
         let port = try FreePort.next()
@@ -457,7 +457,7 @@ struct RelayTests {
     }
 
     @Test(arguments: SignalScheme.allCases)
-    func `the server refuses to bind a client to an instance that is not there`(scheme: SignalScheme) async throws {
+    func `the server refuses to bind a client to a missing instance`(scheme: SignalScheme) async throws {
         let cluster = try await Cluster(scheme)
         let agent = try await cluster.agent("egress")
         let other = InstanceID.random()

@@ -108,7 +108,7 @@ struct ResetTests {
     }
 
     @Test(arguments: modes)
-    func `a reset behind the end reaches the other side behind the end`(mode: String) async throws {
+    func `a reset after the end of the data arrives after it`(mode: String) async throws {
         let programs = try await Programs(.quic, mode)
         let service = try TCPService { connection in
             _ = try connection.receive(exactly: 1)
@@ -133,7 +133,7 @@ struct ResetTests {
         await programs.stop()
     }
 
-    @Test func `silent connections of clients and to targets are asked whether they are still there`() async throws {
+    @Test func `silent connections from clients and to targets have keep-alive probes`() async throws {
         let programs = try await Programs(.quic, "direct")
         let service = try TCPService { connection in _ = try connection.receiveToEnd() }
         let connection = try await programs.connect(to: service)
@@ -152,7 +152,7 @@ struct ResetTests {
         await programs.stop()
     }
 
-    @Test func `a download that a killed proxy breaks off does not look complete`() async throws {
+    @Test func `a download that a killed proxy cuts off does not look complete`() async throws {
         let programs = try await Programs(.quic, "direct")
         let service = try TCPService { connection in
             _ = try connection.receive(exactly: 1)

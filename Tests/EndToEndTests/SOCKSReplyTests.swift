@@ -81,7 +81,7 @@ struct SOCKSReplyTests {
         }
     }
 
-    @Test func `a user and password are asked for when set, and checked`() async throws {
+    @Test func `user and password are demanded if set, and checked`() async throws {
         let cluster = try await Cluster(.https)
         let agent = try await cluster.agent("egress")
         let socks = try await cluster.socks(options: ["--auth", "alice:secret one", "--auth", "bob:two"])

@@ -16,7 +16,7 @@ struct SilenceTests {
         await stopAll([cluster.server, agent.program, socks.program])
     }
 
-    @Test func `HTTP at the SOCKS port is answered in HTTP, and wrong logins are told of`() async throws {
+    @Test func `HTTP at the SOCKS port is answered in HTTP, and wrong logins are logged`() async throws {
         let cluster = try await Cluster(.https)
         let socks = try await cluster.socks(options: ["--auth", "me:right"])
         let http = try await onThread {
@@ -38,7 +38,7 @@ struct SilenceTests {
         await stopAll([cluster.server, socks.program])
     }
 
-    @Test func `an interface that is not there is told of`() async throws {
+    @Test func `a missing interface is logged`() async throws {
         let cluster = try await Cluster(.quic)
         let agent = try await cluster.agent("egress", options: ["--p2p-interface", "eth77"])
         _ = try await agent.program.logLine("the interface") {
@@ -47,7 +47,7 @@ struct SilenceTests {
         await stopAll([cluster.server, agent.program])
     }
 
-    @Test func `with another end-to-end secret only that is said`() async throws {
+    @Test func `a wrong end-to-end secret is logged, and no missing path`() async throws {
         let cluster = try await Cluster(.https)
         let agent = try await cluster.agent("egress", options: ["--e2e-secret", "one"])
         let socks = try await cluster.socks(options: ["--e2e-secret", "two"])
@@ -156,7 +156,7 @@ struct SilenceTests {
     }
 
     /// Nobody reads the log: what a program does must not wait for that.
-    @Test func `a log that nobody takes holds up no connection`() async throws {
+    @Test func `a log that nobody reads delays no connection`() async throws {
         let cluster = try await Cluster(.https)
         let agent = try await cluster.agent("egress")
         let echo = try TCPService.echo()

@@ -24,7 +24,7 @@ struct SpellingTests {
             ("rtun-relay", ["--udp-idel-timeout", "5", url], 64, "did you mean --udp-idle-timeout?"),
             ("rtun-relay", ["-L127.0.0.1:0?to=127.0.0.1:0", url], 64, "nothing can be sent to port 0"),
             ("rtun-server", ["--addr", "https://127.0.0.1:1"], 64, "is a URL; expected host:port"),
-            ("rtun-server", ["--addr", "256.1.1.1:1"], 64, "is no IPv4 address"),
+            ("rtun-server", ["--addr", "256.1.1.1:1"], 64, "is not an IPv4 address"),
             ("rtun-server", ["--congestion", "reno"], 64, "'reno' is invalid for '--congestion <algorithm>'"),
             ("rtun-agent", ["--congestion", "reno", url], 64, "'reno' is invalid for '--congestion <algorithm>'"),
             ("rtun-socks", ["--congestion=", url], 64, "the value of --congestion is empty"),
@@ -39,7 +39,7 @@ struct SpellingTests {
             ("rtun-socks", [], 64, "Example:\n  rtun-socks https://"),
             ("rtun-agent", [], 64, "Usage: rtun-agent [<options>] <url>"),
         ] as [(String, [String], Int32, String)])
-    func `a command line that cannot be meant is answered with what can`(
+    func `an invalid command line is answered with what would be right`(
         name: String, arguments: [String], status: Int32, words: String
     ) async throws {
         let program = try RunningProgram(name, arguments, environment: ["RTUN_SECRET": "x"])
@@ -56,9 +56,9 @@ struct SpellingTests {
             ("p2p = \"x\"", "line 3: The value 'x' is invalid for '--p2p <choice>': expected auto, direct or bridge"),
             ("congestion = \"x\"", "line 3: The value 'x' is invalid for '--congestion <algorithm>'"),
             ("agent = \"\"", "line 3: agent is empty"),
-            ("[rtun-agnet]", "line 3: [rtun-agnet] is no table of a program; the nearest is [rtun-agent]"),
+            ("[rtun-agnet]", "line 3: [rtun-agnet] is not the table of a program; the nearest is [rtun-agent]"),
         ])
-    func `a wrong value in the file is named with its line, in readable lines`(
+    func `a wrong value in a file is named with its line, in a readable message`(
         entry: String, words: String
     ) async throws {
         let folder = try TestFolder()
@@ -72,7 +72,7 @@ struct SpellingTests {
         #expect(!program.errors.text.contains("\\n"))
     }
 
-    @Test func `the line that is wrong is named, whatever else the file says`() async throws {
+    @Test func `the wrong line of a file is named, whatever else the file says`() async throws {
         let folder = try TestFolder()
         let file = try folder.write(
             "rtun.toml", "[rtun-relay]\nurl = \"\(Self.url)\"\nagent = \"x\"\nL = [\"127.0.0.1:0\"]\n")
@@ -115,7 +115,7 @@ struct SpellingTests {
     }
 
     @Test(arguments: ["rtun-server", "rtun-agent", "rtun-socks"])
-    func `too few files to work with are said to be too few`(name: String) async throws {
+    func `a limit of open files that is too low is named`(name: String) async throws {
         let arguments = name == "rtun-server" ? "--addr 127.0.0.1:0" : Self.url
         let program = try RunningProgram(
             "/bin/sh", ["-c", "ulimit -n 8; exec '\(RunningProgram.folder)/\(name)' \(arguments)"],
@@ -124,7 +124,7 @@ struct SpellingTests {
         #expect(program.errors.text.contains("only 8 files may be open"))
     }
 
-    @Test func `a port alone goes with the usual address, and a colon in front means all`() async throws {
+    @Test func `a port alone takes the default address, and with a colon in front all addresses`() async throws {
         let port = try FreePort.next()
         for (text, announced) in [("\(port)", "127.0.0.1:\(port)"), (":\(port)", "[::]:\(port)")] {
             let program = try RunningProgram(

@@ -53,7 +53,7 @@ struct StreamTests {
     }
 
     @Test(arguments: SignalScheme.allCases)
-    func `a target that resets is seen as a reset`(scheme: SignalScheme) async throws {
+    func `a reset of the target reaches the client as a reset`(scheme: SignalScheme) async throws {
         let (cluster, agent, socks) = try await Self.start(scheme)
         let service = try TCPService { connection in
             _ = try connection.receive(exactly: 5)
@@ -71,7 +71,7 @@ struct StreamTests {
     }
 
     @Test(arguments: SignalScheme.allCases)
-    func `a client that resets is seen as a reset by the target`(scheme: SignalScheme) async throws {
+    func `a reset of the client reaches the target as a reset`(scheme: SignalScheme) async throws {
         let (cluster, agent, socks) = try await Self.start(scheme)
         let (failures, ended) = AsyncStream.makeStream(of: SocketFailure?.self)
         let service = try TCPService { connection in

@@ -21,7 +21,7 @@ struct TrustTests {
     }
 
     @Test(arguments: SignalScheme.allCases)
-    func `an SSL_CERT_FILE that is not there ends a program with 69 and its name`(scheme: SignalScheme) async throws {
+    func `a missing SSL_CERT_FILE ends a program with 69, naming the file`(scheme: SignalScheme) async throws {
         let cluster = try await Cluster(scheme)
         let agent = try self.launch(cluster, ["SSL_CERT_FILE": "/no/such/file.pem"])
         #expect(try await agent.end() == .exit(69))

@@ -5,7 +5,7 @@ import Testing
 @Suite(.timeLimit(.minutes(1)))
 struct VersionTests {
     @Test(arguments: ["rtun-server", "rtun-agent", "rtun-socks", "rtun-relay"], ["--version", "-V"])
-    func `the version stands alone in the first line, and what it is made of below`(
+    func `the first line of --version is the version alone, and its parts follow`(
         program: String, option: String
     ) async throws {
         let program = try RunningProgram(program, [option])

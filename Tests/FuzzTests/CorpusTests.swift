@@ -8,7 +8,9 @@ import Testing
     static let corpus = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
         .appending(path: "FuzzCorpus")
 
-    @Test(arguments: FuzzTarget.all.map(\.name)) func `no input breaks a promise`(name: String) throws {
+    @Test(arguments: FuzzTarget.all.map(\.name)) func `no input of a corpus breaks what its decoder promises`(
+        name: String
+    ) throws {
         let target = try #require(FuzzTarget.all.first { $0.name == name })
         let folder = Self.corpus.appending(path: name)
         let files = try FileManager.default.contentsOfDirectory(at: folder, includingPropertiesForKeys: nil)
@@ -24,7 +26,7 @@ import Testing
         }
     }
 
-    @Test func `every folder has a target`() throws {
+    @Test func `every folder of the corpus has a fuzz target`() throws {
         let folders = try FileManager.default.contentsOfDirectory(atPath: Self.corpus.path)
         #expect(Set(folders) == Set(FuzzTarget.all.map(\.name)))
     }

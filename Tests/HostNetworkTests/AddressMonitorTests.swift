@@ -78,7 +78,7 @@ struct AddressMonitorTests {
         }
     }
 
-    @Test func `addresses that come and go are told once they can be used`() async throws {
+    @Test func `addresses that come and go are reported once they can be used`() async throws {
         let interface = try await Interface()
         let listener = try await Listener(to: AddressMonitor(), on: self.eventLoop)
         try await interface.change("addr add 192.0.2.77/32")
@@ -109,7 +109,7 @@ struct AddressMonitorTests {
         try await listener.cancel()
     }
 
-    @Test func `where the kernel says nothing the monitor looks by itself`() async throws {
+    @Test func `without messages from the kernel the monitor polls`() async throws {
         let interface = try await Interface()
         let monitor = AddressMonitor(usesNetlink: false, timing: .init(pollInterval: .milliseconds(200)))
         let listener = try await Listener(to: monitor, on: self.eventLoop)
@@ -118,7 +118,7 @@ struct AddressMonitorTests {
         try await listener.cancel()
     }
 
-    @Test func `nothing is told after the end of a subscription, and others go on`() async throws {
+    @Test func `nothing is reported after the end of a subscription, and others go on`() async throws {
         let interface = try await Interface()
         let monitor = AddressMonitor()
         let ended = try await Listener(to: monitor, on: self.eventLoop)
@@ -130,7 +130,7 @@ struct AddressMonitorTests {
         try await other.cancel()
     }
 
-    @Test func `a monitor that is let go of ends its thread`() async throws {
+    @Test func `a released monitor ends its thread`() async throws {
         let before = try Self.threadCount()
         for _ in 0..<20 {
             let listener = try await Listener(to: AddressMonitor(), on: self.eventLoop)

@@ -38,12 +38,12 @@ struct AddressWatchTests {
 
     private static let start = NIODeadline.uptimeNanoseconds(1_000_000_000_000)
 
-    @Test func `nobody looks while the kernel says nothing`() throws {
+    @Test func `nothing is read while the kernel reports no change`() throws {
         let fixture = try Fixture()
         for _ in 0..<1000 { #expect(!fixture.step()) }
     }
 
-    @Test func `one message is followed by one look, 300 ms later`() throws {
+    @Test func `one message is followed by one read, 300 ms later`() throws {
         let fixture = try Fixture()
         #expect(!fixture.step(message: .seconds(1)))
         #expect(fixture.step())
@@ -58,7 +58,7 @@ struct AddressWatchTests {
         #expect(!fixture.step())
     }
 
-    @Test func `a burst is looked at when it is over`() throws {
+    @Test func `a burst is followed by a read when it is over`() throws {
         let fixture = try Fixture()
         #expect(!fixture.step(message: .zero))
         for _ in 0..<3 { #expect(!fixture.step(message: .zero)) }
@@ -66,7 +66,7 @@ struct AddressWatchTests {
         #expect(fixture.now - Self.start == .milliseconds(1200))
     }
 
-    @Test func `a burst without end is looked at every 2 s`() throws {
+    @Test func `a burst without end is followed by a read every 2 s`() throws {
         let fixture = try Fixture()
         var looks: [TimeAmount] = []
         for _ in 0..<100 where fixture.step(message: .zero) {
@@ -76,20 +76,20 @@ struct AddressWatchTests {
         #expect(looks.prefix(3) == [.seconds(2), .seconds(4), .seconds(6)])
     }
 
-    @Test func `what is as before is not told`() throws {
+    @Test func `an unchanged state is not reported`() throws {
         let fixture = try Fixture()
         _ = fixture.step(message: .zero)
         #expect(fixture.step())
         #expect(fixture.found(try Self.state("192.0.2.1")) == nil)
     }
 
-    @Test func `another way to the internet is told`() throws {
+    @Test func `a changed route to the internet is reported`() throws {
         let fixture = try Fixture()
         let change = try #require(fixture.found(try Self.state("192.0.2.1", route: 2)))
         #expect(change.isRerouted && change.added.isEmpty && change.removed.isEmpty)
     }
 
-    @Test func `without messages it looks every 10 s`() throws {
+    @Test func `if the kernel cannot report changes, there is a read every 10 s`() throws {
         let fixture = try Fixture()
         fixture.isTold = false
         var looks: [TimeAmount] = []
@@ -100,7 +100,7 @@ struct AddressWatchTests {
         #expect(looks.prefix(3) == [.seconds(10), .seconds(20), .seconds(30)])
     }
 
-    @Test func `after a failed look the next one is 10 s later`() throws {
+    @Test func `after a failed read the next one is 10 s later`() throws {
         let fixture = try Fixture()
         _ = fixture.step(message: .zero)
         #expect(fixture.step())
@@ -111,7 +111,7 @@ struct AddressWatchTests {
         #expect(fixture.found(try Self.state("192.0.2.2")) != nil)
     }
 
-    @Test func `a standstill is told even when nothing else has changed`() throws {
+    @Test func `a standstill is reported even if nothing else has changed`() throws {
         let fixture = try Fixture()
         #expect(!fixture.step())
         #expect(!fixture.step(lateBy: .seconds(11)))

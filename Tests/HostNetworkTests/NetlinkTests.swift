@@ -38,13 +38,13 @@ struct NetlinkTests {
                 == NetworkRoute(interfaceIndex: 7, gateway: router))
     }
 
-    @Test func `what leads nowhere is no route`() throws {
+    @Test func `a route that leads nowhere is ignored`() throws {
         #expect(try Self.route(type: 7, [(4, Self.host(1))]) == nil)  // RTN_UNREACHABLE
         #expect(try Self.route([(5, [192, 0, 2, 1])]) == nil)
         #expect(try Self.route([(4, [1, 2])]) == nil)
     }
 
-    @Test func `cut off and senseless messages are read as far as they go`() throws {
+    @Test func `cut and invalid messages are read as far as they go`() throws {
         let whole = Self.message(
             24, structure: [2, 32, 0, 0, 254, 0, 0, 1, 0, 0, 0, 0], [(4, Self.host(7)), (5, [192, 0, 2, 1])])
         for length in 0..<whole.readableBytes {
@@ -88,14 +88,14 @@ struct NetlinkTests {
         #expect(Set(usable.map(\.address.ipAddress)) == ["192.0.2.1", "2001:db8::1", "127.0.0.1"])
     }
 
-    @Test func `the kernel says where it sends packets`() throws {
+    @Test func `the kernel's route to an address is found`() throws {
         let loopback = try #require(NetworkRoute.lookup(to: try SocketAddress(ipAddress: "127.0.0.1", port: 1)))
         #expect(loopback == NetworkRoute(interfaceIndex: if_nametoindex("lo"), gateway: nil))
         let unix = try SocketAddress(unixDomainSocketPath: "/x")
         #expect(NetworkRoute.lookup(to: unix) == nil)
     }
 
-    @Test func `this machine has a state`() throws {
+    @Test func `the state of this machine can be read`() throws {
         let state = try NetworkState.current()
         #expect(state.addresses.contains { $0.address.ipAddress == "127.0.0.1" && $0.interface == "lo" })
         #expect(try NetworkState.current() == state)

@@ -56,7 +56,7 @@ import Testing
 
     // MARK: Where the peer may be
 
-    @Test func `an address where nobody may be looked for gets no check, whether named or heard from`() throws {
+    @Test func `sends no check to a forbidden address, whether it is a candidate or a sender`() throws {
         var generator = SeededGenerator(3)
         let credentials = ICECredentials.random(using: &generator)
         var peer = RawPeer(of: credentials)
@@ -223,7 +223,7 @@ import Testing
         #expect(self.agent.counters.unexpected == 1)
     }
 
-    @Test mutating func `tells of a refusal that proves nothing, and goes on asking`() throws {
+    @Test mutating func `reports a refusal without proof, and goes on asking`() throws {
         let request = try self.begin()
         self.receive(try self.peer.refusal(of: request, .unauthenticated, proved: false))
         let report = self.agent.report
@@ -252,7 +252,7 @@ import Testing
         #expect(other.agent.report.pairs.map(\.outcome) == [.answeredFromElsewhere])
     }
 
-    @Test mutating func `refuses an answer that needs what it does not know`() throws {
+    @Test mutating func `refuses an answer with an unknown attribute that must be understood`() throws {
         let request = try self.begin()
         let id = try ReceivedSTUNMessage(decoding: request).message.id
         let answer = STUNMessage(
@@ -330,7 +330,7 @@ import Testing
         #expect(answer.isAuthentic(key: MessageIntegrityKey(self.peer.remote.pwd.utf8)))
     }
 
-    @Test mutating func `ignores what is no STUN, other methods and indications`() throws {
+    @Test mutating func `ignores anything but STUN, other methods and indications`() throws {
         _ = try self.begin()
         self.receive(ByteBuffer(string: "not STUN at all, and rather long"))
         self.receive(ByteBuffer())
@@ -450,7 +450,7 @@ import Testing
 
     // MARK: Candidates
 
-    @Test mutating func `takes no candidate that nobody can send to`() throws {
+    @Test mutating func `ignores a candidate that nobody can send to`() throws {
         for (ip, port) in [
             ("0.0.0.0", 5), ("::", 5), ("224.0.0.1", 5), ("255.255.255.255", 5), ("ff02::1", 5), ("192.0.2.2", 0),
         ] {
@@ -460,7 +460,7 @@ import Testing
         #expect(self.agent.remoteCandidates.isEmpty)
     }
 
-    @Test mutating func `sends nothing to this machine's own ports unless it lives on loopback itself`() throws {
+    @Test mutating func `sends nothing to this machine's own ports unless it is on loopback itself`() throws {
         self.agent.addLocalCandidate(.host(address: self.host, base: Self.base, interfaceIndex: 0), at: self.start)
         self.agent.addRemoteCandidate(try self.remoteCandidate("127.0.0.1", 22), at: self.start)
         #expect(self.agent.report.pairs.isEmpty)
@@ -475,13 +475,13 @@ import Testing
         ("127.0.0.1", "192.0.2.2", true), ("192.0.2.1", "127.0.0.1", false), ("::1", "::1", true),
         ("2001:db8::1", "::1", false),
     ])
-    func `pairs what can talk`(local: String, remote: String, expected: Bool) throws {
+    func `pairs only candidates that can reach each other`(local: String, remote: String, expected: Bool) throws {
         let local = try #require(TransportAddress(try address(local, 1)))
         let remote = try #require(TransportAddress(try address(remote, 2)))
         #expect(ICEAgent.canPair(local, remote) == expected)
     }
 
-    @Test mutating func `knows a redundant candidate`() throws {
+    @Test mutating func `recognises a redundant candidate`() throws {
         let host = ICECandidate.host(address: self.host, base: Self.base, interfaceIndex: 0)
         let unchanged = ICECandidate.serverReflexive(
             mapped: self.host, host: host, server: try address("198.51.100.1", 3478))

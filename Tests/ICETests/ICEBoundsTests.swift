@@ -128,7 +128,7 @@ import Testing
         #expect(self.agent.counters.transmitsDropped > 900)
     }
 
-    @Test mutating func `pairs with the worst claims of priority`() throws {
+    @Test mutating func `survives the most extreme priorities`() throws {
         for (index, priority) in [UInt32.max, 0, 1 << 31].enumerated() {
             let candidate = ICECandidate(
                 kind: .host, foundation: "\(index)", priority: priority, address: try address("198.51.100.\(index)", 7))

@@ -357,7 +357,7 @@ import Testing
         #expect(session.peers.allSatisfy { $0.failure == nil })
     }
 
-    @Test func `come to the last of many pairs, even one that was not kept alive`() throws {
+    @Test func `check the last of many pairs, even one that was not kept alive`() throws {
         let session = Session()
         var agent = try session.gather(session.agent, "192.0.2.2")
         for number in 1...6 { agent += try session.gather(session.agent, "2001:db8::2:\(number)") }

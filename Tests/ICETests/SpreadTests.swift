@@ -16,12 +16,12 @@ struct SpreadTests {
             // 1 − (1 − 2/64512)(1 − 2/64511)
             (2, 2, 6.200348768492514e-05),
         ] as [(Int, Int, Double)])
-    func `the odds of simple cases are what one would say`(sockets: Int, probes: Int, expected: Double) {
+    func `the odds of simple cases are right`(sockets: Int, probes: Int, expected: Double) {
         #expect(abs(SpreadOdds.odds(sockets: sockets, probes: probes) - expected) < 1e-12)
     }
 
     @Test(arguments: [(16, 64), (64, 256), (128, 512), (256, 1024), (1024, 64)])
-    func `the odds are what happens`(sockets: Int, probes: Int) {
+    func `the odds agree with a simulation`(sockets: Int, probes: Int) {
         let tries = 400
         var generator = SeededGenerator(UInt64(sockets))
         var hits = 0
@@ -36,7 +36,7 @@ struct SpreadTests {
         #expect(abs(Double(hits) / Double(tries) - odds) < 4 * deviation + 0.001)
     }
 
-    @Test func `more of either never lowers the odds`() {
+    @Test func `more sockets or more probes never lower the odds`() {
         for sockets in [1, 10, 100, 1000] {
             for probes in [1, 10, 100, 1000] {
                 let odds = SpreadOdds.odds(sockets: sockets, probes: probes)
@@ -71,7 +71,7 @@ struct SpreadTests {
             peerSpread: peerSpread)
     }
 
-    @Test func `the side behind the hard NAT opens sockets and the other one probes`() {
+    @Test func `the side behind the symmetric NAT opens sockets, and the other one probes`() {
         #expect(
             Self.plan(true, false) == .opensSockets(count: 256, pacing: .nanoseconds(6_666_666)))
         #expect(Self.plan(false, true) == .probesPorts(count: 1024, pacing: .milliseconds(10)))
@@ -80,7 +80,7 @@ struct SpreadTests {
         #expect(Self.plan(false, true, 256, 16) == .probesPorts(count: 64, pacing: .milliseconds(10)))
     }
 
-    @Test func `nothing is done where it is of no use or not wanted`() {
+    @Test func `no ports are guessed if it is useless or switched off`() {
         #expect(Self.plan(false, false) == .none(.notNeeded))
         #expect(Self.plan(true, true) == .none(.bothDependOnDestination))
         for hard in [false, true] {
@@ -201,7 +201,7 @@ struct SpreadTests {
 
     // MARK: Stray checks
 
-    @Test func `only the peer's own checks are taken for such`() throws {
+    @Test func `only the peer's own checks are recognised as such`() throws {
         let (a, b) = (ICECredentials.random(), ICECredentials.random())
         let now = NIODeadline.uptimeNanoseconds(1_000_000_000_000)
         var here = ICEAgent(role: .controlling, local: a, hmacSHA1: realHMAC)

@@ -66,7 +66,7 @@ struct AddressLossTests {
     }
 
     /// A client in another network of the user's machine, such as a container, or the machine itself by an address that goes.
-    @Test func `clients of a local address that is lost are let go of by proxy and relay`() async throws {
+    @Test func `proxy and relay let go of the clients of a lost local address`() async throws {
         let lab = try await NATLab(client: .open, agent: .port)
         try await lab.shell(on: "client", "ip addr add 198.51.100.7/32 dev lo")
         var options = LabPrograms.Options.far

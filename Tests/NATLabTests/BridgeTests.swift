@@ -37,7 +37,7 @@ struct BridgeTests {
         return options
     }
 
-    @Test func `nothing that the server sees says what it carries`() async throws {
+    @Test func `the server sees nothing of what it relays`() async throws {
         let lab = try await NATLab(client: .port, agent: .port)
         let middle = try await Self.startMiddle(in: lab, oneIn: 0)
         let programs = try await LabPrograms(on: lab, Self.options())
@@ -55,7 +55,7 @@ struct BridgeTests {
         await programs.stop(middle, socks, relay)
     }
 
-    @Test func `a server that alters what it carries costs repetitions, and nothing else`() async throws {
+    @Test func `a server that alters what it relays only causes retransmissions`() async throws {
         let lab = try await NATLab(client: .port, agent: .port)
         let middle = try await Self.startMiddle(in: lab, oneIn: 50)
         let programs = try await LabPrograms(on: lab, Self.options())
@@ -77,7 +77,7 @@ struct BridgeTests {
     }
 
     /// Twice as much as it may send, through one channel: most is lost, nothing is late.
-    @Test func `a channel at its rate is not delayed for long, and the counters say what has become of the rest`()
+    @Test func `a channel at its rate is not delayed for long, and counters say what was dropped`()
         async throws
     {
         let rate = 2_000_000

@@ -19,7 +19,7 @@ struct LabProofTests {
         #expect(try await lab.prove() == client.probe(of: "client") + agent.probe(of: "agent"))
     }
 
-    @Test func `what is too large for the way vanishes in both directions without a word`() async throws {
+    @Test func `packets above the MTU vanish in both directions, without ICMP`() async throws {
         let lab = try await NATLab(client: .dual(.port), agent: .dual(.carrier, .open))
         for side in NATLab.Side.allCases {
             for bytes in [1500, 1400, 1280] {
@@ -33,8 +33,7 @@ struct LabProofTests {
         }
     }
 
-    @Test(arguments: [2, 10]) func `so many of a hundred packets are lost, of either family`(percent: Int) async throws
-    {
+    @Test(arguments: [2, 10]) func `the chosen share of packets is lost, in both families`(percent: Int) async throws {
         let lab = try await NATLab(client: .dual(.port), agent: .open)
         try await lab.change("loss client \(percent)")
         let lines = try await lab.measure(.client).split(separator: "\n")
@@ -49,7 +48,7 @@ struct LabProofTests {
         }
     }
 
-    @Test func `a way is as long as it was made`() async throws {
+    @Test func `packets take as long as the chosen delay`() async throws {
         let lab = try await NATLab(client: .dual(.port), agent: .ipv6)
         for (client, agent) in [(15, 30), (0, 15), (0, 0)] {
             try await lab.change("delay client \(client)")
@@ -110,7 +109,7 @@ struct LabProofTests {
         #expect(try await lab.prove() == proof)
     }
 
-    @Test func `a blocked side reaches the server, and no peer`() async throws {
+    @Test func `a blocked side reaches the server, but no peer`() async throws {
         let lab = try await NATLab(client: .open, agent: .open)
         let proof = try await lab.prove()
         let echo = try await Self.startEcho(in: lab)
@@ -167,7 +166,7 @@ struct LabProofTests {
     }
 
     /// The probe, which asks servers, does not see what makes these two differ from kind port.
-    @Test func `behind server-only no peer is reached, and a carrier's customer has two NATs in front`() async throws {
+    @Test func `server-only blocks peers, and carrier is two NATs`() async throws {
         let lab = try await NATLab(client: .serverOnly, agent: .open)
         let echo = try await Self.startEcho(in: lab)
         #expect(try await !Self.isAnswered(in: lab))

@@ -10,7 +10,7 @@ struct LossTests {
     private static let cases = [("direct", NATKind.port), ("bridge", NATKind.serverOnly)]
 
     @Test(arguments: [2, 10], Self.cases)
-    func `connections and flows go on where packets get lost`(percent: Int, kind: (path: String, client: NATKind))
+    func `connections and flows go on when packets are lost`(percent: Int, kind: (path: String, client: NATKind))
         async throws
     {
         let lab = try await NATLab(client: kind.client, agent: .port)

@@ -35,7 +35,7 @@ struct MappingTests {
         }
     }
 
-    @Test func `without a second address the ports are compared, without a second port nothing is`() async throws {
+    @Test func `without a second address only ports are compared, without a second port nothing`() async throws {
         for (options, mapping) in [([String](), "port-independent"), (["--stun-port", "off"], "unknown")] {
             let lab = try await NATLab(client: .open, agent: .port)
             let server = try lab.launch("rtun-server", on: "server", ["--addr", "203.0.113.10:8888"] + options)

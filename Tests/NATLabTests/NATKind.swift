@@ -1,6 +1,6 @@
 /// What one side of the lab is behind: a NAT for IPv4, a firewall for IPv6, or both.
 struct NATKind: Sendable, Hashable, CustomStringConvertible {
-    /// The kinds of NAT that `scripts/nat-lab.sh` knows.
+    /// The kinds of NAT that `scripts/nat_lab.py` knows.
     enum IPv4: String, CaseIterable, Sendable {
         case open
         case fullCone = "full-cone"

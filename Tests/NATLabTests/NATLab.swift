@@ -2,7 +2,7 @@ import Foundation
 import Synchronization
 import TestSupport
 
-/// The network of `scripts/nat-lab.sh`: a server on a public network, a client and an agent behind NATs. Needs root.
+/// The network of `scripts/nat_lab.py`: a server on a public network, a client and an agent behind NATs. Needs root.
 final class NATLab: Sendable {
     enum Side: String, CaseIterable, Sendable, CustomStringConvertible {
         case client, agent
@@ -14,7 +14,7 @@ final class NATLab: Sendable {
     /// Where everybody with IPv4 finds the server.
     static let serverURL = "http://203.0.113.10:8888"
 
-    private static let script = Interpreter.root + "/scripts/nat-lab.sh"
+    private static let script = Interpreter.root + "/scripts/nat_lab.py"
     private static let traffic = Interpreter.root + "/Tests/NATLabTests/lab_traffic.py"
     /// Counts the labs of this process: several may stand at once.
     private static let made = Mutex(0)

@@ -8,7 +8,7 @@ import Testing
     .enabled(if: EgressNamespace.isAvailable, "needs root, to make network namespaces"))
 struct NameServerTests {
     @Test(arguments: ["auto", "direct", "bridge"])
-    func `names that are not answered for hold up no others, and are forgotten with their clients`(
+    func `unanswered lookups delay no others, and are forgotten with their clients`(
         mode: String
     ) async throws {
         let lab = try await NATLab(client: .port, agent: .port)

@@ -143,7 +143,7 @@ struct OutageTests {
     }
 
     @Test(arguments: Self.pairs)
-    func `a client that was started before the server and the agent gets there by itself`(
+    func `a client that was started before the server and the agent connects by itself`(
         path: String, client: NATKind, agent: NATKind
     ) async throws {
         let lab = try await NATLab(client: client, agent: agent)

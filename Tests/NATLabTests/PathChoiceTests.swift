@@ -8,7 +8,7 @@ import Testing
     .enabled(if: EgressNamespace.isAvailable, "needs root, to make network namespaces"))
 struct PathChoiceTests {
     /// Side by side: all of them just wait for ICE to give up.
-    @Test func `with --p2p direct, where there is no direct path, both sides say what they tried`() async throws {
+    @Test func `with --p2p direct and no direct path, both sides say what they tried`() async throws {
         let pairs: [(client: NATKind, agent: NATKind, options: [String], reason: String?)] = [
             (.symmetric, .symmetric, [], "both sides' NATs"), (.serverOnly, .open, [], nil),
             (.open, .noUDP, [], "UDP is blocked"), (.ipv6, .open, [], nil),
@@ -61,7 +61,7 @@ struct PathChoiceTests {
     }
 
     @Test(arguments: ["client", "agent"])
-    func `with --p2p bridge on either side the peers exchange no datagram but through the server`(side: String)
+    func `with --p2p bridge on either side, peers exchange datagrams only through the server`(side: String)
         async throws
     {
         var options = LabPrograms.Options()
@@ -81,7 +81,7 @@ struct PathChoiceTests {
         await programs.stop(socks, relay)
     }
 
-    @Test func `left to themselves they go where there is no server in between`() async throws {
+    @Test func `by default peers move to a direct path`() async throws {
         let lab = try await NATLab(client: .open, agent: .open)
         let programs = try await LabPrograms(on: lab)
         let socks = try await programs.start(.socks)

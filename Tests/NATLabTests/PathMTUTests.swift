@@ -25,7 +25,7 @@ struct PathMTUTests {
     }
 
     @Test
-    func `a path that shrinks below open connections is whole again within 15 s`() async throws {
+    func `open connections go on within 15 s after the path's MTU has shrunk`() async throws {
         let lab = try await NATLab(client: .port, agent: .port)
         let programs = try await LabPrograms(on: lab)
         let socks = try await programs.start(.socks)

@@ -15,7 +15,7 @@ struct SpreadTests {
     private static let tries = Self.environment["RTUN_NAT_SPREAD_TRIES"].flatMap(Int.init)
     private static let mostTries = 5
 
-    @Test func `guessing ports gets through`() async throws {
+    @Test func `guessing ports finds a direct path`() async throws {
         var rows: [String] = []
         for (client, agent) in [(NATKind.symmetric, NATKind.port), (.port, .symmetric)] {
             let lab = try await NATLab(client: client, agent: agent)

@@ -12,7 +12,7 @@ import Testing
         }
     }
 
-    @Test func `names of mDNS are not for name servers`() {
+    @Test func `mDNS names are not sent to name servers`() {
         let sources = HostSources(parsing: "hosts:\tfiles mdns4_minimal [NOTFOUND=return] dns\n")
         #expect(sources.areAlone(for: "printer.local"))
         #expect(sources.areAlone(for: "printer.LOCAL."))
@@ -21,14 +21,14 @@ import Testing
         #expect(!sources.mayKnow("printer"))
     }
 
-    @Test func `modules of this machine know single labels`() {
+    @Test func `modules of this machine are asked for single labels only`() {
         let sources = HostSources(parsing: "hosts: mymachines resolve [!UNAVAIL=return] files myhostname dns")
         #expect(sources.mayKnow("container"))
         #expect(!sources.mayKnow("host.example.org"))
         #expect(sources.areAlone(for: "printer.local"))
     }
 
-    @Test func `a module that is not known may know any name`() {
+    @Test func `an unknown module is asked for any name`() {
         let sources = HostSources(parsing: "hosts: files [SUCCESS=return NOTFOUND=continue] sss dns")
         #expect(sources.mayKnow("host.example.org"))
         #expect(!sources.areAlone(for: "printer.local"))

@@ -58,7 +58,7 @@ import Testing
         }
     }
 
-    @Test func `silent names delay nobody, however many they are`() async throws {
+    @Test func `unanswered names delay no others, however many there are`() async throws {
         try await self.withNames { server, names in
             let silent = (0..<200).map { names.lookUp("silent-\($0).test", port: 1, on: self.eventLoop) }
             // The first questions are out: lookups are under way. Of such a burst not every question arrives.
@@ -119,12 +119,12 @@ import Testing
     @Test(arguments: [
         ("unknown.test", [NameLookupError.notFound]), ("no-such-name.invalid", [.notFound]),
         // c-ares 1.18 does not tell one from the other, c-ares 1.34 does.
-        ("failing.test", [.failed("no name server is there, or it failed"), .failed("the name server failed")]),
-        ("", [.failed("it is not a name")]), ("127.0.0.1\0.test", [.failed("it is not a name")]),
-        ("a..test", [.failed("it is not a name")]),
-        (String(repeating: "a", count: 64) + ".test", [.failed("it is not a name")]),
+        ("failing.test", [.failed("there is no name server, or it failed"), .failed("the name server failed")]),
+        ("", [.failed("it is not a valid name")]), ("127.0.0.1\0.test", [.failed("it is not a valid name")]),
+        ("a..test", [.failed("it is not a valid name")]),
+        (String(repeating: "a", count: 64) + ".test", [.failed("it is not a valid name")]),
     ])
-    func `what went wrong is told`(name: String, expected: [NameLookupError]) async throws {
+    func `the reason of a failure is reported`(name: String, expected: [NameLookupError]) async throws {
         try await self.withNames { _, names in
             let error = await self.error(of: names.lookUp(name, port: 1, on: self.eventLoop).addresses)
             #expect(error.map(expected.contains) == true)
@@ -135,7 +135,7 @@ import Testing
         ("127.1", "127.0.0.1 7"), ("0x7f.1", "127.0.0.1 7"), ("2130706433", "127.0.0.1 7"), ("::1", "::1 7"),
         ("192.0.2.9", "192.0.2.9 7"),
     ])
-    func `addresses in any form are no questions`(text: String, expected: String) async throws {
+    func `addresses in any form need no name server`(text: String, expected: String) async throws {
         try await self.withNames { server, names in
             let lookup = names.lookUp(text, port: 7, on: self.eventLoop)
             #expect(await self.texts(lookup.addresses) == [expected])
@@ -164,7 +164,7 @@ import Testing
 private final class NameServerOwner: Sendable {}
 
 @Suite struct FairQueueTests {
-    @Test func `owners get their turns`() {
+    @Test func `owners take turns`() {
         var queue = FairQueue<String, Int>()
         for number in 0..<3 { queue.append(number, of: "a") }
         queue.append(10, of: "b")
@@ -175,7 +175,7 @@ private final class NameServerOwner: Sendable {}
         #expect(queue.isEmpty)
     }
 
-    @Test func `one who may have none is passed over, and what is not wanted leaves no trace`() {
+    @Test func `an owner at its limit is passed over, and removed elements leave nothing behind`() {
         var queue = FairQueue<String, Int>()
         for number in 0..<4 { queue.append(number, of: number < 2 ? "a" : "b") }
         #expect(queue.popFirst { $0 != "a" }?.element == 2)

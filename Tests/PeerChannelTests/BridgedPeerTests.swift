@@ -105,7 +105,7 @@ struct BridgedPeerTests {
     }
 
     @Test(arguments: [MemorySignaling.Side.client, .agent])
-    func `with the bridge alone nothing else is offered, and what it carries tells nothing`(
+    func `with the bridge alone no candidate is offered, and what it carries is encrypted`(
         side: MemorySignaling.Side
     ) async throws {
         let pair = try await self.connect(
@@ -189,7 +189,9 @@ struct BridgedPeerTests {
         try await PeerPair.finish(pair)
     }
 
-    @Test func `direct alone: a path that dies is replaced by a new session, and connections live on`() async throws {
+    @Test func `with direct paths only, a dead path is replaced by a new session, and connections survive`()
+        async throws
+    {
         let pair = try await self.connect(client: .direct)
         let line = try await self.line(pair)
         try await self.exchange(line, 100_000)
@@ -239,7 +241,7 @@ struct BridgedPeerTests {
         try await PeerPair.finish(pair)
     }
 
-    @Test func `an agent that comes back is asked at once, however often it was not there`() async throws {
+    @Test func `an agent that comes back is asked at once, however often it was missing`() async throws {
         let asked = Mutex(0)
         let pair = try await self.connect(client: .bridge)
         let line = try await self.line(pair)
@@ -282,7 +284,7 @@ struct BridgedPeerTests {
         try await PeerPair.finish(pair)
     }
 
-    @Test func `an agent opens sessions one after the other, however many are asked for`() async throws {
+    @Test func `an agent opens sessions one at a time, however many are requested`() async throws {
         let pair = try await self.connect()
         try await PeerPair.eventuallyPath("direct", pair, within: .seconds(5))
         let line = try await self.line(pair)
@@ -333,7 +335,7 @@ struct BridgedPeerTests {
         try await PeerPair.finish(pair)
     }
 
-    @Test func `sides that exclude each other's ways say so`() async throws {
+    @Test func `sides whose choices of paths exclude each other say so`() async throws {
         let pair = try await PeerPair.start(
             client: try Self.configuration(.bridge), agent: try Self.configuration(.direct))
         guard case .noBridge = try await PeerPair.wait(pair, { $0.clientClosed.futureResult }) else {

@@ -28,11 +28,11 @@ import Testing
         #expect(self.watch(for: 600) { (0, $0 / 30, $0 + 5) } == 150)
     }
 
-    @Test func `an idle connection is none of its business`() {
+    @Test func `an idle connection is left alone`() {
         #expect(self.watch(for: 100_000) { (0, 0, $0) } == nil)
     }
 
-    @Test func `a reader that is alive and takes nothing answers a probe at a time, every 2 minutes at last`() {
+    @Test func `a reader that is alive but takes nothing is probed more and more slowly, up to every 2 minutes`() {
         #expect(self.watch(for: 100_000) { (0, $0 % 120 == 0 ? 1 : 0, $0 % 120) } == nil)
     }
 
@@ -62,7 +62,7 @@ struct BrokenConnectionTests {
         func attach(_ consumer: any StreamConsumer) { self.consumer = consumer }
     }
 
-    @Test func `what was sent before a reset is read although a write fails first, and nothing was read before`()
+    @Test func `data sent before a reset is read even if a write fails first`()
         async throws
     {
         let size = 40_000

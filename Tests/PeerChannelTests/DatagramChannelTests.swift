@@ -87,7 +87,7 @@ import UDPRelay
         }
     }
 
-    @Test func `what one turn brings shares records, and the records share a call`() throws {
+    @Test func `payloads of one loop turn share records, and the records share a call`() throws {
         let pair = try Pair()
         #expect(pair.client.maximumPayload == 1409)
         #expect(pair.clientEnd.limits == [1409])
@@ -104,7 +104,7 @@ import UDPRelay
         #expect(pair.agent.statistics.recordsReceived == 4)
     }
 
-    @Test func `a payload of the limit fills a datagram of the path`() throws {
+    @Test func `a payload at the limit fills a datagram of the path`() throws {
         let pair = try Pair()
         pair.client.send(ByteBuffer(repeating: 1, count: 1409), on: FlowID(rawValue: 7))
         pair.client.send(ByteBuffer(), on: FlowID(rawValue: 8))
@@ -126,7 +126,7 @@ import UDPRelay
         #expect(pair.client.fits(1409) && !pair.client.fits(1410))
     }
 
-    @Test func `an end that hears nothing for 75 s is over, and one that is asked now and then is not`() throws {
+    @Test func `an end that hears nothing for 75 s is over, unless it is asked now and then`() throws {
         let pair = try Pair()
         pair.eventLoop.advanceTime(by: .seconds(200))
         #expect(pair.clientEnd.closed == nil && pair.agentEnd.closed == nil)
@@ -168,7 +168,7 @@ import UDPRelay
         #expect(pair.toAgent.sent.count == pair.toClient.sent.count)
     }
 
-    @Test func `the end of a flow and the end of the channel are told`() throws {
+    @Test func `the end of a flow and the end of the channel reach the other side`() throws {
         let pair = try Pair()
         pair.client.sendClosed(FlowID(rawValue: 9))
         pair.client.flush()
@@ -183,7 +183,7 @@ import UDPRelay
         #expect(pair.client.isClosed && pair.agent.isClosed)
     }
 
-    @Test func `what a stranger injects is counted and nothing else`() throws {
+    @Test func `injected datagrams are only counted`() throws {
         let pair = try Pair()
         pair.client.send(ByteBuffer(string: "genuine"), on: FlowID(rawValue: 1))
         pair.client.flush()

@@ -60,7 +60,7 @@ struct DirectRetryTests {
         try await PeerPair.on(pair) { $0.client.paths.engine.sessions.generation }
     }
 
-    @Test func `while a channel is bridged, a direct path is looked for again and again`() async throws {
+    @Test func `a bridged channel keeps looking for a direct path`() async throws {
         let pair = try await self.bridgedPair(retryAfter: .seconds(1))
         try await PeerPair.eventuallyPath("direct", pair, within: .seconds(10))
         #expect(try await self.generation(pair) >= 1)
@@ -68,7 +68,7 @@ struct DirectRetryTests {
     }
 
     @Test(arguments: [MemorySignaling.Side.client, .agent])
-    func `an address that changes is a reason to look at once`(side: MemorySignaling.Side) async throws {
+    func `a changed address starts a search at once`(side: MemorySignaling.Side) async throws {
         let pair = try await self.bridgedPair(retryAfter: .hours(1))
         try await Task.sleep(for: .seconds(2))
         #expect(try await self.generation(pair) == 0)
@@ -108,7 +108,7 @@ struct DirectRetryTests {
 
     /// Of two families one loses everything large, the one that ICE prefers; or there is only that.
     @Test(arguments: [true, false])
-    func `a path that carries small datagrams only gives way to another one, or is said to be none`(hasOther: Bool)
+    func `a path that carries only small datagrams gives way to another one, or is reported as unusable`(hasOther: Bool)
         async throws
     {
         let interval: TimeAmount = hasOther ? .hours(1) : .seconds(1)

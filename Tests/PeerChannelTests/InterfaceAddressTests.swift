@@ -41,7 +41,7 @@ struct InterfaceAddressTests {
         #expect(try self.usable(["wlan0"], loopbackOnly: true) == ["127.0.0.1", "::1"])
     }
 
-    @Test func `named interfaces restrict, and loopback is not to be had by name`() throws {
+    @Test func `only named interfaces are used, and loopback cannot be named`() throws {
         #expect(try self.usable(["wlan0"]) == ["10.0.0.7"])
         #expect(try self.usable(["eth1", "lo", "none"]).isEmpty)
     }
@@ -57,7 +57,7 @@ struct InterfaceAddressTests {
         #expect(LocalSockets.binds(for: onlyIPv4, boundToAddresses: false).compactMap(\.ipAddress) == ["0.0.0.0"])
     }
 
-    @Test func `this machine has a loopback interface that is up`() throws {
+    @Test func `the loopback interface of this machine is found`() throws {
         let loopback = try InterfaceAddress.all().first { $0.address.ipAddress == "127.0.0.1" }
         #expect(loopback?.isUp == true)
         #expect(loopback?.isLoopback == true)

@@ -44,7 +44,7 @@ import UDP
         for server in servers { try await server.close() }
     }
 
-    @Test func `nobody answers, and it ends in time`() async throws {
+    @Test func `a probe that nobody answers ends in time`() async throws {
         let silent = try await self.server(answers: false)
         let (report, took) = try await self.run([try self.place(silent)])
         #expect(report.mapping == .udpBlocked)
@@ -53,7 +53,7 @@ import UDP
         try await silent.close()
     }
 
-    @Test func `without a server nothing is known, and a name that does not exist is told`() async throws {
+    @Test func `without a server the mapping is unknown, and an unknown name is reported`() async throws {
         let nowhere = Place(host: "stun.invalid", port: 3478)
         let (report, took) = try await self.run([nowhere])
         #expect(report.mapping == .unknown)

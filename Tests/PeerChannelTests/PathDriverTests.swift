@@ -18,7 +18,7 @@ import Testing
     }
 
     /// A session fails by a message that came in together with datagrams of the protocol above; its sockets say nothing more.
-    @Test func `a batch ends even when its session does in the middle of it`() throws {
+    @Test func `a batch ends even if its session ends in the middle of it`() throws {
         let loop = EmbeddedEventLoop()
         let driver = PathDriver(
             side: .agent, configuration: try PeerPair.configuration(), eventLoop: loop,

@@ -163,7 +163,7 @@ struct PeerChannelTests {
         try await PeerPair.finish(pair)
     }
 
-    @Test func `what was tried is told too when the other side is the first to give up`() async throws {
+    @Test func `the report also comes when the other side gives up first`() async throws {
         var agent = try PeerPair.configuration()
         agent.pathTimeout = .milliseconds(300)
         let pair = try await PeerPair.start(agent: agent) { pair in
@@ -194,7 +194,7 @@ struct PeerChannelTests {
         try await PeerPair.finish(pair)
     }
 
-    @Test func `the words of either side reach the other when it closes`() async throws {
+    @Test func `the reason for closing reaches the other side`() async throws {
         let pair = try await PeerPair.connect()
         try await PeerPair.on(pair) { $0.agent?.close(reason: "going home") }
         let closed = try await PeerPair.wait(pair) { $0.clientClosed.futureResult }

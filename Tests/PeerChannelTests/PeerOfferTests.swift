@@ -70,7 +70,7 @@ struct PeerOfferTests {
         #expect(throws: PeerChannelError.self) { try PeerOffer.verify(offer, key: self.key) }
     }
 
-    @Test(arguments: 0..<4) func `every wish of a relay is covered`(field: Int) throws {
+    @Test(arguments: 0..<4) func `every field of a relay's wishes is covered`(field: Int) throws {
         var offer = try self.offer(signedBy: nil)
         var relay = UdpRelay(
             target: try SocketAddress(ipAddress: "192.0.2.1", port: 53), idleTimeout: .seconds(120),
@@ -95,7 +95,7 @@ struct PeerOfferTests {
         #expect(throws: PeerChannelError.self) { try PeerOffer.verify(offer, key: self.key) }
     }
 
-    @Test func `candidates may change on the way`() throws {
+    @Test func `candidates are not covered`() throws {
         var offer = try self.offer(signedBy: self.key)
         offer.candidates = [
             Candidate(

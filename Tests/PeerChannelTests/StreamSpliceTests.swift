@@ -166,7 +166,7 @@ struct StreamSpliceTests {
         #expect(self.ends.summaries.map(\.wasReset) == [false])
     }
 
-    @Test func `data that waits is not lost when both directions end`() throws {
+    @Test func `waiting data is not lost when both directions end`() throws {
         try self.start()
         self.wire.holdsWrites = true
         try self.consumer().streamReceived(ByteBuffer(string: "tail"))
@@ -181,7 +181,7 @@ struct StreamSpliceTests {
         #expect(self.ends.summaries.map(\.wasReset) == [false])
     }
 
-    @Test func `nothing is read while the stream takes no more`() throws {
+    @Test func `nothing is read while the stream accepts no more`() throws {
         try self.start()
         #expect(self.wire.reads == 1)
         self.stream.isWritable = false
@@ -196,7 +196,7 @@ struct StreamSpliceTests {
         #expect(self.wire.reads == 2)
     }
 
-    @Test func `no credit is given while the channel takes no more`() throws {
+    @Test func `no credit is given while the channel accepts no more`() throws {
         try self.start()
         self.channel.isWritable = false
         try self.consumer().streamReceived(ByteBuffer(string: "one"))
@@ -215,7 +215,7 @@ struct StreamSpliceTests {
         #expect(self.ends.summaries.map(\.wasReset) == [true])
     }
 
-    @Test func `a reset of the connection abandons the stream behind what was read`() throws {
+    @Test func `a reset of the connection abandons the stream after what was read`() throws {
         try self.start()
         self.channel.pipeline.fireErrorCaught(IOError(errnoCode: 104, reason: "read"))
         self.channel.embeddedEventLoop.run()
@@ -239,7 +239,7 @@ struct StreamSpliceTests {
         #expect(self.stream.calls == [.resetAfterDelivery(.connectionReset), .stopSending(.connectionReset)])
     }
 
-    @Test func `a peer that reads no more still gets its own bytes delivered`() throws {
+    @Test func `a peer that stops reading still has its own bytes delivered`() throws {
         try self.start()
         try self.consumer().streamStopped()
         #expect(!self.wire.isFullyClosed)
@@ -260,7 +260,7 @@ struct StreamSpliceTests {
         #expect(!self.stream.calls.contains(.reset(.connectionReset)))
     }
 
-    @Test func `a connection that is gone already abandons the stream at once`() throws {
+    @Test func `a connection that is already gone abandons the stream at once`() throws {
         try self.channel.close().wait()
         let ends = self.ends
         _ = try? self.channel.pipeline.syncOperations.addHandler(
@@ -347,7 +347,7 @@ struct StreamSpliceTests {
         #expect(!self.socket.resetsOnClose)
     }
 
-    @Test func `a tunnel that is lost after FIN resets a connection that still sends`() throws {
+    @Test func `a tunnel lost after FIN resets a connection that still sends`() throws {
         try self.start()
         try self.consumer().streamFinished()
         try self.consumer().streamClosed()
@@ -355,7 +355,7 @@ struct StreamSpliceTests {
         #expect(self.ends.summaries.map(\.wasReset) == [true])
     }
 
-    @Test func `NIO may read what is left when a write has failed, also while nothing is read`() throws {
+    @Test func `what is left can be read after a failed write, even while reading is paused`() throws {
         try self.start()
         self.stream.isWritable = false
         try self.deliver("full")
@@ -367,7 +367,7 @@ struct StreamSpliceTests {
         #expect(self.wire.reads == 2)
     }
 
-    @Test func `a reset behind the end is seen by a connection that has ended its own direction, too`() throws {
+    @Test func `a reset after the end reaches a connection that has ended its own direction, too`() throws {
         try self.start()
         try self.consumer().streamStopped()
         self.endInput()

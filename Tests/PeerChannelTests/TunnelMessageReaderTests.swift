@@ -7,7 +7,7 @@ import Testing
 struct TunnelMessageReaderTests {
     private let framed = TunnelMessageReader.frame(OpenTcp(host: "example.org", port: 443).encoded())
 
-    @Test func `a message and the bytes behind it are told apart`() throws {
+    @Test func `a message and the bytes after it are told apart`() throws {
         var input = self.framed
         input.writeString("early")
         var reader = TunnelMessageReader()

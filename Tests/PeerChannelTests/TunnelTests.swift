@@ -95,7 +95,7 @@ struct TunnelTests {
     }
 
     @Test(arguments: [MemorySignaling.Side.client, .agent])
-    func `who has ended sending still receives`(first: MemorySignaling.Side) async throws {
+    func `a side that has ended sending still receives`(first: MemorySignaling.Side) async throws {
         let line = try await self.line()
         let (early, late) = first == .client ? (line.client, line.target) : (line.target, line.client)
         try await onThread {
@@ -126,7 +126,7 @@ struct TunnelTests {
         try await PeerPair.finish(line.pair)
     }
 
-    @Test func `an answer arrives whole although its sender wants no more of the question`() async throws {
+    @Test func `an answer arrives whole even if its sender stops reading the request`() async throws {
         let line = try await self.line()
         let answer = [UInt8](repeating: 9, count: 2 << 20)
         try await onThread {
@@ -189,7 +189,7 @@ struct TunnelTests {
         try await PeerPair.finish(pair)
     }
 
-    @Test func `the agent's refusal comes with its code and words`() async throws {
+    @Test func `the agent's refusal arrives with its code and reason`() async throws {
         let pair = try await PeerPair.connect { pair in
             pair.requested = { $0.refuse(.policy, reason: "not from here") }
         }
@@ -199,7 +199,7 @@ struct TunnelTests {
         try await PeerPair.finish(pair)
     }
 
-    @Test func `an agent that does not answer is waited for no longer than asked, and hears of it`() async throws {
+    @Test func `the wait for a silent agent has a limit, and the agent is told when it is over`() async throws {
         let pair = try await PeerPair.connect()
         let gaveUp = PeerPair.eventLoop.makePromise(of: Void.self)
         try await PeerPair.on(pair) { pair in

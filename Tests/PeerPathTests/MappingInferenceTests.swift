@@ -103,7 +103,7 @@ struct MappingInferenceTests {
         #expect(try Self.behavior(rows) == .none)
     }
 
-    @Test func `IPv4 decides where it has an answer`() throws {
+    @Test func `IPv4 decides if it has an answer`() throws {
         let six: Row = (1, "[2001:db8::2]:5001", [("[2001:db8::1]:1", "[2001:db8::2]:5001")])
         let dependent: Row = (
             0, Self.inside, [("198.51.100.1:1", "203.0.113.7:9"), ("198.51.100.1:2", "203.0.113.7:8")]

@@ -64,8 +64,7 @@ import Testing
         #expect(pair.path(.agent) == "direct")
     }
 
-    @Test func `a path without which there is none is waited for, and its loss ends the channel after a minute`() throws
-    {
+    @Test func `the loss of the only path ends the channel after a minute`() throws {
         let pair = try self.connected([.client: .direct, .agent: .direct])
         pair.isReached = [.client: false, .agent: false]
         let lost = try #require(pair.run(until: .minutes(2)) { $0.path(.client) == "none" })
@@ -82,7 +81,7 @@ import Testing
         #expect(Set(generations).count == generations.count)
     }
 
-    @Test func `an answer that comes after the next question has been asked is not taken for its answer`() throws {
+    @Test func `a late answer is not taken for that to the next request`() throws {
         let pair = try self.connected()
         pair.run(for: .seconds(5))
         pair.tell(.client) { $0.receive(.restartWanted, at: $1) }
@@ -99,7 +98,7 @@ import Testing
         #expect(pair.delivers(from: .agent))
     }
 
-    @Test func `candidates that come before their session are kept, and those of an older one are not`() throws {
+    @Test func `candidates that come before their session are kept, those of an older one ignored`() throws {
         var early = EarlyMessages()
         early.keep(.restartWanted, for: 1, newest: 0)
         early.keep(.restartWanted, for: 2, newest: 2)
@@ -124,7 +123,7 @@ import Testing
     }
 
     @Test(arguments: EnginePair.End.allCases)
-    func `a change of the network is a reason to look anew at once`(end: EnginePair.End) throws {
+    func `a change of the network starts a search at once`(end: EnginePair.End) throws {
         let pair = try self.connected()
         pair.run(for: .seconds(10))
         pair.tell(end) { $0.networkChanged(isRerouted: false, hasLost: { _ in false }, at: $1) }
@@ -157,7 +156,7 @@ import Testing
         #expect(pair.restarts.count == 1)
     }
 
-    @Test func `sides that exclude each other's ways end, and say why`() throws {
+    @Test func `sides whose choices of paths exclude each other end, and say why`() throws {
         let pair = EnginePair(choice: [.client: .bridge, .agent: .direct])
         pair.begin()
         pair.run(for: .seconds(5))
@@ -167,7 +166,7 @@ import Testing
         }
     }
 
-    @Test func `a path that carries small datagrams only is none`() throws {
+    @Test func `a path that carries only small datagrams is not used`() throws {
         let pair = EnginePair()
         pair.largest = 1000
         pair.begin()

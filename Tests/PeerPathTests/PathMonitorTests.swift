@@ -69,7 +69,7 @@ private struct MonitoredPath {
 }
 
 @Suite struct PathMonitorTests {
-    @Test func `only a path that answers small probes and none of full size is said to carry too little`() throws {
+    @Test func `only a path that answers small probes but none of full size carries too little`() throws {
         var path = MonitoredPath(carries: 1000)
         path.run(for: .seconds(30))
         let (event, after) = try #require(path.events.first)
@@ -102,7 +102,8 @@ private struct MonitoredPath {
         #expect(Set(path.probes) == [0], "a path at rest is asked in few words")
     }
 
-    @Test(arguments: [1200, 1232, 1252, 1372, 1392, 1440, 1451]) func `the search comes close to what a path carries`(
+    @Test(arguments: [1200, 1232, 1252, 1372, 1392, 1440, 1451])
+    func `the search for the size comes close to what a path carries`(
         size: Int
     ) {
         var path = MonitoredPath(carries: size)
@@ -155,7 +156,7 @@ private struct MonitoredPath {
         #expect(path.kinds.last == .lost(.silent))
     }
 
-    @Test func `a suspicion is looked into at once`() {
+    @Test func `a suspected path is probed at once`() {
         var path = MonitoredPath()
         path.run(for: .seconds(1))
         path.isDead = true
@@ -164,7 +165,7 @@ private struct MonitoredPath {
         #expect(path.kinds == [.confirmed, .lost(.silent)])
     }
 
-    @Test func `a path that comes to carry less is found out, and more again`() {
+    @Test func `a path that comes to carry less is noticed, and that it carries more again`() {
         var path = MonitoredPath()
         path.run(for: .seconds(1))
         path.carries = 1252
@@ -179,7 +180,7 @@ private struct MonitoredPath {
         #expect(!path.kinds.contains { if case .lost = $0 { true } else { false } })
     }
 
-    @Test func `a path that comes to carry nothing but small datagrams is lost`() {
+    @Test func `a path that comes to carry only small datagrams is lost`() {
         var path = MonitoredPath()
         path.run(for: .seconds(1))
         path.carries = 500
@@ -200,7 +201,7 @@ private struct MonitoredPath {
         #expect(path.monitor.limit == 1452)
     }
 
-    @Test func `a peer that knows no padding is believed, and watched`() {
+    @Test func `a path to a peer without padded checks is confirmed at once, and still watched`() {
         var path = MonitoredPath(ceiling: 1402, usesPadding: false)
         #expect(path.kinds == [.confirmed])
         #expect(path.monitor.limit == 1400)
@@ -216,7 +217,7 @@ private struct MonitoredPath {
         #expect(path.kinds.last == .confirmed)
     }
 
-    @Test func `the first hop's word is taken at once`() {
+    @Test func `the MTU of the first hop applies at once`() {
         var path = MonitoredPath()
         path.run(for: .seconds(1))
         path.carries = 1372

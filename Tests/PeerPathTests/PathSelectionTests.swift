@@ -49,7 +49,7 @@ import Testing
         #expect(selection.contender == nil)
     }
 
-    @Test func `beside a confirmed path another one contends until it is confirmed`() {
+    @Test func `a new path beside a confirmed one is a contender until it is confirmed`() {
         var selection = self.confirmed()
         selection.begin(self.path(self.two))
         #expect(selection.active?.pair.id == self.one.id)
@@ -60,7 +60,7 @@ import Testing
         #expect(selection.contender == nil)
     }
 
-    @Test func `a contender goes when ICE returns to the active path`() {
+    @Test func `the contender is dropped when ICE returns to the active path`() {
         var selection = self.confirmed()
         selection.begin(self.path(self.two))
         let isKnown = selection.keeps(self.one)

@@ -72,7 +72,7 @@ struct STUNGatheringTests {
         #expect(gathering.nextDeadline == nil)
     }
 
-    @Test func `an answer from elsewhere, or on another socket, is not ours`() throws {
+    @Test func `an answer from elsewhere, or on another socket, is ignored`() throws {
         var gathering = STUNGathering(hosts: self.hosts)
         gathering.start(servers: [self.server], at: self.start)
         let answer = try self.answer(to: try self.onlyRequest(of: &gathering), mapped: self.mapped)
@@ -111,14 +111,15 @@ struct STUNGatheringTests {
         #expect(self.drain(&gathering) == [.ended(.unknown)])
     }
 
-    @Test func `many servers are not a flood`() throws {
+    @Test func `the number of requests is limited, however many servers there are`() throws {
         var gathering = STUNGathering(hosts: self.hosts)
         let servers = try (1...100).map { try SocketAddress(ipAddress: "198.51.100.\($0)", port: 3478) }
         gathering.start(servers: servers, at: self.start)
         #expect(self.drain(&gathering).count == STUNGathering.maximumQuestions)
     }
 
-    @Test func `a NAT that maps every destination anew gives a candidate for each, and is known for it`() throws {
+    @Test func `a NAT with another mapping for each destination gives a candidate for each, and is recognised`() throws
+    {
         var gathering = STUNGathering(hosts: self.hosts)
         let other = try SocketAddress(ipAddress: "198.51.100.1", port: 3479)
         gathering.start(servers: [self.server, other], at: self.start)
@@ -167,7 +168,7 @@ struct STUNGatheringTests {
             ])
     }
 
-    @Test func `a question that cannot be sent is not waited for`() throws {
+    @Test func `a request that cannot be sent is not waited for`() throws {
         var gathering = STUNGathering(hosts: self.hosts)
         gathering.start(servers: [self.server], at: self.start)
         _ = try self.onlyRequest(of: &gathering)

@@ -36,7 +36,7 @@ import Testing
         }
     }
 
-    @Test func `batches leave together once a burst was answered`() {
+    @Test func `batches are used once a burst was answered`() {
         var path = Path()
         let allowed = (0..<3).map { _ in path.send() }
         #expect(allowed == [false, true, true])
@@ -51,7 +51,7 @@ import Testing
         #expect(path.probe.nextDeadline == nil && !path.probe.isDue)
     }
 
-    @Test func `a device that swallows them rules them out after three bursts, and nothing was lost meanwhile`() {
+    @Test func `a device that swallows batches is noticed after three bursts, before any data is lost`() {
         var path = Path()
         path.swallows = true
         let allowed = (0..<10).map { _ in path.send() }
@@ -63,7 +63,8 @@ import Testing
         #expect(!isAllowed)
     }
 
-    @Test func `a device that begins to swallow them is noticed with the next burst, at once when there is reason`() {
+    @Test
+    func `a device that begins to swallow batches is noticed with the next burst, which a suspicion sends at once`() {
         var path = Path()
         _ = path.send()
         path.swallows = true
@@ -81,7 +82,7 @@ import Testing
         #expect(allowed == [true, false])
     }
 
-    @Test func `when nothing is answered, that says nothing of batches`() {
+    @Test func `a path that answers nothing does not rule out batches`() {
         var path = Path()
         _ = path.send()
         path.isDead = true
@@ -95,7 +96,7 @@ import Testing
         #expect(isAllowed)
     }
 
-    @Test func `one burst that is lost in between is forgiven`() {
+    @Test func `one lost burst is forgiven`() {
         var path = Path()
         for number in 0..<12 {
             path.swallows = number % 3 != 0

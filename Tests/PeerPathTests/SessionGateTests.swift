@@ -19,7 +19,7 @@ import Testing
         #expect(gate.begin(at: self.start + .milliseconds(500)) == 2)
     }
 
-    @Test func `of those that wait the newest is served`() {
+    @Test func `the newest waiting request is served`() {
         var gate = SessionGate<Int>()
         _ = gate.submit(0)
         _ = gate.begin(at: self.start)
@@ -36,7 +36,7 @@ import Testing
         #expect(gate.nextDeadline == nil)
     }
 
-    @Test func `what is withdrawn is not served`() {
+    @Test func `a withdrawn request is not served`() {
         var gate = SessionGate<Int>()
         #expect(gate.withdraw() == nil)
         _ = gate.submit(1)

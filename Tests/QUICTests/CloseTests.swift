@@ -75,7 +75,7 @@ import Testing
         #expect(!network.server.isClosed)
     }
 
-    @Test func `a cut path shows in unansweredSince`() throws {
+    @Test func `unansweredSince shows a cut path`() throws {
         let network = try VirtualNetwork.connected()
         network.run(for: .seconds(1))
         #expect(network.client.unansweredSince == nil)
@@ -120,7 +120,7 @@ import Testing
         #expect(recorder.receivedBytes == (isBusy ? 3_000_000 : 10) + 11)
     }
 
-    @Test func `forged datagrams are no sign of life`() throws {
+    @Test func `forged datagrams do not count as a sign of life`() throws {
         let network = try VirtualNetwork.connected()
         network.run(for: .seconds(1))
         let heard = network.client.lastReceived
@@ -161,7 +161,7 @@ import Testing
         #expect(recorder.received == Array("still here".utf8))
     }
 
-    @Test func `garbage makes no server's connection`() throws {
+    @Test func `garbage does not make a connection at a server`() throws {
         let network = try VirtualNetwork()
         network.faults.isCut = true
         network.run(for: .milliseconds(1))

@@ -102,7 +102,7 @@ import Testing
             ping: (pinger.percentile(0.5), pinger.percentile(0.99)), seconds: perSecond)
     }
 
-    @Test(arguments: Self.profiles) func `a tunnel fills the link, and what is small does not wait`(profile: Profile)
+    @Test(arguments: Self.profiles) func `a tunnel fills the link, and a ping beside it does not wait`(profile: Profile)
         throws
     {
         let result = try Self.measure(profile.link)
@@ -206,7 +206,7 @@ import Testing
     private static let isBenchmark = ProcessInfo.processInfo.environment["RTUN_BENCHMARK"] != nil
 
     @Test(.enabled(if: Self.isBenchmark), arguments: CongestionControl.allCases)
-    func `table of all links`(algorithm: CongestionControl) throws {
+    func `a table of all links is printed`(algorithm: CongestionControl) throws {
         for profile in Self.profiles {
             let result = try Self.measure(profile.link, algorithm)
             let ping = [result.ping.median, result.ping.percentile99].map { $0.nanoseconds / 1_000_000 }

@@ -227,7 +227,7 @@ import Testing
 
     /// Those that were not, or only after the next keep-alives.
     @Test(arguments: [1790, 9347, 25998, 34813, 36267, 38033, 42421, 42814, 49121])
-    func `requests are answered that were not once`(seed: UInt64) throws {
+    func `requests that once went unanswered are answered`(seed: UInt64) throws {
         try self.expectAnswers(seed: seed)
     }
 

@@ -125,7 +125,7 @@ import Testing
         #expect(stream.unsentBytes < 64 << 10)
     }
 
-    @Test func `nothing is sent while the path takes nothing`() throws {
+    @Test func `nothing is sent while the path accepts nothing`() throws {
         let network = try VirtualNetwork.connected()
         network.run(for: .seconds(1))
         network.client.isPathWritable = false

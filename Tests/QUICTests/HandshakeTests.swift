@@ -102,7 +102,7 @@ import Testing
         #expect(rejection.description.contains("issued by an authority that is not known"))
     }
 
-    @Test func `protocols that differ are refused`() throws {
+    @Test func `different application protocols are refused`() throws {
         var client = QUICConfiguration.pinnedClient
         client.applicationProtocol = "other/1"
         let network = try VirtualNetwork(client: client)

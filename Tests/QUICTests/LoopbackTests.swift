@@ -74,7 +74,7 @@ import UDP
         }
     }
 
-    @Test(arguments: ["127.0.0.1", "::1"]) func `an echo over a real socket`(host: String) async throws {
+    @Test(arguments: ["127.0.0.1", "::1"]) func `an echo works over a real socket`(host: String) async throws {
         let channel = try await self.startServer(.pinnedServer, host: host)
         let address = try #require(channel.localAddress)
         let request = Pump.bytes(3_000_000)
@@ -112,7 +112,7 @@ import UDP
         try await channel.close()
     }
 
-    @Test func `nobody listening is found out at once`() async throws {
+    @Test func `a port without a listener is noticed at once`() async throws {
         let channel = try await DatagramBootstrap(group: Self.group).bind(host: "127.0.0.1", port: 0).get()
         let address = try #require(channel.localAddress)
         try await channel.close()

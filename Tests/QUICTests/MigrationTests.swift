@@ -73,7 +73,7 @@ import Testing
         #expect(network.client.connection?.moveCount ?? 0 > 3)
     }
 
-    @Test func `a server whose client comes from elsewhere learns the new path without being told`() throws {
+    @Test func `a server learns the new path of its client from the packets alone`() throws {
         let network = try self.connected()
         network.serverEvents.onStream = { _ in Echo() }
         network.arrival = 7
@@ -111,7 +111,7 @@ import Testing
     }
 
     @Test(arguments: [200, 1500, 5000])
-    func `a server whose large packets are lost after a move goes on as soon as they are not`(milliseconds: Int64)
+    func `a server whose large packets are lost after a move goes on once they arrive`(milliseconds: Int64)
         throws
     {
         let total = 3_000_000
@@ -133,7 +133,7 @@ import Testing
 
     /// Moves of either side or of both, to faster and slower paths, with loss and reordering at the same time.
     @Test(arguments: 0..<Self.seeds)
-    func `no move and no loss ends a connection or keeps it busy`(seed: UInt64) throws {
+    func `neither moves nor losses end a connection or keep it busy`(seed: UInt64) throws {
         var random = SeededGenerator(seed)
         let total = 5_000_000
         let (network, download) = try self.downloading(bytes: total, seed: seed)
@@ -174,7 +174,7 @@ import Testing
         #expect(network.clientEvents.closeReason == nil && network.serverEvents.closeReason == nil)
     }
 
-    @Test func `datagrams that the first of a faster path have overtaken are not taken for a way back`() throws {
+    @Test func `late datagrams of a slower path are not taken for a move back to it`() throws {
         let network = try self.connected()
         network.delay = .milliseconds(80)
         let stream = try network.client.openStream()
@@ -200,7 +200,7 @@ import Testing
     }
 
     /// Nothing new to send, and nothing that the client would say, when the questions and the last data are lost.
-    @Test func `a server whose path is dead for a while finds out by itself what was lost`() throws {
+    @Test func `a server resends by itself what was lost while its path was dead`() throws {
         let (network, recorder) = try self.downloading(bytes: 300_000)
         try network.run { recorder.isFinished }
         network.run(for: .seconds(1))
@@ -247,7 +247,7 @@ import Testing
 
     /// The answer to the client's question about the new path stops its timer (ngtcp2), and the acknowledgement that would show
     /// what got lost on the old one is lost as well.
-    @Test func `what a client sent just before a move and lost is sent again at once`() throws {
+    @Test func `what a client has just lost to a move is sent again at once`() throws {
         let network = try self.connected()
         let stream = try network.client.openStream()
         network.faults.isCut = true
@@ -265,7 +265,7 @@ import Testing
         #expect(network.datagramCount == before)
     }
 
-    @Test func `packets grow and shrink as the owner says`() throws {
+    @Test func `packets grow and shrink to the size that the owner sets`() throws {
         let network = try self.connected()
         #expect(network.largestDatagram == 1200)
         let stream = try network.client.openStream()

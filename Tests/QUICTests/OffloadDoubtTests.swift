@@ -15,7 +15,7 @@ import Testing
         return doubt.isFounded
     }
 
-    @Test func `when all that has left together is lost, nothing leaves together any more`() {
+    @Test func `batches stop when all that were sent together are lost`() {
         #expect(self.isFounded(sent: 20, lost: 20))
         #expect(self.isFounded(sent: 20, lost: 18))
         // An outage, in which others were lost as well.
@@ -24,7 +24,7 @@ import Testing
         #expect(!self.isFounded(sent: 20, lost: 0))
     }
 
-    @Test func `a few packets, or a short while, say nothing`() {
+    @Test func `a few packets, or a short time, are not enough to judge`() {
         #expect(!self.isFounded(sent: 15, lost: 15))
         #expect(!self.isFounded(sent: 20, lost: 20, judgedAfter: 299))
     }
@@ -44,7 +44,7 @@ import Testing
         #expect(!doubt.isFounded)
     }
 
-    @Test func `each verdict is about what has left since the last`() {
+    @Test func `each verdict counts only what was sent since the last`() {
         var doubt = OffloadDoubt()
         doubt.sent(100, lost: 0, at: self.time(0))
         doubt.judge(lost: 2, at: self.time(500), wait: .milliseconds(300))
@@ -56,7 +56,7 @@ import Testing
 
     /// A server that answers with a lot, on a network that swallows all that leaves together.
     @Test(arguments: 1...20 as ClosedRange<UInt64>)
-    func `a connection goes on where sends of several datagrams are swallowed`(seed: UInt64) throws {
+    func `a connection goes on if batches of datagrams are swallowed`(seed: UInt64) throws {
         let network = try VirtualNetwork.connected(seed: seed)
         network.faults.swallowsBatches = true
         let stream = try network.client.openStream()

@@ -33,7 +33,7 @@ import Testing
         #expect(server.accepted[0].events.closeReason == .peer(code: 0, reason: ""))
     }
 
-    @Test func `what is not QUIC goes on`() throws {
+    @Test func `what is not QUIC is passed on`() throws {
         let server = try VirtualServer()
         for first in [0, 20, 63, 128, 191] as [UInt8] {
             try server.inject(ByteBuffer(bytes: [first, 1, 2]), from: server.address(1))
@@ -61,7 +61,7 @@ import Testing
         #expect(client.events.closeReason == .statelessReset)
     }
 
-    @Test func `a reset with another key is no reset`() throws {
+    @Test func `a reset with another key is ignored`() throws {
         let server = try VirtualServer()
         let client = try server.connect(1)
         try server.run { client.events.isConnected && server.accepted[0].events.isConnected }
@@ -163,7 +163,7 @@ import Testing
         return initials
     }
 
-    @Test func `no socket gives away the reset of a connection at another one`() throws {
+    @Test func `no socket answers with the reset of a connection at another one`() throws {
         let server = try VirtualServer()
         let other = try server.anotherSocket()
         let client = try server.connect(1)
@@ -248,7 +248,7 @@ import Testing
         #expect(server.accepted[0].session.isClosed)
     }
 
-    @Test func `garbage of all kinds makes no sessions`() throws {
+    @Test func `garbage of all kinds does not make sessions`() throws {
         let server = try VirtualServer()
         var random = SeededGenerator(11)
         for round in 0..<3000 {

@@ -51,7 +51,7 @@ import Testing
         #expect(network.largestBatch > 10)
     }
 
-    @Test func `it is told when the peer allows more streams`() throws {
+    @Test func `the delegate is told when the peer allows more streams`() throws {
         var server = QUICConfiguration.pinnedServer
         server.maxConcurrentStreams = 2
         let network = try VirtualNetwork.connected(server: server)
@@ -178,7 +178,7 @@ import Testing
         }
     }
 
-    @Test func `no stream before the handshake and none after the end`() throws {
+    @Test func `no stream can be opened before the handshake or after the end`() throws {
         let network = try VirtualNetwork()
         #expect(throws: QUICError.handshakeIncomplete) { try network.client.openStream() }
         try network.run { network.clientEvents.isConnected }
@@ -227,7 +227,7 @@ import Testing
         #expect(network.serverEvents.datagrams[0] == ByteBuffer(string: "one"))
     }
 
-    @Test func `datagrams without end keep neither a request nor a transfer waiting`() throws {
+    @Test func `an endless flow of datagrams keeps neither a request nor a transfer waiting`() throws {
         var client = QUICConfiguration.pinnedClient
         client.datagrams = true
         var server = QUICConfiguration.pinnedServer
@@ -248,7 +248,7 @@ import Testing
         #expect(network.clientEvents.datagramsBecameWritable > 3)
     }
 
-    @Test func `datagrams that wait are few, and it is told when there is room`() throws {
+    @Test func `the number of waiting datagrams is limited, and the delegate is told when there is room`() throws {
         var client = QUICConfiguration.pinnedClient
         client.datagrams = true
         var server = QUICConfiguration.pinnedServer
@@ -271,7 +271,7 @@ import Testing
         #expect(!network.client.sendDatagram(ByteBuffer(string: "one")))
     }
 
-    @Test func `what is written while the path takes nothing goes out as soon as it does`() throws {
+    @Test func `what is written while the path accepts nothing goes out as soon as it does`() throws {
         let network = try VirtualNetwork.connected()
         network.run(for: .milliseconds(200))
         let stream = try network.client.openStream()

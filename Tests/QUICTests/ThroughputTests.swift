@@ -22,7 +22,7 @@ import Testing
         func streamClosed(_ stream: QUICStream, reason: QUICCloseReason?) {}
     }
 
-    @Test func `one stream in memory`() throws {
+    @Test func `the goodput of one stream in memory is printed`() throws {
         let network = try VirtualNetwork.connected()
         network.delay = .microseconds(100)
         let sink = Sink()

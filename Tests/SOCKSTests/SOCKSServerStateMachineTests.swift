@@ -313,7 +313,7 @@ private let dialogues: [Dialogue] = [
 }
 
 @Suite struct `SOCKS credentials` {
-    @Test func `refuse what RFC 1929 can't carry`() {
+    @Test func `refuse what RFC 1929 cannot carry`() {
         let long = String(repeating: "x", count: 256)
         for (user, password) in [("", "x"), ("x", ""), (long, "x"), ("x", long)] {
             var credentials = SOCKSCredentials()
@@ -327,7 +327,7 @@ private let dialogues: [Dialogue] = [
         #expect(credentials.isRequired)
     }
 
-    @Test func `know their users`() {
+    @Test func `accept the users that were added, and no others`() {
         var credentials = SOCKSCredentials()
         #expect(!credentials.accept(user: [], password: []))
         _ = credentials.add(user: "bob", password: "s3cret")
@@ -338,7 +338,7 @@ private let dialogues: [Dialogue] = [
     }
 
     @Test(arguments: ["GET / HTTP/1.1\r\n", "CONNECT example.org:443 HTTP/1.1\r\n", "PROPPATCH "])
-    func `what speaks HTTP is told so in HTTP`(request: String) {
+    func `HTTP requests are answered in HTTP`(request: String) {
         var machine = SOCKSServerStateMachine()
         var bytes = ByteBuffer(string: String(request.prefix(2)))
         #expect(machine.receive(&bytes) == .needMoreBytes)

@@ -40,7 +40,7 @@ import Testing
         #expect(transaction.received(answer) == nil, "a late duplicate is ignored")
     }
 
-    @Test func `a message that is no answer to it is ignored`() {
+    @Test func `a message that does not answer it is ignored`() {
         var transaction = BindingTransaction(id: self.id)
         let mapped: [STUNAttribute] = [.xorMappedAddress(TransportAddress(ipv4: 1, port: 9))]
         let answer = STUNMessage(.success, id: self.id, attributes: mapped)

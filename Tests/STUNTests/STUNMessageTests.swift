@@ -102,7 +102,7 @@ import Testing
         ("00010008 2112a442 0102030405060708090a0b0c 80280003 00000000", .badFingerprint),
         (Vector.responseIPv4.replacing("0101003c", with: "01010040") + "80220000", .badFingerprint),
     ])
-    func `what is out of place is refused`(hex: String, error: STUNError) {
+    func `attributes out of place are refused`(hex: String, error: STUNError) {
         #expect(throws: error) { try ReceivedSTUNMessage(decoding: Vector.datagram(hex)) }
     }
 

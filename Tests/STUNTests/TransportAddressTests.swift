@@ -8,7 +8,7 @@ import Testing
         ("192.0.2.1", "192.0.2.1:3478"), ("0.0.0.0", "0.0.0.0:3478"), ("2001:db8::1", "[2001:db8::1]:3478"),
         ("::", "[::]:3478"), ("::ffff:192.0.2.1", "192.0.2.1:3478"),
     ])
-    func `come from NIO's addresses and go back`(ip: String, text: String) throws {
+    func `convert from and to NIO's addresses`(ip: String, text: String) throws {
         let address = try #require(TransportAddress(try SocketAddress(ipAddress: ip, port: 3478)))
         #expect("\(address)" == text)
         let back = try #require(address.socketAddress)
@@ -41,7 +41,7 @@ import Testing
         #expect(actual == expected)
     }
 
-    @Test func `a Unix-domain address is none`() throws {
+    @Test func `a Unix-domain address is refused`() throws {
         #expect(TransportAddress(try SocketAddress(unixDomainSocketPath: "/tmp/x")) == nil)
     }
 }

@@ -40,7 +40,7 @@ import Testing
         #expect(gatherer.takeAll() == [large])
     }
 
-    @Test func `channels that take turns are gathered each for itself, as many as are few`() {
+    @Test func `a few channels that take turns are each gathered separately`() {
         var gatherer = BridgeGatherer()
         let peers = (0..<BridgeGatherer.maximumChannels).map { _ in PeerID.random() }
         for byte in UInt8(1)...3 {
@@ -78,7 +78,7 @@ import Testing
         #expect(largest == 16_000)
     }
 
-    @Test func `what was given is not changed by what joins it`() {
+    @Test func `a buffer that was handed in is not changed by what joins it`() {
         var gatherer = BridgeGatherer()
         let message = ByteBuffer(repeating: 7, count: 20)
         let slice = Bridge(peerID: self.peer, datagrams: message.getSlice(at: 0, length: 10) ?? message)

@@ -101,7 +101,7 @@ import Testing
         #expect((order.firstIndex(of: "quiet") ?? 99) <= 2)
     }
 
-    @Test func `who may not go leaves the rotation until told otherwise`() {
+    @Test func `a blocked flow leaves the rotation until it is unblocked`() {
         var queue = self.queue()
         queue.append(self.datagram(10), of: "a", at: Self.start)
         queue.append(self.datagram(10), of: "b", at: Self.start)
@@ -148,7 +148,7 @@ import Testing
         #expect(pieces.count < 8)
     }
 
-    @Test func `a small datagram out of a large read does not keep the read in memory`() {
+    @Test func `a small datagram does not keep the large read that it came in in memory`() {
         var queue = self.queue()
         let read = ByteBuffer(repeating: 7, count: 60_000)
         guard let slice = read.getSlice(at: 1000, length: 100) else { return }

@@ -52,14 +52,14 @@ import Testing
         Bridge(peerID: peer, datagrams: ByteBuffer(repeating: 1, count: bytes))
     }
 
-    @Test func `what one turn of the loop brings goes with one flush`() {
+    @Test func `datagrams of one loop turn go with one flush`() {
         let fixture = Fixture()
         for _ in 0..<10 { fixture.sender.send(self.datagram(.random())) }
         #expect(fixture.received().count == 10)
         #expect(fixture.near.flushes == 1)
     }
 
-    @Test func `it waits for room, in fair shares, and not for long`() {
+    @Test func `datagrams wait for room, in fair shares, and not for long`() {
         let fixture = Fixture()
         let (first, second) = (PeerID.random(), PeerID.random())
         fixture.near.limitRoom(to: 1)
@@ -74,7 +74,7 @@ import Testing
         #expect(fixture.sender.drops.tooOld == 17)
     }
 
-    @Test func `a batch goes in messages that the link carries well`() {
+    @Test func `a batch is split into messages that the link carries well`() {
         let fixture = Fixture()
         fixture.near.preferredUnreliableSize = 1300
         fixture.sender.send(
@@ -97,7 +97,7 @@ import Testing
         #expect(fixture.sender.drops.ended == 1)
     }
 
-    @Test func `between event loops only so much is on the way`() {
+    @Test func `the datagrams on their way between event loops are limited`() {
         let inbox = BridgeInbox()
         #expect(inbox.add(self.datagram(.random(), 60_000)))
         for _ in 0..<100 { #expect(!inbox.add(self.datagram(.random(), 60_000))) }

@@ -68,7 +68,7 @@ import Testing
         #expect(serverDelegate.closed.count == 1)
     }
 
-    @Test func `a wrong secret is answered with a goodbye and told to both`() {
+    @Test func `a wrong secret is answered with a goodbye, and both sides learn of it`() {
         let (near, far) = MemoryLink.pair(on: self.loop, binding: self.binding)
         let results = Results()
         self.server(far, results).start()
@@ -84,7 +84,7 @@ import Testing
         #expect(near.isClosed && far.isClosed)
     }
 
-    @Test func `somebody in between fails the binding`() {
+    @Test func `a man in the middle fails the binding`() {
         let (near, far) = MemoryLink.pair(on: self.loop, binding: self.binding)
         near.channelBinding = [UInt8](repeating: 1, count: 32)
         let results = Results()
@@ -98,7 +98,7 @@ import Testing
         #expect(goodbye.code == .auth)
     }
 
-    @Test func `the server may send an authenticated peer away`() throws {
+    @Test func `the server may turn away an authenticated peer`() throws {
         let (near, far) = MemoryLink.pair(on: self.loop, binding: self.binding)
         let results = Results()
         let acceptor = self.server(far, results)
@@ -174,7 +174,7 @@ import Testing
         #expect(far.isClosed)
     }
 
-    @Test func `a peer that is not admitted is sent away, right or wrong`() throws {
+    @Test func `a peer that is not admitted is turned away, whether its proof is right or wrong`() throws {
         for key in [testKey, otherKey] {
             let (near, far) = MemoryLink.pair(on: self.loop, binding: self.binding)
             let results = Results()

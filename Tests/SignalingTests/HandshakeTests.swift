@@ -56,7 +56,7 @@ import Testing
         #expect(pair.client.receive(Envelope(.goodbye(goodbye))) == .failed(.refused(goodbye)))
     }
 
-    @Test func `a server without the secret is found out`() throws {
+    @Test func `a server without the secret is detected`() throws {
         var pair = HandshakePair()
         _ = try pair.hello()
         var imposter = HandshakePair(serverKey: HandshakePair.otherKey, clientKey: HandshakePair.otherKey)
@@ -149,7 +149,7 @@ import Testing
         #expect(goodbye.code == .badRequest)
     }
 
-    @Test func `versions must meet`() throws {
+    @Test func `a handshake needs a common version`() throws {
         var client = HandshakePair().client
         let future = ServerHello(
             versions: [2, 3], serverNonce: [UInt8](repeating: 0, count: 32), bindingTypes: [.none], software: "")

@@ -38,7 +38,7 @@ import Testing
     @Test(arguments: [
         "", "rtun1", "rtun1..", "rtun1.1000", "rtun1.-1.aa", "rtun1.99999999999999999999.aa", "rtun1.1.a.b",
     ])
-    func `what is no sessions token is refused`(text: String) {
+    func `anything but a sessions token is refused`(text: String) {
         #expect(!SessionsToken.isValid(text, now: 0, key: self.key))
     }
 

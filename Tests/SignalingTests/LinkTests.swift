@@ -99,7 +99,7 @@ import Testing
         try await pair.server.stop()
     }
 
-    @Test(arguments: schemes) func `what may be lost arrives, too, also when it is large`(
+    @Test(arguments: schemes) func `datagrams arrive too, even large ones`(
         scheme: ServerURL.Scheme
     ) async throws {
         let pair = try await self.pair(scheme)
@@ -133,7 +133,7 @@ import Testing
         try await pair.server.stop()
     }
 
-    @Test(arguments: schemes) func `a link without room says so, keeps what must arrive, and tells when there is room`(
+    @Test(arguments: schemes) func `a link without room says so, keeps its messages, and tells when there is room`(
         scheme: ServerURL.Scheme
     ) async throws {
         let pair = try await self.pair(scheme)
@@ -165,7 +165,7 @@ import Testing
         try await pair.server.stop()
     }
 
-    @Test(arguments: schemes) func `a peer that does not read costs no link because of what may be lost`(
+    @Test(arguments: schemes) func `datagrams to a peer that does not read do not close the link`(
         scheme: ServerURL.Scheme
     ) async throws {
         let server = try await LoopbackServer.start(

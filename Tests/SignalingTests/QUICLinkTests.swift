@@ -29,7 +29,7 @@ import Testing
         (ByteBuffer(string: "GET / HTTP/1.1\r\n\r\n"), false, "more than"),
         (ByteBuffer(bytes: [0, 0, 0, 9, 1]), true, "without a farewell"),
     ])
-    func `what is no record closes the link`(bytes: ByteBuffer, finish: Bool, reason: String) async throws {
+    func `anything but a record closes the link`(bytes: ByteBuffer, finish: Bool, reason: String) async throws {
         let (links, continuation) = AsyncStream.makeStream(of: LinkProbe.self)
         let server = try await LoopbackServer.start(.quic, identity: .selfSigned(commonName: "localhost")) {
             continuation.yield(LinkProbe($0))
@@ -61,7 +61,7 @@ import Testing
         try await server.stop()
     }
 
-    @Test func `a port where nobody listens is told at once`() async throws {
+    @Test func `a port without a listener is reported at once`() async throws {
         let server = try await LoopbackServer.start(.quic, identity: .selfSigned(commonName: "localhost")) { _ in }
         try await server.stop()
         guard case .failure(.unreachable(let attempts)) = await LinkTests.connect(try LinkTests.connector(server.url))

@@ -14,7 +14,7 @@ import Testing
         ("quic://[::1]/", .quic, "::1", 443, ""),
         ("quic://h:65535", .quic, "h", 65535, ""),
     ])
-    func `a server URL is taken apart`(
+    func `a server URL is split into its parts`(
         text: String, scheme: ServerURL.Scheme, host: String, port: UInt16, prefix: String
     ) throws {
         let url = try ServerURL(parsing: text)

@@ -150,7 +150,7 @@ import Testing
         ("quic://server.example", true, false, ["--https-insecure has no effect on quic:// URLs"]),
         ("http://localhost", true, true, ["--https-insecure has no effect", "--quic-insecure has no effect"]),
     ])
-    func `settings that need a word get one, once`(
+    func `settings that need a warning get it once`(
         url: String, httpsInsecure: Bool, quicInsecure: Bool, expected: [String]
     ) throws {
         let fixture = try Fixture(url: url, insecure: httpsInsecure, quicInsecure: quicInsecure) {
@@ -191,7 +191,7 @@ import Testing
         fixture.stop()
     }
 
-    @Test func `while the server is away it is tried for ever, and told of at once and each minute`() throws {
+    @Test func `a missing server is retried indefinitely, and logged at once and each minute`() throws {
         let refused = SignalConnectError.unreachable([.init(address: "192.0.2.1:443", reason: "connection refused")])
         let fixture = try Fixture { $0.failure = refused }
         fixture.world.loop.advanceTime(by: .hours(1))
@@ -254,7 +254,7 @@ import Testing
         loop.advanceTime(by: .seconds(11))
     }
 
-    @Test func `a server without binding is refused when its certificate goes unchecked`() throws {
+    @Test func `a server without binding is refused if its certificate is not checked`() throws {
         let fixture = try Fixture(insecure: true) { world in
             world.welcome = nil
         }
@@ -283,7 +283,7 @@ import Testing
     }
 
     @Test(arguments: [GoodbyeCode.auth, .binding, .replaced, .expired], [false, true])
-    func `a goodbye before the proof ends an agent that ran only when the server is known`(
+    func `a goodbye before the proof ends an agent that has run only if the server is known`(
         code: GoodbyeCode, insecure: Bool
     ) throws {
         let fixture = try Fixture(insecure: insecure)
@@ -312,7 +312,7 @@ import Testing
     }
 
     @Test(arguments: [GoodbyeCode.shutdown, .limit, .version, .badRequest, .unspecified])
-    func `other goodbyes pass`(code: GoodbyeCode) throws {
+    func `other goodbyes are retried`(code: GoodbyeCode) throws {
         let fixture = try Fixture()
         fixture.world.connections[0].close(Goodbye(code: code, reason: "later"))
         fixture.world.loop.run()
@@ -322,7 +322,7 @@ import Testing
         fixture.stop()
     }
 
-    @Test func `being sent away in the handshake passes too`() throws {
+    @Test func `being turned away in the handshake is retried too`() throws {
         let fixture = try Fixture { world in
             world.welcome = { _ in .failure(World.Refusal(goodbye: Goodbye(code: .limit, reason: "come back later"))) }
         }
@@ -414,7 +414,7 @@ import Testing
         fixture.stop()
     }
 
-    @Test func `a connection to which the way has changed is replaced at once`() throws {
+    @Test func `a connection whose route has changed is replaced at once`() throws {
         let fixture = try self.connectedFixture()
         fixture.world.localAddress = try Self.address("198.51.100.7", port: 50_000)
         fixture.world.route = NetworkRoute(interfaceIndex: 3, gateway: [198, 51, 100, 1])
@@ -431,7 +431,7 @@ import Testing
     }
 
     @Test(arguments: [false, true])
-    func `a connection that the change does not concern is asked, and stays when it answers`(
+    func `a connection that the change does not concern is checked, and stays if it answers`(
         isWithoutRoute: Bool
     ) throws {
         let fixture = try self.connectedFixture()
@@ -479,7 +479,7 @@ import Testing
         fixture.stop()
     }
 
-    @Test func `an attempt that began before the change is made anew, and what comes of it is closed`() throws {
+    @Test func `an attempt that began before a change is started again, and its connection closed`() throws {
         let fixture = try Fixture { $0.isStuck = true }
         fixture.world.isStuck = false
         fixture.core.networkChanged(AddressChange(before: try Self.state(), after: try Self.state("192.0.2.7")))
@@ -492,7 +492,7 @@ import Testing
         fixture.stop()
     }
 
-    @Test func `a handshake that began before the change is made anew`() throws {
+    @Test func `a handshake that began before a change is started again`() throws {
         let fixture = try Fixture { $0.welcome = nil }
         fixture.core.networkChanged(AddressChange(before: try Self.state(), after: try Self.state("192.0.2.7")))
         #expect(fixture.world.nearLinks[0].isClosed)
@@ -500,7 +500,7 @@ import Testing
         fixture.stop()
     }
 
-    @Test func `a change after the end is no trouble`() throws {
+    @Test func `a change after the end is ignored`() throws {
         let change = AddressChange(before: try Self.state(), after: try Self.state("192.0.2.7"))
         let fixture = try Fixture()
         fixture.stop()
@@ -527,7 +527,7 @@ import Testing
         #expect(isOver)
     }
 
-    @Test func `stopping before the start is no trouble`() throws {
+    @Test func `stopping before the start is allowed`() throws {
         let world = World()
         let core = SignalClientCore(
             configuration: SignalClientConfiguration(

@@ -117,7 +117,7 @@ import Testing
     }
 
     @Test(arguments: [ServerURL.Scheme.https, .quic])
-    func `somebody in between with a certificate of their own is found out`(scheme: ServerURL.Scheme) async throws {
+    func `a man in the middle with another certificate is detected`(scheme: ServerURL.Scheme) async throws {
         let broker = try await Broker.start(scheme, identity: Self.identity.get())
         let connector = try LinkTests.connector(broker.server.url)
         // Passes every message on, in both directions, between two TLS connections.
@@ -155,7 +155,7 @@ import Testing
     }
 
     @Test(arguments: [ServerURL.Scheme.https, .quic])
-    func `an untrusted certificate is told once, with what to do`(scheme: ServerURL.Scheme) async throws {
+    func `an untrusted certificate is reported once, with what to do`(scheme: ServerURL.Scheme) async throws {
         let broker = try await Broker.start(scheme, identity: Self.identity.get())
         let log = LogRecord()
         let client = try self.client(broker.server.url, insecure: false, log: log)
@@ -171,7 +171,7 @@ import Testing
         try await broker.server.stop()
     }
 
-    @Test func `a file of authorities that cannot be read is told before the first attempt`() throws {
+    @Test func `a file of authorities that cannot be read is reported before the first attempt`() throws {
         for scheme in [ServerURL.Scheme.https, .quic] {
             let url = ServerURL(scheme: scheme, host: "localhost", port: 1, prefix: "")
             #expect(throws: (any Error).self) {

@@ -59,7 +59,7 @@ import Testing
         #expect(try fixture.sent().isEmpty)
     }
 
-    @Test func `an answer finds its request`() throws {
+    @Test func `an answer is given to its request`() throws {
         let fixture = Fixture()
         let first = fixture.connection.request(.listAgents(), timeout: .seconds(1))
         let second = fixture.connection.request(.listAgents(), timeout: .seconds(1))
@@ -73,7 +73,7 @@ import Testing
         #expect(error.map { "\($0)".contains("no such agent") } == true)
     }
 
-    @Test func `apart from the messages only datagrams for the bridge are taken, and nothing else does harm`() throws {
+    @Test func `as datagrams only bridge messages are accepted, and nothing else does harm`() throws {
         let fixture = Fixture()
         let bridge = Bridge(peerID: .random(), datagrams: ByteBuffer(string: "x"), segmentSize: 1)
         // The same message in another order of its fields, which only the long way understands.
@@ -94,7 +94,7 @@ import Testing
         #expect(try fixture.sent().isEmpty)
     }
 
-    @Test func `datagrams that come right before the end are passed on`() {
+    @Test func `datagrams that arrive right before the end are passed on`() {
         let fixture = Fixture()
         let bridge = Bridge(peerID: .random(), datagrams: ByteBuffer(string: "x"))
         fixture.far.sendUnreliably(bridge.envelope())
@@ -105,7 +105,7 @@ import Testing
         #expect(fixture.delegate.closed.count == 1)
     }
 
-    @Test func `datagrams for the bridge are taken in order with the messages, too`() {
+    @Test func `datagrams for the bridge are also accepted as messages`() {
         let fixture = Fixture()
         let bridge = Bridge(peerID: .random(), datagrams: ByteBuffer(string: "x"))
         fixture.farSends(Envelope(.bridge(bridge)))
@@ -196,7 +196,7 @@ import Testing
         }
     }
 
-    @Test func `a connection that is asked for a sign of life and gives none is over`() {
+    @Test func `a connection that is checked and gives no sign of life is over`() {
         let fixture = Fixture()
         fixture.loop.advanceTime(by: .milliseconds(1))
         fixture.connection.check(within: .seconds(3))
@@ -227,7 +227,7 @@ import Testing
         #expect(fixture.connection.isClosed)
     }
 
-    @Test func `a goodbye is surfaced`() {
+    @Test func `a goodbye is reported`() {
         let fixture = Fixture()
         fixture.farSends(Envelope(.goodbye(Goodbye(code: .replaced, reason: "newer"))))
         guard case .goodbye(let goodbye) = fixture.delegate.closed.first else {
@@ -278,7 +278,7 @@ import Testing
         }
     }
 
-    @Test func `requests that wait for answers are limited`() {
+    @Test func `the number of unanswered requests is limited`() {
         let fixture = Fixture()
         let limit = SignalConnection.maximumPendingRequests
         let futures = (0...limit).map { _ in fixture.connection.request(.listAgents(), timeout: .seconds(1)) }

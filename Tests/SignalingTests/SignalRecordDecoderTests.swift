@@ -5,7 +5,7 @@ import Testing
 
 @Suite struct SignalRecordDecoderTests {
     @Test(arguments: [1, 2, 3, 7, 1000])
-    func `records are found whatever pieces they come in`(step: Int) throws {
+    func `records are found in whatever pieces they arrive`(step: Int) throws {
         let messages = [1, 5, 300, 70_000].map { ByteBuffer(repeating: UInt8($0 & 0xff), count: $0) }
         var stream = ByteBuffer()
         for message in messages {
@@ -23,7 +23,7 @@ import Testing
         #expect(!decoder.isMidRecord)
     }
 
-    @Test func `the largest record is taken and a larger one is refused before it comes`() throws {
+    @Test func `the largest record is accepted, and a larger one refused before it arrives`() throws {
         let limit = SignalLinkLimits.maximumMessageSize
         var decoder = SignalRecordDecoder()
         decoder.append(SignalRecordDecoder.record(ByteBuffer(repeating: 1, count: limit)))

@@ -62,7 +62,7 @@ import Testing
         #expect(fixture.delegate.ends.count == 1)
     }
 
-    @Test func `what nobody takes is bounded`() throws {
+    @Test func `the size of messages that nobody takes is limited`() throws {
         let fixture = try Fixture()
         fixture.link.delegate = nil
         let message = ByteBuffer(repeating: 0, count: SignalLinkLimits.maximumMessageSize)
@@ -70,7 +70,7 @@ import Testing
         #expect(try fixture.sent()?.opcode == .connectionClose)
     }
 
-    @Test func `a close of the peer is answered and told as in order`() throws {
+    @Test func `a close of the peer is answered and reported as orderly`() throws {
         let fixture = try Fixture()
         var data = ByteBuffer()
         data.write(webSocketErrorCode: .goingAway)
@@ -84,7 +84,7 @@ import Testing
         #expect(!fixture.channel.isActive)
     }
 
-    @Test func `our close waits for the peer's, but not for ever`() throws {
+    @Test func `our close waits for the peer's, but not indefinitely`() throws {
         for peerAnswers in [true, false] {
             let fixture = try Fixture()
             let closed = fixture.channel.eventLoop.makePromise(of: Void.self)
@@ -104,7 +104,7 @@ import Testing
         }
     }
 
-    @Test func `a channel that ends without a close frame is no end in order`() throws {
+    @Test func `a channel that ends without a close frame is not an orderly end`() throws {
         let fixture = try Fixture()
         try fixture.channel.close().wait()
         #expect(fixture.delegate.ends.first as? SignalLinkError == .truncated)
@@ -132,7 +132,7 @@ import Testing
         #expect(try pieces.sent()?.opcode == .connectionClose)
     }
 
-    @Test func `messages that nobody takes are few`() throws {
+    @Test func `the number of messages that nobody takes is limited`() throws {
         let fixture = try Fixture()
         fixture.link.delegate = nil
         for _ in 0...SignalLinkLimits.maximumWaitingMessages { try fixture.receive(.binary, ByteBuffer(string: "2")) }
@@ -171,7 +171,7 @@ import Testing
         return bytes
     }
 
-    @Test func `a part of a large frame is not kept`() throws {
+    @Test func `parts of a large frame are not kept in memory`() throws {
         var large = self.frame(200_000)
         while let part = large.readSlice(length: min(10_000, large.readableBytes)), part.readableBytes > 0 {
             _ = try? self.channel.writeInbound(part)
@@ -189,7 +189,7 @@ import Testing
         #expect(self.channel.isActive)
     }
 
-    @Test func `frames are counted, pings as well`() throws {
+    @Test func `all frames count towards the limit, pings as well`() throws {
         for _ in 0..<SignalLinkLimits.maximumStrangerMessages {
             try self.channel.writeInbound(ByteBuffer(bytes: [0x89, 0x80, 0, 0, 0, 0]))
         }

@@ -29,7 +29,7 @@ import Testing
         #expect(assembler.receive(self.frame(.binary, "hello")).violation == .protocolError)
     }
 
-    @Test func `what breaks the protocol is told apart by its status code`() {
+    @Test func `a breach of the protocol has its status code`() {
         var unmasked = WebSocketMessageAssembler(expectsMask: false)
         #expect(unmasked.receive(self.frame(.binary, "x", mask: .random())).violation == .protocolError)
         #expect(unmasked.receive(self.frame(.text, "x")).violation == .unacceptableData)
@@ -41,7 +41,7 @@ import Testing
         #expect(unmasked.receive(self.frame(.binary, "x")).violation == .protocolError)
     }
 
-    @Test func `a close frame tells its status code`() {
+    @Test func `the status code of a close frame is read`() {
         var assembler = WebSocketMessageAssembler(expectsMask: false)
         var data = ByteBuffer()
         data.write(webSocketErrorCode: .goingAway)

@@ -49,7 +49,7 @@ import Testing
         ("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", "200", "WebSocket upgrades"),
         ("HTTP/1.1 302 Found\r\nLocation: /x\r\nContent-Length: 0\r\n\r\n", "302", "WebSocket upgrades"),
     ])
-    func `another answer than 101 is told with its status`(
+    func `an answer other than 101 is reported with its status`(
         answer: String, status: String, advice: String
     ) async throws {
         let server = try await RawServer.start { _ in ByteBuffer(string: answer) }
@@ -68,7 +68,7 @@ import Testing
         "HTTP/1.1 101 X\r\nConnection: upgrade\r\nUpgrade: h2c\r\n\r\n",
         "SSH-2.0-OpenSSH_9.2p1\r\n",
     ])
-    func `an answer that is no upgrade of ours is refused`(answer: String) async throws {
+    func `a wrong upgrade is refused`(answer: String) async throws {
         let server = try await RawServer.start { _ in ByteBuffer(string: answer) }
         guard case .failure(.notAServer) = try await self.attempt(server.url) else {
             Issue.record("not refused")
@@ -91,7 +91,7 @@ import Testing
         try await server.stop()
     }
 
-    @Test func `http to a port that speaks TLS is told what to try`() async throws {
+    @Test func `http:// to a port that speaks TLS gets advice`() async throws {
         let server = try await LoopbackServer.start(.https, identity: .selfSigned(commonName: "test")) { $0.close() }
         let url = ServerURL(scheme: .http, host: "127.0.0.1", port: server.url.port, prefix: "/prefix")
         guard case .failure(.wrongScheme(_, server.url)) = try await self.attempt(url) else {
@@ -101,7 +101,7 @@ import Testing
         try await server.stop()
     }
 
-    @Test func `a port where nobody listens is told with its address`() async throws {
+    @Test func `a port without a listener is reported with its address`() async throws {
         let server = try await RawServer.start { _ in nil }
         try await server.stop()
         guard case .failure(.unreachable(let attempts)) = try await self.attempt(server.url) else {
@@ -111,7 +111,7 @@ import Testing
         #expect(attempts == [.init(address: "127.0.0.1:\(server.url.port)", reason: "connection refused")])
     }
 
-    @Test func `a name that does not exist is told`() async throws {
+    @Test func `an unknown name is reported`() async throws {
         let url = try ServerURL(parsing: "http://no-such-host.invalid:1")
         guard case .failure(.unresolved(host: "no-such-host.invalid", _)) = try await self.attempt(url) else {
             Issue.record("not told")
@@ -124,7 +124,7 @@ import Testing
         }
     }
 
-    @Test func `https to a plain port is told what to try`() async throws {
+    @Test func `https:// to a plain port gets advice`() async throws {
         let server = try await RawServer.start { _ in ByteBuffer(string: "HTTP/1.1 400 Bad Request\r\n\r\n") }
         let url = ServerURL(scheme: .https, host: "127.0.0.1", port: server.url.port, prefix: "")
         guard case .failure(let error) = try await self.attempt(url), case .wrongScheme(let words, server.url) = error

@@ -100,7 +100,7 @@ import Testing
         try exchange(pair)
     }
 
-    @Test func `garbage and cut or damaged hellos never do harm to a server`() throws {
+    @Test func `garbage and cut or damaged hellos never harm a server`() throws {
         let pair = try DatagramPair()
         pair.client.start(at: .now())
         let hello = try #require(pair.client.nextTransmit())
@@ -126,7 +126,7 @@ import Testing
 
     // MARK: Payloads
 
-    @Test func `the overhead is exact, and records fill the datagram and no more`() throws {
+    @Test func `the overhead is exact, and records fill the datagram exactly`() throws {
         let pair = try DatagramPair.established()
         // 13 bytes of header, 8 of explicit nonce, 16 of tag: 1409 for a frame's content, as the design says.
         #expect(pair.client.recordOverhead == 37)
@@ -249,7 +249,7 @@ import Testing
         "fefd0000000000000000ffff",  // Too long, also for a datagram.
         "fefd00000000000000004fff",
     ])
-    func `a record that is too short is found wherever it hides`(header: String) throws {
+    func `a record that is too short is found anywhere in a datagram`(header: String) throws {
         let pair = try DatagramPair.established()
         // The header says that the short one is its contents, or part of them.
         let stunted: [UInt8] = [23, 0xfe, 0xfd, 0, 1, 0, 0, 0, 0, 0, 5, 0, 1, 0]
@@ -301,7 +301,7 @@ import Testing
         #expect(pair.server.statistics.rejectedDatagrams == rejected + 1)
     }
 
-    @Test func `closing before or during the handshake is quiet`() throws {
+    @Test func `closing before or during the handshake is not an error`() throws {
         let pair = try DatagramPair()
         pair.server.close()
         pair.client.start(at: .now())

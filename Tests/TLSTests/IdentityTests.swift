@@ -19,7 +19,7 @@ import Testing
         #expect(loaded.privateKeyPEM == made.privateKeyPEM)
     }
 
-    @Test func `openssl agrees about the certificate`() throws {
+    @Test func `openssl accepts a self-signed certificate`() throws {
         let identity = try Identity.selfSigned(commonName: "rtun", alternativeNames: ["a.example", "192.0.2.1", "::1"])
         _ = try self.directory.write(identity.certificateChainPEM, as: "cert.pem")
         let text = try self.directory.openssl(
@@ -98,7 +98,7 @@ import Testing
     }
 
     @Test(arguments: ["-aes256", "-aes256 -traditional"])
-    func `an encrypted key is refused for what it is, without asking for a pass phrase`(option: String) throws {
+    func `an encrypted key is refused as such, without asking for a pass phrase`(option: String) throws {
         try self.directory.openssl("genrsa -passout pass:secret \(option) -out key.pem 2048")
         try self.directory.openssl(
             "req -x509 -new -key key.pem -passin pass:secret -subj /CN=test -days 2 -out cert.pem")
@@ -127,7 +127,7 @@ import Testing
         }
     }
 
-    @Test func `what is not PEM is named with what was expected`() throws {
+    @Test func `a file that is not PEM is named with what was expected`() throws {
         let made = try Identity.selfSigned(commonName: "rtun")
         let certificate = try self.directory.write(made.certificateChainPEM, as: "cert.pem")
         let key = try self.directory.write(made.privateKeyPEM, as: "key.pem")

@@ -19,7 +19,7 @@ import Testing
         #expect(store.directories.isEmpty && !store.isChosen)
     }
 
-    @Test func `the environment's word goes before that of the distribution`() throws {
+    @Test func `the environment wins over the distribution`() throws {
         let root = try TemporaryDirectory()
         try root.makeDirectory("/etc/ssl")
         _ = try root.write("", as: "etc/ssl/cert.pem")
@@ -32,13 +32,13 @@ import Testing
     @Test(arguments: [
         ("4a6481c9.0", true), ("4a6481c9.1", false), ("4a6481c.0", false), ("README", false), ("zzzzzzzz.0", false),
     ])
-    func `a directory of hashes is told from others`(name: String, isHashed: Bool) throws {
+    func `a directory of hashes is recognised`(name: String, isHashed: Bool) throws {
         let directory = try TemporaryDirectory()
         _ = try directory.write("", as: name)
         #expect(SystemTrustStore.isHashed(directory.path) == isHashed)
     }
 
-    @Test func `a directory that is not there has no hashes`() {
+    @Test func `a missing directory is not one of hashes`() {
         #expect(!SystemTrustStore.isHashed("/no/such/directory"))
     }
 }

@@ -95,7 +95,7 @@ import Testing
         #expect(throws: TLSError.self) { try TLSConnection(context: context) }
     }
 
-    @Test func `a certificate of an unknown authority is refused, and an authority would help`() throws {
+    @Test func `a certificate of an unknown authority is refused as such`() throws {
         let directory = try TemporaryDirectory()
         let other = try Identity.selfSigned(commonName: "other")
         let authority = try directory.write(other.certificateChainPEM, as: "ca.pem")
@@ -166,7 +166,7 @@ import Testing
         #expect(try outcome(load("expired", with: ["middle"]), authority: "root.pem")?.rejection?.kind == .expired)
     }
 
-    @Test func `an authority file that is missing or no PEM is named`() throws {
+    @Test func `an authority file that is missing or not PEM is named`() throws {
         let directory = try TemporaryDirectory()
         let missing = directory.file("missing.pem")
         #expect(throws: TLSError.cannotReadFile(path: missing, reason: "no such file or directory")) {
@@ -243,7 +243,7 @@ import Testing
         #expect(pair.serverLog.error == .truncated)
     }
 
-    @Test func `the end before a client's first byte is told`() throws {
+    @Test func `an end before the client's first byte is reported`() throws {
         let pair = try ConnectionPair()
         pair.drainServer()
         #expect(pair.serverLog.error == nil)
@@ -253,7 +253,7 @@ import Testing
         #expect(pair.server.takeOutput() == nil)
     }
 
-    @Test func `the end of the transport in the middle of the handshake is told`() throws {
+    @Test func `the end of the transport during the handshake is reported`() throws {
         let pair = try ConnectionPair()
         pair.drainClient()
         pair.client.receiveEnd()
@@ -269,7 +269,7 @@ import Testing
         #expect(pair.serverLog.isEstablished && !pair.serverLog.isInputClosed)
     }
 
-    @Test func `a flipped bit kills the connection and nothing of the record is delivered`() throws {
+    @Test func `a flipped bit ends the connection, and nothing of the record is delivered`() throws {
         let pair = try ConnectionPair()
         pair.run()
         pair.tamper = { bytes in

@@ -166,7 +166,7 @@ import Testing
         #expect(!pair.server.isActive)
     }
 
-    @Test func `closing during the handshake fails what waits`() throws {
+    @Test func `closing during the handshake fails waiting writes`() throws {
         let pair = try ChannelPair()
         let written = pair.client.write(ByteBuffer(string: "x"))
         let halfClosed = pair.client.close(mode: .output)
@@ -175,7 +175,7 @@ import Testing
         #expect(throws: TLSError.closed) { try halfClosed.wait() }
     }
 
-    @Test func `a peer that does not read cannot hold a close for ever`() throws {
+    @Test func `a peer that does not read cannot delay a close indefinitely`() throws {
         let pair = try ChannelPair()
         try pair.run()
         pair.clientSocket.isStalling = true

@@ -30,7 +30,7 @@ private func at(_ milliseconds: Int64) -> NIODeadline {
         #expect(liveness.timerFired(at: at(20_050)) == 2)
     }
 
-    @Test func `what was sent and is not answered is asked about after a second, and suspect after three`() {
+    @Test func `a channel without an answer is asked after a second, and suspect after three`() {
         var liveness = ChannelLiveness(probes: true, at: at(0))
         liveness.sent(at: at(0))
         liveness.sent(at: at(900))
@@ -53,7 +53,7 @@ private func at(_ milliseconds: Int64) -> NIODeadline {
         }
     }
 
-    @Test func `doubt from elsewhere makes it ask at once, and changes nothing while it is asking`() {
+    @Test func `a doubt from elsewhere asks at once, and changes nothing while a question is open`() {
         var liveness = ChannelLiveness(probes: true, at: at(0))
         liveness.suspect(at: at(5))
         #expect(liveness.timerFired(at: at(5)) != nil)

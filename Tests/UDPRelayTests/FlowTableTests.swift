@@ -18,7 +18,7 @@ struct FlowTableTests {
         #expect(table.count == 1)
     }
 
-    @Test func `a slot of a former flow finds nothing`() throws {
+    @Test func `the slot of a former flow finds nothing`() throws {
         var table = FlowTable<String, Int>(capacity: 1)
         let first = table.insert("a", 1, at: self.time(0))
         let slot = try #require(first)
@@ -101,7 +101,7 @@ struct FlowTableTests {
         #expect(gone == nil)
     }
 
-    @Test func `idle flows make room, those with an answer last`() {
+    @Test func `idle flows make room, those that had an answer last`() {
         var flows = ClientFlows<String>(capacity: 3)
         let opened = ["a", "b", "c"].map { flows.open(for: $0, at: self.time(10)) }
         #expect(!opened.contains(nil))

@@ -10,7 +10,7 @@ struct RelayFrameTests {
             ([(0x0102_0304, [9])], [1, 2, 3, 4, 0, 1, 9]),
             ([(7, [1, 2]), (8, [3])], [0, 0, 0, 7, 0, 2, 1, 2, 0, 0, 0, 8, 0, 1, 3]),
         ] as [([(UInt32, [UInt8])], [UInt8])])
-    func `frames are laid out as drawn`(frames: [(UInt32, [UInt8])], wire: [UInt8]) throws {
+    func `frames are laid out as documented`(frames: [(UInt32, [UInt8])], wire: [UInt8]) throws {
         var writer = RelayRecordWriter(limit: 1452)
         for (id, payload) in frames {
             #expect(writer.hasRoom(for: payload.count))

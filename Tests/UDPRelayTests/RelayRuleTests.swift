@@ -58,7 +58,7 @@ struct RelayRuleTests {
         #expect(error?.faultyPart == fault)
     }
 
-    @Test func `carets stand under the faulty part`() throws {
+    @Test func `carets mark the faulty part`() throws {
         let error = try #require(throws: RelayRuleError.self) {
             try RelayRule(parsing: "127.0.0.1:1?to=dns.example:53")
         }

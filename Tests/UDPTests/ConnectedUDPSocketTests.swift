@@ -74,7 +74,7 @@ struct ConnectedUDPSocketTests {
         try await echo.close()
     }
 
-    @Test func `a port that nobody listens on is counted, and serves once somebody does`() async throws {
+    @Test func `errors of a port without a listener are counted, and it works once there is one`() async throws {
         // An address of its own: nobody else gets the port in between.
         let free = try await self.echo(host: "127.0.0.77")
         let remote = try #require(free.localAddress)
@@ -102,7 +102,7 @@ struct ConnectedUDPSocketTests {
         try await echo.close()
     }
 
-    @Test func `a socket that never runs dry does not keep other channels of the event loop waiting`() async throws {
+    @Test func `a socket that always has data does not keep other channels of the event loop waiting`() async throws {
         let flooder = try await self.echo()
         let echo = try await self.echo()
         let (flooded, remote) = (try #require(flooder.localAddress), try #require(echo.localAddress))
@@ -143,7 +143,7 @@ struct ConnectedUDPSocketTests {
         try await echo.close()
     }
 
-    @Test func `what cannot be reached at all is an error at once`() async throws {
+    @Test func `an unreachable destination is an error at once`() async throws {
         let poller = try UDPPoller.shared(by: self.eventLoop)
         try await self.eventLoop.submit {
             // A link-local address that does not say of which link: EINVAL.

@@ -34,13 +34,13 @@ import Testing
         #expect(self.calls(for: lengths) == calls)
     }
 
-    @Test func `a run is no longer than the kernel takes`() {
+    @Test func `a run is no longer than the kernel accepts`() {
         #expect(self.calls(for: Array(repeating: 10, count: 65)) == [[640, 10], [10, nil]])
         let large = self.calls(for: Array(repeating: 1452, count: 50))
         #expect(large.compactMap { $0[0] } == [44 * 1452, 6 * 1452])
     }
 
-    @Test func `what could not be written is not there`() {
+    @Test func `a datagram that could not be written is left out`() {
         var run = DatagramRun()
         run.append(length: 5) { _ in false }
         #expect(run.count == 0)
@@ -60,7 +60,7 @@ import Testing
         #expect(Array(DatagramSegments(ByteBuffer(), size: nil)) == [ByteBuffer()])
     }
 
-    @Test(arguments: ["127.0.0.1", "::1"]) func `the kernel knows what loopback carries`(address: String) throws {
+    @Test(arguments: ["127.0.0.1", "::1"]) func `the MTU of loopback is read from the kernel`(address: String) throws {
         let remote = try SocketAddress(ipAddress: address, port: 9)
         let bytes = try #require(RouteMTU.bytes(to: remote, from: try SocketAddress(ipAddress: address, port: 0)))
         #expect(bytes >= 1500)

@@ -18,7 +18,7 @@ import Testing
         (EMFILE, .limit),
         (EACCES, .failed),
     ])
-    func `errors of the system have their code`(number: Int32, code: OpenCode) {
+    func `each error of the system has its code`(number: Int32, code: OpenCode) {
         #expect(DialFailure(Self.failed(number)).code == code)
     }
 
@@ -36,7 +36,7 @@ import Testing
             ([EACCES, ENETUNREACH], .networkUnreachable),
             ([EACCES], .failed),
         ] as [([Int32], OpenCode)])
-    func `of several attempts the most telling one counts`(numbers: [Int32], code: OpenCode) {
+    func `of several attempts the most telling error counts`(numbers: [Int32], code: OpenCode) {
         let failure = DialFailure(connectionErrors: numbers.map(Self.failed), resolutionErrors: [])
         #expect(failure.code == code)
     }

@@ -35,7 +35,7 @@ import Testing
         }
     }
 
-    @Test func `other rules hold for the next connection`() async throws {
+    @Test func `changed rules apply to the next connection`() async throws {
         let rules = EgressRules(targets: EgressPolicy([]))
         let dialer = EgressDialer(rules: rules)
         try await self.withListener("127.0.0.1") { port in
@@ -90,7 +90,7 @@ import Testing
         #expect(error?.code == .policy)
     }
 
-    @Test func `an unknown name is said to be unknown`() async throws {
+    @Test func `an unknown name is reported as such`() async throws {
         let error = await #expect(throws: DialFailure.self) {
             try await self.connect(self.dialer(), "no-such-name.invalid", 80)
         }

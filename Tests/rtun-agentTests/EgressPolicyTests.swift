@@ -131,7 +131,7 @@ import Testing
         #expect(policy.permits(try #require(IPAddress(parsing: address)), port: 80) == permitted)
     }
 
-    @Test func `what lies behind a translator of the local network is no part of that`() throws {
+    @Test func `public addresses behind a local NAT64 are not part of the local network`() throws {
         let prefix = try #require(NAT64Prefix(try AddressBlock(parsing: "fd00:64::/96")))
         let policy = EgressPolicy([], preset: .lan, nat64: [prefix])
         #expect(!policy.permits(try #require(IPAddress(parsing: "fd00:64::93.184.216.34")), port: 80))
@@ -139,7 +139,7 @@ import Testing
         #expect(policy.permits(try #require(IPAddress(parsing: "fd00:65::1")), port: 80))
     }
 
-    @Test func `the operator's own rules come before a preset`() throws {
+    @Test func `rules come before a preset`() throws {
         let rules = [
             try EgressRule(.allow, parsing: "127.0.0.1:5432"), try EgressRule(.deny, parsing: "203.0.113.0/24"),
         ]
@@ -156,7 +156,7 @@ import Testing
             ([], ["169.254.0.0/16"], "169.254.1.1", true), (["+10.1.0.0/16:443", "-*"], [], "203.0.113.1", true),
             (["-0.0.0.0/0", "-::/0"], [], "203.0.113.1", true),
         ] as [([String], [String], String, Bool)])
-    func `candidates are looked for where targets may be, and where exceptions say`(
+    func `direct paths may lead where targets may be, and where exceptions say`(
         rules: [String], exceptions: [String], address: String, permitted: Bool
     ) throws {
         let policy = EgressPolicy.candidates(

@@ -55,7 +55,7 @@ import Testing
         ("[::1]22", .invalid("[::1]22")),
         ("[::1", .invalidAddress("[::1")),
     ])
-    func `what is no rule is refused`(text: String, error: EgressRuleError) {
+    func `anything but a rule is refused`(text: String, error: EgressRuleError) {
         #expect(throws: error) { try EgressRule(.allow, parsing: text) }
     }
 

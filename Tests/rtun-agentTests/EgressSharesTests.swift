@@ -12,7 +12,7 @@ import Testing
         #expect(shares.used == 3)
     }
 
-    @Test func `a newcomer gets its share from the one who has most, and no more`() {
+    @Test func `a newcomer takes its share from the relay that has most, and no more`() {
         var shares = FlowShares(limit: 12)
         for _ in 0..<8 { _ = shares.take(by: self.relay(1)) }
         for _ in 0..<4 { _ = shares.take(by: self.relay(2)) }
@@ -56,13 +56,13 @@ import Testing
     }
 
     @Test(arguments: 1...7)
-    func `a small limit is one tunnel's`(limit: Int) {
+    func `one tunnel may have all of a small limit`(limit: Int) {
         let egress = Egress(dialer: EgressDialer(policy: EgressPolicy([])), maximumStreams: limit, maximumFlows: 1)
         #expect((0...limit).count { egress.takeStream(beside: $0) } == limit)
         #expect(egress.maximumStreamsAlone == limit)
     }
 
-    @Test func `tunnels that want all come to have equally many`() {
+    @Test func `tunnels that want all end up with equal shares`() {
         let egress = Egress(dialer: EgressDialer(policy: EgressPolicy([])), maximumStreams: 1000, maximumFlows: 1)
         var counts = [0, 0, 0]
         while egress.takeStream(beside: counts[0]) { counts[0] += 1 }

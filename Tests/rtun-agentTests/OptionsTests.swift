@@ -40,7 +40,7 @@ import Testing
         #expect(throws: (any Error).self) { try RegistrationOptions.parse(arguments) }
     }
 
-    @Test func `the congestion control is read, and a bad one is refused with what would be right`() throws {
+    @Test func `a congestion control is read, and a wrong one refused with what would be right`() throws {
         let url = "quic://127.0.0.1:8888"
         #expect(try AgentCommand.parse([url]).peers.congestion == .bbr)
         #expect(try AgentCommand.parse(["--congestion", "cubic", url]).peers.congestion == .cubic)

@@ -66,7 +66,7 @@ import Testing
         await acceptor.closeAll(reason: "test")
     }
 
-    @Test func `closing all closes those too that are just being taken in`() async throws {
+    @Test func `closing all peers also closes those that are being accepted`() async throws {
         let acceptor = self.acceptor(limit: 50)
         for _ in 0..<20 {
             let offers = (0..<50).map { _ in
@@ -103,14 +103,14 @@ import Testing
         await acceptor.closeAll(reason: "test")
     }
 
-    @Test func `an agent that is stopping takes nobody in`() async throws {
+    @Test func `an agent that is stopping accepts no peers`() async throws {
         let acceptor = self.acceptor(limit: 1)
         acceptor.stopAccepting()
         let error = await #expect(throws: Failure.self) { try await self.accept(acceptor, self.offer()) }
         #expect(error?.code == .refused)
     }
 
-    @Test func `what is about an unknown peer is ignored`() {
+    @Test func `messages about an unknown peer are ignored`() {
         let acceptor = self.acceptor(limit: 1)
         acceptor.receive(.candidate(PeerCandidate(endOfCandidatesOf: .random())))
         acceptor.receive(.close(ClosePeer(peerID: .random(), reason: "")))

@@ -3,7 +3,7 @@ import Testing
 @testable import rtun_agent
 
 @Suite struct QuotaTests {
-    @Test func `what is given back can be taken again`() {
+    @Test func `a place that was given back can be taken again`() {
         var quota = Quota(limit: 2)
         let first = [quota.take(), quota.take(), quota.take()]
         #expect(first == [true, true, false])

@@ -11,7 +11,7 @@ import Testing
         try RelayCommand.parse(arguments + [Self.url])
     }
 
-    @Test func `the seed's command line is understood word for word`() throws {
+    @Test func `the original command line is understood word for word`() throws {
         let command = try self.parse(
             "-L", "udp://0.0.0.0:15353?to=8.8.8.8:53", "-L", "0.0.0.0:15354?to=8.8.4.4:53", "--secret", "sec123",
             "--quic-insecure")
@@ -45,7 +45,7 @@ import Testing
             (["-L", "tcp://127.0.0.1:1?to=127.0.0.1:2"], "tcp is reserved"),
             ([], "no rule given"),
         ] as [([String], String)])
-    func `what cannot be is refused with what would be right`(arguments: [String], words: String) {
+    func `a mistake is refused with what would be right`(arguments: [String], words: String) {
         do {
             _ = try RelayCommand.parse(arguments + [Self.url])
             Issue.record("\(arguments) was accepted")
@@ -58,7 +58,7 @@ import Testing
     @Test func `the congestion control of the control connection is read`() throws {
         let command = try self.parse("-L", "127.0.0.1:1?to=127.0.0.1:2", "--congestion", "cubic")
         #expect(command.peers.congestion == .cubic)
-        #expect(RelayCommand.helpMessage(columns: 200).contains("to rtun-relay it matters only with a quic:// URL"))
+        #expect(RelayCommand.helpMessage(columns: 200).contains("so there it matters only with a quic:// URL"))
     }
 
     @Test func `the list of agents needs no rule, and the largest payload is possible`() throws {

@@ -12,7 +12,7 @@ import Testing
             payload: ByteBuffer(repeating: 0, count: bytes), arrival: self.start + .seconds(seconds))
     }
 
-    @Test func `the newest 256 stay, in their order`() throws {
+    @Test func `the newest 256 datagrams stay, in order`() throws {
         var waiting = WaitingDatagrams()
         var dropped = 0
         for number in 0..<300 { dropped += waiting.append(try self.datagram(number)) }
@@ -22,7 +22,7 @@ import Testing
         #expect(waiting.popFirst()?.source.address.port == 1045)
     }
 
-    @Test func `no more than a mebibyte stays`() throws {
+    @Test func `no more than 1 MiB stays`() throws {
         var waiting = WaitingDatagrams()
         var dropped = 0
         for number in 0..<20 { dropped += waiting.append(try self.datagram(number, bytes: 60_000)) }
@@ -30,7 +30,7 @@ import Testing
         #expect(waiting.count == 17)
     }
 
-    @Test func `what has waited for more than ten seconds goes`() throws {
+    @Test func `datagrams that have waited for more than ten seconds are dropped`() throws {
         var waiting = WaitingDatagrams()
         #expect(waiting.nextDeadline == nil)
         _ = waiting.append(try self.datagram(1))

@@ -12,19 +12,19 @@ import Testing
         #expect(try BitRate.parse(text)?.bitsPerSecond == bits)
     }
 
-    @Test(arguments: ["0", "0k", "0.0M"]) func `nothing is no limit`(text: String) throws {
+    @Test(arguments: ["0", "0k", "0.0M"]) func `a rate of 0 is no limit`(text: String) throws {
         #expect(try BitRate.parse(text) == nil)
     }
 
     @Test(arguments: [
         "", "k", "-1", "+1", "10 M", "10MB", "10Mbit", "1,5M", "1.", ".5M", "1.2.3", "1e6", "0x10", "1001G",
         "99999999999999999999", "0.5", "0.0001k", "١M", "9999999999999G",
-    ]) func `anything else is an error that says what is expected`(text: String) {
+    ]) func `anything but a rate is refused with what is expected`(text: String) {
         let error = #expect(throws: BitRate.ParsingError.self) { try BitRate.parse(text) }
         #expect(error?.description.contains("500k, 10M, 1.5G") == true)
     }
 
-    @Test func `the options say which of them is wrong`() throws {
+    @Test func `a wrong rate is refused with its option`() throws {
         let wrong = try #require(throws: (any Error).self) {
             _ = try ServerCommand.parse(["--secret", "x", "--bridge-rate", "fast"])
         }

@@ -63,7 +63,7 @@ import Testing
     }
 
     @Test(arguments: [(1000, nil), (nil, 1000)] as [(UInt64?, UInt64?)])
-    func `other rates hold at once, also for what waits`(channel: UInt64?, total: UInt64?) {
+    func `changed rates apply at once, also to waiting datagrams`(channel: UInt64?, total: UInt64?) {
         var scheduler = self.scheduler(channel: channel, total: total)
         let peer = PeerID.random()
         for _ in 0..<20 { scheduler.append(self.datagram(peer: peer), of: self.flow(peer), at: Self.start) }
@@ -167,7 +167,7 @@ import Testing
         #expect(scheduler.cost == 0)
     }
 
-    @Test func `it says when to look again`() throws {
+    @Test func `the time of the next send is known`() throws {
         var scheduler = self.scheduler(channel: 1_000_000)
         let peer = PeerID.random()
         for _ in 0..<30 { scheduler.append(self.datagram(peer: peer), of: self.flow(peer), at: Self.start) }
@@ -188,7 +188,7 @@ import Testing
         #expect(total.next(at: next) { _ in true } != nil)
     }
 
-    @Test func `all that waits is bounded, and none of it is left when channels end`() {
+    @Test func `what waits is limited, and gone when channels end`() {
         var scheduler = self.scheduler(
             waiting: .init(flowBytes: 128 * 1024, totalBytes: 1024 * 1024, age: .milliseconds(250)))
         let peers = (0..<200).map { _ in PeerID.random() }

@@ -88,7 +88,7 @@ import Testing
         return datagrams
     }
 
-    @Test func `a server with --no-bridge says so and carries nothing`() async throws {
+    @Test func `a server with --no-bridge says so and relays nothing`() async throws {
         try await self.withServer(nil) { server, key in
             let agent = try await BridgePeer.connect(.https, port: server.port, key: key, agent: "egress")
             let client = try await BridgePeer.connect(.quic, port: server.port, key: key)
@@ -107,7 +107,7 @@ import Testing
         }
     }
 
-    @Test(arguments: [ServerURL.Scheme.https, .quic]) func `others cannot send into a channel`(
+    @Test(arguments: [ServerURL.Scheme.https, .quic]) func `strangers cannot send into a channel`(
         scheme: ServerURL.Scheme
     ) async throws {
         try await self.withServer { server, key in
@@ -208,7 +208,7 @@ import Testing
     }
 
     @Test(arguments: [ServerURL.Scheme.https, .quic])
-    func `more than a slow link carries delays no request and closes nothing`(scheme: ServerURL.Scheme) async throws {
+    func `an overloaded slow link delays no request and closes nothing`(scheme: ServerURL.Scheme) async throws {
         try await self.withServer { server, key in
             // 4 Mbit/s
             let road = try await SlowRoad.start(to: server.port, bytesPerSecond: 500_000)

@@ -94,7 +94,7 @@ import Testing
         #expect(broker.bridgedCount(within: .seconds(10), of: self.now + .seconds(11)) == 0)
     }
 
-    @Test func `nobody else's datagrams pass, and none without a channel`() throws {
+    @Test func `only datagrams of the two ends of a channel pass`() throws {
         var broker = self.broker()
         #expect(broker.bridge(self.peer, from: self.client, at: self.now) == .noRoute)
         try self.open(&broker, self.offer())
@@ -114,7 +114,7 @@ import Testing
     }
 
     @Test(arguments: [(true, false), (false, true), (false, false)])
-    func `an end that does not want datagrams gets none, and the other end neither`(
+    func `no datagrams pass if one end does not want them`(
         clientBridges: Bool, agentBridges: Bool
     ) throws {
         var broker = self.broker()
@@ -123,7 +123,7 @@ import Testing
         #expect(broker.bridge(self.peer, from: self.agent, at: self.now) == .notAllowed)
     }
 
-    @Test func `a server without a bridge carries nothing`() throws {
+    @Test func `a server without a bridge relays nothing`() throws {
         var broker = self.broker(bridges: false)
         try self.open(&broker, self.offer())
         #expect(broker.bridge(self.peer, from: self.client, at: self.now) == .notAllowed)
@@ -146,7 +146,7 @@ import Testing
 
     // MARK: Bounds
 
-    @Test func `routes that carry datagrams do not give way to new ones`() throws {
+    @Test func `routes in use do not give way to new ones`() throws {
         var broker = self.broker(routesPerClient: 3)
         let bridged = PeerID.random()
         try self.open(&broker, self.offer(bridged))
@@ -161,7 +161,7 @@ import Testing
         #expect(broker.routes.count == 3)
     }
 
-    @Test func `when all of them carry datagrams a new channel is refused, until one is quiet`() throws {
+    @Test func `a new channel is refused while all routes are in use`() throws {
         var broker = self.broker(routesPerClient: 3)
         let bridged = [PeerID.random(), .random(), .random()]
         for peer in bridged {
@@ -209,7 +209,7 @@ import Testing
             ])
     }
 
-    @Test func `a restart of a route that is there does not interrupt it`() throws {
+    @Test func `a restart does not interrupt an existing route`() throws {
         var broker = self.broker()
         try self.open(&broker, self.offer())
         let ticket = try self.requestRestart(&broker, self.restart(), from: self.client)
@@ -235,7 +235,7 @@ import Testing
         #expect(broker.bridge(self.peer, from: self.again, at: self.now) == .carry(to: self.agent))
     }
 
-    @Test func `a route goes with a refusal only when the request has made it`() throws {
+    @Test func `a refusal removes only a route that its request has made`() throws {
         let refusal = Failure(code: .refused, reason: "")
         var made = self.broker()
         let first = try self.requestRestart(&made, self.restart(), from: self.client)
@@ -257,7 +257,7 @@ import Testing
         #expect(orphaned.routes.count == 0)
     }
 
-    @Test func `an answer for another channel is none`() throws {
+    @Test func `an answer for another channel is ignored`() throws {
         var broker = self.broker()
         let ticket = try self.requestRestart(&broker, self.restart(), from: self.client)
         var reply = self.reply()
@@ -276,7 +276,7 @@ import Testing
         #expect(broker.bridge(self.peer, from: self.otherAgent, at: self.now) == .noRoute)
     }
 
-    @Test func `a restart at an agent that is not there fails with a code that says why`() throws {
+    @Test func `a restart at a missing agent fails with a code that says why`() throws {
         var broker = self.broker()
         for (name, id, code) in [
             ("nobody", Self.ids[0], FailureCode.notFound), ("egress", Self.ids[1], .instanceMismatch),
@@ -302,7 +302,7 @@ import Testing
 
     // MARK: Events
 
-    @Test func `an agent's wish for a restart reaches the client, and nobody else's does`() throws {
+    @Test func `only the agent's wish for a restart reaches the client`() throws {
         var broker = self.broker()
         try self.open(&broker, self.offer())
         let wish = Envelope.Body.restartWanted(RestartWanted(peerID: self.peer))
@@ -311,7 +311,7 @@ import Testing
         #expect(broker.received(event: wish, from: self.stranger) == [])
     }
 
-    @Test func `lists show what an agent has found out about its NAT, and a client cannot say it`() throws {
+    @Test func `lists show the NAT that an agent reports, and a client cannot report one`() throws {
         var broker = self.broker()
         let report = Envelope.Body.mappingReport(MappingReport(mapping: .addressDependent))
         #expect(broker.received(event: report, from: self.client) == [])

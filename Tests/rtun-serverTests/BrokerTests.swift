@@ -214,7 +214,7 @@ import Testing
         #expect(new.createdAtMilliseconds > old.createdAtMilliseconds)
     }
 
-    @Test func `a registration ends in time, also when it was resumed`() throws {
+    @Test func `a registration expires in time, also if it was resumed`() throws {
         var broker = Broker()
         let token = try self.register(&broker, self.first, expireIn: 3000).1
         let resumed = try self.register(&broker, self.second, expireIn: 3000, resuming: token, at: self.now + 1000).0
@@ -238,7 +238,7 @@ import Testing
         #expect(try self.register(&broker, self.first, expireIn: .max).0.expireAtMilliseconds == 0)
     }
 
-    @Test func `agents without end come first, then the latest end`() throws {
+    @Test func `agents that never expire come first, then the latest expiry`() throws {
         var broker = Broker()
         for (index, expireIn) in [(1, 5000), (2, 0), (3, 9000)] as [(UInt64, UInt64)] {
             try self.register(&broker, SessionID(index), name: "agent\(index)", expireIn: expireIn)
@@ -246,20 +246,20 @@ import Testing
         #expect(broker.agents.map(\.name) == ["agent2", "agent3", "agent1"])
     }
 
-    @Test func `a full server sends further agents away`() throws {
+    @Test func `a full server turns further agents away`() throws {
         var broker = Broker(limits: Broker.Limits(agents: 1, routesPerClient: 1))
         try self.register(&broker, self.first)
         let refused = broker.addAgent(
             AgentRegistration(name: "other"), resuming: nil, newID: Self.ids[1], session: self.second, address: "",
             software: "", now: self.now)
-        #expect(refused == .refused(Goodbye(code: .limit, reason: "this server takes no more agents")))
+        #expect(refused == .refused(Goodbye(code: .limit, reason: "this server accepts no more agents")))
         // The name it has can still change hands.
         try self.register(&broker, self.second, id: Self.ids[1])
     }
 
     // MARK: Requests
 
-    @Test func `a name or instance that is not there fails with a code that says which`() throws {
+    @Test func `a missing name or instance fails with a code that says which`() throws {
         var broker = Broker()
         let agent = try self.register(&broker, self.first).0
         broker.addClient(self.client)
@@ -294,7 +294,7 @@ import Testing
 
     // MARK: Peer channels
 
-    @Test func `an offer reaches the agent and its answer the client`() throws {
+    @Test func `an offer reaches the agent, and its answer the client`() throws {
         var broker = Broker()
         let (offer, ticket) = try self.openedPeer(&broker)
         #expect(
@@ -302,7 +302,7 @@ import Testing
                 == [.respond(self.client, id: 7, .openPeerReply(self.reply(to: offer)))])
     }
 
-    @Test func `candidates pass between the two ends of a channel, and from nobody else`() throws {
+    @Test func `candidates pass only between the two ends of a channel`() throws {
         var broker = Broker()
         let (offer, ticket) = try self.openedPeer(&broker)
         _ = broker.openPeerAnswered(ticket, .success(self.reply(to: offer)))
@@ -363,7 +363,7 @@ import Testing
         }
     }
 
-    @Test func `an agent that is too slow is told that nobody waits any more`() throws {
+    @Test func `an agent that is too slow to answer is told so`() throws {
         var broker = Broker()
         let (offer, ticket) = try self.openedPeer(&broker)
         let failure = Failure(code: .timedOut, reason: "")
@@ -389,7 +389,7 @@ import Testing
         #expect(failure.code == .internal)
     }
 
-    @Test func `the oldest of too many channels of a client gives way`() throws {
+    @Test func `a client's oldest channel gives way if it has too many`() throws {
         var broker = Broker(limits: Broker.Limits(agents: 10, routesPerClient: 2))
         let agent = try self.register(&broker, self.first).0
         broker.addClient(self.client)

@@ -28,7 +28,7 @@ import Testing
         }.get()
     }
 
-    @Test(arguments: ["reno", "BBR", "2"]) func `anything else is a usage error`(text: String) throws {
+    @Test(arguments: ["reno", "BBR", "2"]) func `an unknown congestion control is a usage error`(text: String) throws {
         let error = try #require(throws: (any Error).self) { try ServerCommand.parse(["--congestion", text]) }
         #expect(ServerCommand.exitCode(for: error).rawValue == 64)
         let message = ServerCommand.message(for: error)

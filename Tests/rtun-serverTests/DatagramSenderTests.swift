@@ -55,7 +55,7 @@ import Testing
         try await receiver.close()
     }
 
-    @Test func `segments become datagrams`() async throws {
+    @Test func `segments are sent as datagrams`() async throws {
         let received = self.group.next().makePromise(of: ByteBuffer.self)
         let receiver = try await self.socket(received)
         let sender = try await self.socket()

@@ -26,7 +26,7 @@ import Testing
         #expect(throttle.admit(try self.address("192.0.2.2"), at: self.start) == .now)
     }
 
-    @Test func `time heals, and at most a minute of it is needed`() throws {
+    @Test func `a minute after the last failure an address is admitted again`() throws {
         var throttle = FailureThrottle()
         let attacker = try self.address("192.0.2.1")
         for _ in 0..<10_000 { throttle.recordFailure(attacker, at: self.start) }
@@ -41,7 +41,7 @@ import Testing
         #expect(throttle.admit(try self.address("2001:db8:0:1::1"), at: self.start) == .now)
     }
 
-    @Test func `the table stays bounded`() throws {
+    @Test func `the table of addresses stays bounded`() throws {
         var throttle = FailureThrottle()
         for index in 0..<20_000 {
             throttle.recordFailure(try self.address("10.0.\(index / 256).\(index % 256)"), at: self.start)

@@ -45,7 +45,7 @@ import Testing
         try await #require(throws: ProgramError.self) { try await self.check(address, usesTLS: usesTLS) }
     }
 
-    @Test func `a plain server is well`() async throws {
+    @Test func `a server without a certificate is healthy`() async throws {
         try await self.withServer { port in
             try await self.check("\(port)")
             try await self.check("127.0.0.1:\(port)")
@@ -54,7 +54,8 @@ import Testing
         }
     }
 
-    @Test func `a server with a certificate is well, whoever issued it and whether it is known of or not`() async throws
+    @Test func `a server with a certificate is healthy, whoever issued it and whether the check knows of it or not`()
+        async throws
     {
         let certificate = try CertificateFolder(commonName: "elsewhere")
         defer { withExtendedLifetime(certificate) {} }
@@ -64,15 +65,15 @@ import Testing
         }
     }
 
-    @Test func `no server is no health`() async throws {
+    @Test func `a missing server is not healthy`() async throws {
         var closed = 0
         try await self.withServer { closed = $0 }
         let error = try await self.error("127.0.0.1:\(closed)")
         #expect(error.status == .unavailable)
-        #expect(error.message == "no rtun-server that is well at 127.0.0.1:\(closed): connection refused")
+        #expect(error.message == "no healthy rtun-server at 127.0.0.1:\(closed): connection refused")
     }
 
-    @Test func `a port without a number cannot be asked`() async throws {
+    @Test func `port 0 cannot be checked`() async throws {
         #expect(try await self.error("127.0.0.1:0").status == .usage)
     }
 
@@ -80,7 +81,7 @@ import Testing
         ("HTTP/1.1 404 Not Found\r\n\r\n", "it answered \"HTTP/1.1 404 Not Found\""), ("", "no answer over HTTP"),
         ("SSH-2.0-OpenSSH\r\n", "no answer over HTTP"), (String(repeating: "x", count: 300), "no answer over HTTP"),
     ])
-    func `another program is no rtun-server that is well`(answer: String, reason: String) async throws {
+    func `another program is not a healthy rtun-server`(answer: String, reason: String) async throws {
         let other = try await ServerBootstrap(group: self.eventLoop)
             .childChannelInitializer { channel in
                 if !answer.isEmpty { channel.writeAndFlush(ByteBuffer(string: answer), promise: nil) }
@@ -90,6 +91,6 @@ import Testing
         let port = other.localAddress?.port ?? 0
         let error = try await self.error("127.0.0.1:\(port)")
         try await other.close()
-        #expect(error.message == "no rtun-server that is well at 127.0.0.1:\(port): \(reason)")
+        #expect(error.message == "no healthy rtun-server at 127.0.0.1:\(port): \(reason)")
     }
 }

@@ -20,7 +20,7 @@ import Testing
         }
     }
 
-    @Test func `a client that floods one agent is held up, and nobody else is`() {
+    @Test func `only a client that floods an agent is held up`() {
         var limits = PassOnLimits()
         let first = self.admitted(&limits, 1000, from: self.client, to: self.agent)
         #expect((32...64).contains(first))
@@ -43,7 +43,7 @@ import Testing
         #expect((64...128).contains(admitted))
     }
 
-    @Test func `a hundred channels at once are none too many`() {
+    @Test func `a hundred channels at once are not too many`() {
         var limits = PassOnLimits()
         var admitted = 0
         for _ in 0..<100 {

@@ -95,7 +95,7 @@ import Testing
         #expect(seen.map(Int.init) == own)
     }
 
-    @Test func `beside a free port there is a second one, which answers and is announced`() async throws {
+    @Test func `a second port answers, and is announced`() async throws {
         for address in ["127.0.0.1:0", "[::]:0"] {
             try await self.withServer(try self.configuration(address)) { port, announced in
                 #expect(announced.map(\.address) == [[]])
@@ -122,7 +122,7 @@ import Testing
 
     /// A socket of its own, or the one that listens on all addresses: either way the answer comes from whom was asked.
     @Test(arguments: ["127.0.0.1:0", "0.0.0.0:0"])
-    func `a second address answers on both ports, and is announced as told`(address: String) async throws {
+    func `a second address answers on both ports, and is announced as configured`(address: String) async throws {
         let configuration = try self.configuration(address, second: "127.0.0.2", announced: "203.0.113.2")
         try await self.withServer(configuration) { port, announced in
             let second = try #require(announced.first).port
@@ -142,7 +142,7 @@ import Testing
         }
     }
 
-    @Test func `a second port that is taken is an error when it was given, and done without otherwise`() async throws {
+    @Test func `a second port that is taken is an error if it was given, and left out otherwise`() async throws {
         // An address that no other test uses, nor another process that runs this one.
         let process = ProcessInfo.processInfo.processIdentifier
         let host = "127.\(79 + process >> 16 & 63).\(process >> 8 & 255).\(process & 255)"
@@ -179,7 +179,9 @@ import Testing
         (STUNSettings.Port.automatic, 8888, false, Int?.some(3478)), (.automatic, 3478, false, 3479),
         (.automatic, 40_000, true, 0), (.given(5), 8888, false, 5), (.given(0), 8888, true, 0), (.off, 8888, true, nil),
     ])
-    func `which second port is tried`(port: STUNSettings.Port, main: Int, isFree: Bool, number: Int?) {
+    func `the second port follows from the option and the first port`(
+        port: STUNSettings.Port, main: Int, isFree: Bool, number: Int?
+    ) {
         #expect(STUNSettings(port: port).portNumber(main: main, isFree: isFree) == number)
     }
 

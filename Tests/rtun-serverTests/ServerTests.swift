@@ -60,7 +60,7 @@ import Testing
         return answer.futureResult
     }
 
-    @Test func `TCP and UDP have the port that the system chose, and UDP answers STUN`() async throws {
+    @Test func `TCP and UDP share the port that the system chose, and UDP answers STUN`() async throws {
         try await self.withServer(try self.configuration()) { server, port in
             #expect(port > 0)
             #expect(server.readyLine.text == "rtun-server ready http=127.0.0.1:\(port) quic=127.0.0.1:\(port)")
@@ -78,7 +78,7 @@ import Testing
         }
     }
 
-    @Test func `beyond the limit of strangers the oldest has to go`() async throws {
+    @Test func `beyond the limit of unproven connections the oldest is closed`() async throws {
         var limits = ServerLimits()
         limits.strangers = 1
         try await self.withServer(try self.configuration(limits: limits)) { _, port in
@@ -115,7 +115,7 @@ import Testing
     @Test(arguments: [
         "garbage\r\n\r\n", "GET / HTTP/9.9\r\n\r\n", "\u{16}\u{3}\u{1}\u{0}\u{5}hello", "\r\n\r\n\r\n\u{0}\u{0}",
     ])
-    func `bytes that are no HTTP end the connection`(garbage: String) async throws {
+    func `bytes that are not HTTP end the connection`(garbage: String) async throws {
         var limits = ServerLimits()
         limits.requestTime = .milliseconds(200)
         try await self.withServer(try self.configuration(limits: limits)) { _, port in
@@ -152,7 +152,7 @@ import Testing
         }
     }
 
-    @Test func `a reloaded certificate serves the connections to come`() async throws {
+    @Test func `a reloaded certificate serves new connections`() async throws {
         let certificate = try CertificateFolder(commonName: "before")
         let before = try certificate.files.load().leafFingerprint
         defer { withExtendedLifetime(certificate) {} }

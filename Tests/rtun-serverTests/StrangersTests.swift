@@ -10,7 +10,7 @@ import Testing
         var numbers: [Int] = []
     }
 
-    @Test func `the oldest goes when there are too many`() {
+    @Test func `the oldest is closed when there are too many`() {
         let strangers = Strangers(limit: 3)
         let closed = Closed()
         for number in 0..<5 {
@@ -20,7 +20,7 @@ import Testing
         #expect(strangers.count == 3)
     }
 
-    @Test func `whoever has proved the secret is let alone`() {
+    @Test func `a connection that has proved the secret is left alone`() {
         let strangers = Strangers(limit: 2)
         let closed = Closed()
         let first = strangers.add(from: nil, at: self.start) { closed.numbers.append(0) }
@@ -32,7 +32,7 @@ import Testing
         #expect(closed.numbers == [1])
     }
 
-    @Test func `those that were forgotten take no place for ever`() {
+    @Test func `forgotten connections free their places`() {
         let strangers = Strangers(limit: 2)
         let closed = Closed()
         _ = strangers.add(from: nil, at: self.start) { closed.numbers.append(0) }
@@ -68,7 +68,7 @@ import Testing
         #expect(closed.numbers.first == 1)
     }
 
-    @Test func `a connection that came by a trusted proxy counts where it really comes from`() throws {
+    @Test func `a connection through a trusted proxy counts for its own address`() throws {
         let strangers = Strangers(limit: 32)
         let closed = Closed()
         for number in 0..<20 {

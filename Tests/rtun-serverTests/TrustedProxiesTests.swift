@@ -37,7 +37,7 @@ import Testing
             (["203.0.113.5, garbage"], "10.0.0.1", nil),
             (["10.0.0.3"], "10.0.0.1", nil),
         ] as [([String], String, String?)])
-    func `the last address that is no trusted proxy's counts`(
+    func `the last address that is not a trusted proxy's counts`(
         forwarded: [String], proxy: String, origin: String?
     ) throws {
         #expect(try self.origin(forwarded, from: proxy) == origin)

@@ -39,7 +39,7 @@ import Testing
         #expect(reads.count == 2)
     }
 
-    @Test func `a limit that grows lets those in that wait`() throws {
+    @Test func `a raised limit admits those that wait`() throws {
         let (channel, reads, limiter) = try self.listener(limit: 1)
         let client = EmbeddedChannel(loop: channel.embeddedEventLoop)
         try channel.writeInbound(client as any Channel)
@@ -75,7 +75,7 @@ import Testing
         #expect(reads.count == before)
     }
 
-    @Test func `a burst at the limit closes nobody who has just come`() throws {
+    @Test func `a burst at the limit closes no client that has just come`() throws {
         let (channel, _, _) = try self.listener(limit: 1)
         let clients = (0..<5).map { _ in EmbeddedChannel(loop: channel.embeddedEventLoop) }
         for client in clients {

@@ -139,7 +139,7 @@ private final class FakeCarrier: ChannelInboundHandler {
         #expect(self.isOver)
     }
 
-    @Test func `HTTP is answered in its own words`() throws {
+    @Test func `HTTP is answered in HTTP`() throws {
         try self.send(Array("GET / HTTP/1.1\r\n\r\n".utf8))
         let answer = String(decoding: try #require(try self.sent()), as: UTF8.self)
         #expect(answer.hasPrefix("HTTP/1.1 400 Bad Request\r\n"))

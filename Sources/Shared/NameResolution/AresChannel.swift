@@ -120,12 +120,12 @@ final class AresChannel {
         case CAres_ETIMEOUT: .noAnswer
         // What c-ares says of servers that refuse the packet and, in Debian 12, of those that report a failure.
         case CAres_ECONNREFUSED where !Self.canOpenFile, CAres_EFILE where !Self.canOpenFile: .noSocket
-        case CAres_ECONNREFUSED: .failed("no name server is there, or it failed")
+        case CAres_ECONNREFUSED: .failed("there is no name server, or it failed")
         case CAres_ECANCELLED, CAres_EDESTRUCTION: .cancelled
         case CAres_ESERVFAIL: .failed("the name server failed")
         case CAres_EREFUSED: .failed("the name server refused to answer")
-        case CAres_EBADNAME: .failed("it is not a name")
-        default: .failed("the name server's answer is no use: \(String(cString: ares_strerror(status)))")
+        case CAres_EBADNAME: .failed("it is not a valid name")
+        default: .failed("the name server's answer cannot be used: \(String(cString: ares_strerror(status)))")
         }
     }
 }

@@ -20,7 +20,7 @@ extension NameLookupError: CustomStringConvertible {
         case .notFound: "the name is not known"
         case .noAnswer: "no name server answers"
         case .failed(let reason): reason
-        case .noSocket: "no further file can be opened to ask a name server"
+        case .noSocket: "no more files can be opened, so no name server can be asked"
         case .busy: "too many names are being looked up"
         case .cancelled: "the lookup was cancelled"
         }

@@ -44,7 +44,7 @@ package final class NameResolver: Sendable {
         let bare = name.hasSuffix(".") ? String(name.dropLast()) : name
         // C would see less of such a name than was checked.
         if bare.isEmpty || name.utf8.contains(0) {
-            lookup.complete(with: .failure(.failed("it is not a name")))
+            lookup.complete(with: .failure(.failed("it is not a valid name")))
         } else if let address = SystemLookup.numericAddress(bare) {
             lookup.complete(with: .success([address]))
         } else if Self.isLast("invalid", of: bare) {

@@ -15,7 +15,7 @@ extension PeerOptions {
             let missing = names.filter { !present.contains($0) }
             guard !missing.isEmpty else { return }
             logger.warning(
-                "--p2p-interface names what is not there, or has no address: paths to peers do without it",
+                "--p2p-interface names an interface that does not exist or has no address; it is not used for paths to peers",
                 metadata: [
                     "event": "interface.missing", "missing": "\(missing.joined(separator: ","))",
                     "present": "\(present.sorted().joined(separator: ","))",

@@ -17,7 +17,7 @@ package enum QUICError: Error, Hashable, Sendable {
 extension QUICError: CustomStringConvertible {
     package var description: String {
         switch self {
-        case .streamLimitReached: "the peer allows no further stream for now"
+        case .streamLimitReached: "the peer allows no more streams for now"
         case .handshakeIncomplete: "the QUIC handshake is not complete"
         case .closed(let reason): "the QUIC connection is closed: \(reason)"
         case .credentials(let detail): "cannot use the certificate for QUIC: \(detail)"

@@ -37,9 +37,9 @@ struct ServerURLParser {
         let name = self.rest[..<separator.lowerBound]
         switch name.lowercased() {
         case "wss":
-            throw self.fail(.scheme, "\"\(name)\" is not known; write https://, the WebSocket is opened from there")
+            throw self.fail(.scheme, "\"\(name)\" is not known; write https://, which opens the WebSocket")
         case "ws":
-            throw self.fail(.scheme, "\"\(name)\" is not known; write http://, the WebSocket is opened from there")
+            throw self.fail(.scheme, "\"\(name)\" is not known; write http://, which opens the WebSocket")
         case let lowercased:
             guard let scheme = ServerURL.Scheme(rawValue: lowercased) else {
                 throw self.fail(.scheme, "\"\(name)\" is not known; use https, http or quic")

@@ -26,7 +26,7 @@ struct EgressLimits: Equatable {
     func warn(about options: EgressOptions, _ logger: Logger) {
         guard self.streams < options.maximumStreams || self.flows < options.maximumFlows else { return }
         logger.warning(
-            "the limit of open files does not allow for --max-streams and --max-flows: they are held to less",
+            "the limit on open files is too low for --max-streams and --max-flows, which are reduced",
             metadata: [
                 "event": "limit.files", "files": .stringConvertible(FileDescriptorLimit.current),
                 "streams": .stringConvertible(self.streams), "flows": .stringConvertible(self.flows),

@@ -25,7 +25,7 @@ struct FilteringResolver: Resolver, Sendable {
             IPAddress(address).map { self.policy.permits($0, port: self.port) } ?? false
         }
         if permitted.isEmpty && !addresses.isEmpty {
-            throw DialFailure(.policy, "every address of the name is refused by the agent's policy")
+            throw DialFailure(.policy, "the agent's policy refuses every address of the name")
         }
         return permitted
     }

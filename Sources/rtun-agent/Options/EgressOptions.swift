@@ -7,8 +7,9 @@ struct EgressOptions: ParsableArguments {
     @Option(
         name: .customLong("allow"),
         help: ArgumentHelp(
-            "Allow connections and datagrams to these addresses and ports. Repeatable; of all --allow and --deny the first that matches "
-                + "decides. In the end link-local and cloud metadata addresses are denied, everything else is allowed.",
+            "Allow connections and datagrams to these addresses and ports. Repeatable; the first --allow or --deny that "
+                + "matches decides. If none does, link-local and cloud metadata addresses are denied, and --egress "
+                + "decides about the rest.",
             valueName: "cidr[:ports]"),
         transform: { try OrderedRule(.allow, parsing: $0) })
     private var allowed: [OrderedRule] = []
@@ -24,16 +25,16 @@ struct EgressOptions: ParsableArguments {
     @Option(
         name: .customLong("egress"),
         help: ArgumentHelp(
-            "What is allowed where no --allow or --deny matches: all; internet, public addresses only; lan, private ranges "
-                + "only, without loopback.",
+            "What is allowed if no --allow or --deny matches: all, internet (public addresses only), or lan (private "
+                + "ranges only, without loopback).",
             valueName: "all|internet|lan"))
     var preset = EgressPreset.all
 
     @Option(
         name: .customLong("nat64-prefix"),
         help: ArgumentHelp(
-            "Prefix of a NAT64 in the agent's network, of 32, 40, 48, 56, 64 or 96 bits: what --deny says of an IPv4 address "
-                + "holds behind it, too. 64:ff9b::/96 and 64:ff9b:1::/48 are known. Repeatable.",
+            "Prefix of a NAT64 in the agent's network, with 32, 40, 48, 56, 64 or 96 bits. A --deny for an IPv4 address "
+                + "also applies behind it. 64:ff9b::/96 and 64:ff9b:1::/48 are always known. Repeatable.",
             valueName: "cidr"),
         transform: Self.nat64Prefix)
     var nat64Prefixes: [NAT64Prefix] = []
@@ -41,25 +42,27 @@ struct EgressOptions: ParsableArguments {
     @Option(
         name: .customLong("p2p-allow"),
         help: ArgumentHelp(
-            "Look for direct paths to these addresses although a rule denies them to targets. Repeatable.",
+            "Look for direct paths to these addresses even if a rule denies them as targets. Repeatable.",
             valueName: "cidr"),
         transform: Self.block)
     var candidateExceptions: [AddressBlock] = []
 
     @Option(
-        name: .customLong("max-peers"), help: ArgumentHelp("How many clients may be connected at once.", valueName: "n")
-    )
+        name: .customLong("max-peers"),
+        help: ArgumentHelp(
+            "How many peer channels may be up at once: one for each rtun-socks, one for each rule of an rtun-relay.",
+            valueName: "n"))
     var maximumPeers = 256
 
     @Option(
         name: .customLong("max-streams"),
-        help: ArgumentHelp("How many connections may be open at once, over all clients.", valueName: "n"))
+        help: ArgumentHelp("How many TCP connections may be open at once, for all clients together.", valueName: "n"))
     var maximumStreams = 4096
 
     @Option(
         name: .customLong("max-flows"),
         help: ArgumentHelp(
-            "How many UDP flows of relays there may be at once, over all clients; each takes a local port.",
+            "How many UDP flows of relays there may be at once, for all clients together. Each takes a local port.",
             valueName: "n"))
     var maximumFlows = 16_384
 
@@ -89,7 +92,7 @@ struct EgressOptions: ParsableArguments {
     private static func nat64Prefix(_ text: String) throws -> NAT64Prefix {
         guard let prefix = NAT64Prefix(try Self.block(text)) else {
             throw ValidationError(
-                "\"\(text)\" is no IPv6 prefix of 32, 40, 48, 56, 64 or 96 bits, as 2001:db8:64::/96 is")
+                "\"\(text)\" is not an IPv6 prefix of 32, 40, 48, 56, 64 or 96 bits, such as 2001:db8:64::/96")
         }
         return prefix
     }

@@ -14,7 +14,7 @@ struct RegistrationOptions: ParsableArguments {
     @Option(
         name: [.customLong("expire_in"), .customLong("expire-in")],
         help: ArgumentHelp(
-            "Stop after this time: minutes, or with a unit as in 90s, 2h, 7d (default: never).", valueName: "time"),
+            "Stop after this time, in minutes or with a unit: 90s, 2h, 7d (default: never).", valueName: "time"),
         transform: { try Self.expiry($0) })
     var expireIn: TimeAmount?
 
@@ -74,7 +74,7 @@ struct RegistrationOptions: ParsableArguments {
     private static func expiry(_ text: String) throws -> TimeAmount {
         let time = try TimeAmount(parsing: text, bareUnit: .minutes)
         guard time >= .milliseconds(1) else {
-            throw ValidationError("it must be more than 0; leave the option out for a registration without end")
+            throw ValidationError("it must be more than 0; leave the option out for a registration that never expires")
         }
         return time
     }

@@ -70,7 +70,8 @@ final class Registrar: SignalClientDelegate {
         self.client.sendEvent(.mappingReport(MappingReport(mapping: mapping)))
         let level: Logger.Level = mapping == self.mapping ? .debug : .info
         self.mapping = mapping
-        self.logger.log(level: level, "looked at the NAT", metadata: ["event": "nat.mapping", "mapping": "\(mapping)"])
+        self.logger.log(
+            level: level, "found out how the NAT behaves", metadata: ["event": "nat.mapping", "mapping": "\(mapping)"])
     }
 
     /// Peer channels live on without the control connection, and `SignalClient` says in the log that it is gone.

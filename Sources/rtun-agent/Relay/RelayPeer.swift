@@ -210,7 +210,7 @@ final class RelayPeer: AcceptedPeer {
         let stranded = self.flows.values.filter { $0.localAddress.map(lost.contains) ?? false }
         let moved = stranded.count { (try? $0.reopen()) != nil }
         self.logger.info(
-            "flows move: this machine has lost their address, and their target sees other ports",
+            "moving flows: this machine has lost their address, so their target sees other ports",
             metadata: [
                 "event": "address.lost", "flows": .stringConvertible(stranded.count),
                 "moved": .stringConvertible(moved),

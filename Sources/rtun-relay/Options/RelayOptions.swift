@@ -9,15 +9,15 @@ struct RelayOptions: ParsableArguments {
     @Option(
         name: .customShort("L"),
         help: ArgumentHelp(
-            "Forward [udp://]LISTEN?to=TARGET, both IP:PORT, IPv6 in brackets; listening on port 0 takes a free one. "
-                + "Repeatable.",
+            "Forward datagrams as in [udp://]LISTEN?to=TARGET. Both are IP:PORT, with IPv6 in brackets; port 0 of LISTEN "
+                + "takes a free one. Repeatable.",
             valueName: "rule"))
     private var ruleTexts: [String] = []
 
     @Option(
         name: .customLong("udp-idle-timeout"),
         help: ArgumentHelp(
-            "Forget a flow after this time without a datagram: seconds, or with a unit as in 90s, 2m (default: 120s).",
+            "Forget a flow after this time without a datagram, in seconds or with a unit: 90s, 2m (default: 120s).",
             valueName: "time"),
         transform: { try Self.timeout($0) })
     var idleTimeout = TimeAmount.seconds(120)
@@ -25,8 +25,8 @@ struct RelayOptions: ParsableArguments {
     @Option(
         name: .customLong("udp-max-payload"),
         help: ArgumentHelp(
-            "Drop datagrams with a larger payload than this many bytes (default: what the path to the agent carries, up to "
-                + "\(DatagramChannel.largestPayload)).",
+            "Drop datagrams with a payload of more than this many bytes (default: what the path to the agent carries, up "
+                + "to \(DatagramChannel.largestPayload)).",
             valueName: "bytes"))
     private var givenPayload: Int?
 
@@ -51,7 +51,7 @@ struct RelayOptions: ParsableArguments {
             guard maximumPayload > 0 else { throw ValidationError("--udp-max-payload must be at least 1") }
             guard maximumPayload <= DatagramChannel.largestPayload else {
                 throw ValidationError(
-                    "--udp-max-payload \(maximumPayload) is more than a datagram to the agent has room for; the largest "
+                    "--udp-max-payload \(maximumPayload) is more than a datagram to the agent can hold; the largest "
                         + "possible value is \(DatagramChannel.largestPayload)")
             }
         }

@@ -103,7 +103,7 @@ final class Admission {
         }
         guard let count = self.failureLog.occurrences(at: now) else { return }
         self.logger.warning(
-            "a peer does not know the shared secret, or someone sits in between",
+            "a peer does not know the shared secret, or there is a man in the middle",
             metadata: ["event": "auth.failed", "remote": place, "count": .stringConvertible(count)])
     }
 }

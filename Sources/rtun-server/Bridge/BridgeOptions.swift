@@ -4,18 +4,21 @@ import ArgumentParser
 struct BridgeOptions: ParsableArguments {
     @Flag(
         help: ArgumentHelp(
-            "Carry no datagrams between peers that find no direct path. Such peers then have no connection."))
+            "Do not relay datagrams between peers that find no direct path. Such peers then have no connection."))
     var noBridge = false
 
     @Option(
         help: ArgumentHelp(
-            "Most that each peer channel may send through the server, in each direction: bits per second as in 500k, 10M, 1.5G (default: no limit).",
+            "The most that each peer channel may send through the server, in each direction, in bits per second: 500k, "
+                + "10M, 1.5G (default: no limit).",
             valueName: "rate"))
     var bridgeRate: String?
 
     @Option(
         help: ArgumentHelp(
-            "Most that all peer channels together may send through the server (default: no limit).", valueName: "rate"))
+            "The most that all peer channels together may send through the server, in bits per second (default: no "
+                + "limit).",
+            valueName: "rate"))
     var bridgeTotalRate: String?
 
     /// What the bridge is to carry; nil: nothing. Throws `ValidationError`.

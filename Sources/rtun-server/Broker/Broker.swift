@@ -108,7 +108,7 @@ struct Broker {
         case .expired:
             return .refused(Goodbye(code: .expired, reason: "the registration has ended"))
         case .full:
-            return .refused(Goodbye(code: .limit, reason: "this server takes no more agents"))
+            return .refused(Goodbye(code: .limit, reason: "this server accepts no more agents"))
         }
     }
 

@@ -173,7 +173,7 @@ struct Registry {
         if place < self.order.count, self.order[place].name == agent.name { self.order.remove(at: place) }
     }
 
-    /// 0 asks for a registration without end; so does one that ends beyond what the wire can say.
+    /// 0 asks for a registration that never expires; so does one that ends beyond what the wire can say.
     private static func expiry(_ milliseconds: UInt64, from now: UInt64) -> UInt64 {
         let (end, overflow) = now.addingReportingOverflow(milliseconds)
         return milliseconds == 0 || overflow ? 0 : end

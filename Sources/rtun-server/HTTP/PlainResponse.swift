@@ -27,7 +27,7 @@ struct PlainResponse: Equatable {
         case .sessions:
             guard let token = Self.bearerToken(request.headers), isAuthorized(token) else {
                 self.init(
-                    status: .unauthorized, body: "a token of rtun-server --print-sessions-token is needed\n",
+                    status: .unauthorized, body: "a token from rtun-server --print-sessions-token is needed\n",
                     headers: ["WWW-Authenticate": "Bearer realm=\"rtun\""])
                 return
             }

@@ -6,7 +6,7 @@ struct SessionsDocument {
     let agents: [AgentInfo]
 
     /// `{"sessions":[{"name":…,"instance_id":…,"expire_at_ms":…,"address":…,"software":…,"labels":{…},"mapping":…}]}`;
-    /// `expire_at_ms` is Unix time in milliseconds, or null for a registration without end; `mapping` is what the agent has
+    /// `expire_at_ms` is Unix time in milliseconds, or null for a registration that never expires; `mapping` is what the agent has
     /// found out about its NAT, in the words of `MappingBehavior`.
     var json: JSON {
         .object([("sessions", .array(self.agents.map(Self.session)))])

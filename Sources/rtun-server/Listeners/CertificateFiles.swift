@@ -18,7 +18,7 @@ struct CertificateFiles: Equatable, Sendable {
                 .configuration,
                 """
                 the certificate in \(self.certificate) with the key in \(self.key) cannot be used: \(error); an RSA key needs \
-                2048 bits at least, an elliptic-curve key is P-256 or larger
+                at least 2048 bits, an elliptic-curve key must be P-256 or larger
                 """)
         }
         return identity

@@ -102,7 +102,7 @@ final class CertificateReloader {
                 ])
         } catch {
             self.logger.error(
-                "the certificate cannot be reloaded, the one before stays in use",
+                "the certificate cannot be reloaded; the previous one stays in use",
                 metadata: ["event": "certificate.reload_failed", "error": "\(error)"])
         }
     }

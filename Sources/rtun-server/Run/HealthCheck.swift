@@ -35,7 +35,7 @@ struct HealthCheck {
                 }
             }
         }
-        throw ProgramError(.unavailable, "no rtun-server that is well at \(self.address): \(failure)")
+        throw ProgramError(.unavailable, "no healthy rtun-server at \(self.address): \(failure)")
     }
 
     /// The first line of the answer, as far as one comes.

@@ -7,8 +7,8 @@ struct STUNOptions: ParsableArguments {
     @Option(
         name: .customLong("stun-port"),
         help: ArgumentHelp(
-            "Answer STUN on this UDP port too, so that peers learn how their NAT behaves; 0 takes a free one, off none "
-                + "(default: \(STUNSettings.usualPort), or none with a warning when that is taken).",
+            "Answer STUN on this UDP port too, so that peers learn how their NAT behaves. 0 takes a free port, off none "
+                + "(default: \(STUNSettings.usualPort), or none and a warning if that port is taken).",
             valueName: "port"),
         transform: { try Self.port($0) })
     private var port: STUNSettings.Port = .automatic
@@ -16,7 +16,7 @@ struct STUNOptions: ParsableArguments {
     @Option(
         name: .customLong("stun-addr"),
         help: ArgumentHelp(
-            "Answer STUN on this second address of the host too, on both ports. Behind a NAT that translates it, write "
+            "Answer STUN on this second address of the host too, on both ports. If a NAT translates the address, write "
                 + "HOST-IP=PUBLIC-IP.",
             valueName: "ip[=ip]"),
         transform: { try Self.address($0) })

@@ -15,10 +15,11 @@ struct ServerCommand: ProgramCommand {
     static let configuration = CommandConfiguration(
         commandName: "rtun-server",
         abstract:
-            "The broker of rtun: introduces clients to agents, answers STUN, and carries what finds no direct path.",
+            "The broker of rtun: introduces clients to agents, answers STUN, and relays the traffic of peers without a "
+            + "direct path.",
         discussion: """
-            Agents and clients connect over https:// (http:// without a certificate) and quic://, on one port number for \
-            TCP and UDP. The UDP port also answers STUN, as does a second one (--stun-port).
+            Agents and clients connect over https:// (http:// without a certificate) or quic://, on the same port number \
+            for TCP and UDP. The server also answers STUN, on that UDP port and on a second one (--stun-port).
 
             EXAMPLES
 
@@ -42,27 +43,28 @@ struct ServerCommand: ProgramCommand {
 
     @Option(
         help: ArgumentHelp(
-            "Address and port to listen on, TCP and UDP. Port 0 takes a free one; [::]:8888 or :8888 listens on both families.",
+            "Address and port to listen on, TCP and UDP. Port 0 takes a free one; [::]:8888 or :8888 listens on IPv4 and "
+                + "IPv6.",
             valueName: "host:port"))
     var addr: String = "0.0.0.0:8888"
 
     @Option(
         help: ArgumentHelp(
-            "Private key of the certificate, PEM, RSA or elliptic-curve, not encrypted. Needs --https-cert.",
+            "Private key of the certificate: PEM, RSA or elliptic-curve, unencrypted. Needs --https-cert.",
             valueName: "file"))
     var httpsKey: String?
 
     @Option(
         help: ArgumentHelp(
-            "Certificate, PEM, with its chain. Reloaded when the files change and on SIGHUP. Needs --https-key.",
+            "Certificate with its chain, PEM. Reloaded when the files change and on SIGHUP. Needs --https-key.",
             valueName: "file"))
     var httpsCert: String?
 
     @Option(
         name: .customLong("trusted-proxy"),
         help: ArgumentHelp(
-            "A proxy in front, whose X-Forwarded-For is believed: peers count by their own addresses, in the log and "
-                + "where places are shared out. Repeatable.",
+            "Believe X-Forwarded-For from this reverse proxy, so that peers appear with their own addresses in the log "
+                + "and in limits per address. Repeatable.",
             valueName: "cidr"),
         transform: {
             do { return try AddressBlock(parsing: $0) } catch { throw ValidationError("\"\($0)\": \(error)") }
@@ -71,20 +73,21 @@ struct ServerCommand: ProgramCommand {
 
     @Option(
         help: ArgumentHelp(
-            "Print a token for GET /pub/sessions that is good for this long (90s, 2h, 7d; a bare number counts minutes), and exit.",
+            "Print a token for GET /pub/sessions that is valid for this long (90s, 2h, 7d; a bare number is minutes), and "
+                + "exit.",
             valueName: "duration"))
     var printSessionsToken: String?
 
     @Flag(
         help: ArgumentHelp(
-            "Ask the server that runs on this machine with the same --addr whether it is well, and exit: 0 when it is, "
-                + "69 when not. Needs no secret."))
+            "Ask the server that runs on this machine with the same --addr whether it is healthy, and exit: 0 if it is, "
+                + "69 if not. Needs no secret."))
     var healthcheck = false
 
     @Option(
         help: ArgumentHelp(
-            "How to decide how fast to send to quic:// agents and clients, which includes the bridge: bbr goes by the "
-                + "bandwidth that it measures, cubic by loss, which leaves more to TCP on the same link.",
+            "Congestion control for what is sent to quic:// agents and clients, the bridge included: bbr goes by "
+                + "measured bandwidth, cubic by loss, which leaves more to TCP on the same link.",
             valueName: "algorithm"))
     var congestion = CongestionChoice.bbr
 
@@ -98,7 +101,7 @@ struct ServerCommand: ProgramCommand {
     func validate() throws {
         let address = try self.listenAddress()
         if case .given(let port) = self.stun.settings.port, port != 0, port == address.port {
-            throw ValidationError("--stun-port must be another port than that of --addr, which answers STUN anyway")
+            throw ValidationError("--stun-port must differ from the port of --addr, which answers STUN anyway")
         }
         _ = try self.certificateFiles()
         _ = try self.tokenLifetime()
@@ -117,8 +120,8 @@ struct ServerCommand: ProgramCommand {
         switch (self.httpsCert, self.httpsKey) {
         case (let certificate?, let key?): return CertificateFiles(certificate: certificate, key: key)
         case (nil, nil): return nil
-        case (.some, nil): throw ValidationError("--https-cert needs --https-key too")
-        case (nil, .some): throw ValidationError("--https-key needs --https-cert too")
+        case (.some, nil): throw ValidationError("--https-cert needs --https-key")
+        case (nil, .some): throw ValidationError("--https-key needs --https-cert")
         }
     }
 

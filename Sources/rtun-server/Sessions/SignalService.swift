@@ -161,7 +161,7 @@ final class SignalService {
     func received(request: Envelope.Body, id: UInt64, from session: Session) {
         if case .listAgents = request, session.connection.pendingBytes > Self.maximumUntakenList {
             // One list is on its way.
-            return session.respond(to: id, .failure(Failure(code: .refused, reason: "take the last answer first")))
+            return session.respond(to: id, .failure(Failure(code: .refused, reason: "read the previous answer first")))
         }
         self.perform(self.broker.received(request: request, id: id, from: session.id, at: self.eventLoop.now))
     }
@@ -254,7 +254,7 @@ final class SignalService {
         }
         let pending = self.sessions[receiver]?.connection.pendingBytes ?? 0
         guard pending + size <= PassOnLimits.maximumPending else {
-            return Failure(code: .refused, reason: "too much waits on the line to the other side")
+            return Failure(code: .refused, reason: "too much is waiting for the other side")
         }
         guard self.passOnLimits.admit(size, from: sender, to: receiver, at: self.eventLoop.now) else {
             return Failure(code: .refused, reason: "too many messages to pass on")
@@ -272,7 +272,7 @@ final class SignalService {
         case SignalError.connectionLost, SignalError.notConnected:
             Failure(code: .agentGone, reason: "the agent left before it answered")
         case SignalError.tooManyRequests:
-            Failure(code: .refused, reason: "the agent has too many offers to consider")
+            Failure(code: .refused, reason: "the agent has too many open offers")
         case SignalError.tooLong:
             Failure(code: .badRequest, reason: "the offer is longer than a message may be")
         default:

@@ -7,7 +7,8 @@ struct ProxyOptions: ParsableArguments {
     @Option(
         name: .customLong("listen"),
         help: ArgumentHelp(
-            "Listen here. Port 0 takes a free one; :2080 is that port of all addresses (default: 127.0.0.1:2080).",
+            "Address and port to listen on. Port 0 takes a free one; :2080 listens on all addresses (default: "
+                + "127.0.0.1:2080).",
             valueName: "address:port"),
         transform: { try Self.listenAddress($0) })
     private var givenAddress: ListenAddress?
@@ -15,14 +16,14 @@ struct ProxyOptions: ParsableArguments {
     @Option(
         name: .customLong("auth"),
         help: ArgumentHelp(
-            "Let only this user in, with this password; SOCKS 4 clients, which have none, stay out. Repeatable.",
+            "Demand a login with this user and password. SOCKS 4 clients, which have no login, are refused. Repeatable.",
             valueName: "user:password"),
         transform: { try User(parsing: $0) })
     private var users: [User] = []
 
     @Option(
         name: .customLong("max-connections"),
-        help: ArgumentHelp("How many clients may be connected at once; more have to wait.", valueName: "n"))
+        help: ArgumentHelp("How many clients may be connected at once. Further clients wait.", valueName: "n"))
     var maximumConnections = 4096
 
     /// Where to listen.

@@ -68,7 +68,7 @@ final class ConnectionLimiter: ChannelDuplexHandler {
             let silent = self.unfinished.popFirst()?.channel
         {
             self.logger.debug(
-                "a client that has said nothing makes room",
+                "closing a silent client to make room",
                 metadata: ["client": "\(silent.remoteAddress?.authority ?? "unknown")"])
             silent.close(promise: nil)
         }

@@ -5,8 +5,8 @@ package struct AgentOptions: ParsableArguments {
     @Option(
         name: .customLong("agent"),
         help: ArgumentHelp(
-            "Use agents whose whole name matches this regular expression. Of several, one that never expires comes "
-                + "first, then the one that expires last.",
+            "Use only agents whose whole name matches this regular expression. Of several, prefer one that never "
+                + "expires, then the one that expires last.",
             valueName: "regex"),
         transform: { try Self.checked($0) })
     package private(set) var expression = ".*"

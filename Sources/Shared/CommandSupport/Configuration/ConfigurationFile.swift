@@ -73,18 +73,18 @@ struct ConfigurationFile: Equatable, Sendable {
                 throw self.error(
                     entry,
                     name == nil
-                        ? "\"\(entry.key)\" stands in front of the first table; put it under [\(program)]"
+                        ? "\"\(entry.key)\" stands before the first table; put it under [\(program)]"
                         : "\(entry.key) must be a table: write [\(entry.key)] on a line of its own")
             }
             guard let name else {
                 let names = Self.programs.flatMap { [$0, String($0.dropFirst(Self.prefix.count))] }
                 let nearest = EditDistance.nearest(to: entry.key.lowercased(), among: names) ?? ""
-                throw self.error(entry, "[\(entry.key)] is no table of a program; the nearest is [\(nearest)]")
+                throw self.error(entry, "[\(entry.key)] is not the table of a program; the nearest is [\(nearest)]")
             }
             if let other = found[name] {
                 throw self.error(
                     entry,
-                    "[\(entry.key)] is the same table as [\(other.key)] in line \(other.line); put all into one of them"
+                    "[\(entry.key)] is the same table as [\(other.key)] in line \(other.line); merge them"
                 )
             }
             found[name] = entry
@@ -110,7 +110,7 @@ struct ConfigurationFile: Equatable, Sendable {
             let names = syntax.configurable.flatMap(\.names) + tables.map(\.name)
             let nearest = EditDistance.nearest(to: entry.key, among: names)
             let hint = nearest.map { "; the nearest is \"\($0)\"" } ?? ""
-            throw self.error(entry, "\(entry.key) is no option of \(program)\(hint)")
+            throw self.error(entry, "\(entry.key) is not an option of \(program)\(hint)")
         }
         return Setting(
             argument: argument, values: try self.values(of: entry, for: argument), origin: self.origin(entry.line))
@@ -185,7 +185,7 @@ struct ConfigurationFile: Equatable, Sendable {
         for entry in table.entries {
             guard keys.contains(entry.key) else {
                 let nearest = EditDistance.nearest(to: entry.key, among: keys) ?? ""
-                throw self.error(entry, "\(entry.key) is no key of a \(group.name); the nearest is \"\(nearest)\"")
+                throw self.error(entry, "\(entry.key) is not a key of a \(group.name); the nearest is \"\(nearest)\"")
             }
             values[entry.key] = try self.text(of: entry.value, entry.key, line: entry.line)
         }

@@ -43,7 +43,7 @@ struct ConfigurationPlaces: Sendable {
             // In a folder that may not be searched there is none either.
             guard access(path, F_OK) == 0 else { continue }
             guard access(path, R_OK) == 0 || errno != EACCES else {
-                notice("the configuration file \(path) is left out: \(SystemError.text(EACCES))")
+                notice("ignoring the configuration file \(path): \(SystemError.text(EACCES))")
                 continue
             }
             files.append(try ConfigurationFile(reading: path))

@@ -51,13 +51,13 @@ package enum ConfigurationReload {
             do {
                 // One that has become a pipe would keep us waiting for its writer.
                 if let path = now.unrepeatable ?? now.source.places.unrepeatable {
-                    throw ProgramError(.unavailable, "\(path) is no regular file and cannot be read a second time")
+                    throw ProgramError(.unavailable, "\(path) is not a regular file and cannot be read a second time")
                 }
                 let configuration = try now.source.read()
                 if let gone = now.files.first(where: { !configuration.files.contains($0) }) {
                     throw ProgramError(
                         .unavailable,
-                        "the configuration file \(gone) is gone or may not be read any more; restart to do without it")
+                        "the configuration file \(gone) is gone or can no longer be read; restart to do without it")
                 }
                 guard now.hadFiles || !configuration.files.isEmpty else { return nil }
                 guard let command = try CommandParser.command(type, configuration) as? Command else { return nil }
@@ -78,7 +78,7 @@ package enum ConfigurationReload {
                 if logChanges, logsMore { command.logging.apply(to: log) }
                 log.logger.notice(
                     possible.isEmpty
-                        ? "the configuration has been read again; nothing changes" : "the configuration has changed",
+                        ? "the configuration was reloaded; nothing has changed" : "the configuration has changed",
                     metadata: [
                         "event": "config.reloaded", "files": "\(configuration.files.joined(separator: ","))",
                         "changed": "\(possible.sorted().joined(separator: ","))",
@@ -88,7 +88,7 @@ package enum ConfigurationReload {
             } catch {
                 let text = (error as? ProgramError)?.message ?? type.message(for: error)
                 log.logger.error(
-                    "the configuration cannot be read again, the one before stays in use",
+                    "the configuration cannot be reloaded; the previous one stays in use",
                     metadata: ["event": "config.reload_failed", "error": "\(text)"])
                 return nil
             }
@@ -98,7 +98,7 @@ package enum ConfigurationReload {
     private static func warn(_ name: String, _ configuration: Configuration, _ logger: Logger) {
         let place = configuration.settings.last { $0.argument.name == name }?.origin.description
         logger.warning(
-            "\(name) has changed, which takes effect after a restart only",
+            "\(name) has changed, which takes effect only after a restart",
             metadata: [
                 "event": "config.restart_needed", "option": "\(name)", "place": "\(place ?? "default")",
             ])

@@ -62,7 +62,7 @@ package final class LogOutput: Sendable {
     }
 
     private static func tell(_ lost: Int, to descriptor: Int32) {
-        FileDescriptorWriter.write("\(lost) lines of the log could not be written in time\n", to: descriptor)
+        FileDescriptorWriter.write("\(lost) log lines could not be written in time\n", to: descriptor)
     }
 
     /// Has one line written, whole: lines of several threads do not mix.

@@ -6,9 +6,9 @@ package struct ConfigurationOptions: ParsableArguments {
     @Option(
         name: .customLong("config"),
         help: ArgumentHelp(
-            "Take options from this TOML file, from the table named after the program, instead of /etc/rtun/PROGRAM.toml and "
-                + "~/.config/rtun/PROGRAM.toml. RTUN_CONFIG may name the file too. The command line wins over environment "
-                + "variables (RTUN_ and the option's name, as in RTUN_LOG_LEVEL; RTUN_URL), and those over files.",
+            "Read options from this TOML file, from the table named after the program, instead of /etc/rtun/PROGRAM.toml and "
+                + "~/.config/rtun/PROGRAM.toml. RTUN_CONFIG can name the file too. The command line wins over environment "
+                + "variables (RTUN_ and the option's name, such as RTUN_LOG_LEVEL; RTUN_URL), and these win over files.",
             valueName: "file"))
     var file: String?
 
@@ -18,14 +18,14 @@ package struct ConfigurationOptions: ParsableArguments {
 
     @Flag(
         name: .customLong("print-config"),
-        help: "Print the values of all options, with the place that each comes from and secrets masked, and exit.")
+        help: "Print the values of all options and where each comes from, with secrets masked, and exit.")
     var wantsReport = false
 
     @Flag(
         name: .customLong("check-config"),
         help: ArgumentHelp(
-            "Check options, configuration files, and the files that they name, without starting, and exit: 0 when all is "
-                + "fine, or else with the exit code that a start would end with."))
+            "Check options, configuration files and the files that they name without starting, and exit: with 0 if all is "
+                + "fine, otherwise with the code that a start would exit with."))
     var wantsCheck = false
 
     package init() {}

@@ -8,14 +8,14 @@ package struct LoggingOptions: ParsableArguments {
     @Option(
         name: .customLong("log-level"),
         help: ArgumentHelp(
-            "The least important lines to log: trace, debug, info, notice, warn, error (default: info).",
+            "Log lines of this level and above: trace, debug, info, notice, warn, error, critical (default: info).",
             valueName: "level"),
         transform: { try Self.level($0) })
     package var level: Logger.Level = .info
 
     @Option(
         name: .customLong("log-format"),
-        help: ArgumentHelp("How log lines look: text or json (default: text).", valueName: "format"),
+        help: ArgumentHelp("Format of log lines: text or json (default: text).", valueName: "format"),
         transform: { try Self.format($0) })
     package var format: LogFormat = .text
 

@@ -18,7 +18,7 @@ package struct PeerOptions: ParsableArguments {
     @Option(
         name: .customLong("p2p"),
         help: ArgumentHelp(
-            "Which paths to peers to use: auto (the server's bridge until there is a direct one), direct, or bridge "
+            "Which paths to peers to use: auto (the server's bridge until there is a direct path), direct, or bridge "
                 + "(default: auto).",
             valueName: "choice"),
         transform: { try Self.pathChoice($0) })
@@ -27,8 +27,8 @@ package struct PeerOptions: ParsableArguments {
     @Option(
         name: .customLong("p2p-spread"),
         help: ArgumentHelp(
-            "How many sockets to open at most to get past a NAT that gives each destination another port; the side in "
-                + "front of it probes four times as many ports. 0 turns this off, 1024 is the most (default: 256).",
+            "Open up to this many sockets to get past a NAT that uses another port for each destination; the other side "
+                + "probes four times as many ports. 0 turns this off; at most \(Self.maximumSpread) (default: 256).",
             valueName: "count"),
         transform: { try Self.spread($0) })
     package var spread = 256
@@ -40,16 +40,17 @@ package struct PeerOptions: ParsableArguments {
 
     @Option(
         name: .customLong("stun"),
-        help: ArgumentHelp("Ask this STUN server too, besides the rtun server. Repeatable.", valueName: "host[:port]"),
+        help: ArgumentHelp(
+            "Ask this STUN server in addition to the rtun server. Repeatable.", valueName: "host[:port]"),
         transform: { try HostPort(parsing: $0, defaultPort: Self.defaultSTUNPort) })
     package var stunServers: [HostPort] = []
 
     @Option(
         name: .customLong("congestion"),
         help: ArgumentHelp(
-            "How to decide how fast to send over QUIC, in tunnels and to a quic:// server with its bridge: bbr goes by the "
-                + "bandwidth that it measures, cubic by loss, which leaves more to TCP on the same link. The relay's own "
-                + "channels have no congestion control: to rtun-relay it matters only with a quic:// URL.",
+            "Congestion control for QUIC, in tunnels and to a quic:// server with its bridge: bbr goes by measured "
+                + "bandwidth, cubic by loss, which leaves more to TCP on the same link. The channels of rtun-relay have no "
+                + "congestion control, so there it matters only with a quic:// URL.",
             valueName: "algorithm"))
     package var congestion = CongestionChoice.bbr
 

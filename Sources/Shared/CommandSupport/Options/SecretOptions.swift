@@ -5,8 +5,8 @@ package struct SecretOptions: ParsableArguments {
     @Option(
         name: .customLong("secret"),
         help: ArgumentHelp(
-            "The secret shared with the server. It is wiped from the list of processes, yet may stay in the shell's "
-                + "history: prefer --secret-file or RTUN_SECRET.",
+            "The secret that all programs share. It is wiped from the process list but may stay in the shell's history: "
+                + "prefer --secret-file or RTUN_SECRET.",
             valueName: "secret"))
     var value: String?
 
@@ -38,13 +38,14 @@ package struct EndToEndSecretOptions: ParsableArguments {
     @Option(
         name: .customLong("e2e-secret"),
         help: ArgumentHelp(
-            "A second secret, shared by agents and clients only: not even the server can then sit in between.",
+            "A second secret, shared by agents and clients only, so that not even the server can put itself in between.",
             valueName: "secret"))
     var value: String?
 
     @Option(
         name: .customLong("e2e-secret-file"),
-        help: ArgumentHelp("Read that secret from this file; line breaks at its end are ignored.", valueName: "file"))
+        help: ArgumentHelp(
+            "Read the second secret from this file; line breaks at its end are ignored.", valueName: "file"))
     var file: String?
 
     package init() {}

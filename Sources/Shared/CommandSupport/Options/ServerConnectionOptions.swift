@@ -12,18 +12,23 @@ package struct ServerConnectionOptions: ParsableArguments {
     @Option(
         name: .customLong("ca-cert"),
         help: ArgumentHelp(
-            "Accept server certificates issued by the authorities in this PEM file, instead of the system's.",
+            "Trust the certificate authorities in this PEM file instead of the system's; it can also hold the server's "
+                + "own certificate.",
             valueName: "file"))
     package var caCertificate: String?
 
     @Flag(
         name: .customLong("https-insecure"),
-        help: "Do not check the certificate of an https:// server. The proof of the secret is bound to the connection.")
+        help: ArgumentHelp(
+            "Do not check the certificate of an https:// server. The proof of the secret is still bound to the "
+                + "connection."))
     package var httpsInsecure = false
 
     @Flag(
         name: .customLong("quic-insecure"),
-        help: "Do not check the certificate of a quic:// server. The proof of the secret is bound to the connection.")
+        help: ArgumentHelp(
+            "Do not check the certificate of a quic:// server. The proof of the secret is still bound to the "
+                + "connection."))
     package var quicInsecure = false
 
     package init() {}

@@ -6,7 +6,7 @@ package struct StatisticsOptions: ParsableArguments {
     @Option(
         name: .customLong("stats-interval"),
         help: ArgumentHelp(
-            "Log statistics of what is relayed this often, in seconds or with a unit (default: only on SIGUSR1).",
+            "Log statistics of relayed traffic at this interval, in seconds or with a unit (default: only on SIGUSR1).",
             valueName: "time"),
         transform: { try Self.interval($0) })
     package var interval: TimeAmount?

@@ -34,7 +34,7 @@ enum CommandLineCheck {
                 there is no \(type._commandName) \(said): the programs are rtun-server ("agent listen"), rtun-agent ("agent \
                 pub"), rtun-socks and rtun-relay, each on its own
                 """
-                : "leave out \"\(said)\", which the program's name says already: \(type.example)")
+                : "leave out \"\(said)\", which the program's name already says: \(type.example)")
     }
 
     /// Throws for the first option that there is not; exit code 64.

@@ -12,6 +12,6 @@ package enum ExitStatus: Int32, Sendable {
     case replaced = 75
     /// The server refused the proof of the secret.
     case refused = 77
-    /// The configuration file is wrong.
+    /// The configuration file is wrong, or the certificate and its key cannot be used.
     case configuration = 78
 }

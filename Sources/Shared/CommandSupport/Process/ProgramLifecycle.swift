@@ -75,7 +75,7 @@ package enum ProgramLifecycle {
             case .drained:
                 return
             case .drainLimitReached:
-                logger.info("stopped waiting for what is still open", metadata: ["event": "program.drain_limit"])
+                logger.info("not waiting any longer for what is still open", metadata: ["event": "program.drain_limit"])
                 return
             }
         }

@@ -90,16 +90,17 @@ package enum HostPortError: Error, Equatable, CustomStringConvertible {
     /// What is wrong, and what would be right.
     package var description: String {
         switch self {
-        case .missingHost(let text): "\"\(text)\" names no host; expected host:port, for example 127.0.0.1:8888"
+        case .missingHost(let text): "\"\(text)\" has no host; expected host:port, for example 127.0.0.1:8888"
         case .invalidHost(let text): "the host in \"\(text)\" contains a space or control character"
         case .missingPort(let text): "\"\(text)\" has no port; expected host:port, for example \(text):8888"
         case .invalidPort(let text): "the port in \"\(text)\" is not a number from 0 to 65535"
         case .missingBracket(let text): "\"\(text)\" lacks the closing bracket; expected [IPv6]:port"
         case .bracketsWithoutIPv6(let text): "only an IPv6 address goes in brackets, not that of \"\(text)\""
-        case .invalidIPv4(let text): "the host in \"\(text)\" is no IPv4 address: four numbers from 0 to 255 are"
+        case .invalidIPv4(let text):
+            "the host in \"\(text)\" is not an IPv4 address, which has four numbers from 0 to 255"
         case .url(let text): "\"\(text)\" is a URL; expected host:port, for example 127.0.0.1:8888"
         case .oldIPv4(let text, let address):
-            "\"\(text)\" has no full IPv4 address; if you mean \(address), write that"
+            "\"\(text)\" has an incomplete IPv4 address; if you mean \(address), write that"
         case .unbracketedIPv6(let text): "write the IPv6 address in \"\(text)\" in brackets: [::1]:8888"
         }
     }

@@ -99,7 +99,7 @@ extension ListenAddress {
                 """
             case EADDRINUSE: "; \"ss -lntup\" shows which program has the port"
             case EADDRNOTAVAIL: "; this machine has no such address (\"ip address\" shows those that it has)"
-            case EAFNOSUPPORT: "; this machine does without that family of addresses"
+            case EAFNOSUPPORT: "; this machine does not use that address family"
             default: ""
             }
         return ProgramError(.unavailable, "cannot listen on \(place): \(SystemError.text(number))\(advice)")

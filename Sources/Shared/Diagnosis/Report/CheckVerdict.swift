@@ -31,7 +31,7 @@ package struct CheckVerdict: Hashable, Sendable {
     /// What an agent with such a NAT can expect.
     ///
     /// - Parameters:
-    ///   - bridge: whether the server carries what finds no direct path, and this program lets it.
+    ///   - bridge: whether the server relays for peers without a direct path, and this program lets it.
     ///   - guessesPorts: whether this program takes part in a spread (`--p2p-spread`).
     package static func agent(mapping: MappingBehavior, bridge: Bool, guessesPorts: Bool = true) -> CheckVerdict {
         switch mapping {
@@ -46,7 +46,7 @@ package struct CheckVerdict: Hashable, Sendable {
                         + "find after some seconds of guessing\(self.otherwise(bridge))", .done)
                 : CheckVerdict(
                     "direct paths are unlikely: your NAT chooses a new port for every destination, so only clients that let "
-                        + "in whoever sends will reach you\(self.otherwise(bridge))", .done)
+                        + "in any sender will reach you\(self.otherwise(bridge))", .done)
         case .udpBlocked where bridge:
             CheckVerdict(
                 "direct paths are impossible: UDP is blocked; the server's bridge will carry the traffic", .done)
@@ -60,7 +60,7 @@ package struct CheckVerdict: Hashable, Sendable {
         _ predictions: [PathPrediction], mapping: MappingBehavior, bridge: Bool
     ) -> CheckVerdict {
         guard let best = predictions.map(\.likelihood).min() else {
-            return CheckVerdict("nothing will work before an agent that matches is there", .unavailable)
+            return CheckVerdict("nothing will work until there is a matching agent", .unavailable)
         }
         let good = predictions.count { $0.likelihood == best }
         let scope = good == predictions.count ? "" : " to \(good) of \(predictions.count) agents"
@@ -69,13 +69,13 @@ package struct CheckVerdict: Hashable, Sendable {
             let rest = good == predictions.count ? "" : self.otherwise(bridge)
             return CheckVerdict("direct paths are likely\(scope)\(rest)", .done)
         case .possible:
-            return CheckVerdict("direct paths are possible\(scope), not certain\(self.otherwise(bridge))", .done)
+            return CheckVerdict("direct paths are possible\(scope), but not certain\(self.otherwise(bridge))", .done)
         case .unlikely:
             let reason =
                 switch mapping {
                 case .udpBlocked: "UDP is blocked on this side"
                 case _ where mapping.dependsOnDestination: "your NAT is \(mapping)"
-                default: "the agents are where they cannot be reached"
+                default: "the agents cannot be reached where they are"
                 }
             return bridge
                 ? CheckVerdict(

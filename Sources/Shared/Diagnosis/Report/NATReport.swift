@@ -8,7 +8,7 @@ package struct NATReport: Sendable {
     /// nil: the probe could not be made, for the reason in `failure`.
     let probe: MappingProbe.Report?
     let failure: String
-    /// Whether the server carries what finds no direct path.
+    /// Whether the server relays for peers without a direct path.
     let hasBridge: Bool
     /// The server cannot be reached in any way, so that its silence says nothing of UDP.
     let serverIsAway: Bool
@@ -57,7 +57,7 @@ package struct NATReport: Sendable {
                     ? "let that UDP port through: the firewall of the server, the published ports of its container"
                     : nil)
         case .notSent:
-            return CheckItem(.warning, "STUN", "this machine has no way to \(server)")
+            return CheckItem(.warning, "STUN", "this machine cannot send to \(server)")
         case .failed(let reason):
             return CheckItem(.warning, "STUN", "\(server): \(reason)")
         }
@@ -91,7 +91,7 @@ package struct NATReport: Sendable {
                 advice: "name another STUN server with --stun to see whether UDP gets out")
         }
         return CheckItem(
-            self.gravity, "UDP", "blocked, as far as can be seen: no STUN server answers",
+            self.gravity, "UDP", "apparently blocked: no STUN server answers",
             advice:
                 "let UDP out of this network, and into the server's port (its firewall, its container); a reverse proxy "
                 + "carries no STUN: name a server with --stun")
@@ -115,9 +115,9 @@ extension MappingBehavior {
         case .portIndependent:
             "port-independent, as far as one address of the server can tell: direct paths to almost everybody"
         case .addressDependent:
-            "address-dependent: direct paths to those only who let in whoever sends"
+            "address-dependent: direct paths only to peers that let in any sender"
         case .addressAndPortDependent:
-            "address-and-port-dependent (symmetric): direct paths to those only who let in whoever sends"
+            "address-and-port-dependent (symmetric): direct paths only to peers that let in any sender"
         case .unknown: "not known: only one STUN server has answered, and it takes two to compare"
         case .udpBlocked: "not known: no STUN server has answered"
         }

@@ -58,7 +58,7 @@ package struct SignallingReport: Sendable {
 
     private static func clock(_ difference: TimeAmount?) -> CheckItem {
         guard let difference else {
-            return CheckItem(.ok, "clock", "not compared: this server does not tell its time")
+            return CheckItem(.ok, "clock", "not compared: this server does not tell the time")
         }
         let distance = difference < .zero ? .zero - difference : difference
         if distance < .seconds(1) {

@@ -186,12 +186,12 @@ package struct ConnectionCheck {
         switch (session.welcome.bridge, self.peers.pathChoice) {
         case (false, .bridge):
             CheckItem(
-                .failed, "bridge", "the server carries nothing for peers, and --p2p bridge wants nothing else",
-                advice: "start rtun-server without --no-bridge, or leave --p2p as it is")
-        case (false, _): CheckItem(.warning, "bridge", "the server carries nothing for peers that find no direct path")
+                .failed, "bridge", "the server does not relay, and --p2p bridge uses nothing else",
+                advice: "start rtun-server without --no-bridge, or leave out --p2p bridge")
+        case (false, _): CheckItem(.warning, "bridge", "the server does not relay for peers without a direct path")
         case (true, .direct): CheckItem(.warning, "bridge", "the server offers one, which --p2p direct does not use")
-        case (true, .auto): CheckItem(.ok, "bridge", "the server carries what finds no direct path")
-        case (true, .bridge): CheckItem(.ok, "bridge", "the server carries everything, as --p2p bridge asks")
+        case (true, .auto): CheckItem(.ok, "bridge", "the server relays for peers without a direct path")
+        case (true, .bridge): CheckItem(.ok, "bridge", "the server relays everything, as --p2p bridge asks")
         }
     }
 

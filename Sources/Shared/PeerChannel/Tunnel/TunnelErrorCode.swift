@@ -1,5 +1,5 @@
-/// The application error codes of ALPN `rtun-tunnel/1`: in RESET_STREAM, STOP_SENDING and CONNECTION_CLOSE (RFC 9000
-/// §20.2).
+/// The application error codes of ALPN `rtun-tunnel/1`, in RESET_STREAM, STOP_SENDING and CONNECTION_CLOSE
+/// (RFC 9000 §20.2).
 package enum TunnelErrorCode: UInt64, Hashable, Sendable {
     /// The connection is closed in order.
     case none = 0

@@ -97,7 +97,7 @@ package enum SignalAcceptError: Error, CustomStringConvertible {
     package var description: String {
         switch self {
         case .handshake(let error): "\(error)"
-        case .notAdmitted: "sent away before its proof was looked at"
+        case .notAdmitted: "turned away before its proof was checked"
         case .linkClosed(let error?): "the connection was lost during the handshake: \(error)"
         case .linkClosed(nil): "the peer closed the connection during the handshake"
         }

@@ -240,7 +240,7 @@ final class SignalClientCore {
             return
         }
         metadata["advice"] = error.advice.map { "\($0)" }
-        self.logger.warning("no connection to the server, going on trying", metadata: metadata)
+        self.logger.warning("no connection to the server, retrying", metadata: metadata)
     }
 
     /// Ends the backoff: what stood in the way may be gone.
@@ -276,7 +276,7 @@ final class SignalClientCore {
             if let local = session.localAddress, change.hasLost(local) {
                 connected.connection.abandon("the connection's address \(local.ipAddress ?? "") is gone")
             } else if self.isRerouted(connected) {
-                connected.connection.abandon("the way to the server is another one")
+                connected.connection.abandon("the route to the server has changed")
             } else {
                 connected.connection.check(within: Self.checkTime)
             }

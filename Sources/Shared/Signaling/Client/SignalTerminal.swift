@@ -1,6 +1,6 @@
 /// Why a `SignalClient` gave up for good.
 package enum SignalTerminal: Error, Hashable, Sendable, CustomStringConvertible {
-    /// The shared secret is wrong, or somebody sits in between. `detail` says who found out and how.
+    /// The shared secret is wrong, or there is a man in the middle. `detail` says who found out and how.
     case refused(detail: String)
     /// A newer agent registered under the same name.
     case replaced(name: String)

@@ -60,10 +60,10 @@ package enum SignalConnectError: Error, Sendable {
         switch self {
         case .unresolved, .unreachable, .timedOut(.connection): "the server cannot be reached"
         case .untrusted: "the server's certificate is not trusted"
-        case .secureChannel, .wrongScheme: "the server is reached, but not with TLS as the URL asks for"
-        case .upgradeRefused, .notAServer: "what is reached is not rtun-server"
-        case .timedOut, .disconnected: "the server is reached, but does not finish the handshake"
-        case .turnedAway: "the server is reached, and sends us away"
+        case .secureChannel, .wrongScheme: "the server was reached, but not with TLS, which the URL asks for"
+        case .upgradeRefused, .notAServer: "what was reached is not rtun-server"
+        case .timedOut, .disconnected: "the server was reached, but does not finish the handshake"
+        case .turnedAway: "the server was reached, but turned us away"
         }
     }
 
@@ -94,7 +94,7 @@ package enum SignalConnectError: Error, Sendable {
         case .wrongScheme(_, let url):
             "try \(url)"
         case .upgradeRefused(400, _, _):
-            "check that the URL leads to rtun-server; a port that speaks TLS answers http:// so: then use https://"
+            "check that the URL leads to rtun-server; a port that speaks TLS answers http:// like this; if so, use https://"
         case .upgradeRefused(404, _, _):
             "check the path in the URL; behind a proxy it is the prefix that the proxy forwards to rtun-server"
         case .upgradeRefused(502...504, _, _):
@@ -145,7 +145,7 @@ extension SignalConnectError: CustomStringConvertible {
         case .disconnected(let detail):
             "the connection ended before the handshake was complete: \(detail)"
         case .turnedAway(let reason):
-            "the server sent us away: \(reason)"
+            "the server turned us away: \(reason)"
         }
     }
 }

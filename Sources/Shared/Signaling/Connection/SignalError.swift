@@ -32,7 +32,7 @@ package enum SignalError: Error, Sendable, CustomStringConvertible {
         case .unexpectedAnswer:
             "the answer does not fit the request"
         case .tooManyRequests:
-            "too many requests wait for their answers"
+            "too many requests are waiting for answers"
         case .tooLong:
             "the request is longer than a message may be"
         }

@@ -13,7 +13,7 @@ package struct ClientHandshake: Sendable {
         /// TLS or QUIC whose certificate has been verified. Its exporter value is used when the server offers to, and
         /// not when a proxy terminates TLS in front of the server. `nil`: the connection cannot export.
         case verifiedTLS(exporter: [UInt8]?)
-        /// TLS or QUIC whose certificate was not checked: without binding, anyone could sit in between.
+        /// TLS or QUIC whose certificate was not checked: without binding, there could be a man in the middle.
         case uncheckedTLS(exporter: [UInt8]?)
     }
 
@@ -101,7 +101,7 @@ package struct ClientHandshake: Sendable {
         case .uncheckedTLS(let exporter):
             guard let exporter else {
                 throw .bindingUnavailable(
-                    "this TLS connection cannot be bound to, which an unchecked certificate needs")
+                    "this TLS connection has nothing to bind the handshake to, and the certificate is not checked")
             }
             guard offered.contains(.tlsExporter) else {
                 throw .bindingUnavailable(
@@ -113,7 +113,7 @@ package struct ClientHandshake: Sendable {
             return (.tlsExporter, exporter)
         case .verifiedTLS, .plain:
             guard offered.contains(.none) else {
-                throw .bindingUnavailable("the server demands channel binding, which this connection cannot give")
+                throw .bindingUnavailable("the server demands channel binding, which this connection cannot provide")
             }
             return (.none, [])
         }

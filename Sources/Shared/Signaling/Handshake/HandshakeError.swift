@@ -20,7 +20,7 @@ package enum HandshakeError: Error, Hashable, Sendable, CustomStringConvertible 
         case .refused(let goodbye):
             goodbye.reason.isEmpty ? "refused: \(goodbye.code)" : "refused: \(goodbye.code): \(goodbye.reason)"
         case .proofFailed:
-            "the other side does not know the same secret, or someone sits in between"
+            "the other side does not know the same secret, or there is a man in the middle"
         case .versionMismatch(let offered):
             "no common protocol version: this side speaks \(Handshake.version), the other "
                 + offered.prefix(8).map(String.init).joined(separator: ", ")

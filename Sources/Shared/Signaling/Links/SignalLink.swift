@@ -105,7 +105,7 @@ package enum SignalLinkError: Error, Hashable, CustomStringConvertible {
         case .framing(let problem):
             "the peer broke the framing: \(problem)"
         case .peerNotReading(let pendingBytes):
-            "the peer does not read: \(pendingBytes) bytes wait for it"
+            "the peer does not read: \(pendingBytes) bytes are waiting for it"
         case .truncated:
             "the connection ended without a farewell"
         }

@@ -18,7 +18,8 @@ extension TOMLReader {
         _ read: (inout TOMLReader) throws(TOMLError) -> Value
     ) throws(TOMLError) -> Value {
         guard self.nesting < Self.maximumNesting else {
-            throw self.source.error("more than \(Self.maximumNesting) arrays and inline tables lie in each other")
+            throw self.source.error(
+                "more than \(Self.maximumNesting) arrays and inline tables are nested in each other")
         }
         self.nesting += 1
         defer { self.nesting -= 1 }
@@ -59,7 +60,7 @@ extension TOMLReader {
             TOMLScalar.isTooLarge(text)
             ? "the number is too large: numbers have 64 bits"
             : text.isEmpty
-                ? "expected a value\(self.source.saw); text needs quotes" : "that is no value; text needs quotes"
+                ? "expected a value\(self.source.saw); text needs quotes" : "that is not a value; text needs quotes"
         throw TOMLError(line: line, problem: problem)
     }
 

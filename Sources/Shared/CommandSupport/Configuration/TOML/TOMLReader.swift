@@ -60,7 +60,7 @@ struct TOMLReader {
         let isArray = self.source.take(UInt8(ascii: "["))
         let key = try self.readKey()
         guard self.source.take(UInt8(ascii: "]")), !isArray || self.source.take(UInt8(ascii: "]")) else {
-            throw self.source.error("expected \(isArray ? "]]" : "]") behind the table's name")
+            throw self.source.error("expected \(isArray ? "]]" : "]") after the table's name")
         }
         var table = self.root
         for part in key.dropLast() {
@@ -71,7 +71,7 @@ struct TOMLReader {
                 table = new
             case .table(let next) where next.kind != .inline: table = next
             case .tables(let tables): table = tables.last
-            default: throw self.error("\(Self.shown(part)) is a value already, and no table", line: line)
+            default: throw self.error("\(Self.shown(part)) is already a value, not a table", line: line)
             }
         }
         // A document has one header at least.
@@ -98,8 +98,8 @@ struct TOMLReader {
             tables.append(new, line: line)
             return new
         case .tables: throw self.error("\(shown) is an array of tables: write [[\(shown)]]", line: line)
-        case .table: throw self.error("the table \(shown) is there twice", line: line)
-        case .value: throw self.error("\(shown) is a value already, and no table", line: line)
+        case .table: throw self.error("the table \(shown) is defined twice", line: line)
+        case .value: throw self.error("\(shown) is already a value, not a table", line: line)
         }
     }
 
@@ -110,7 +110,7 @@ struct TOMLReader {
         let line = self.source.line
         let key = try self.readKey()
         guard self.source.take(UInt8(ascii: "=")) else {
-            throw self.source.error("expected = behind \(key.map(Self.shown).joined(separator: "."))")
+            throw self.source.error("expected = after \(key.map(Self.shown).joined(separator: "."))")
         }
         self.source.skipBlanks()
         // "Dotted keys create and define a table for each key part before the last. Any such table must have all its key/value
@@ -123,11 +123,11 @@ struct TOMLReader {
                 table.append(part, .table(new), line: line)
                 table = new
             case .table(let next) where next.kind == .dotted(section: self.section): table = next
-            default: throw self.error("\(Self.shown(part)) is defined already, elsewhere", line: line)
+            default: throw self.error("\(Self.shown(part)) is already defined elsewhere", line: line)
             }
         }
         guard let name = key.last, table.children[name] == nil else {
-            throw self.error("\(key.map(Self.shown).joined(separator: ".")) is there twice", line: line)
+            throw self.error("\(key.map(Self.shown).joined(separator: ".")) is defined twice", line: line)
         }
         table.append(name, .value(try self.readValue()), line: line)
     }
@@ -137,7 +137,7 @@ struct TOMLReader {
         var parts: [TOMLKeyPart] = []
         repeat {
             guard parts.count < Self.maximumKeyParts else {
-                throw self.source.error("a key may have \(Self.maximumKeyParts) parts at most")
+                throw self.source.error("a key may have at most \(Self.maximumKeyParts) parts")
             }
             self.source.skipBlanks()
             parts.append(try self.readKeyPart())
@@ -154,7 +154,8 @@ struct TOMLReader {
             let bytes = self.source.takeWhile(Self.isBare)
             guard !bytes.isEmpty else {
                 throw self.source.error(
-                    "expected a key\(self.source.saw); keys of other than ASCII letters, digits, - and _ need quotes")
+                    "expected a key\(self.source.saw); keys with anything but ASCII letters, digits, - and _ need quotes"
+                )
             }
             return TOMLKeyPart(bytes: Array(bytes))
         }
@@ -195,7 +196,7 @@ struct TOMLReader {
             }
             self.source.skipBlanks()
             if self.source.next == UInt8(ascii: "}") {
-                throw self.source.error("no comma may stand in front of } in an inline table")
+                throw self.source.error("an inline table must not have a comma before }")
             }
         }
     }

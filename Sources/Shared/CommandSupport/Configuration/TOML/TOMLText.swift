@@ -72,7 +72,9 @@ enum TOMLText {
     private static func skipFoldedLines(_ source: inout TOMLSource) throws(TOMLError) -> Bool {
         guard let next = source.next, next == 0x20 || next == 0x09 || next == 0x0A || next == 0x0D else { return false }
         source.skipBlanks()
-        guard source.takeNewline() else { throw source.error("a backslash with blanks behind it must end its line") }
+        guard source.takeNewline() else {
+            throw source.error("only a backslash at the end of its line may have blanks after it")
+        }
         repeat { source.skipBlanks() } while source.takeNewline()
         return true
     }
@@ -109,12 +111,12 @@ enum TOMLText {
         var value: UInt32 = 0
         for index in 1...digits {
             guard let digit = source.byte(behind: index).flatMap(TOMLScalar.hexadecimalValue) else {
-                throw source.error("an escape of a character needs \(digits) hexadecimal digits")
+                throw source.error("the escape of a character needs \(digits) hexadecimal digits")
             }
             value = value << 4 | UInt32(digit)
         }
         guard let scalar = Unicode.Scalar(value) else {
-            throw source.error("there is no character of the number in the escape")
+            throw source.error("the number in the escape is not that of a character")
         }
         source.skip(digits + 1)
         return Array(UTF8.encode(scalar) ?? UTF8.encodedReplacementCharacter)
