@@ -28,13 +28,13 @@ struct ServerTrust {
             return self.refusal(
                 """
                 refused \(self.configuration.url): the server could not prove that it knows the shared secret; \
-                either it has another secret (check --secret), or somebody sits in between
+                either it has another secret (check --secret), or there is a man in the middle
                 """)
         case .bindingUnavailable(let detail):
             return self.refusal(
                 """
-                refused \(self.configuration.url): the handshake cannot be bound to the connection, so somebody \
-                could sit in between: \(detail)
+                refused \(self.configuration.url): the handshake cannot be bound to the connection, so there \
+                could be a man in the middle: \(detail)
                 """)
         case .versionMismatch:
             return .retry(.turnedAway("\(error)"))
@@ -72,14 +72,14 @@ struct ServerTrust {
         case .auth:
             let hint =
                 self.configuration.isInsecure
-                ? "the secret is wrong (check --secret), or somebody sits in between and shows a certificate of their own"
-                : "the secret is wrong (check --secret), or somebody sits in between"
+                ? "the secret is wrong (check --secret), or a man in the middle shows another certificate"
+                : "the secret is wrong (check --secret), or there is a man in the middle"
             return .refused(detail: "refused by \(self.configuration.url)\(words): \(hint)")
         case .binding:
             return .refused(
                 detail: """
                     refused by \(self.configuration.url)\(words): the handshake is bound to another connection than the \
-                    server's; a proxy that terminates TLS, or somebody else, sits in between
+                    server's; there is a proxy that terminates TLS, or a man in the middle
                     """)
         case .replaced:
             return .replaced(name: self.configuration.role.agentName)
