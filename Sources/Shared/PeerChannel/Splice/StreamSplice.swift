@@ -8,15 +8,7 @@ package import NIOCore
 /// must fire them on; it will have seen them even without `autoRead`, because NIO reads to the end as soon as a FIN
 /// is there.
 ///
-/// What one side did reaches the other as it was done: data, then the end, then the reset.
-///
-/// | seen | done |
-/// |---|---|
-/// | FIN from the TCP side | FIN on the stream |
-/// | FIN on the stream | FIN to the TCP side, behind everything received |
-/// | RST of the TCP side, or no sign of life | RESET_STREAM when the peer has everything read before, unless FIN was sent; STOP_SENDING at once |
-/// | RESET_STREAM, or the tunnel lost | RST (SO_LINGER 0) when the TCP side's kernel has everything received |
-/// | STOP_SENDING | no more reading; RST behind the end of the other direction |
+/// ``HalfClose`` says what the end of one side means for the other.
 ///
 /// Waiting for delivery ends with the first 30 s in which nothing is delivered.
 ///
@@ -31,30 +23,6 @@ package final class StreamSplice {
         package var bytesReceived: UInt64 = 0
         /// Whether the end was a reset, of either side, and not the end of both directions.
         package var wasReset = false
-    }
-
-    /// The direction from the TCP side to the stream.
-    private enum Upload {
-        case open
-        /// FIN has come, and the stream is finished.
-        case ended
-        /// The TCP side broke; the stream is reset behind what was read before.
-        case broken
-        /// Nobody takes what is read: the peer has stopped us, or the stream is over.
-        case refused
-    }
-
-    /// The direction from the stream to the TCP side.
-    private enum Download {
-        case open
-        /// FIN has come, and waits behind what was written.
-        case ending
-        /// FIN has been handed to the kernel.
-        case ended
-        /// The stream broke; RST waits until the TCP side has what was written.
-        case breaking
-        /// The TCP side takes nothing any more.
-        case over
     }
 
     /// Between two looks at what is to be delivered: at first, and at most.
@@ -72,17 +40,8 @@ package final class StreamSplice {
     private var closed: ((Summary) -> Void)?
     private var summary = Summary()
 
-    private var upload = Upload.open
-    private var download = Download.open
-    private var channelIsOver = false
-    private var streamIsOver = false
-    /// The TCP side's FIN has come, also when nobody took what was before it.
-    private var inputIsClosed = false
-
-    /// A wish to read that waits until the stream takes more.
-    private var isReadWithheld = false
-    /// NIO asks for more after each read, besides the times when it has a reason of its own.
-    private var expectsToBeAsked = false
+    private var ends = HalfClose()
+    private var gate = ReadGate.open
     /// Received bytes whose credit waits until the channel takes more.
     private var owedCredit = 0
     /// The next look at what is to be delivered.
@@ -107,33 +66,43 @@ package final class StreamSplice {
         self.closed = closed
     }
 
-    // MARK: The TCP side ends
+    // MARK: Ends
 
-    /// FIN has come from the TCP side.
-    private func inputEnded() {
-        guard case .open = self.upload else { return }
-        self.upload = .ended
-        self.stream.finish()
-        if case .ended = self.download { self.context?.close(promise: nil) }
+    private func receive(_ event: HalfClose.Event) {
+        for action in self.ends.receive(event) { self.perform(action) }
+        guard self.ends.isOver, let closed = self.closed else { return }
+        self.deliveryTimer?.cancel()
+        self.deliveryTimer = nil
+        self.closed = nil
+        self.summary.wasReset = self.ends.wasReset
+        closed(self.summary)
     }
 
-    /// The TCP side is broken. The peer hears of it behind everything that was read, and sends no more.
-    private func inputBroke() {
-        self.summary.wasReset = true
-        if case .open = self.upload {
-            self.upload = .broken
+    private func perform(_ action: HalfClose.Action) {
+        guard let eventLoop = self.eventLoop else { return }
+        switch action {
+        case .finishStream: self.stream.finish()
+        case .resetStream: self.stream.reset(.connectionReset)
+        case .resetStreamAfterDelivery:
             self.stream.resetAfterDelivery(.connectionReset)
-            if let eventLoop = self.eventLoop { self.watchStream(StallWatch(at: eventLoop.now), on: eventLoop) }
+            self.watchStream(StallWatch(at: eventLoop.now), on: eventLoop)
+        case .stopStream: self.stream.stopSending(.connectionReset)
+        case .writeEnd:
+            let written = eventLoop.makePromise(of: Void.self)
+            written.futureResult.assumeIsolated().whenSuccess { self.receive(.endWritten) }
+            self.context?.writeAndFlush(self.wrapOutboundOut(ByteBuffer()), promise: written)
+        case .endInOrder: self.socket?.setResetsOnClose(false)
+        case .closeOutput: self.context?.close(mode: .output, promise: nil)
+        case .close: self.context?.close(promise: nil)
+        case .resetWhenDelivered:
+            self.socket?.setResetsOnClose(true)
+            self.deliver(StallWatch(at: eventLoop.now), on: eventLoop, nextLook: Self.deliveryLooks.first)
         }
-        // What came before a FIN was sent in good order, and arrives, whatever happened to the answer.
-        if case .over = self.download { return }
-        self.download = .over
-        self.stream.stopSending(.connectionReset)
     }
 
     /// A peer that takes nothing does not hold the stream for ever.
     private func watchStream(_ stall: StallWatch, on eventLoop: any EventLoop) {
-        guard !self.streamIsOver, self.stream.undeliveredBytes > 0 else { return }
+        guard !self.ends.isStreamOver, self.stream.undeliveredBytes > 0 else { return }
         var stall = stall
         guard !stall.isStalled(left: self.stream.undeliveredBytes, at: eventLoop.now) else {
             return self.stream.reset(.connectionReset)
@@ -143,74 +112,24 @@ package final class StreamSplice {
         }
     }
 
+    /// Closes once the other end's kernel has everything, or takes nothing.
+    private func deliver(_ stall: StallWatch, on eventLoop: any EventLoop, nextLook: TimeAmount) {
+        guard !self.ends.isConnectionOver, let context = self.context else { return }
+        var stall = stall
+        let left = self.socket?.undeliveredBytes ?? 0
+        guard left > 0, !stall.isStalled(left: left, at: eventLoop.now) else { return context.close(promise: nil) }
+        self.deliveryTimer = eventLoop.assumeIsolated().scheduleTask(in: nextLook) { [weak self] in
+            self?.deliver(stall, on: eventLoop, nextLook: min(nextLook * 2, Self.deliveryLooks.last))
+        }
+    }
+
     /// This machine's address of the connection, while it lives.
     var localAddress: SocketAddress? { self.context?.channel.localAddress }
     var acknowledgements: TCPAcknowledgements? { self.socket?.acknowledgements }
 
     /// The other end of the connection has vanished, or can reach us no more. Not called from inside a call to the splice.
     func connectionLost() {
-        guard !self.channelIsOver, let context = self.context else { return }
-        self.inputBroke()
-        context.close(promise: nil)
-    }
-
-    // MARK: The stream ends
-
-    /// FIN has been written, behind everything received.
-    private func outputFlushed() {
-        guard let context = self.context, !self.channelIsOver, case .ending = self.download else { return }
-        self.download = .ended
-        self.socket?.setResetsOnClose(false)
-        switch self.upload {
-        case .open: context.close(mode: .output, promise: nil)
-        case .refused:
-            // With the other direction closed, NIO would close the whole, and nobody would see the reset.
-            if !self.inputIsClosed { context.close(mode: .output, promise: nil) }
-            self.breakOff()
-        case .ended, .broken: context.close(promise: nil)
-        }
-    }
-
-    /// The peer has broken off: RST to the TCP side, which must not take what it got for the whole, but get all of it.
-    private func breakOff() {
-        self.summary.wasReset = true
-        guard !self.channelIsOver, let context = self.context else { return }
-        switch self.download {
-        case .open, .ended: break
-        case .ending, .breaking, .over: return
-        }
-        self.download = .breaking
-        self.socket?.setResetsOnClose(true)
-        self.deliver(StallWatch(at: context.eventLoop.now), nextLook: Self.deliveryLooks.first)
-    }
-
-    /// Closes once the other end's kernel has everything, or takes nothing.
-    private func deliver(_ stall: StallWatch, nextLook: TimeAmount) {
-        guard !self.channelIsOver, let context = self.context else { return }
-        var stall = stall
-        let left = self.socket?.undeliveredBytes ?? 0
-        guard left > 0, !stall.isStalled(left: left, at: context.eventLoop.now) else {
-            return context.close(promise: nil)
-        }
-        self.deliveryTimer = context.eventLoop.assumeIsolated().scheduleTask(in: nextLook) { [weak self] in
-            self?.deliver(stall, nextLook: min(nextLook * 2, Self.deliveryLooks.last))
-        }
-    }
-
-    // MARK: Both
-
-    private func tellIfOver() {
-        guard self.channelIsOver, self.streamIsOver, let closed = self.closed else { return }
-        self.deliveryTimer?.cancel()
-        self.deliveryTimer = nil
-        self.closed = nil
-        closed(self.summary)
-    }
-
-    private func read(_ context: ChannelHandlerContext) {
-        guard case .open = self.upload else { return }
-        self.isReadWithheld = !self.stream.isWritable
-        if !self.isReadWithheld { context.read() }
+        if !self.ends.isConnectionOver, self.context != nil { self.receive(.connectionBroke) }
     }
 
     private func returnCredit(_ context: ChannelHandlerContext) {
@@ -243,47 +162,30 @@ extension StreamSplice: ChannelDuplexHandler {
         try? context.channel.syncOptions?.setOption(.autoRead, value: true)
         if context.channel.isActive { self.watch?.add(self) }
         self.stream.attach(self)
-        if context.channel.isActive {
-            self.read(context)
-        } else {
-            self.channelInactive(context: context)
-        }
+        guard context.channel.isActive else { return self.channelInactive(context: context) }
+        if self.ends.takesInput, self.gate.wants(takesMore: self.stream.isWritable) { context.read() }
     }
 
     package func handlerRemoved(context: ChannelHandlerContext) {
-        if !self.channelIsOver {
-            self.inputBroke()
-            context.close(promise: nil)
-        }
+        if !self.ends.isConnectionOver { self.receive(.connectionBroke) }
         self.watch?.remove(self)
         self.context = nil
     }
 
     /// Somebody wants the channel to read: NIO, with `autoRead`.
-    ///
-    /// It does so after each read, which `channelReadComplete` has decided on already, and before it closes the channel for
-    /// a write that failed: what the other end sent before it broke off is read in that case only, and nothing may hold it
-    /// back.
     package func read(context: ChannelHandlerContext) {
-        guard case .open = self.upload else { return }
-        if self.isReadWithheld, !self.expectsToBeAsked {
-            context.read()
-        } else {
-            self.read(context)
-        }
-        self.expectsToBeAsked = false
+        if self.ends.takesInput, self.gate.isAsked(takesMore: self.stream.isWritable) { context.read() }
     }
 
     package func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        guard case .open = self.upload else { return }
+        guard self.ends.takesInput else { return }
         let bytes = self.unwrapInboundIn(data)
         self.summary.bytesSent += UInt64(bytes.readableBytes)
         self.stream.write(bytes)
     }
 
     package func channelReadComplete(context: ChannelHandlerContext) {
-        self.read(context)
-        self.expectsToBeAsked = self.isReadWithheld
+        if self.ends.takesInput, self.gate.readComplete(takesMore: self.stream.isWritable) { context.read() }
     }
 
     package func channelWritabilityChanged(context: ChannelHandlerContext) {
@@ -291,27 +193,16 @@ extension StreamSplice: ChannelDuplexHandler {
     }
 
     package func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
-        guard let event = event as? ChannelEvent, event == .inputClosed else { return }
-        self.inputIsClosed = true
-        self.inputEnded()
+        if let event = event as? ChannelEvent, event == .inputClosed { self.receive(.inputEnded) }
     }
 
     package func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        self.inputBroke()
-        context.close(promise: nil)
+        self.receive(.connectionBroke)
     }
 
     package func channelInactive(context: ChannelHandlerContext) {
-        guard !self.channelIsOver else { return }
-        self.channelIsOver = true
         self.watch?.remove(self)
-        switch self.download {
-        case .open, .ending: self.inputBroke()
-        // After our FIN, the FIN of the other side closes the channel without an event of its own.
-        case .ended: self.inputEnded()
-        case .breaking, .over: break
-        }
-        self.tellIfOver()
+        self.receive(.connectionOver)
     }
 }
 
@@ -319,7 +210,7 @@ extension StreamSplice: ChannelDuplexHandler {
 
 extension StreamSplice: StreamConsumer {
     func streamReceived(_ bytes: ByteBuffer) {
-        guard let context = self.context, !self.channelIsOver, case .open = self.download else {
+        guard let context = self.context, self.ends.takesOutput else {
             return self.stream.consume(bytes.readableBytes)
         }
         self.summary.bytesReceived += UInt64(bytes.readableBytes)
@@ -329,47 +220,13 @@ extension StreamSplice: StreamConsumer {
         self.returnCredit(context)
     }
 
-    func streamFinished() {
-        guard let context = self.context, !self.channelIsOver, case .open = self.download else { return }
-        self.download = .ending
-        // A marker behind all that was written: closing now would drop what waits, if the TCP side has sent its FIN
-        // already (NIO makes a full close of it).
-        let flushed = context.eventLoop.makePromise(of: Void.self)
-        flushed.futureResult.assumeIsolated().whenSuccess { self.outputFlushed() }
-        context.writeAndFlush(self.wrapOutboundOut(ByteBuffer()), promise: flushed)
-    }
-
-    func streamReset() {
-        if self.refuseUpload() { self.stream.reset(.connectionReset) }
-        self.breakOff()
-    }
-
-    func streamStopped() {
-        self.refuseUpload()
-        // Before the end of the other direction is here, there is more to be delivered.
-        if case .ended = self.download { self.breakOff() }
-    }
-
     func streamBecameWritable() {
-        if self.isReadWithheld, let context = self.context { self.read(context) }
+        guard self.gate != .open, self.ends.takesInput, let context = self.context else { return }
+        if self.gate.wants(takesMore: self.stream.isWritable) { context.read() }
     }
 
-    func streamClosed() {
-        self.streamIsOver = true
-        let isUnfinished = self.refuseUpload()
-        switch self.download {
-        case .open: self.breakOff()
-        case .ended where isUnfinished: self.breakOff()
-        case .ending, .ended, .breaking, .over: break
-        }
-        self.tellIfOver()
-    }
-
-    /// Nothing that is read from the TCP side has a place to go any more; false when it had none before.
-    @discardableResult
-    private func refuseUpload() -> Bool {
-        guard case .open = self.upload else { return false }
-        self.upload = .refused
-        return true
-    }
+    func streamFinished() { self.receive(.streamFinished) }
+    func streamReset() { self.receive(.streamReset) }
+    func streamStopped() { self.receive(.streamStopped) }
+    func streamClosed() { self.receive(.streamClosed) }
 }
