@@ -123,6 +123,7 @@ let package = Package(
         shared("ICE", ["STUN", .nioCore, .dequeModule]),
         shared("SOCKS", [.nioCore]),
         shared("UDPRelay", [.nioCore]),
+        shared("AgentChoice", [.nioCore]),
 
         // Networking: channels, handlers, drivers.
         shared("UDP", ["CLinuxUDP", .nioCore, .nioPosix, .dequeModule]),
@@ -150,9 +151,8 @@ let package = Package(
         shared(
             "ClientSupport",
             [
-                "AppProto", "TLS", "HostNetwork", "Signaling", "PeerChannel", "CommandSupport", "PeerSupport", .nioCore,
-                .nioPosix,
-                .dequeModule, .argumentParser, .logging,
+                "AgentChoice", "AppProto", "TLS", "HostNetwork", "Signaling", "PeerChannel", "CommandSupport",
+                "PeerSupport", .nioCore, .nioPosix, .dequeModule, .argumentParser, .logging,
             ]),
 
         shared(
@@ -180,17 +180,16 @@ let package = Package(
         program(
             "rtun-socks", main: "RtunSocks.swift",
             [
-                "AppProto", "TLS", "Signaling", "PeerChannel", "SOCKS", "PeerSupport", "ClientSupport", "Diagnosis",
-                "CommandSupport", .nioCore, .nioPosix, .dequeModule, .argumentParser, .logging,
+                "AgentChoice", "AppProto", "TLS", "Signaling", "PeerChannel", "SOCKS", "PeerSupport", "ClientSupport",
+                "Diagnosis", "CommandSupport", .nioCore, .nioPosix, .dequeModule, .argumentParser, .logging,
             ]),
 
         program(
             "rtun-relay", main: "RtunRelay.swift",
             [
-                "AppProto", "TLS", "HostNetwork", "Signaling", "PeerChannel", "UDP", "UDPRelay", "PeerSupport",
-                "ClientSupport",
-                "Diagnosis",
-                "CommandSupport", .nioCore, .nioPosix, .dequeModule, .argumentParser, .logging,
+                "AgentChoice", "AppProto", "TLS", "HostNetwork", "Signaling", "PeerChannel", "UDP", "UDPRelay",
+                "PeerSupport", "ClientSupport", "Diagnosis", "CommandSupport", .nioCore, .nioPosix, .dequeModule,
+                .argumentParser, .logging,
             ]),
 
         tests("AppProtoTests", ["AppProto", .nioCore]),
@@ -216,9 +215,9 @@ let package = Package(
                 "UDPRelay", .nioCore, .nioEmbedded, .nioPosix, .logging,
             ]),
         tests("UDPRelayTests", ["UDPRelay", .nioCore]),
+        tests("AgentChoiceTests", ["AgentChoice", "TestSupport", .nioCore]),
         tests(
-            "ClientSupportTests",
-            ["ClientSupport", "AppProto", "PeerChannel", "Signaling", "TestSupport", .nioCore, .nioPosix]),
+            "ClientSupportTests", ["ClientSupport", "AppProto", "Signaling", "TestSupport", .nioCore, .nioPosix]),
         tests(
             "PeerSupportTests", ["PeerSupport", "CommandSupport", "PeerChannel", "QUIC", "Signaling", .nioCore]),
         tests("DiagnosisTests", ["Diagnosis", "AppProto", "CommandSupport", "PeerChannel", "Signaling", .nioCore]),
@@ -243,8 +242,9 @@ let package = Package(
         tests(
             "rtun-socksTests",
             [
-                "rtun-socks", "ClientSupport", "AppProto", "PeerChannel", "SOCKS", .nioCore, .nioEmbedded,
-                .argumentParser, .logging,
+                "rtun-socks", "AgentChoice", "TestSupport", "ClientSupport", "AppProto", "PeerChannel", "SOCKS",
+                .nioCore,
+                .nioEmbedded, .argumentParser, .logging,
             ]),
 
         // The real programs, from outside.

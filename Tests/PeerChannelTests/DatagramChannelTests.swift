@@ -41,7 +41,6 @@ import UDPRelay
         func datagramChannelReceiveComplete(_ channel: DatagramChannel) {}
         func datagramChannel(_ channel: DatagramChannel, closedByPeer flow: FlowID) { self.closedFlows.append(flow) }
         func datagramChannelLimitChanged(_ channel: DatagramChannel) { self.limits.append(channel.maximumPayload) }
-        func datagramChannelSuspicionChanged(_ channel: DatagramChannel) { self.suspicions.append(channel.isSuspect) }
         func carrierConnected() { self.isConnected = true }
         func carrierClosed(_ reason: PeerChannelError) { self.closed = reason }
     }
@@ -74,6 +73,7 @@ import UDPRelay
             for (channel, end) in [(client, self.clientEnd), (agent, self.agentEnd)] {
                 channel.delegate = end
                 channel.carrierDelegate = end
+                channel.suspicionChanged = { [unowned end] in end.suspicions.append($0) }
             }
             self.eventLoop.run()
             try #require(self.clientEnd.isConnected && self.agentEnd.isConnected)

@@ -282,7 +282,6 @@ extension RelayPeer: DatagramChannelDelegate {
     }
 
     func datagramChannelLimitChanged(_ channel: DatagramChannel) {}
-    func datagramChannelSuspicionChanged(_ channel: DatagramChannel) {}
 }
 
 // MARK: - From the target

@@ -1,3 +1,4 @@
+import AgentChoice
 import AppProto
 import ClientSupport
 import CommandSupport
@@ -42,7 +43,7 @@ final class RelayWorker {
     private let drops: DropLog<RelayDropReason>
     private let evictions: DropLog<FlowEvictionReason>
     /// The channel in use, and whose it is.
-    private var current: (channel: DatagramChannel, agent: AgentInfo)?
+    private var current: (channel: DatagramChannel, agent: Agent)?
     private var flows: ClientFlows<LocalSender>
     private var flowRate = FlowRate()
     private var waiting = WaitingDatagrams()
@@ -147,7 +148,7 @@ final class RelayWorker {
             metadata = channel.metadata(
                 self.statistics, flows: self.flows.count, path: self.channels.path(of: channel))
             metadata["agent"] = "\(agent.name)"
-            metadata["instance"] = "\(agent.instanceID)"
+            metadata["instance"] = "\(agent.key.instance)"
         } else {
             metadata = [
                 "event": "relay.stats", "flows": .stringConvertible(0), "path": "none",
@@ -318,10 +319,6 @@ extension RelayWorker: DatagramChannelDelegate {
         if channel === self.current?.channel { self.checkLimit() }
     }
 
-    func datagramChannelSuspicionChanged(_ channel: DatagramChannel) {
-        self.channels.suspicionChanged(of: channel)
-    }
-
     /// A payload limit that was asked for has to fit the path, which may not carry as much as was possible at start.
     private func checkLimit() {
         guard self.askedPayload != .max, let (channel, _) = self.current else { return }
@@ -410,27 +407,22 @@ extension RelayWorker: ChannelPoolDelegate {
         return channel
     }
 
-    func selected(_ channel: DatagramChannel, of agent: AgentInfo) {
-        guard channel !== self.current?.channel else { return }
+    func serves(_ channel: AgentChannel<DatagramChannel>) {
+        guard channel.carrier !== self.current?.channel else { return }
         self.clearFlows(because: "another channel")
-        self.current = (channel, agent)
+        self.current = (channel.carrier, channel.agent)
         self.checkLimit()
-        self.forwardWaiting(on: channel)
+        self.forwardWaiting(on: channel.carrier)
     }
 
-    func closed(_ channel: DatagramChannel) {
-        guard channel === self.current?.channel else { return }
+    func closed(_ channel: AgentChannel<DatagramChannel>) {
+        guard channel.carrier === self.current?.channel else { return }
         self.current = nil
         self.clearFlows(because: "the channel is closed")
     }
 
     /// Has it gone for good, or only lost its control connection? Then its channel goes on.
-    func agentGone(_ agent: AgentKey, _ reason: GoneReason) {
+    func agentGone(_ agent: AgentKey) {
         if let (channel, current) = self.current, current.key == agent { channel.probe() }
     }
-
-    // Flows follow the channel in use; nothing is opened one by one.
-    func open(_ id: ConnectionID, on carrier: DatagramChannel, of agent: AgentInfo) {}
-    func withdraw(_ id: ConnectionID) {}
-    func reject(_ id: ConnectionID, _ rejection: ChannelSelector.Rejection) {}
 }
