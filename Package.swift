@@ -54,7 +54,7 @@ func tests(_ name: String, _ dependencies: [Target.Dependency], exclude: [String
 /// What `Tests/FuzzTests` feeds.
 let fuzzDependencies: [Target.Dependency] = [
     "rtun-agent", "rtun-server", "AppProto", "Basics", "CommandSupport", "HostNetwork", "ICE", "PeerChannel",
-    "QUIC", "SOCKS", "STUN", "Signaling", "TLS", "TestSupport", "UDPRelay",
+    "QUIC", "SOCKS", "STUN", "Signaling", "TLS", "TestSupport", "Tunnel", "UDPRelay",
     .nioCore, .nioEmbedded, .nioHTTP1, .nioWebSocket, .logging,
 ]
 
@@ -139,15 +139,19 @@ let package = Package(
         shared(
             "PeerChannel",
             [
-                "AppProto", "TLS", "STUN", "ICE", "NameResolution", "HostNetwork", "UDP", "QUIC", "UDPRelay", .nioCore,
-                .nioPosix, .dequeModule, .logging,
+                "AppProto", "TLS", "STUN", "ICE", "NameResolution", "HostNetwork", "UDP", "QUIC", .nioCore, .nioPosix,
+                .dequeModule, .logging,
             ]),
+        shared(
+            "Tunnel",
+            ["AppProto", "TLS", "HostNetwork", "QUIC", "PeerChannel", .nioCore, .dequeModule, .logging]),
         shared(
             "CommandSupport", ["Basics", "CBuild", "CLinuxProcess", .argumentParser, .logging, .unixSignals, .nioCore]),
 
         shared(
             "PeerSupport",
             ["TLS", "HostNetwork", "QUIC", "Signaling", "PeerChannel", "CommandSupport", .nioCore, .logging]),
+        shared("RelayChannel", ["TLS", "UDP", "UDPRelay", "PeerChannel", "CommandSupport", .nioCore, .logging]),
         shared(
             "ClientSupport",
             [
@@ -172,24 +176,24 @@ let package = Package(
         program(
             "rtun-agent", main: "RtunAgent.swift",
             [
-                "AppProto", "Basics", "TLS", "NameResolution", "HostNetwork", "Signaling", "PeerChannel", "UDP",
-                "UDPRelay",
-                "PeerSupport", "Diagnosis", "CommandSupport",
+                "AppProto", "Basics", "TLS", "NameResolution", "HostNetwork", "Signaling", "PeerChannel", "Tunnel",
+                "RelayChannel", "UDP", "UDPRelay", "PeerSupport", "Diagnosis", "CommandSupport",
                 .nioCore, .nioPosix, .argumentParser, .logging,
             ]),
         program(
             "rtun-socks", main: "RtunSocks.swift",
             [
-                "AgentChoice", "AppProto", "TLS", "Signaling", "PeerChannel", "SOCKS", "PeerSupport", "ClientSupport",
-                "Diagnosis", "CommandSupport", .nioCore, .nioPosix, .dequeModule, .argumentParser, .logging,
+                "AgentChoice", "AppProto", "TLS", "Signaling", "PeerChannel", "Tunnel", "SOCKS", "PeerSupport",
+                "ClientSupport", "Diagnosis", "CommandSupport", .nioCore, .nioPosix, .dequeModule, .argumentParser,
+                .logging,
             ]),
 
         program(
             "rtun-relay", main: "RtunRelay.swift",
             [
-                "AgentChoice", "AppProto", "TLS", "HostNetwork", "Signaling", "PeerChannel", "UDP", "UDPRelay",
-                "PeerSupport", "ClientSupport", "Diagnosis", "CommandSupport", .nioCore, .nioPosix, .dequeModule,
-                .argumentParser, .logging,
+                "AgentChoice", "AppProto", "TLS", "HostNetwork", "Signaling", "PeerChannel", "RelayChannel", "UDP",
+                "UDPRelay", "PeerSupport", "ClientSupport", "Diagnosis", "CommandSupport", .nioCore, .nioPosix,
+                .dequeModule, .argumentParser, .logging,
             ]),
 
         tests("AppProtoTests", ["AppProto", .nioCore]),
@@ -211,9 +215,15 @@ let package = Package(
         tests(
             "PeerChannelTests",
             [
-                "PeerChannel", "TestSupport", "AppProto", "HostNetwork", "ICE", "QUIC", "STUN", "TLS", "UDP",
-                "UDPRelay", .nioCore, .nioEmbedded, .nioPosix, .logging,
+                "PeerChannel", "Tunnel", "TestSupport", "AppProto", "HostNetwork", "ICE", "QUIC", "STUN", "TLS", "UDP",
+                .nioCore, .nioEmbedded, .nioPosix, .logging,
             ]),
+        tests(
+            "TunnelTests",
+            ["Tunnel", "PeerChannel", "TestSupport", "AppProto", "TLS", .nioCore, .nioEmbedded, .nioPosix, .logging]),
+        tests(
+            "RelayChannelTests",
+            ["RelayChannel", "PeerChannel", "TLS", "UDPRelay", .nioCore, .nioEmbedded, .logging]),
         tests("UDPRelayTests", ["UDPRelay", .nioCore]),
         tests("AgentChoiceTests", ["AgentChoice", "TestSupport", .nioCore]),
         tests(
@@ -254,7 +264,7 @@ let package = Package(
         tests(
             "InteropTests",
             [
-                "TestSupport", "AppProto", "ClientSupport", "PeerChannel", "ICE", "Signaling", "TLS",
+                "TestSupport", "AppProto", "ClientSupport", "PeerChannel", "Tunnel", "ICE", "Signaling", "TLS",
                 .nioCore, .nioPosix, .logging,
             ] + programs,
             exclude: [

@@ -5,6 +5,7 @@ import TestSupport
 import Testing
 
 @testable import PeerChannel
+@testable import Tunnel
 
 @Suite(.timeLimit(.minutes(1)))
 struct PeerChannelTests {

@@ -6,6 +6,7 @@ import HostNetwork
 import Logging
 import NIOCore
 import PeerChannel
+import RelayChannel
 import Signaling
 import UDP
 import UDPRelay

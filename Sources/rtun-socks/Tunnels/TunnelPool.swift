@@ -4,8 +4,9 @@ import ClientSupport
 import Logging
 import NIOCore
 import PeerChannel
-import SOCKS
 import Signaling
+import SOCKS
+import Tunnel
 
 /// Opens clients' connections as streams in the tunnels of a pool.
 ///

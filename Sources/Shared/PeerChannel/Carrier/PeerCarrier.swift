@@ -25,6 +25,12 @@ package protocol DatagramPath: AnyObject {
     var roundTripTime: TimeAmount? { get }
 }
 
+/// What holds for every path.
+package enum DatagramPathLimits {
+    /// The largest datagram that any path carries, in bytes of UDP payload: IPv6 (40 bytes) and UDP (8) over an MTU of 1500.
+    package static let largestDatagram = 1452
+}
+
 /// What a carrier is made from.
 package struct PeerCarrierContext {
     package let side: PeerSide

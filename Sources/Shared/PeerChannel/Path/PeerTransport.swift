@@ -89,7 +89,7 @@ final class PeerTransport: DatagramPath {
     private static let maximumEarlyBytes = 64 << 10
     /// More is never sent, whatever the path carries: IPv6 over Ethernet (1500 − 40 − 8). So a channel behaves the same on
     /// every network.
-    static let largestDatagram = 1452
+    static let largestDatagram = DatagramPathLimits.largestDatagram
     /// Datagrams sent at once go over the bridge in pieces, so that other channels get their turns in between.
     private static let datagramsPerBridgeMessage = 12
     /// Different arrivals that are told apart.

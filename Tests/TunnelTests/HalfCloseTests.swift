@@ -1,6 +1,6 @@
 import Testing
 
-@testable import PeerChannel
+@testable import Tunnel
 
 @Suite struct HalfCloseTests {
     /// A state, by what leads to it, and what each event makes the splice do there, in letters.

@@ -1,4 +1,5 @@
 package import NIOCore
+package import PeerChannel
 import TLS
 import UDP
 package import UDPRelay

@@ -1,3 +1,4 @@
+import PeerChannel
 import TLS
 import UDPRelay
 
@@ -5,5 +6,5 @@ extension DatagramChannel {
     /// The largest payload that any path carries, in bytes: the largest datagram, less the record's overhead with the
     /// preferred cipher suite, less the frame's header. 1409.
     package static let largestPayload =
-        PeerTransport.largestDatagram - DTLSConnection.preferredRecordOverhead - RelayFrame.headerLength
+        DatagramPathLimits.largestDatagram - DTLSConnection.preferredRecordOverhead - RelayFrame.headerLength
 }

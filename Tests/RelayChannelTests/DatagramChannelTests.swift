@@ -5,6 +5,7 @@ import Testing
 import UDPRelay
 
 @testable import PeerChannel
+@testable import RelayChannel
 
 /// Two datagram channels in memory, with a clock of their own and a path that carries what the test lets it.
 @Suite struct DatagramChannelTests {
@@ -55,8 +56,8 @@ import UDPRelay
         let agentEnd = End()
 
         init() throws {
-            let clientConfiguration = try PeerPair.configuration()
-            let agentConfiguration = try PeerPair.configuration()
+            let clientConfiguration = PeerChannelConfiguration(identity: try Identity.selfSigned(commonName: "test"))
+            let agentConfiguration = PeerChannelConfiguration(identity: try Identity.selfSigned(commonName: "test"))
             self.toAgent = Path(self.eventLoop)
             self.toClient = Path(self.eventLoop)
             self.agent = try DatagramChannel(

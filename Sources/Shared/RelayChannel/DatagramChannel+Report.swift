@@ -1,4 +1,5 @@
 package import Logging
+package import PeerChannel
 package import UDPRelay
 
 extension DatagramChannel {

@@ -1,6 +1,7 @@
 package import AppProto
 import DequeModule
 package import NIOCore
+package import PeerChannel
 package import QUIC
 import TLS
 
