@@ -54,7 +54,7 @@ func tests(_ name: String, _ dependencies: [Target.Dependency], exclude: [String
 /// What `Tests/FuzzTests` feeds.
 let fuzzDependencies: [Target.Dependency] = [
     "rtun-agent", "rtun-server", "AppProto", "Basics", "CommandSupport", "HostNetwork", "ICE", "PeerChannel",
-    "QUIC", "SOCKS", "STUN", "Signaling", "TLS", "TestSupport", "UDPRelay",
+    "QUIC", "SOCKS", "STUN", "Signaling", "TLS", "TestSupport", "Tunnel", "UDPRelay",
     .nioCore, .nioEmbedded, .nioHTTP1, .nioWebSocket, .logging,
 ]
 
@@ -122,6 +122,7 @@ let package = Package(
         shared("PeerPath", ["Basics", "STUN", "ICE", .nioCore, .dequeModule]),
         shared("SOCKS", ["Basics", .nioCore]),
         shared("UDPRelay", ["Basics", .nioCore]),
+        shared("AgentChoice", [.nioCore]),
         shared("AppProto", ["CAppProto", "Basics", .nioCore]),
         shared("Crypto", ["COpenSSL"]),
         shared("TLS", ["COpenSSL", "Basics", "Crypto", "OperatingSystem", .nioCore, .nioTLS]),
@@ -146,9 +147,13 @@ let package = Package(
             "PeerChannel",
             [
                 "AppProto", "Basics", "Crypto", "TLS", "STUN", "ICE", "PeerPath", "NameResolution", "HostNetwork",
-                "UDP",
-                "QUIC",
-                "UDPRelay", .nioCore, .nioPosix, .dequeModule, .logging,
+                "UDP", "QUIC", .nioCore, .nioPosix, .dequeModule, .logging,
+            ]),
+        shared(
+            "Tunnel",
+            [
+                "AppProto", "Basics", "TLS", "HostNetwork", "QUIC", "PeerPath", "PeerChannel", .nioCore, .dequeModule,
+                .logging,
             ]),
         shared(
             "CommandSupport",
@@ -161,17 +166,18 @@ let package = Package(
             "PeerSupport",
             [
                 "TLS", "HostNetwork", "QUIC", "Signaling", "PeerPath", "PeerChannel", "CommandSupport", .nioCore,
-                .argumentParser,
-                .logging,
+                .argumentParser, .logging,
+            ]),
+        shared(
+            "RelayChannel",
+            [
+                "Basics", "TLS", "UDP", "UDPRelay", "PeerPath", "PeerChannel", "CommandSupport", .nioCore, .logging,
             ]),
         shared(
             "ClientSupport",
             [
-                "AppProto", "TLS", "HostNetwork", "Signaling", "PeerPath", "PeerChannel", "CommandSupport",
-                "PeerSupport",
-                .nioCore,
-                .nioPosix,
-                .dequeModule, .argumentParser, .logging,
+                "AgentChoice", "AppProto", "TLS", "HostNetwork", "Signaling", "PeerPath", "PeerChannel",
+                "CommandSupport", "PeerSupport", .nioCore, .nioPosix, .dequeModule, .argumentParser, .logging,
             ]),
 
         shared(
@@ -191,22 +197,25 @@ let package = Package(
             "rtun-agent", main: "RtunAgent.swift",
             [
                 "AppProto", "Basics", "TLS", "NameResolution", "HostNetwork", "OperatingSystem", "Signaling",
-                "PeerChannel", "UDP", "UDPRelay", "PeerSupport", "Diagnosis", "CommandSupport",
+                "PeerChannel", "Tunnel", "RelayChannel", "UDP", "UDPRelay", "PeerSupport", "Diagnosis",
+                "CommandSupport",
                 .nioCore, .nioPosix, .argumentParser, .logging,
             ]),
         program(
             "rtun-socks", main: "RtunSocks.swift",
             [
-                "AppProto", "Basics", "TLS", "Signaling", "PeerChannel", "SOCKS", "PeerSupport", "ClientSupport",
-                "Diagnosis", "CommandSupport", .nioCore, .nioPosix, .dequeModule, .argumentParser, .logging,
+                "AgentChoice", "AppProto", "Basics", "TLS", "Signaling", "PeerChannel", "Tunnel", "SOCKS",
+                "PeerSupport",
+                "ClientSupport", "Diagnosis", "CommandSupport", .nioCore, .nioPosix, .dequeModule, .argumentParser,
+                .logging,
             ]),
 
         program(
             "rtun-relay", main: "RtunRelay.swift",
             [
-                "AppProto", "Basics", "TLS", "HostNetwork", "Signaling", "PeerChannel", "UDP", "UDPRelay",
-                "PeerSupport", "ClientSupport", "Diagnosis", "CommandSupport", .nioCore, .nioPosix, .dequeModule,
-                .argumentParser, .logging,
+                "AgentChoice", "AppProto", "Basics", "TLS", "HostNetwork", "Signaling", "PeerChannel", "RelayChannel",
+                "UDP", "UDPRelay", "PeerSupport", "ClientSupport", "Diagnosis", "CommandSupport", .nioCore, .nioPosix,
+                .dequeModule, .argumentParser, .logging,
             ]),
 
         tests("AppProtoTests", ["AppProto", "TestSupport", .nioCore]),
@@ -231,14 +240,22 @@ let package = Package(
         tests(
             "PeerChannelTests",
             [
-                "PeerChannel", "PeerPath", "TestSupport", "AppProto", "Crypto", "HostNetwork", "ICE", "QUIC", "STUN",
-                "TLS", "UDP",
-                "UDPRelay", .nioCore, .nioEmbedded, .nioPosix, .logging,
+                "PeerChannel", "PeerPath", "Tunnel", "TestSupport", "AppProto", "Crypto", "HostNetwork", "ICE", "QUIC",
+                "STUN", "TLS", "UDP", .nioCore, .nioEmbedded, .nioPosix, .logging,
             ]),
-        tests("UDPRelayTests", ["UDPRelay", .nioCore]),
         tests(
-            "ClientSupportTests",
-            ["ClientSupport", "AppProto", "PeerChannel", "Signaling", "TestSupport", .nioCore, .nioPosix]),
+            "TunnelTests",
+            [
+                "Tunnel", "PeerPath", "PeerChannel", "TestSupport", "AppProto", "TLS", .nioCore, .nioEmbedded,
+                .nioPosix, .logging,
+            ]),
+        tests(
+            "RelayChannelTests",
+            ["RelayChannel", "PeerPath", "PeerChannel", "TLS", "UDPRelay", .nioCore, .nioEmbedded, .logging]),
+        tests("UDPRelayTests", ["UDPRelay", .nioCore]),
+        tests("AgentChoiceTests", ["AgentChoice", "TestSupport", .nioCore]),
+        tests(
+            "ClientSupportTests", ["ClientSupport", "AppProto", "Signaling", "TestSupport", .nioCore, .nioPosix]),
         tests(
             "PeerSupportTests",
             [
@@ -269,8 +286,9 @@ let package = Package(
         tests(
             "rtun-socksTests",
             [
-                "rtun-socks", "ClientSupport", "AppProto", "PeerChannel", "SOCKS", .nioCore, .nioEmbedded,
-                .argumentParser, .logging,
+                "rtun-socks", "AgentChoice", "TestSupport", "ClientSupport", "AppProto", "PeerChannel", "SOCKS",
+                .nioCore,
+                .nioEmbedded, .argumentParser, .logging,
             ]),
 
         // The real programs, from outside.
@@ -282,7 +300,8 @@ let package = Package(
         tests(
             "InteropTests",
             [
-                "TestSupport", "AppProto", "ClientSupport", "PeerPath", "PeerChannel", "ICE", "Signaling", "TLS",
+                "TestSupport", "AppProto", "ClientSupport", "PeerPath", "PeerChannel", "Tunnel", "ICE", "Signaling",
+                "TLS",
                 .nioCore, .nioPosix, .logging,
             ] + programs,
             exclude: [

@@ -18,7 +18,7 @@ for_swift=(binutils ca-certificates git libc6-dev libcurl4t64 libgcc-14-dev libn
 # As in the Makefile: what is built for the tests serves the demo.
 flags=(-c release -Xswiftc -enable-testing)
 # The others would take longer to build than all the rest.
-tests=(QUICTests CryptoTests TLSTests PeerChannelTests NameResolutionTests)
+tests=(QUICTests CryptoTests TLSTests PeerChannelTests TunnelTests RelayChannelTests NameResolutionTests)
 
 fail() {
     echo "debian13: $*" >&2

@@ -109,6 +109,7 @@ private final class ForeignCarrier: PeerCarrier {
 
     var isConnected: Bool { !self.isClosed }
     var isSuspect: Bool { false }
+    var suspicionChanged: ((Bool) -> Void)?
     var roundTripTime: TimeAmount? { nil }
 
     init(_ context: PeerCarrierContext, socket: any Channel) {

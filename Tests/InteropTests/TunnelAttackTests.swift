@@ -4,7 +4,7 @@ import TLS
 import TestSupport
 import Testing
 
-@testable import PeerChannel
+@testable import Tunnel
 
 /// What a client who has the secret, and misbehaves, costs an agent.
 @Suite(.serialized, .timeLimit(.minutes(2)))

@@ -6,6 +6,7 @@ import TLS
 import TestSupport
 import Testing
 
+import Tunnel
 @testable import PeerChannel
 @testable import PeerPath
 

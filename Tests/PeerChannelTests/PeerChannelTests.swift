@@ -6,6 +6,7 @@ import Testing
 import PeerPath
 
 @testable import PeerChannel
+@testable import Tunnel
 
 @Suite(.timeLimit(.minutes(1)))
 struct PeerChannelTests {

@@ -8,6 +8,7 @@ import TestSupport
 import Testing
 
 @testable import PeerChannel
+@testable import Tunnel
 
 /// A client's and an agent's end of one peer channel in this process, with real sockets and signalling in memory.
 ///

@@ -7,6 +7,7 @@ import TestSupport
 import Testing
 
 @testable import PeerChannel
+@testable import Tunnel
 
 /// TCP through the tunnel, with plain sockets at the far ends.
 @Suite(.timeLimit(.minutes(1)))

@@ -206,7 +206,7 @@ import Testing
             let statistics = connection.statistics
             let timer = connection.nextDeadline.map { "\($0 - tunnel.now)" } ?? "none"
             text += """
-                \(name): way \(end.way), moves \(connection.moveCount), srtt \(statistics.smoothed_rtt / 1_000_000) ms, \
+                \(name): way \(end.way), moves \(connection.moves.count), srtt \(statistics.smoothed_rtt / 1_000_000) ms, \
                 rttvar \(statistics.rttvar / 1_000_000) ms, lost \(statistics.pkt_lost), deadline in \(timer), \
                 in flight \(statistics.bytes_in_flight), cwnd \(statistics.cwnd), \
                 streams \(connection.streams.count)

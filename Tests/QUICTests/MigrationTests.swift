@@ -43,8 +43,8 @@ import Testing
         network.arrival = 2
         network.run(for: .milliseconds(20))
         #expect(network.client.connection?.statistics.ssthresh == .max)
-        #expect(network.server.connection?.moveCount == 1)
-        #expect(network.client.connection?.moveCount == 1)
+        #expect(network.server.connection?.moves.count == 1)
+        #expect(network.client.connection?.moves.count == 1)
         network.run(for: .milliseconds(200))
         #expect(self.window(network.client) > 25_000, "slow start has brought \(self.window(network.client)) bytes")
         #expect(network.clientEvents.closeReason == nil)
@@ -70,7 +70,7 @@ import Testing
         }
         try network.run { network.serverEvents.recorders.first?.isFinished == true }
         #expect(network.serverEvents.recorders[0].received.count == total)
-        #expect(network.client.connection?.moveCount ?? 0 > 3)
+        #expect(network.client.connection?.moves.count ?? 0 > 3)
     }
 
     @Test func `a server learns the new path of its client from the packets alone`() throws {
@@ -84,7 +84,7 @@ import Testing
         stream.finish()
         try network.run { recorder.isClosed }
         #expect(recorder.received == Array("still here".utf8))
-        #expect(network.server.connection?.moveCount == 1)
+        #expect(network.server.connection?.moves.count == 1)
     }
 
     /// A server in the middle of a long answer, to a client that only acknowledges.
@@ -116,11 +116,11 @@ import Testing
     {
         let total = 3_000_000
         let (network, recorder) = try self.downloading(bytes: total)
-        let path = try #require(network.server.connection?.moveCount)
+        let path = try #require(network.server.connection?.moves.count)
         network.server.pathChanged()
         network.faults.largestToClient = 1000
         network.run(for: .milliseconds(milliseconds))
-        #expect(network.server.connection?.moveCount ?? 0 > path)
+        #expect(network.server.connection?.moves.count ?? 0 > path)
         #expect(!recorder.isFinished)
         network.faults.largestToClient = .max
         try network.run(for: .seconds(max(milliseconds / 1000, 1) * 3)) { recorder.isFinished }
@@ -165,8 +165,8 @@ import Testing
         network.faults = .init()
         try network.run { download.isFinished && network.serverEvents.recorders.last?.receivedBytes == total }
         #expect(download.receivedBytes == total)
-        #expect(network.client.connection?.moveCount ?? 0 >= 2)
-        #expect(network.server.connection?.moveCount ?? 0 >= 2)
+        #expect(network.client.connection?.moves.count ?? 0 >= 2)
+        #expect(network.server.connection?.moves.count ?? 0 >= 2)
         network.run(for: .seconds(20))
         let before = network.datagramCount
         network.run(for: .seconds(60))
@@ -191,12 +191,12 @@ import Testing
         network.run(for: .milliseconds(6))
         network.server.pathChanged()
         network.run(for: .milliseconds(994))
-        #expect(network.server.connection?.moveCount == 2)
-        #expect(network.server.connection?.arrival == 3)
+        #expect(network.server.connection?.moves.count == 2)
+        #expect(network.server.connection?.moves.arrival == 3)
         // Back for good: after a while it counts.
         network.arrival = 2
         network.run(for: .seconds(3))
-        #expect(network.server.connection?.moveCount == 3)
+        #expect(network.server.connection?.moves.count == 3)
     }
 
     /// Nothing new to send, and nothing that the client would say, when the questions and the last data are lost.
@@ -230,16 +230,16 @@ import Testing
             stream.write(ByteBuffer(string: "here"))
             try network.run(for: .seconds(5)) { line.receivedBytes == 4 * move }
             network.run(for: .seconds(2))
-            #expect(network.server.connection?.moveCount == UInt32(move))
+            #expect(network.server.connection?.moves.count == UInt32(move))
         }
-        #expect(network.client.connection?.moveCount == 40)
+        #expect(network.client.connection?.moves.count == 40)
     }
 
     @Test func `a server fills its first window after a move, however little the client says`() throws {
         let (network, _) = try self.downloading(bytes: 20_000_000, delay: .milliseconds(50))
-        let path = try #require(network.server.connection?.moveCount)
+        let path = try #require(network.server.connection?.moves.count)
         network.server.pathChanged()
-        #expect(network.server.connection?.moveCount == path + 1)
+        #expect(network.server.connection?.moves.count == path + 1)
         network.run(for: .milliseconds(1))
         // RFC 9002 §7.2: ten packets. What was under way before does not count any more.
         #expect(network.server.connection?.statistics.bytes_in_flight ?? 0 >= 10 * 1200)

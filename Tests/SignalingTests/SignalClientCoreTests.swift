@@ -231,7 +231,7 @@ import Testing
             return
         }
         #expect(detail.contains("secret is wrong"))
-        #expect(detail.contains("in between"))
+        #expect(detail.contains("man in the middle"))
         #expect(fixture.world.attempts.count == 1)
     }
 

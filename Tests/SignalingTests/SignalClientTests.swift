@@ -133,7 +133,7 @@ import Testing
             Issue.record("\(outcome)")
             return
         }
-        #expect(detail.contains("in between"))
+        #expect(detail.contains("man in the middle"))
         try await middle.stop()
         try await broker.server.stop()
     }

@@ -1,4 +1,3 @@
-import ClientSupport
 import Logging
 import NIOCore
 import NIOEmbedded
@@ -10,14 +9,14 @@ import Testing
 /// Records what is asked of it; the test answers.
 private final class FakeConnector: TargetConnector {
     var requests: [(target: SOCKSTarget, completion: (TargetResult) -> Void)] = []
-    var cancelled: [ClientConnectionID] = []
+    var cancelled: [RequestID] = []
 
-    func connect(to target: SOCKSTarget, completion: @escaping (TargetResult) -> Void) -> ClientConnectionID {
+    func connect(to target: SOCKSTarget, completion: @escaping (TargetResult) -> Void) -> RequestID {
         self.requests.append((target, completion))
-        return ClientConnectionID(rawValue: UInt64(self.requests.count))
+        return RequestID(rawValue: UInt64(self.requests.count))
     }
 
-    func cancel(_ id: ClientConnectionID) {
+    func cancel(_ id: RequestID) {
         self.cancelled.append(id)
     }
 }
@@ -109,7 +108,7 @@ private final class FakeCarrier: ChannelInboundHandler {
         let carrier = FakeCarrier()
         try self.negotiate()
         _ = try self.channel.finish()
-        #expect(self.connector.cancelled == [ClientConnectionID(rawValue: 1)])
+        #expect(self.connector.cancelled == [RequestID(rawValue: 1)])
         self.connector.requests[0].completion(.connected(carrier.connection))
         #expect(carrier.isAbandoned)
     }

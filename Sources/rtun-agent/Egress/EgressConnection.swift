@@ -1,10 +1,10 @@
 import AppProto
 import Basics
 import Logging
-import NIOCore
 import NameResolution
-import PeerChannel
+import NIOCore
 import Signaling
+import Tunnel
 
 /// One connection to a target on behalf of a client: from the client's wish to the splice with its stream.
 ///

@@ -3,6 +3,7 @@ import CommandSupport
 import Logging
 import NIOCore
 import PeerChannel
+import Tunnel
 
 /// One client's tunnel at the agent: dials what the client asks for and splices it to the tunnel.
 final class TunnelPeer: AcceptedPeer {

@@ -7,6 +7,7 @@ import Logging
 import NIOCore
 import OperatingSystem
 import PeerChannel
+import RelayChannel
 import Signaling
 import UDP
 import UDPRelay
@@ -16,27 +17,20 @@ import UDPRelay
 /// The client decides when a flow is over: its word removes the flow here, and only when that got lost does the agent
 /// forget the flow by itself, a little later. So a flow that the client knows is never unknown here for long.
 final class RelayPeer: AcceptedPeer {
-    /// A sweep ends so many flows at most, and goes on in the next turn of the loop.
-    private static let flowsPerSweep = 4096
-
     private let channel: PeerChannel<DatagramChannel>
     private let relay: UdpRelay
     private let eventLoop: any EventLoop
     private let egress: Egress
     private let poller: UDPPoller
-    private let logger: Logger
-    private let drops: DropLog<RelayDropReason>
-    private let evictions: DropLog<FlowEvictionReason>
+    private var meter: RelayMeter
     private let closed: () -> Void
     private weak var datagrams: DatagramChannel?
     private var flows: FlowTable<FlowID, EgressFlow>
-    private var flowRate = FlowRate()
     private var shareID: FlowShares.RelayID?
     private var unflushed: [EgressFlow] = []
-    private var statistics = RelayStatistics()
     /// Errors that the network reported to flows that have ended.
     private var reportedErrors: UInt64 = 0
-    private var sweep: Scheduled<Void>?
+    private var sweep: IdleSweep?
     private var addresses: LostAddressWatch?
     private var isFlushScheduled = false
 
@@ -58,10 +52,7 @@ final class RelayPeer: AcceptedPeer {
         self.eventLoop = eventLoop
         self.egress = egress
         self.poller = try UDPPoller.shared(by: eventLoop)
-        self.logger = logger
-        self.drops = DropLog(eventLoop: eventLoop, logger: logger)
-        self.evictions = DropLog(
-            eventLoop: eventLoop, logger: logger, message: "flows ended to make room", event: "flow.evicted")
+        self.meter = RelayMeter(maximumFlows: egress.maximumFlows, eventLoop: eventLoop, logger: logger)
         self.closed = closed
         self.flows = FlowTable(capacity: egress.maximumFlows)
         self.channel = try PeerChannel(
@@ -70,7 +61,9 @@ final class RelayPeer: AcceptedPeer {
     }
 
     func start() -> EventLoopFuture<OpenPeerReply> {
-        self.armSweep()
+        self.sweep = IdleSweep(eventLoop: self.eventLoop, idleTimeout: self.idleTimeout) { [weak self] in
+            self?.endIdleFlow(before: $0) ?? false
+        }
         // At once: a flow may have another address with its next datagram, and waiting would lose those until then.
         self.addresses = LostAddressWatch(eventLoop: self.eventLoop, patience: .zero) { [weak self] in
             Set(self?.flows.values.compactMap(\.localAddress) ?? [])
@@ -95,17 +88,13 @@ final class RelayPeer: AcceptedPeer {
 
     func report() {
         guard let datagrams = self.datagrams, datagrams.isConnected else { return }
-        self.logger.info(
+        self.meter.logger.info(
             "relay statistics",
-            metadata: datagrams.metadata(self.statistics, flows: self.flows.count, path: self.channel.path).merging([
-                "icmp_errors": .stringConvertible(
-                    self.flows.values.reduce(self.reportedErrors) { $0 + $1.reportedErrors })
-            ]) { $1 })
-    }
-
-    private func drop(_ reason: RelayDropReason, _ details: @autoclosure () -> Logger.Metadata) {
-        self.statistics[reason] += 1
-        self.drops.dropped(reason, details())
+            metadata: datagrams.metadata(self.meter.statistics, flows: self.flows.count, path: self.channel.path)
+                .merging([
+                    "icmp_errors": .stringConvertible(
+                        self.flows.values.reduce(self.reportedErrors) { $0 + $1.reportedErrors })
+                ]) { $1 })
     }
 
     /// The largest payload that may go back to the client.
@@ -119,12 +108,11 @@ final class RelayPeer: AcceptedPeer {
     private func openFlow(_ id: FlowID, at now: NIODeadline) -> EgressFlow? {
         guard let shareID = self.shareID else { return nil }
         guard self.egress.takeFlow(of: shareID) || self.takePlaceOfOwn(at: now) else {
-            self.drop(.flowLimit, ["limit": .stringConvertible(self.egress.maximumFlows)])
+            self.meter.dropForFlowLimit()
             return nil
         }
-        guard self.flowRate.take(at: now) else {
+        guard self.meter.permitsFlow(at: now) else {
             self.egress.giveBackFlow(of: shareID)
-            self.drop(.flowRate, ["limit": "\(FlowRate.perSecond)/s"])
             return nil
         }
         // Flows whose places others have got may still be there.
@@ -137,15 +125,14 @@ final class RelayPeer: AcceptedPeer {
             flow = try self.openSocket(id, at: now)
         } catch {
             self.egress.giveBackFlow(of: shareID)
-            self.drop(RelayDropReason(openingFailed: error), ["error": "\(SystemError.text(error.errnoCode))"])
+            self.meter.drop(RelayDropReason(openingFailed: error), ["error": "\(SystemError.text(error.errnoCode))"])
             return nil
         }
         guard self.flows.insert(id, flow, at: now) != nil else {
             self.ended(flow, reason: "no room")
             return nil
         }
-        self.statistics.flowsOpened += 1
-        self.logger.debug("flow opened", metadata: ["event": "flow.opened", "flow": .stringConvertible(id.rawValue)])
+        self.meter.flowOpened(id)
         return flow
     }
 
@@ -185,23 +172,21 @@ final class RelayPeer: AcceptedPeer {
 
     /// Ends a flow that is out of the table; its place is another's from now on.
     private func evict(_ flow: EgressFlow, _ reason: FlowEvictionReason) {
-        self.evictions.dropped(reason, ["limit": .stringConvertible(self.egress.maximumFlows)])
-        self.close(flow, reason: "ended to make room")
+        self.close(flow)
+        self.meter.flowEvicted(flow.id, reason)
         self.datagrams?.sendClosed(flow.id)
     }
 
     /// A flow that is out of the table is over, and its place is free.
     private func ended(_ flow: EgressFlow, reason: String) {
-        self.close(flow, reason: reason)
+        self.close(flow)
+        self.meter.flowClosed(flow.id, reason: reason)
         if let shareID = self.shareID { self.egress.giveBackFlow(of: shareID) }
     }
 
-    private func close(_ flow: EgressFlow, reason: String) {
+    private func close(_ flow: EgressFlow) {
         self.reportedErrors += flow.reportedErrors
         flow.close()
-        self.logger.debug(
-            "flow closed",
-            metadata: ["event": "flow.closed", "flow": .stringConvertible(flow.id.rawValue), "reason": "\(reason)"])
     }
 
     /// Flows whose address this machine has lost get sockets on another one; their targets see senders that they have not
@@ -209,7 +194,7 @@ final class RelayPeer: AcceptedPeer {
     private func addressesLost(_ lost: Set<SocketAddress>) {
         let stranded = self.flows.values.filter { $0.localAddress.map(lost.contains) ?? false }
         let moved = stranded.count { (try? $0.reopen()) != nil }
-        self.logger.info(
+        self.meter.logger.info(
             "moving flows: this machine has lost their address, so their target sees other ports",
             metadata: [
                 "event": "address.lost", "flows": .stringConvertible(stranded.count),
@@ -223,20 +208,10 @@ final class RelayPeer: AcceptedPeer {
         .nanoseconds(self.relay.idleTimeout.nanoseconds / 4 * 5) + .seconds(1)
     }
 
-    private func armSweep(in delay: TimeAmount? = nil) {
-        let interval = delay ?? min(self.idleTimeout, .seconds(5))
-        self.sweep = self.eventLoop.assumeIsolated().scheduleTask(in: interval) { [weak self] in
-            self?.removeIdleFlows()
-        }
-    }
-
-    private func removeIdleFlows() {
-        let deadline = self.eventLoop.now - self.idleTimeout
-        for _ in 0..<Self.flowsPerSweep {
-            guard let (_, flow) = self.flows.removeIdle(before: deadline) else { return self.armSweep() }
-            self.ended(flow, reason: "idle")
-        }
-        self.armSweep(in: .zero)
+    private func endIdleFlow(before deadline: NIODeadline) -> Bool {
+        guard let (_, flow) = self.flows.removeIdle(before: deadline) else { return false }
+        self.ended(flow, reason: "idle")
+        return true
     }
 }
 
@@ -258,8 +233,8 @@ extension RelayPeer: DatagramChannelDelegate {
             channel.sendClosed(id)
             return
         }
-        self.statistics.toTarget.add(bytes: payload.readableBytes)
-        self.statistics[.notSent] += UInt64(flow.send(payload))
+        self.meter.statistics.toTarget.add(bytes: payload.readableBytes)
+        self.meter.statistics[.notSent] += UInt64(flow.send(payload))
         if !flow.needsFlush {
             flow.needsFlush = true
             self.unflushed.append(flow)
@@ -267,7 +242,7 @@ extension RelayPeer: DatagramChannelDelegate {
     }
 
     func datagramChannelReceiveComplete(_ channel: DatagramChannel) {
-        for flow in self.unflushed { self.statistics[.notSent] += UInt64(flow.flush()) }
+        for flow in self.unflushed { self.meter.statistics[.notSent] += UInt64(flow.flush()) }
         self.unflushed.removeAll(keepingCapacity: true)
     }
 
@@ -276,7 +251,6 @@ extension RelayPeer: DatagramChannelDelegate {
     }
 
     func datagramChannelLimitChanged(_ channel: DatagramChannel) {}
-    func datagramChannelSuspicionChanged(_ channel: DatagramChannel) {}
 }
 
 // MARK: - From the target
@@ -284,12 +258,8 @@ extension RelayPeer: DatagramChannelDelegate {
 extension RelayPeer: EgressFlowDelegate {
     func flow(_ flow: EgressFlow, received payload: ByteBuffer) {
         guard let datagrams = self.datagrams, self.flows.answer(flow.id, at: self.eventLoop.now) else { return }
-        let limit = self.maximumPayload
-        guard payload.readableBytes <= limit else {
-            return self.drop(
-                .oversize, ["size": .stringConvertible(payload.readableBytes), "limit": .stringConvertible(limit)])
-        }
-        self.statistics.fromTarget.add(bytes: payload.readableBytes)
+        guard self.meter.permits(size: payload.readableBytes, limit: self.maximumPayload) else { return }
+        self.meter.statistics.fromTarget.add(bytes: payload.readableBytes)
         datagrams.send(payload, on: flow.id)
     }
 
@@ -321,7 +291,7 @@ extension RelayDropReason {
 
 extension RelayPeer: PeerChannelDelegate {
     func peerChannel(_ peerID: PeerID, closed reason: PeerChannelError) {
-        self.sweep?.cancel()
+        self.sweep?.stop()
         self.addresses = nil
         for (_, flow) in self.flows.removeAll() { self.ended(flow, reason: "the channel is closed") }
         if let shareID = self.shareID { self.egress.relayClosed(shareID) }

@@ -1,7 +1,7 @@
 import ArgumentParser
 import CommandSupport
 import NIOCore
-import PeerChannel
+import RelayChannel
 import UDPRelay
 
 /// `-L`, `--udp-idle-timeout`, `--udp-max-payload`, `--max-flows`.

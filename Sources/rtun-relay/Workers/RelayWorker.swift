@@ -1,3 +1,4 @@
+import AgentChoice
 import AppProto
 import Basics
 import ClientSupport
@@ -6,25 +7,16 @@ import HostNetwork
 import Logging
 import NIOCore
 import PeerChannel
+import RelayChannel
 import Signaling
 import UDP
 import UDPRelay
-
-/// Whoever sends to a rule's port, and the address of this machine that it sends to: answers have to come from there.
-struct LocalSender: Hashable {
-    let address: SocketAddress
-    /// Nil unless the rule listens on all addresses.
-    let askedAt: SocketAddress?
-}
 
 /// One rule at work: a local UDP socket, a channel to an agent, and the flows between them. Belongs to one event loop.
 ///
 /// A first datagram of a local sender opens a flow; answers go back to that sender. With the channel its flows go, too: the
 /// next datagram of each sender opens a new one on the next channel. While there is none, datagrams wait.
 final class RelayWorker {
-    /// A sweep ends so many flows at most, and goes on in the next turn of the loop.
-    private static let flowsPerSweep = 4096
-
     /// Called when there is no point in going on; at once, if that has happened before.
     var failed: ((ProgramError) -> Void)? {
         didSet { if let failure = self.failure { self.failed?(failure) } }
@@ -33,28 +25,17 @@ final class RelayWorker {
     /// The channels to agents; hears of the control connection.
     let channels: ChannelPool<DatagramChannel>
     private let rule: RelayRule
-    private let idleTimeout: TimeAmount
-    /// The payload limit that was asked for; `Int.max` when none was.
-    private let askedPayload: Int
-    private let maximumFlows: Int
     private let eventLoop: any EventLoop
     private let socket: UDPSocket
-    private let logger: Logger
-    private let drops: DropLog<RelayDropReason>
-    private let evictions: DropLog<FlowEvictionReason>
+    private var meter: RelayMeter
+    private var payloadLimit: PayloadLimit
     /// The channel in use, and whose it is.
-    private var current: (channel: DatagramChannel, agent: AgentInfo)?
+    private var current: (channel: DatagramChannel, agent: Agent)?
     private var flows: ClientFlows<LocalSender>
-    private var flowRate = FlowRate()
     private var waiting = WaitingDatagrams()
     private var waitingTimer: Scheduled<Void>?
-    private var statistics = RelayStatistics()
-    /// Answers on their way to one local sender.
-    private var answers = DatagramRun()
-    private var answersDestination: LocalSender?
-    /// The payload limit that was last told of as being less than was asked for.
-    private var announcedLimit: Int?
-    private var sweep: Scheduled<Void>?
+    private var answers = LocalAnswers()
+    private var sweep: IdleSweep?
     private var addresses: LostAddressWatch?
 
     /// Opens the local port and begins to look for an agent. The future is the event loop's and fails with `IOError`.
@@ -100,20 +81,19 @@ final class RelayWorker {
         eventLoop: any EventLoop, logger: Logger
     ) {
         self.rule = rule
-        self.idleTimeout = options.idleTimeout
-        self.askedPayload = options.maximumPayload.map(Int.init) ?? .max
-        self.maximumFlows = options.maximumFlows
         self.socket = socket
         self.channels = channels
         self.eventLoop = eventLoop
-        self.logger = logger
-        self.drops = DropLog(eventLoop: eventLoop, logger: logger)
-        self.evictions = DropLog(
-            eventLoop: eventLoop, logger: logger, message: "flows ended to make room", event: "flow.evicted")
+        self.meter = RelayMeter(maximumFlows: options.maximumFlows, eventLoop: eventLoop, logger: logger)
+        self.payloadLimit = PayloadLimit(asked: options.maximumPayload)
         self.flows = ClientFlows(capacity: options.maximumFlows)
         socket.delegate = self
         channels.delegate = self
-        self.armSweep()
+        self.sweep = IdleSweep(eventLoop: eventLoop, idleTimeout: options.idleTimeout, share: 8) { [weak self] in
+            self?.endIdleFlow(before: $0) ?? false
+        } ended: { [weak self] in
+            self?.current?.channel.flush()
+        }
         self.addresses = LostAddressWatch(eventLoop: eventLoop) { [weak self] in
             self?.usedAddresses ?? []
         } lost: { [weak self] in
@@ -134,7 +114,7 @@ final class RelayWorker {
     /// Stops listening and closes the channels; the agents are told.
     func close() {
         self.socket.close()
-        self.sweep?.cancel()
+        self.sweep?.stop()
         self.addresses = nil
         self.waitingTimer?.cancel()
         self.current = nil
@@ -146,28 +126,23 @@ final class RelayWorker {
         var metadata: Logger.Metadata
         if let (channel, agent) = self.current {
             metadata = channel.metadata(
-                self.statistics, flows: self.flows.count, path: self.channels.path(of: channel))
+                self.meter.statistics, flows: self.flows.count, path: self.channels.path(of: channel))
             metadata["agent"] = "\(agent.name)"
-            metadata["instance"] = "\(agent.instanceID)"
+            metadata["instance"] = "\(agent.key.instance)"
         } else {
             metadata = [
                 "event": "relay.stats", "flows": .stringConvertible(0), "path": "none",
                 "waiting": .stringConvertible(self.waiting.count),
             ]
-            for (key, value) in self.statistics.fields { metadata[key] = .stringConvertible(value) }
+            for (key, value) in self.meter.statistics.fields { metadata[key] = .stringConvertible(value) }
         }
         metadata["target"] = "\(self.rule.target.authority)"
-        self.logger.info("relay statistics", metadata: metadata)
+        self.meter.logger.info("relay statistics", metadata: metadata)
     }
 
     /// The largest payload that may go to the agent now.
     private var maximumPayload: Int {
-        min(self.current?.channel.maximumPayload ?? 0, self.askedPayload)
-    }
-
-    private func drop(_ reason: RelayDropReason, _ details: @autoclosure () -> Logger.Metadata = [:]) {
-        self.statistics[reason] += 1
-        self.drops.dropped(reason, details())
+        self.payloadLimit.payload(on: self.current?.channel.maximumPayload ?? 0)
     }
 }
 
@@ -207,41 +182,27 @@ extension RelayWorker: UDPSocketDelegate {
     }
 
     private func forward(_ payload: ByteBuffer, from source: LocalSender, on channel: DatagramChannel) {
-        let limit = self.maximumPayload
-        guard payload.readableBytes <= limit else {
-            return self.drop(
-                .oversize, ["size": .stringConvertible(payload.readableBytes), "limit": .stringConvertible(limit)])
-        }
         let now = self.eventLoop.now
+        guard self.meter.permits(size: payload.readableBytes, limit: self.maximumPayload) else { return }
         guard let flow = self.flows.flow(of: source, at: now) ?? self.openFlow(of: source, on: channel, at: now) else {
             return
         }
-        self.statistics.toTarget.add(bytes: payload.readableBytes)
+        self.meter.statistics.toTarget.add(bytes: payload.readableBytes)
         channel.send(payload, on: flow)
     }
 
     /// The new flow; nil when there is none to be had, which is counted and told.
     private func openFlow(of source: LocalSender, on channel: DatagramChannel, at now: NIODeadline) -> FlowID? {
         if self.flows.isFull, let (_, idle) = self.flows.makeRoom(at: now) {
-            self.evictions.dropped(.limit, ["limit": .stringConvertible(self.maximumFlows)])
+            self.meter.flowEvicted(idle, .limit)
             channel.sendClosed(idle)
-            self.logClosed(idle, reason: "ended to make room")
         }
         guard !self.flows.isFull else {
-            self.drop(.flowLimit, ["limit": .stringConvertible(self.maximumFlows)])
+            self.meter.dropForFlowLimit()
             return nil
         }
-        guard self.flowRate.take(at: now), let flow = self.flows.open(for: source, at: now) else {
-            self.drop(.flowRate, ["limit": "\(FlowRate.perSecond)/s"])
-            return nil
-        }
-        self.statistics.flowsOpened += 1
-        self.logger.debug(
-            "flow opened",
-            metadata: [
-                "event": "flow.opened", "flow": .stringConvertible(flow.rawValue),
-                "source": "\(source.address.authority)",
-            ])
+        guard self.meter.permitsFlow(at: now), let flow = self.flows.open(for: source, at: now) else { return nil }
+        self.meter.flowOpened(flow, ["source": "\(source.address.authority)"])
         return flow
     }
 
@@ -251,7 +212,7 @@ extension RelayWorker: UDPSocketDelegate {
         // A copy: the datagram shares its memory with a whole batch.
         let datagram = WaitingDatagrams.Datagram(
             source: source, payload: ByteBuffer(bytes: payload.readableBytesView), arrival: self.eventLoop.now)
-        for _ in 0..<self.waiting.append(datagram) { self.drop(.noChannel) }
+        for _ in 0..<self.waiting.append(datagram) { self.meter.drop(.noChannel) }
         self.armWaitingTimer()
     }
 
@@ -260,7 +221,7 @@ extension RelayWorker: UDPSocketDelegate {
         self.waitingTimer = self.eventLoop.assumeIsolated().scheduleTask(deadline: deadline) { [weak self] in
             guard let self else { return }
             self.waitingTimer = nil
-            for _ in 0..<self.waiting.removeStale(at: self.eventLoop.now) { self.drop(.noChannel) }
+            for _ in 0..<self.waiting.removeStale(at: self.eventLoop.now) { self.meter.drop(.noChannel) }
             self.armWaitingTimer()
         }
     }
@@ -282,84 +243,46 @@ extension RelayWorker: DatagramChannelDelegate {
             let source = self.flows.source(ofAnswerOn: flow, at: self.eventLoop.now)
         else {
             // An answer that was under way when its flow ended.
-            self.statistics[.unknownFlow] += 1
+            self.meter.statistics[.unknownFlow] += 1
             return
         }
-        self.statistics.fromTarget.add(bytes: payload.readableBytes)
-        if self.answersDestination != source || !self.answers.accepts(payload.readableBytes) {
-            self.sendAnswers()
-            self.answersDestination = source
-        }
-        self.answers.append(payload)
+        self.meter.statistics.fromTarget.add(bytes: payload.readableBytes)
+        let lost = self.answers.append(payload, to: source, on: self.socket)
+        self.meter.statistics[.notSent] += UInt64(lost)
     }
 
     func datagramChannelReceiveComplete(_ channel: DatagramChannel) {
-        self.sendAnswers()
-    }
-
-    private func sendAnswers() {
-        guard let destination = self.answersDestination else { return }
-        let count = self.answers.count
-        self.answers.send { bytes, segmentSize in
-            switch self.socket.send(
-                bytes, segmentSize: segmentSize, from: destination.askedAt, to: destination.address)
-            {
-            case .sent: break
-            case .dropped, .refused: self.statistics[.notSent] += UInt64(count)
-            }
-        }
+        self.meter.statistics[.notSent] += UInt64(self.answers.send(on: self.socket))
     }
 
     func datagramChannel(_ channel: DatagramChannel, closedByPeer flow: FlowID) {
         guard channel === self.current?.channel, self.flows.remove(flow) != nil else { return }
-        self.logClosed(flow, reason: "closed by the agent")
+        self.meter.flowClosed(flow, reason: "closed by the agent")
     }
 
     func datagramChannelLimitChanged(_ channel: DatagramChannel) {
         if channel === self.current?.channel { self.checkLimit() }
     }
 
-    func datagramChannelSuspicionChanged(_ channel: DatagramChannel) {
-        self.channels.suspicionChanged(of: channel)
-    }
-
     /// A payload limit that was asked for has to fit the path, which may not carry as much as was possible at start.
     private func checkLimit() {
-        guard self.askedPayload != .max, let (channel, _) = self.current else { return }
-        guard channel.maximumPayload < self.askedPayload else {
-            self.announcedLimit = nil
+        guard let (channel, _) = self.current, let asked = self.payloadLimit.isCut(to: channel.maximumPayload) else {
             return
         }
-        guard self.announcedLimit != channel.maximumPayload else { return }
-        self.announcedLimit = channel.maximumPayload
-        self.logger.warning(
+        self.meter.logger.warning(
             "--udp-max-payload is more than the path to the agent carries: larger datagrams are dropped",
-            metadata: [
-                "asked": .stringConvertible(self.askedPayload), "limit": .stringConvertible(channel.maximumPayload),
-            ])
+            metadata: ["asked": .stringConvertible(asked), "limit": .stringConvertible(channel.maximumPayload)])
     }
 }
 
 // MARK: - Flows
 
 extension RelayWorker {
-    private func armSweep(in delay: TimeAmount? = nil) {
-        // Often enough that a flow lives at most an eighth longer than it should.
-        let interval = delay ?? min(.nanoseconds(self.idleTimeout.nanoseconds / 8), .seconds(5))
-        self.sweep = self.eventLoop.assumeIsolated().scheduleTask(in: interval) { [weak self] in
-            self?.removeIdleFlows()
-        }
-    }
-
-    private func removeIdleFlows() {
-        let deadline = self.eventLoop.now - self.idleTimeout
-        defer { self.current?.channel.flush() }
-        for _ in 0..<Self.flowsPerSweep {
-            guard let (_, flow) = self.flows.removeIdle(before: deadline) else { return self.armSweep() }
-            self.current?.channel.sendClosed(flow)
-            self.logClosed(flow, reason: "idle")
-        }
-        self.armSweep(in: .zero)
+    private func endIdleFlow(before deadline: NIODeadline) -> Bool {
+        guard let (_, flow) = self.flows.removeIdle(before: deadline) else { return false }
+        self.current?.channel.sendClosed(flow)
+        self.meter.flowClosed(flow, reason: "idle")
+        return true
     }
 
     /// This machine's addresses that answers leave from.
@@ -375,10 +298,10 @@ extension RelayWorker {
         for sender in senders {
             guard let flow = self.flows.remove(sender) else { continue }
             self.current?.channel.sendClosed(flow)
-            self.logClosed(flow, reason: "its local address is lost")
+            self.meter.flowClosed(flow, reason: "its local address is lost")
         }
         self.current?.channel.flush()
-        self.logger.log(
+        self.meter.logger.log(
             level: isDeaf ? .warning : .info,
             isDeaf ? "this machine has lost the address that the rule listens on" : "this machine has lost an address",
             metadata: [
@@ -387,18 +310,8 @@ extension RelayWorker {
             ])
     }
 
-    private func logClosed(_ flow: FlowID, reason: String) {
-        self.logger.debug(
-            "flow closed",
-            metadata: ["event": "flow.closed", "flow": .stringConvertible(flow.rawValue), "reason": "\(reason)"])
-    }
-
     private func clearFlows(because reason: String) {
-        let count = self.flows.removeAll()
-        guard count > 0 else { return }
-        self.logger.debug(
-            "flows closed",
-            metadata: ["event": "flow.closed", "count": .stringConvertible(count), "reason": "\(reason)"])
+        self.meter.flowsClosed(count: self.flows.removeAll(), reason: reason)
     }
 }
 
@@ -411,27 +324,22 @@ extension RelayWorker: ChannelPoolDelegate {
         return channel
     }
 
-    func selected(_ channel: DatagramChannel, of agent: AgentInfo) {
-        guard channel !== self.current?.channel else { return }
+    func serves(_ channel: AgentChannel<DatagramChannel>) {
+        guard channel.carrier !== self.current?.channel else { return }
         self.clearFlows(because: "another channel")
-        self.current = (channel, agent)
+        self.current = (channel.carrier, channel.agent)
         self.checkLimit()
-        self.forwardWaiting(on: channel)
+        self.forwardWaiting(on: channel.carrier)
     }
 
-    func closed(_ channel: DatagramChannel) {
-        guard channel === self.current?.channel else { return }
+    func closed(_ channel: AgentChannel<DatagramChannel>) {
+        guard channel.carrier === self.current?.channel else { return }
         self.current = nil
         self.clearFlows(because: "the channel is closed")
     }
 
     /// Has it gone for good, or only lost its control connection? Then its channel goes on.
-    func agentGone(_ agent: AgentKey, _ reason: GoneReason) {
+    func agentGone(_ agent: AgentKey) {
         if let (channel, current) = self.current, current.key == agent { channel.probe() }
     }
-
-    // Flows follow the channel in use; nothing is opened one by one.
-    func open(_ id: ClientConnectionID, on carrier: DatagramChannel, of agent: AgentInfo) {}
-    func withdraw(_ id: ClientConnectionID) {}
-    func reject(_ id: ClientConnectionID, _ rejection: ChannelSelector.Rejection) {}
 }

@@ -1,5 +1,4 @@
 import Basics
-import ClientSupport
 import Logging
 import NIOCore
 import SOCKS
@@ -24,7 +23,7 @@ final class SOCKSConnectionHandler: ChannelInboundHandler, RemovableChannelHandl
     private enum State {
         case idle
         case handshake(timeout: Scheduled<Void>)
-        case connecting(ClientConnectionID, SOCKSTarget, inputClosed: Bool)
+        case connecting(RequestID, SOCKSTarget, inputClosed: Bool)
         /// The refusal is on its way; what the client still sends is thrown away.
         case refused(timeout: Scheduled<Void>)
         /// Closed, or handed over.

@@ -1,13 +1,12 @@
-import ClientSupport
 import NIOCore
 import SOCKS
 
 /// Reaches targets through an agent. Belongs to one event loop.
 protocol TargetConnector: AnyObject {
     /// Connects to `target`. `completion` is called at most once: not before this returns, and not after `cancel`.
-    func connect(to target: SOCKSTarget, completion: @escaping (TargetResult) -> Void) -> ClientConnectionID
+    func connect(to target: SOCKSTarget, completion: @escaping (TargetResult) -> Void) -> RequestID
     /// The client is gone; nobody waits for the completion any more.
-    func cancel(_ id: ClientConnectionID)
+    func cancel(_ id: RequestID)
 }
 
 /// What became of a connection request.

@@ -1,10 +1,12 @@
+import AgentChoice
 import AppProto
 import ClientSupport
 import Logging
 import NIOCore
 import PeerChannel
-import SOCKS
 import Signaling
+import SOCKS
+import Tunnel
 
 /// Opens clients' connections as streams in the tunnels of a pool.
 ///
@@ -22,15 +24,19 @@ final class TunnelPool {
 
     /// The tunnels; hears of the control connection.
     let channels: ChannelPool<QUICTunnel>
+    private let eventLoop: any EventLoop
     private let logger: Logger
     private let watch: ConnectionWatch
-    private var requests: [ClientConnectionID: Request] = [:]
-    private var nextConnection: UInt64 = 1
+    private var requests: [RequestID: Request] = [:]
+    private var queue = RequestQueue()
+    private var nextRequest: UInt64 = 1
+    private var timer: Scheduled<Void>?
 
     /// `configuration` as for `ChannelPool`.
     init(
         pattern: AgentNamePattern, configuration: PeerChannelConfiguration, signal: SignalClient, logger: Logger
     ) {
+        self.eventLoop = signal.eventLoop
         self.logger = logger
         self.watch = .shared(by: signal.eventLoop, logger: logger)
         self.channels = ChannelPool(
@@ -41,6 +47,7 @@ final class TunnelPool {
 
     /// Closes every tunnel; the agents are told. Streams are reset.
     func close() {
+        self.timer?.cancel()
         self.channels.close()
     }
 }
@@ -49,18 +56,51 @@ final class TunnelPool {
 extension TunnelPool: Sendable {}
 
 extension TunnelPool: TargetConnector {
-    func connect(to target: SOCKSTarget, completion: @escaping (TargetResult) -> Void) -> ClientConnectionID {
-        let id = ClientConnectionID(rawValue: self.nextConnection)
-        self.nextConnection += 1
+    func connect(to target: SOCKSTarget, completion: @escaping (TargetResult) -> Void) -> RequestID {
+        let id = RequestID(rawValue: self.nextRequest)
+        self.nextRequest += 1
         self.requests[id] = Request(target: target, completion: completion)
-        self.channels.connectionRequested(id)
+        self.queue.append(id, at: self.eventLoop.now)
+        self.openWaiting()
         return id
     }
 
-    func cancel(_ id: ClientConnectionID) {
+    func cancel(_ id: RequestID) {
         guard let request = self.requests.removeValue(forKey: id) else { return }
         request.opening?.cancel()
-        self.channels.connectionClosed(id)
+        self.forget(id)
+    }
+
+    /// The request waits no more, or is opened no more.
+    private func forget(_ id: RequestID) {
+        if let channel = self.queue.remove(id) { self.channels.ended(on: channel, wasAnswered: false) }
+        self.channels.isAwaited = self.queue.isAwaiting
+    }
+
+    /// Opens those that wait, for as long as there is a tunnel to open them in.
+    private func openWaiting() {
+        while self.queue.isAwaiting, let channel = self.channels.claim() {
+            // Others that the claim made known may have taken all.
+            guard let id = self.queue.next(on: channel.id) else {
+                self.channels.ended(on: channel.id, wasAnswered: false)
+                break
+            }
+            self.open(id, on: channel)
+        }
+        self.channels.isAwaited = self.queue.isAwaiting
+        self.armTimer()
+    }
+
+    /// A timer that is early is left as it is.
+    private func armTimer() {
+        guard self.timer == nil, let deadline = self.queue.nextDeadline else { return }
+        self.timer = self.eventLoop.assumeIsolated().scheduleTask(deadline: deadline) { [weak self] in
+            guard let self else { return }
+            self.timer = nil
+            for id in self.queue.expire(at: self.eventLoop.now) { self.reject(id, .noAgent) }
+            self.channels.isAwaited = self.queue.isAwaiting
+            self.armTimer()
+        }
     }
 }
 
@@ -69,38 +109,49 @@ extension TunnelPool: ChannelPoolDelegate {
         try QUICTunnel(context)
     }
 
-    func open(_ id: ClientConnectionID, on tunnel: QUICTunnel, of agent: AgentInfo) {
-        // The client may have gone by an action performed just before; then the selector knows already.
-        guard let request = self.requests[id] else { return }
+    func serves(_ channel: AgentChannel<QUICTunnel>) { self.openWaiting() }
+    func closed(_ channel: AgentChannel<QUICTunnel>) { self.doubts(channel.id) }
+
+    func doubts(_ channel: ChannelID) {
+        for withdrawal in self.queue.withdraw(from: channel, at: self.eventLoop.now) {
+            self.channels.ended(on: channel, wasAnswered: false)
+            self.requests[withdrawal.id]?.opening?.cancel()
+            self.requests[withdrawal.id]?.opening = nil
+            if let rejection = withdrawal.rejection { self.reject(withdrawal.id, rejection) }
+        }
+        self.openWaiting()
+    }
+
+    private func open(_ id: RequestID, on channel: AgentChannel<QUICTunnel>) {
+        guard let request = self.requests[id] else { return self.forget(id) }
         let target = OpenTcp(host: request.target.hostText, port: request.target.port)
-        self.requests[id]?.opening = tunnel.open(target, timeout: Self.openTimeout) { result in
+        self.requests[id]?.opening = channel.carrier.open(target, timeout: Self.openTimeout) { result in
             switch result {
-            case .success(let stream): self.opened(id, stream, agent)
-            // The tunnel is over, which is told next, and makes the selector try another one.
+            case .success(let stream): self.opened(id, stream, channel)
+            // The tunnel is over, which is told next: another one is tried then.
             case .failure(.notConnected): self.requests[id]?.opening = nil
             case .failure(let error): self.fail(id, SOCKSOutcome(error), reason: "\(error)")
             }
         }
     }
 
-    func withdraw(_ id: ClientConnectionID) {
-        self.requests[id]?.opening?.cancel()
-        self.requests[id]?.opening = nil
-    }
-
-    private func opened(_ id: ClientConnectionID, _ stream: TunnelStream, _ agent: AgentInfo) {
+    private func opened(_ id: RequestID, _ stream: TunnelStream, _ channel: AgentChannel<QUICTunnel>) {
         guard let request = self.requests.removeValue(forKey: id) else { return stream.abandon() }
-        self.channels.connectionAnswered(id)
-        let target = request.target
-        self.logger.debug("connected", metadata: Self.metadata("flow.opened", id, target, agent))
-        let ended = { self.channels.connectionClosed(id) }
+        _ = self.queue.remove(id)
+        self.channels.answered(on: channel.id)
+        let metadata: Logger.Metadata = [
+            "flow": .stringConvertible(id.rawValue), "target": "\(request.target)", "agent": "\(channel.agent.name)",
+        ]
+        self.logger.debug("connected", metadata: metadata.merging(["event": "flow.opened"]) { $1 })
+        let ended = { self.channels.ended(on: channel.id, wasAnswered: true) }
         let connection = TargetConnection(
             boundAddress: stream.boundAddress,
             makeHandler: {
                 StreamSplice(stream: stream, watch: self.watch) { summary in
                     self.logger.debug(
                         "connection closed",
-                        metadata: Self.metadata("flow.closed", id, target, agent).merging([
+                        metadata: metadata.merging([
+                            "event": "flow.closed",
                             "sent": .stringConvertible(summary.bytesSent),
                             "received": .stringConvertible(summary.bytesReceived),
                             "reset": .stringConvertible(summary.wasReset),
@@ -115,29 +166,19 @@ extension TunnelPool: ChannelPoolDelegate {
         request.completion(.connected(connection))
     }
 
-    private static func metadata(
-        _ event: String, _ id: ClientConnectionID, _ target: SOCKSTarget, _ agent: AgentInfo
-    ) -> Logger.Metadata {
-        [
-            "event": "\(event)", "flow": .stringConvertible(id.rawValue), "target": "\(target)",
-            "agent": "\(agent.name)",
-        ]
-    }
-
-    private func fail(_ id: ClientConnectionID, _ outcome: SOCKSOutcome, reason: String) {
+    private func fail(_ id: RequestID, _ outcome: SOCKSOutcome, reason: String) {
         guard let request = self.requests.removeValue(forKey: id) else { return }
-        self.channels.connectionClosed(id)
+        self.forget(id)
         request.completion(.failed(outcome, reason: reason))
     }
 
-    func reject(_ id: ClientConnectionID, _ rejection: ChannelSelector.Rejection) {
-        guard let request = self.requests.removeValue(forKey: id) else { return }
+    private func reject(_ id: RequestID, _ rejection: RequestQueue.Rejection) {
         let reason =
             switch rejection {
             case .noAgent: "no agent could be reached in time"
             case .tooManyAttempts: "one agent after the other stopped answering"
             }
-        request.completion(.failed(.failed, reason: reason))
+        self.fail(id, .failed, reason: reason)
     }
 }
 

@@ -1,7 +1,7 @@
 import AppProto
 import NIOCore
 
-@testable import PeerChannel
+@testable import Tunnel
 
 /// The message at the beginning of a tunnel's stream, and what is in it. The first byte says in what pieces the rest
 /// comes.

@@ -1,3 +1,4 @@
+package import AgentChoice
 import AppProto
 import CommandSupport
 import NIOCore

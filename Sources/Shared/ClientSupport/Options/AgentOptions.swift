@@ -1,3 +1,4 @@
+package import AgentChoice
 import ArgumentParser
 
 /// `--agent`, `--list-agents`.

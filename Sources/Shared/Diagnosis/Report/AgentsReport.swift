@@ -1,6 +1,5 @@
 package import Basics
 package import AppProto
-import Basics
 import CommandSupport
 import NIOCore
 package import PeerChannel

@@ -47,6 +47,8 @@ package protocol PeerCarrier: AnyObject {
     var isClosed: Bool { get }
     /// Whether an answer of the peer has been missing for so long that it is better to look for another one.
     var isSuspect: Bool { get }
+    /// Called when `isSuspect` becomes true, and when the peer has spoken again. Set by who uses the channel.
+    var suspicionChanged: ((Bool) -> Void)? { get set }
     /// As the carrier measures it; nil when it doesn't.
     var roundTripTime: TimeAmount? { get }
 

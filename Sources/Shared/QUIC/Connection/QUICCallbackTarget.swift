@@ -62,7 +62,7 @@ final class QUICCallbackTarget {
         }
         callbacks.remove_connection_id = { _, id, target in
             guard let id else { return NGTCP2_ERR_CALLBACK_FAILURE }
-            return QUICCallbackTarget.record(target) { $0.retiredIDs.append(ConnectionID(id.pointee)) }
+            return QUICCallbackTarget.record(target) { $0.ids.retire(ConnectionID(id.pointee)) }
         }
     }
 

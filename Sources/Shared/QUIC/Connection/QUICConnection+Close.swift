@@ -8,7 +8,7 @@ extension QUICConnection {
     func close(code: UInt64, reason: String, at now: NIODeadline) {
         guard case .active = self.state else { return }
         // A server has no keys before a packet of the client has been read, and ngtcp2 does not look.
-        guard self.context.role == .client || self.hasHeardPeer else {
+        guard self.context.role == .client || self.contact.hasHeard else {
             self.state = .terminated
             return self.finish(.local(code: code, reason: reason))
         }
@@ -108,8 +108,8 @@ extension QUICConnection {
             self.state = .terminated
             return
         }
-        self.state = .closing(until: self.endOfLinger(from: now), packet: packet)
-        self.heldTransmit = QUICTransmit(payload: packet, segmentSize: nil)
+        self.state = .closing(until: self.endOfLinger(from: now), Farewell(packet))
+        self.flush.held = QUICTransmit(payload: packet, segmentSize: nil)
     }
 
     /// Tells the streams and the owner. `state` has been set.
@@ -118,14 +118,14 @@ extension QUICConnection {
         self.sendQueue.removeAll()
         self.datagramQueue.removeAll()
         self.deliveredStreams.removeAll()
-        self.unansweredSince = nil
+        self.contact.end()
         for stream in self.streams.values.sorted(by: { $0.id < $1.id }) {
             stream.abandonSending()
             stream.closeReason = reason
-            self.note(.closed, on: stream)
+            self.events.note(.closed, on: stream)
         }
         self.streams.removeAll()
-        self.pendingEvents.append(.closed(reason))
+        self.events.append(.closed(reason))
     }
 
     /// Closing and draining last three times the probe timeout (RFC 9000 §10.2).

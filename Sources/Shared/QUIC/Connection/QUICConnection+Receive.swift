@@ -4,17 +4,14 @@ import NIOCore
 extension QUICConnection {
     /// Takes a datagram, or with `segmentSize` several behind each other.
     ///
-    /// - Parameter arrival: the owner's name for the path that they came in by (servers).
+    /// - Parameter arrival: the owner's name for the path that they came in by (``PathMoves``; of interest to servers).
     func receive(_ datagrams: ByteBuffer, segmentSize: Int?, on arrival: UInt32? = nil, at now: NIODeadline) {
         switch self.state {
         case .active:
             break
-        case .closing(_, let packet):
-            self.packetsWhileClosing += 1
-            // Answered ever more rarely (RFC 9000 §10.2.1): at the 1st, 2nd, 4th, 8th… packet.
-            if self.packetsWhileClosing & (self.packetsWhileClosing - 1) == 0 {
-                self.heldTransmit = QUICTransmit(payload: packet, segmentSize: nil)
-            }
+        case .closing(let until, var farewell):
+            if farewell.answers() { self.flush.held = QUICTransmit(payload: farewell.packet, segmentSize: nil) }
+            self.state = .closing(until: until, farewell)
             return
         case .draining, .terminated:
             return
@@ -24,15 +21,24 @@ extension QUICConnection {
         // ngtcp2 counts packets of the handshake that come after it, and has no keys for them any more.
         let isLate = self.isHandshakeComplete && DatagramHeader.isLong(datagrams)
         let isAuthentic = self.statistics.pkt_recv != known && !isLate
-        if isAuthentic {
-            self.hasHeardPeer = true
-            self.lastReceived = now
-            self.unansweredSince = nil
-        }
+        if isAuthentic { self.contact.heard(at: now) }
         guard code == 0 else { return self.fail(code, at: now) }
-        if let arrival, isAuthentic || !self.isHandshakeComplete { self.arrived(on: arrival, at: now) }
+        if let arrival, self.context.role == .server, isAuthentic || !self.isHandshakeComplete {
+            self.moves.arrived(on: arrival, isHandshakeComplete: self.isHandshakeComplete, at: now)
+        }
         self.resetDelivered()
         self.resetCongestionIfPossible(at: now)
+    }
+
+    /// Datagrams go another way from now on.
+    func pathChanged(at now: NIODeadline) {
+        self.moves.ownerTells(at: now)
+        self.resetCongestionIfPossible(at: now)
+    }
+
+    private func resetCongestionIfPossible(at now: NIODeadline) {
+        guard self.isHandshakeComplete, case .active = self.state, self.moves.takeReset() else { return }
+        rtun_ngtcp2_conn_reset_congestion(self.handle, now.uptimeNanoseconds)
     }
 
     /// Gives the datagrams to ngtcp2 one by one, up to the first error that ends the connection.

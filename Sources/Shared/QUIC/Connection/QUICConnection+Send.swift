@@ -3,37 +3,38 @@ import NIOCore
 
 /// Building packets, and putting equal-sized ones together for UDP GSO.
 extension QUICConnection {
-    /// Most that one transmit may carry: what fits into one UDP datagram of IPv4, as the kernel demands of a GSO send.
-    private static let maxTransmitBytes = 65_507
     /// Most segments that Linux takes in one GSO send (UDP_MAX_SEGMENTS before 6.9).
     private static let maxSegments = 64
-    /// Packets in flight that need not be paced: the initial congestion window (RFC 9002 §7.2 and §7.7).
+    /// Packets in flight that need not be paced: the initial congestion window (RFC 9002 §7.2, §7.7).
     private static let unpacedPackets = 10
-    /// Room for a few packets; enough until there is bulk data to send.
-    private static let smallBuffer = 4096
+    /// Pieces of the data of one STREAM frame.
+    private static let vectorCapacity = 8
 
     /// The next datagrams to send; nil when there is nothing to send now, or congestion control and pacing do not
     /// allow it yet.
     func nextTransmit(at now: NIODeadline) -> QUICTransmit? {
-        if let held = self.heldTransmit {
-            self.heldTransmit = nil
+        if let held = self.flush.held {
+            self.flush.held = nil
             return held
         }
-        guard case .active = self.state, !self.isDrained else { return self.endFlush(at: now) }
+        guard case .active = self.state, !self.flush.isDrained else {
+            self.flush.end(hasBulk: self.hasBulk)
+            return nil
+        }
         let statistics = self.statistics
         self.offloadDoubt.judge(
             lost: statistics.pkt_lost, at: now,
             wait: max(.nanoseconds(Int64(clamping: statistics.smoothed_rtt)) * 3, .milliseconds(100)))
-        var buffer = self.takeBuffer()
+        var buffer = self.flush.takeBuffer(hasBulk: self.hasBulk)
         let batch = buffer.withUnsafeMutableWritableBytes { target in
             self.fill(target.bindMemory(to: UInt8.self), at: now)
         }
         buffer.moveWriterIndex(forwardBy: batch.bytes)
-        self.sendBuffer = buffer
-        self.flushedBytes += batch.bytes
-        self.isDrained = batch.isLast
+        self.flush.filled(buffer, bytes: batch.bytes, isLast: batch.isLast)
         self.pace(at: now)
-        let mayOffload = self.mayOffload(at: now, statistics)
+        let mayOffload =
+            !self.offloadDoubt.isFounded
+            && self.contact.mayOffload(at: now, roundTrip: .nanoseconds(Int64(clamping: statistics.smoothed_rtt)))
         if batch.bytes > 0 {
             self.packetsSent(batch.segments, together: mayOffload && batch.segments > 1, at: now, before: statistics)
         }
@@ -48,15 +49,6 @@ extension QUICConnection {
         let waits = !self.sendQueue.isEmpty || self.datagramQueue.first != nil
         let burst = waits ? 0 : Self.unpacedPackets * self.maximumDatagramSize
         rtun_ngtcp2_conn_pace(self.handle, burst, now.uptimeNanoseconds)
-    }
-
-    /// Nothing more goes out now. Returns nil.
-    private func endFlush(at now: NIODeadline) -> QUICTransmit? {
-        self.isDrained = false
-        // The buffer is kept while there is a backlog; its memory is used again unless somebody else holds it by then.
-        if !self.hasBulk { self.sendBuffer = ByteBuffer() }
-        self.flushedBytes = 0
-        return nil
     }
 
     private struct Batch {
@@ -74,15 +66,7 @@ extension QUICConnection {
 
     /// Whether more waits than a few packets carry.
     private var hasBulk: Bool {
-        self.datagramQueue.bytes > Self.smallBuffer || self.sendQueue.bulkExceeds(Self.smallBuffer)
-    }
-
-    private func takeBuffer() -> ByteBuffer {
-        var buffer = self.sendBuffer
-        self.sendBuffer = ByteBuffer()
-        let isLarge = self.flushedBytes > 0 || self.hasBulk
-        buffer.clear(minimumCapacity: isLarge ? Self.maxTransmitBytes : Self.smallBuffer)
-        return buffer
+        self.datagramQueue.bytes > Flush.smallBuffer || self.sendQueue.bulkExceeds(Flush.smallBuffer)
     }
 
     private func fill(_ target: UnsafeMutableBufferPointer<UInt8>, at now: NIODeadline) -> Batch {
@@ -91,7 +75,7 @@ extension QUICConnection {
         let packetSize = self.maximumDatagramSize
         // No more at once than pacing sends in a millisecond (draft-ietf-ccwg-bbr §5.6.3), a packet or two at least.
         let quantum = max(ngtcp2_conn_get_send_quantum(self.handle), packetSize)
-        let capacity = min(target.count, Self.maxTransmitBytes, quantum)
+        let capacity = min(target.count, Flush.maxTransmitBytes, quantum)
         while true {
             guard capacity - batch.bytes >= packetSize, batch.segments < Self.maxSegments else {
                 return batch
@@ -116,17 +100,6 @@ extension QUICConnection {
         }
     }
 
-    /// What follows a silence leaves singly. Probes that left together would get lost together where such sends do, and
-    /// nothing would tell that what left singly arrives.
-    private func mayOffload(at now: NIODeadline, _ statistics: ngtcp2_conn_info) -> Bool {
-        guard !self.offloadDoubt.isFounded else { return false }
-        guard let since = self.unansweredSince else { return true }
-        return now - since < .nanoseconds(Int64(clamping: statistics.smoothed_rtt)) * 2 + Self.acknowledgementDelay
-    }
-
-    /// How long a peer may keep an acknowledgement back (`max_ack_delay`, RFC 9000 §18.2).
-    private static var acknowledgementDelay: TimeAmount { .milliseconds(25) }
-
     private func transmit(_ batch: Batch, in buffer: ByteBuffer, mayOffload: Bool) -> QUICTransmit {
         var buffer = buffer
         guard let oddStart = batch.oddStart, let odd = buffer.getSlice(at: oddStart, length: batch.bytes - oddStart)
@@ -134,7 +107,7 @@ extension QUICConnection {
             return QUICTransmit(
                 payload: buffer, segmentSize: batch.segments > 1 ? batch.segmentSize : nil, mayOffload: mayOffload)
         }
-        self.heldTransmit = QUICTransmit(payload: odd, segmentSize: nil)
+        self.flush.held = QUICTransmit(payload: odd, segmentSize: nil)
         buffer.moveWriterIndex(to: oddStart)
         return QUICTransmit(
             payload: buffer, segmentSize: batch.segments > 2 ? batch.segmentSize : nil, mayOffload: mayOffload)
@@ -144,16 +117,14 @@ extension QUICConnection {
         if together { self.offloadDoubt.sent(count, lost: statistics.pkt_lost, at: now) }
         // What has to be acknowledged counts as in flight, the rest does not (RFC 9002 §2).
         guard self.statistics.bytes_in_flight > statistics.bytes_in_flight else { return }
-        if self.unansweredSince == nil { self.unansweredSince = now }
+        self.contact.sent(at: now)
     }
 
     /// Writes one packet with frames of as many streams as fit. Returns its size, 0 when none can be sent now, or an
     /// error.
     private func writePacket(_ target: UnsafeMutablePointer<UInt8>, capacity: Int, at now: NIODeadline) -> Int {
         // Who has little to say goes first; of those with a backlog, datagrams and streams take turns.
-        let streamsGoFirst = self.streamsGoFirst || self.sendQueue.hasPrompt
-        self.streamsGoFirst.toggle()
-        if streamsGoFirst {
+        if self.flush.streamsGoFirst() || self.sendQueue.hasPrompt {
             if let result = self.writeStreams(target, capacity: capacity, at: now) { return result }
             if let result = self.writeDatagrams(target, capacity: capacity, at: now) { return result }
         } else {
@@ -163,22 +134,31 @@ extension QUICConnection {
         // CUBIC grows its window only where it is used, whatever keeps it from that (RFC 9002 §7.8).
         let moreWaits =
             self.context.configuration.congestionControl == .bbr
-            && (self.blockedStreamCount > 0 || !self.sendQueue.isEmpty)
+            && (self.sendQueue.blockedCount > 0 || !self.sendQueue.isEmpty)
         return rtun_ngtcp2_conn_write_rest(self.handle, target, capacity, moreWaits ? 1 : 0, now.uptimeNanoseconds)
     }
 
     /// Puts STREAM frames into the packet. Nil: there are no more to put.
     private func writeStreams(_ target: UnsafeMutablePointer<UInt8>, capacity: Int, at now: NIODeadline) -> Int? {
+        withUnsafeTemporaryAllocation(of: ngtcp2_vec.self, capacity: Self.vectorCapacity) { vectors in
+            vectors.baseAddress.flatMap { self.writeStreams(target, capacity: capacity, vectors: $0, at: now) }
+        }
+    }
+
+    private func writeStreams(
+        _ target: UnsafeMutablePointer<UInt8>, capacity: Int, vectors: UnsafeMutablePointer<ngtcp2_vec>,
+        at now: NIODeadline
+    ) -> Int? {
         // Streams with data have to wait while the connection's credit is used up; ngtcp2 does not say so.
         var left = ngtcp2_conn_get_max_data_left(self.handle)
         while let stream = self.sendQueue.next, left > 0 || stream.sendBuffer.unsentBytes == 0 {
             let (pieces, bytes) = stream.sendBuffer.describeUnsent(
-                in: self.vectors, capacity: Self.vectorCapacity, limit: capacity)
+                in: vectors, capacity: Self.vectorCapacity, limit: capacity)
             let isLast = stream.isFinishing && bytes == stream.sendBuffer.unsentBytes
             let flags = UInt32(NGTCP2_WRITE_STREAM_FLAG_MORE) | (isLast ? UInt32(NGTCP2_WRITE_STREAM_FLAG_FIN) : 0)
             var accepted = -1
             let result = CNgtcp2_conn_writev_stream(
-                self.handle, target, capacity, &accepted, flags, stream.id, self.vectors, pieces, now.uptimeNanoseconds)
+                self.handle, target, capacity, &accepted, flags, stream.id, vectors, pieces, now.uptimeNanoseconds)
             if accepted >= 0 {
                 left -= min(left, UInt64(accepted))
                 self.streamSent(stream, accepted, isLast: isLast && accepted == bytes)
@@ -226,7 +206,7 @@ extension QUICConnection {
     }
 
     private func removeFirstDatagram() {
-        if self.datagramQueue.removeFirst() { self.pendingEvents.append(.datagramsWritable) }
+        if self.datagramQueue.removeFirst() { self.events.append(.datagramsWritable) }
     }
 
     private func streamSent(_ stream: QUICStream, _ count: Int, isLast: Bool) {
@@ -234,7 +214,7 @@ extension QUICConnection {
         if isLast { stream.sendState = .finished }
         if stream.isThrottled, stream.sendBuffer.unsentBytes < stream.writableMarks.low {
             stream.isThrottled = false
-            if case .open = stream.sendState { self.note(.writable, on: stream) }
+            if case .open = stream.sendState { self.events.note(.writable, on: stream) }
         }
         self.sendQueue.endTurn(continues: stream.hasWork)
     }

@@ -44,7 +44,7 @@ extension QUICConnection {
     /// The delegate is done with `count` bytes of `stream`.
     func streamConsumed(_ stream: QUICStream, _ count: Int) {
         if self.streams[stream.id] === stream {
-            let credit = stream.window.consumed(count, at: self.lastReceived) { self.smoothedRTT }
+            let credit = stream.window.consumed(count, at: self.contact.lastReceived) { self.smoothedRTT }
             // Fails only for a stream that ngtcp2 does not know.
             _ = ngtcp2_conn_extend_max_stream_offset(self.handle, stream.id, UInt64(credit))
         }

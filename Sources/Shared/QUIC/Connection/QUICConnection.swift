@@ -1,12 +1,11 @@
 internal import CNgtcp2
-import DequeModule
 import NIOCore
 import TLS
 
 /// One QUIC connection without I/O and without a clock: datagrams and the time go in; events, datagrams and a
 /// deadline come out.
 ///
-/// After each `receive`, `handleTimeout` or change made through it or its streams, drain `nextEvent()` and
+/// After each `receive`, `handleTimeout` or change made through it or its streams, drain `events` and
 /// `nextTransmit(at:)` and read `nextDeadline`. Not thread-safe.
 ///
 /// ngtcp2 holds an unretained pointer to `callbackTarget` as its user data, and to each open `QUICStream` as the
@@ -17,79 +16,45 @@ final class QUICConnection {
     enum State {
         case active
         /// We have sent CONNECTION_CLOSE and repeat it when packets still arrive (RFC 9000 §10.2.1).
-        case closing(until: NIODeadline, packet: ByteBuffer)
+        case closing(until: NIODeadline, Farewell)
         /// The peer has closed; nothing is sent any more (RFC 9000 §10.2.2).
         case draining(until: NIODeadline)
         /// All state can be forgotten.
         case terminated
     }
 
+    // 21 stored variables: the library's objects, how far it has come, and values that keep their own rules; the files that
+    // make up the connection share them.
+
     let context: QUICContext
     let tls: QUICTLS
     /// ngtcp2's connection, owned.
     let handle: OpaquePointer
+    /// Where ngtcp2's user data points: known before `self` is, and freed after ngtcp2's connection.
+    private let callbackTarget: QUICCallbackTarget
 
     var state = State.active
     var closeReason: QUICCloseReason?
-    var isHandshakeComplete = false
+    var wasStatelesslyReset = false
+    private(set) var isHandshakeComplete = false
     /// Called after a call from outside that leaves something to send.
     var onWork: (() -> Void)?
 
     /// Open streams by number.
     var streams: [Int64: QUICStream] = [:]
-    /// Streams with news, in the order in which the first of it came.
-    var newsworthy: Deque<QUICStream> = []
     /// Streams to be reset, now that the peer has everything that they have sent.
     var deliveredStreams: [QUICStream] = []
-    var pendingEvents: Deque<QUICEvent> = []
+    var events = EventQueue()
     var credit: ReceiveCredit
-
     var sendQueue = SendQueue()
-    /// Streams with something to send whose window is used up.
-    var blockedStreamCount = 0
     var datagramQueue = DatagramQueue()
-    /// Whose frames go into the next packet first, when both datagrams and streams with a backlog wait.
-    var streamsGoFirst = false
-    var sendBuffer = ByteBuffer()
-    var heldTransmit: QUICTransmit?
+    var flush = Flush()
     var offloadDoubt = OffloadDoubt()
-    /// Bytes of the flush in progress.
-    var flushedBytes = 0
-    /// Set when ngtcp2 had nothing more to send: the flush in progress ends with the next `nextTransmit`.
-    var isDrained = false
-    /// Scratch space for the pieces of one STREAM frame.
-    let vectors: UnsafeMutablePointer<ngtcp2_vec>
-    static let vectorCapacity = 8
-
-    /// Connection IDs that came into use and went out of it since the owner looked last (servers demultiplex by them).
-    var issuedIDs: [ConnectionID] = []
-    var retiredIDs: [ConnectionID] = []
-    /// Connection IDs made since `issuingSince`.
-    var issuedInPeriod = 0
-    var issuingSince: NIODeadline
-    var wasStatelesslyReset = false
-    var packetsWhileClosing = 0
-
-    /// The owner's name for the path that datagrams came in by last (servers).
-    var arrival: UInt32?
-    /// Those before, and when they changed; the last few (servers).
-    var leftArrivals: [(number: UInt32, at: NIODeadline)] = []
-    /// What told of the last move, unless both signs have.
-    var lastMove: (sign: MoveSign, at: NIODeadline)?
-    /// How often datagrams have gone another way.
-    var moveCount: UInt32 = 0
-    /// Set while congestion control is to start anew as soon as the handshake is complete.
-    var wantsReset = false
-    /// Whether any packet of the peer has been read.
-    var hasHeardPeer = false
     /// Largest UDP payload to send now, in bytes.
     var maximumDatagramSize: Int
-
-    var lastReceived: NIODeadline
-    var unansweredSince: NIODeadline?
-
-    /// Where ngtcp2's user data points: known before `self` is, and freed after ngtcp2's connection.
-    private let callbackTarget: QUICCallbackTarget
+    var ids: LocalConnectionIDs
+    var moves = PathMoves()
+    var contact: PeerContact
 
     /// A client, ready to send its first Initial.
     static func client(context: QUICContext, at now: NIODeadline) throws(QUICError) -> QUICConnection {
@@ -122,7 +87,7 @@ final class QUICConnection {
                     &setup.settings, &setup.parameters, target)
             }
         }
-        connection.issuedIDs = [id, initial.destinationID]
+        connection.ids.begin(with: [id, initial.destinationID])
         return connection
     }
 
@@ -134,8 +99,8 @@ final class QUICConnection {
         self.tls = try QUICTLS(context: context)
         self.callbackTarget = QUICCallbackTarget()
         self.credit = ReceiveCredit(limit: context.configuration.maxUnconsumedBytes)
-        self.lastReceived = now
-        self.issuingSince = now
+        self.ids = LocalConnectionIDs(at: now)
+        self.contact = PeerContact(at: now)
         self.maximumDatagramSize =
             context.configuration.discoversPathMTU
             ? context.configuration.maxUDPPayload : QUICConfiguration.leastUDPPayload
@@ -148,7 +113,6 @@ final class QUICConnection {
         // Packets are told from STUN and DTLS by the fixed bit of their first byte (RFC 9443 §2), so the peer must
         // not vary it.
         CNgtcp2_conn_disable_quic_bit_greasing(handle)
-        self.vectors = .allocate(capacity: Self.vectorCapacity)
         self.callbackTarget.connection = self
         self.tls.connection = handle
         ngtcp2_conn_set_tls_native_handle(handle, UnsafeMutableRawPointer(self.tls.handle))
@@ -157,7 +121,6 @@ final class QUICConnection {
 
     deinit {
         ngtcp2_conn_del(self.handle)
-        self.vectors.deallocate()
     }
 
     /// When `handleTimeout` has to be called; nil when there is nothing to wait for.
@@ -184,6 +147,11 @@ final class QUICConnection {
         case .terminated:
             break
         }
+    }
+
+    func recordHandshakeCompleted() {
+        self.isHandshakeComplete = true
+        self.events.append(.handshakeCompleted)
     }
 
     /// `keepAliveInterval`, in ngtcp2's words.

@@ -1,6 +1,6 @@
 import NIOCore
 
-/// What a connection has to tell; drained with `QUICConnection.nextEvent()`.
+/// What a connection has to tell; drained from `QUICConnection.events`.
 enum QUICEvent {
     case handshakeCompleted
     case streamOpened(QUICStream)

@@ -15,6 +15,8 @@ struct SendQueue {
     /// Most that goes out before bulk data, in bytes: what fits into one packet.
     private static let promptBytes = 1200
 
+    /// Streams with something to send whose window is used up; they are in no queue.
+    var blockedCount = 0
     private var prompt: Deque<QUICStream> = []
     private var bulk: Deque<QUICStream> = []
 

@@ -34,9 +34,8 @@ final class QUICClientDriver {
                     _ = self?.socket.send(datagram, segmentSize: nil)
                 }
             }
-            session.handshakeCompleted = { [weak self, unowned session] in self?.succeed(session) }
-            session.closed = { [weak self] in self?.fail($0) }
-            session.terminated = { [weak self] in self?.finish() }
+            session.endpoint = self
+            session.delegate = self
             self.session = session
         } catch {
             self.socket.close()
@@ -46,27 +45,40 @@ final class QUICClientDriver {
         self.running = self
     }
 
-    private func succeed(_ session: QUICSession) {
-        let connection = QUICClientConnection(
-            session: session, localAddress: self.socket.localAddress, remoteAddress: self.remoteAddress)
-        self.connected?.succeed(NIOLoopBound(connection, eventLoop: self.eventLoop))
-        self.connected = nil
-    }
-
     private func fail(_ error: any Error) {
         self.connected?.fail(error)
         self.connected = nil
     }
+}
 
-    private func finish() {
+@available(*, unavailable)
+extension QUICClientDriver: Sendable {}
+
+extension QUICClientDriver: QUICSessionEndpoint {
+    func sessionTerminated(_ session: QUICSession) {
         self.socket.close()
         self.session = nil
         self.running = nil
     }
 }
 
-@available(*, unavailable)
-extension QUICClientDriver: Sendable {}
+/// The first delegate, until whoever has asked for the connection puts another one in its place.
+extension QUICClientDriver: QUICSessionDelegate {
+    func sessionHandshakeCompleted(_ session: QUICSession) {
+        let connection = QUICClientConnection(
+            session: session, localAddress: self.socket.localAddress, remoteAddress: self.remoteAddress)
+        self.connected?.succeed(NIOLoopBound(connection, eventLoop: self.eventLoop))
+        self.connected = nil
+        if session.delegate !== self { session.delegate?.sessionHandshakeCompleted(session) }
+    }
+
+    /// The server opens no streams to one that hears of none.
+    func session(_ session: QUICSession, streamOpened stream: QUICStream) {}
+
+    func session(_ session: QUICSession, closed reason: QUICCloseReason) {
+        self.fail(reason)
+    }
+}
 
 extension QUICClientDriver: ConnectedUDPSocketDelegate {
     func socket(_ socket: ConnectedUDPSocket, received payload: ByteBuffer, segmentSize: Int?) {

@@ -19,7 +19,7 @@ extension QUICConnectionTable: Sendable {}
 /// Datagrams whose first byte is not QUIC's (RFC 9443 §3: 64...127 and 192...255) are fired on, so that STUN can live
 /// behind it. A connection stays with the address that it was opened from: datagrams of it from elsewhere are
 /// dropped, as there is no path validation below `OpaquePath`; a client whose address changes connects anew.
-package final class QUICServerHandler: ChannelInboundHandler, RemovableChannelHandler {
+package final class QUICServerHandler: ChannelInboundHandler, RemovableChannelHandler, QUICSessionEndpoint {
     package typealias InboundIn = AddressedEnvelope<ByteBuffer>
     package typealias InboundOut = AddressedEnvelope<ByteBuffer>
     package typealias OutboundOut = AddressedEnvelope<ByteBuffer>
@@ -44,6 +44,8 @@ package final class QUICServerHandler: ChannelInboundHandler, RemovableChannelHa
     fileprivate final class Peer {
         let session: QUICSession
         let address: SocketAddress
+        /// Under which it stands in the table.
+        var ids: Set<ConnectionID> = []
         var isShakingHands = true
         /// Set while it waits for the end of the read batch.
         var isTouched = false
@@ -217,27 +219,23 @@ package final class QUICServerHandler: ChannelInboundHandler, RemovableChannelHa
         let session = peer.session
         self.sessions[ObjectIdentifier(session)] = peer
         let evicted = self.handshakes.add(ObjectIdentifier(session), from: SourceNetwork(peer.address))
-        var ids: Set<ConnectionID> = []
-        // Weak: a session may outlive the handler, for as long as it lingers after its end.
-        session.connectionIDsChanged = { [weak self, weak peer] issued, retired in
-            guard let self, let peer else { return }
-            for id in issued {
-                ids.insert(id)
-                self.table.peers[id] = peer
-            }
-            for id in retired {
-                ids.remove(id)
-                self.table.peers[id] = nil
-            }
-        }
-        session.terminated = { [weak self, weak peer] in
-            guard let self, let peer else { return }
-            for id in ids { self.table.peers[id] = nil }
-            self.endHandshake(of: peer)
-            self.sessions[ObjectIdentifier(peer.session)] = nil
-        }
+        session.endpoint = self
         session.reportConnectionIDs()
         if let evicted { self.sessions[evicted]?.session.abandon() }
+    }
+
+    func session(_ session: QUICSession, issued: [ConnectionID], retired: [ConnectionID]) {
+        guard let peer = self.sessions[ObjectIdentifier(session)] else { return }
+        peer.ids.formUnion(issued)
+        peer.ids.subtract(retired)
+        for id in issued { self.table.peers[id] = peer }
+        for id in retired { self.table.peers[id] = nil }
+    }
+
+    func sessionTerminated(_ session: QUICSession) {
+        guard let peer = self.sessions.removeValue(forKey: ObjectIdentifier(session)) else { return }
+        for id in peer.ids { self.table.peers[id] = nil }
+        self.endHandshake(of: peer)
     }
 
     private func noteHandshake(of peer: Peer) {

@@ -23,6 +23,18 @@ extension QUICSessionDelegate {
     package func sessionDatagramsWritable(_ session: QUICSession) {}
 }
 
+/// Moves a session's datagrams. All calls come on the session's event loop.
+protocol QUICSessionEndpoint: AnyObject {
+    /// Datagrams for the session carry these ids from now on, and those no more.
+    func session(_ session: QUICSession, issued: [ConnectionID], retired: [ConnectionID])
+    /// Nothing is sent or received any more: the session has lingered after its end for as long as it had to. The last call.
+    func sessionTerminated(_ session: QUICSession)
+}
+
+extension QUICSessionEndpoint {
+    func session(_ session: QUICSession, issued: [ConnectionID], retired: [ConnectionID]) {}
+}
+
 /// Hears what happens on a stream. All calls come on the session's event loop, never from inside a call to the stream.
 package protocol QUICStreamDelegate: AnyObject {
     /// Bytes arrived in order: everything one batch of datagrams brought. Call `stream.consume` when they have been

@@ -27,18 +27,23 @@ package final class QUICSession {
 
     private var timer: Scheduled<Void>?
     private var timerDeadline = NIODeadline.distantFuture
-    private var isProcessing = false
-    private var needsProcessing = false
-    private var isScheduled = false
-    private var isReceiving = false
+    private var turn = Turn.idle
+    /// Who has the socket; not retained.
+    weak var endpoint: (any QUICSessionEndpoint)?
 
-    /// For the endpoint that demultiplexes: ids that datagrams for this session carry from now on, or no more; and
-    /// its end.
-    var connectionIDsChanged: ((_ issued: [ConnectionID], _ retired: [ConnectionID]) -> Void)?
-    var terminated: (() -> Void)?
-    /// For the owner of the socket: called before the delegate is.
-    var handshakeCompleted: (() -> Void)?
-    var closed: ((QUICCloseReason) -> Void)?
+    /// What the session does about what has happened, in this turn of the event loop.
+    private enum Turn {
+        /// Nothing has happened since `process`.
+        case idle
+        /// `process` follows in this turn.
+        case scheduled
+        /// Datagrams come in; `receiveComplete` follows.
+        case receiving
+        /// Delegates are called and datagrams are sent; once more if it was wanted meanwhile.
+        case processing(again: Bool)
+
+        var isWantedAgain: Bool { if case .processing(again: true) = self { true } else { false } }
+    }
 
     /// At most this many bytes are sent before other work of the event loop gets its turn.
     private static let sendBurst = 512 << 10
@@ -117,14 +122,13 @@ package final class QUICSession {
     ///
     /// - Parameter arrival: where it came in, when the path may change under a server; equal numbers are the same path.
     package func receive(_ datagrams: ByteBuffer, segmentSize: Int?, on arrival: UInt32? = nil) {
-        self.isReceiving = true
+        if case .processing = self.turn {} else { self.turn = .receiving }
         guard let connection = self.connection ?? self.accept(datagrams, segmentSize: segmentSize) else { return }
         connection.receive(datagrams, segmentSize: segmentSize, on: arrival, at: self.eventLoop.now)
     }
 
     /// The batch is over: delegates are called and answers are sent.
     package func receiveComplete() {
-        self.isReceiving = false
         self.process()
     }
 
@@ -167,10 +171,10 @@ package final class QUICSession {
     package var smoothedRTT: TimeAmount { self.connection?.smoothedRTT ?? .zero }
 
     /// When the last authentic packet of the peer came.
-    package var lastReceived: NIODeadline { self.connection?.lastReceived ?? self.created }
+    package var lastReceived: NIODeadline { self.connection?.contact.lastReceived ?? self.created }
 
     /// When the oldest packet that asks for an answer left since we last heard from the peer; nil when none did.
-    package var unansweredSince: NIODeadline? { self.connection?.unansweredSince }
+    package var unansweredSince: NIODeadline? { self.connection?.contact.unansweredSince }
 
     package var isHandshakeComplete: Bool { self.connection?.isHandshakeComplete ?? false }
     package var isClosed: Bool { self.closeReason != nil }
@@ -186,7 +190,7 @@ package final class QUICSession {
             return self.finishUnconnected()
         }
         connection.close(code: code, reason: reason, at: self.eventLoop.now)
-        if !self.isProcessing { _ = self.send() }
+        if case .processing = self.turn {} else { _ = self.send() }
         self.scheduleProcessing()
     }
 
@@ -226,29 +230,31 @@ package final class QUICSession {
 
     /// Has `process` called once in this turn of the loop, unless it runs or will run anyway.
     private func scheduleProcessing() {
-        guard !self.isScheduled, !self.isProcessing, !self.isReceiving else { return }
-        self.isScheduled = true
+        guard case .idle = self.turn else { return }
+        self.turn = .scheduled
         self.eventLoop.assumeIsolated().execute {
-            self.isScheduled = false
-            self.process()
+            // Something else may have been faster.
+            if case .scheduled = self.turn { self.process() }
         }
     }
 
     /// Tells the delegates what happened, sends what there is to send, and sets the timer.
     func process() {
-        guard !self.isProcessing else {
-            self.needsProcessing = true
+        if case .processing = self.turn {
+            self.turn = .processing(again: true)
             return
         }
-        guard let connection = self.connection else { return }
-        self.isProcessing = true
-        var isComplete = true
+        guard let connection = self.connection else {
+            self.turn = .idle
+            return
+        }
+        var isComplete: Bool
         repeat {
-            self.needsProcessing = false
-            while let event = connection.nextEvent() { self.dispatch(event) }
+            self.turn = .processing(again: false)
+            while let event = connection.events.popFirst() { self.dispatch(event) }
             isComplete = self.send()
-        } while self.needsProcessing || connection.hasEvents
-        self.isProcessing = false
+        } while self.turn.isWantedAgain || !connection.events.isEmpty
+        self.turn = .idle
         self.reportConnectionIDs()
         self.arm()
         if !isComplete { self.scheduleProcessing() }
@@ -258,8 +264,7 @@ package final class QUICSession {
     private func send() -> Bool {
         guard let connection = self.connection, self.isPathWritable else { return true }
         let now = self.eventLoop.now
-        // There may be more than when the last flush was broken off.
-        connection.isDrained = false
+        connection.flush.begin()
         var left = Self.sendBurst
         while let transmit = connection.nextTransmit(at: now) {
             left -= transmit.payload.readableBytes
@@ -271,9 +276,7 @@ package final class QUICSession {
 
     private func dispatch(_ event: QUICEvent) {
         switch event {
-        case .handshakeCompleted:
-            self.handshakeCompleted?()
-            self.delegate?.sessionHandshakeCompleted(self)
+        case .handshakeCompleted: self.delegate?.sessionHandshakeCompleted(self)
         case .streamOpened(let stream): self.delegate?.session(self, streamOpened: stream)
         case .streamReceived(let stream, let bytes):
             if let delegate = stream.delegate {
@@ -292,20 +295,14 @@ package final class QUICSession {
         case .datagram(let payload): self.delegate?.session(self, datagramReceived: payload)
         case .datagramsWritable: self.delegate?.sessionDatagramsWritable(self)
         case .streamsAvailable: self.delegate?.sessionStreamsAvailable(self)
-        case .closed(let reason):
-            self.closed?(reason)
-            self.delegate?.session(self, closed: reason)
+        case .closed(let reason): self.delegate?.session(self, closed: reason)
         }
     }
 
-    /// Tells the demultiplexing endpoint which ids the connection has given out and taken back.
+    /// Tells the endpoint which ids the connection has given out and taken back.
     func reportConnectionIDs() {
-        guard let connection = self.connection, !connection.issuedIDs.isEmpty || !connection.retiredIDs.isEmpty else {
-            return
-        }
-        self.connectionIDsChanged?(connection.issuedIDs, connection.retiredIDs)
-        connection.issuedIDs.removeAll()
-        connection.retiredIDs.removeAll()
+        guard let (issued, retired) = self.connection?.ids.takeChanges() else { return }
+        self.endpoint?.session(self, issued: issued, retired: retired)
     }
 
     // MARK: The timer
@@ -336,11 +333,8 @@ package final class QUICSession {
         self.finalReason = self.finalReason ?? self.connection?.closeReason
         self.connection = nil
         self.transmit = nil
-        self.terminated?()
-        self.terminated = nil
-        self.connectionIDsChanged = nil
-        self.handshakeCompleted = nil
-        self.closed = nil
+        self.endpoint?.sessionTerminated(self)
+        self.endpoint = nil
     }
 
     /// Closed before there was a connection.

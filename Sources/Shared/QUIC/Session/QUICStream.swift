@@ -34,7 +34,8 @@ package final class QUICStream {
         case abandoned
     }
 
-    // The rest is the connection's state of the stream; it is its only user.
+    // The rest is the connection's state of the stream; it is its only user. 18 stored variables in all: one object for each
+    // stream, rather than several to look up.
 
     /// Strong, so that credit for late consumers finds its way; the cycle ends when the connection drops its closed
     /// streams.
@@ -57,7 +58,7 @@ package final class QUICStream {
     /// Set while the peer's stream window is used up.
     var isBlocked = false {
         didSet {
-            if self.isBlocked != oldValue { self.connection.blockedStreamCount += self.isBlocked ? 1 : -1 }
+            if self.isBlocked != oldValue { self.connection.sendQueue.blockedCount += self.isBlocked ? 1 : -1 }
         }
     }
     /// Set by `stopSending`: what still arrives is of no interest.

@@ -1,23 +1,4 @@
-package import AppProto
-package import NIOCore
-
-/// One run of one agent: what a client is bound to. A restarted agent keeps its name and is another one all the same.
-package struct AgentKey: Hashable, Sendable, CustomStringConvertible {
-    package var name: String
-    package var instanceID: InstanceID
-
-    package init(name: String, instanceID: InstanceID) {
-        self.name = name
-        self.instanceID = instanceID
-    }
-
-    package var description: String { "\(self.name)/\(self.instanceID)" }
-}
-
-extension AgentInfo {
-    /// The name and the instance.
-    package var key: AgentKey { AgentKey(name: self.name, instanceID: self.instanceID) }
-}
+import NIOCore
 
 /// Which agent to use: the order among those that match, and the memory that makes the choice stick.
 ///
@@ -25,7 +6,7 @@ extension AgentInfo {
 /// 2. Agents that never expire, then those that expire latest.
 /// 3. Agents that failed within the last `penalty`, the one whose failure is longest ago first. They are put last and not
 ///    left out: with nobody else there, they are the best chance.
-package struct AgentSelection {
+struct AgentSelection {
     private struct Failure {
         /// Failures without a success between them.
         var count: Int
@@ -35,8 +16,8 @@ package struct AgentSelection {
     }
 
     /// The agent in use.
-    package private(set) var bound: AgentKey?
-    private let pattern: AgentNamePattern
+    private(set) var bound: AgentKey?
+    let pattern: AgentNamePattern
     private let penalty: TimeAmount
     private var failures: [AgentKey: Failure] = [:]
 
@@ -46,25 +27,25 @@ package struct AgentSelection {
     }
 
     /// `penalty`: how long a failed agent comes after all others.
-    package init(pattern: AgentNamePattern, penalty: TimeAmount = .seconds(30)) {
+    init(pattern: AgentNamePattern, penalty: TimeAmount = .seconds(30)) {
         self.pattern = pattern
         self.penalty = penalty
     }
 
     /// `key` is in use, and works.
-    package mutating func bind(_ key: AgentKey) {
+    mutating func bind(_ key: AgentKey) {
         self.bound = key
         self.failures[key] = nil
     }
 
     /// No agent is in use.
-    package mutating func unbind() {
+    mutating func unbind() {
         self.bound = nil
     }
 
     /// An attempt on `key` failed, or it stopped answering. `retryAtOnce`: it was fine until now, so that a new attempt
     /// may start right away if there is nobody else.
-    package mutating func markFailed(_ key: AgentKey, retryAtOnce: Bool = false, at now: NIODeadline) {
+    mutating func markFailed(_ key: AgentKey, retryAtOnce: Bool = false, at now: NIODeadline) {
         let count = (self.failures[key]?.count ?? 0) + 1
         self.failures = self.failures.filter { now - $0.value.at < self.penalty }
         let retryAt = retryAtOnce ? now : now + Self.wait(afterFailures: count)
@@ -72,12 +53,12 @@ package struct AgentSelection {
     }
 
     /// When the next attempt on `key` is due; `nil`: at any time.
-    package func retryTime(of key: AgentKey) -> NIODeadline? {
+    func retryTime(of key: AgentKey) -> NIODeadline? {
         self.failures[key]?.retryAt
     }
 
     /// The agents that match, best first.
-    package func ranked(_ agents: [AgentInfo], at now: NIODeadline) -> [AgentInfo] {
+    func ranked(_ agents: [Agent], at now: NIODeadline) -> [Agent] {
         agents.filter { self.pattern.matches($0.name) }.sorted { one, other in
             let (oneFailed, otherFailed) = (self.failedAt(one.key, now), self.failedAt(other.key, now))
             if oneFailed != otherFailed {
@@ -86,13 +67,10 @@ package struct AgentSelection {
                 return oneFailed < otherFailed
             }
             if (one.key == self.bound) != (other.key == self.bound) { return one.key == self.bound }
-            if one.expireAtMilliseconds != other.expireAtMilliseconds {
-                if one.expireAtMilliseconds == 0 { return true }
-                if other.expireAtMilliseconds == 0 { return false }
-                return one.expireAtMilliseconds > other.expireAtMilliseconds
-            }
+            let (oneExpiry, otherExpiry) = (one.expiry ?? .max, other.expiry ?? .max)
+            if oneExpiry != otherExpiry { return oneExpiry > otherExpiry }
             // Any order would do, as long as it is always the same one.
-            return (one.name, one.instanceID.rawValue) < (other.name, other.instanceID.rawValue)
+            return (one.name, one.key.instance) < (other.name, other.key.instance)
         }
     }
 

@@ -2,7 +2,7 @@ import NIOCore
 import NIOEmbedded
 import Testing
 
-@testable import PeerChannel
+@testable import Tunnel
 
 struct StreamSpliceTests {
     /// A stream that records what it is told.

@@ -1,4 +1,5 @@
 package import NIOCore
+package import PeerChannel
 import TLS
 import UDP
 package import UDPRelay
@@ -13,8 +14,6 @@ package protocol DatagramChannelDelegate: AnyObject {
     func datagramChannel(_ channel: DatagramChannel, closedByPeer flow: FlowID)
     /// ``DatagramChannel/maximumPayload`` has changed, or is known now.
     func datagramChannelLimitChanged(_ channel: DatagramChannel)
-    /// ``DatagramChannel/isSuspect`` has changed.
-    func datagramChannelSuspicionChanged(_ channel: DatagramChannel)
 }
 
 /// The datagram channel of a relay: DTLS over the path, records of frames inside. Belongs to its event loop.
@@ -47,6 +46,7 @@ package final class DatagramChannel: PeerCarrier {
     /// The largest payload of one frame that the path carries, in bytes; 0 before the channel is connected.
     package private(set) var maximumPayload = 0
     package private(set) var isSuspect = false
+    package var suspicionChanged: ((Bool) -> Void)?
 
     private let eventLoop: any EventLoop
     private let path: any DatagramPath
@@ -307,7 +307,7 @@ package final class DatagramChannel: PeerCarrier {
 
     private func setSuspect(_ isSuspect: Bool) {
         self.isSuspect = isSuspect
-        self.delegate?.datagramChannelSuspicionChanged(self)
+        self.suspicionChanged?(isSuspect)
     }
 
     /// A timer that is early is left as it is: most deadlines move on.

@@ -4,7 +4,7 @@ import NIOPosix
 import TestSupport
 import Testing
 
-@testable import PeerChannel
+@testable import Tunnel
 
 @Suite struct AcknowledgementWatchTests {
     private static let start = NIODeadline.uptimeNanoseconds(1_000_000_000)

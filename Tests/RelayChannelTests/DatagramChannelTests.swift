@@ -5,6 +5,7 @@ import Testing
 import UDPRelay
 
 @testable import PeerChannel
+@testable import RelayChannel
 
 /// Two datagram channels in memory, with a clock of their own and a path that carries what the test lets it.
 @Suite struct DatagramChannelTests {
@@ -41,7 +42,6 @@ import UDPRelay
         func datagramChannelReceiveComplete(_ channel: DatagramChannel) {}
         func datagramChannel(_ channel: DatagramChannel, closedByPeer flow: FlowID) { self.closedFlows.append(flow) }
         func datagramChannelLimitChanged(_ channel: DatagramChannel) { self.limits.append(channel.maximumPayload) }
-        func datagramChannelSuspicionChanged(_ channel: DatagramChannel) { self.suspicions.append(channel.isSuspect) }
         func carrierConnected() { self.isConnected = true }
         func carrierClosed(_ reason: PeerChannelError) { self.closed = reason }
     }
@@ -56,8 +56,8 @@ import UDPRelay
         let agentEnd = End()
 
         init() throws {
-            let clientConfiguration = try PeerPair.configuration()
-            let agentConfiguration = try PeerPair.configuration()
+            let clientConfiguration = PeerChannelConfiguration(identity: try Identity.selfSigned(commonName: "test"))
+            let agentConfiguration = PeerChannelConfiguration(identity: try Identity.selfSigned(commonName: "test"))
             self.toAgent = Path(self.eventLoop)
             self.toClient = Path(self.eventLoop)
             self.agent = try DatagramChannel(
@@ -74,6 +74,7 @@ import UDPRelay
             for (channel, end) in [(client, self.clientEnd), (agent, self.agentEnd)] {
                 channel.delegate = end
                 channel.carrierDelegate = end
+                channel.suspicionChanged = { [unowned end] in end.suspicions.append($0) }
             }
             self.eventLoop.run()
             try #require(self.clientEnd.isConnected && self.agentEnd.isConnected)

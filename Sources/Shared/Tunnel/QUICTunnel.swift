@@ -1,6 +1,7 @@
 package import AppProto
 import DequeModule
 package import NIOCore
+package import PeerChannel
 package import QUIC
 import TLS
 
@@ -10,13 +11,15 @@ import TLS
 /// `receive` and leave by the path given. The client opens streams, the agent accepts them.
 package final class QUICTunnel: PeerCarrier {
     static let applicationProtocol = "rtun-tunnel/1"
-    /// Silence with packets outstanding that makes a tunnel suspect.
-    static let suspicionDelay = TimeAmount.seconds(2)
 
     package weak var carrierDelegate: (any PeerCarrierDelegate)?
     /// The client wants a TCP connection: answer with `request.accept` or `request.refuse`, now or later. Agents set it;
     /// never called from inside a call to the tunnel.
     package var requested: ((TunnelRequest) -> Void)?
+    package var suspicionChanged: ((Bool) -> Void)? {
+        get { self.silence.changed }
+        set { self.silence.changed = newValue }
+    }
     /// Streams that are not over yet, of either direction.
     package private(set) var openStreams = 0
 
@@ -24,6 +27,7 @@ package final class QUICTunnel: PeerCarrier {
     private let eventLoop: any EventLoop
     private let path: any DatagramPath
     private var hasReceived = false
+    private let silence = SilenceWatch()
     /// Openings for which the agent allows no stream yet, in the order of their coming. Callers bound their number:
     /// rtun-socks by `--max-connections`.
     private var waiting: Deque<TunnelOpening> = []
@@ -48,10 +52,11 @@ package final class QUICTunnel: PeerCarrier {
         quic.allowsMigration = true
         self.eventLoop = context.eventLoop
         self.path = context.path
-        let path = context.path
+        let (path, silence) = (context.path, self.silence)
         // What is lost on this machine, QUIC sends again.
         let transmit = { (transmit: QUICTransmit) -> Void in
             path.send(transmit.payload, segmentSize: transmit.segmentSize)
+            silence.sent()
         }
         switch context.side {
         case .client:
@@ -63,6 +68,7 @@ package final class QUICTunnel: PeerCarrier {
             self.session = try QUICSession.server(
                 configuration: quic, eventLoop: context.eventLoop, transmit: transmit)
         }
+        self.silence.session = self.session
         self.session.delegate = self
         self.session.maximumDatagramSize = path.preferredDatagramSize
     }
@@ -80,6 +86,7 @@ package final class QUICTunnel: PeerCarrier {
         guard self.hasReceived else { return }
         self.hasReceived = false
         self.session.receiveComplete()
+        self.silence.received()
     }
 
     /// While the path takes no more datagrams, what there is to send stays in the streams.
@@ -149,7 +156,7 @@ package final class QUICTunnel: PeerCarrier {
 
     /// Whether packets have been outstanding for at least 2 s with nothing heard.
     package var isSuspect: Bool {
-        self.session.unansweredSince.map { self.eventLoop.now - $0 >= Self.suspicionDelay } ?? false
+        self.session.unansweredSince.map { self.eventLoop.now - $0 >= SilenceWatch.limit } ?? false
     }
 
     /// Ends the tunnel: streams are reset, the peer sees the reason.
@@ -183,6 +190,7 @@ extension QUICTunnel: QUICSessionDelegate {
     }
 
     package func session(_ session: QUICSession, closed reason: QUICCloseReason) {
+        self.silence.stop()
         let waiting = self.waiting
         self.waiting = []
         for opening in waiting { opening.tunnelClosed() }

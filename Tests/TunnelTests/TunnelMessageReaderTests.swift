@@ -2,7 +2,7 @@ import AppProto
 import NIOCore
 import Testing
 
-@testable import PeerChannel
+@testable import Tunnel
 
 struct TunnelMessageReaderTests {
     private let framed = TunnelMessageReader.frame(OpenTcp(host: "example.org", port: 443).encoded())

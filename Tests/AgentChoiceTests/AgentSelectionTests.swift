@@ -1,24 +1,22 @@
-import AppProto
 import NIOCore
 import Testing
 
-@testable import ClientSupport
+@testable import AgentChoice
 
-private func agent(_ name: String, _ digit: Character = "a", expires: UInt64 = 0) throws -> AgentInfo {
-    let id = try #require(InstanceID(rawValue: String(repeating: digit, count: 32)))
-    return AgentInfo(name: name, instanceID: id, expireAtMilliseconds: expires, address: "", software: "")
+private func agent(_ name: String, _ instance: String = "a", expires: UInt64? = nil) -> Agent {
+    Agent(key: AgentKey(name: name, instance: instance), expiry: expires)
 }
 
 private func at(_ seconds: Int64) -> NIODeadline { .uptimeNanoseconds(0) + .seconds(1000 + seconds) }
 
 @Suite struct `agent selection` {
-    private func names(_ agents: [AgentInfo]) -> [String] { agents.map(\.name) }
+    private func names(_ agents: [Agent]) -> [String] { agents.map(\.name) }
 
     @Test func `never-expiring agents come first, then the latest expiry`() throws {
         let selection = AgentSelection(pattern: try AgentNamePattern())
         let agents = [
-            try agent("soon", expires: 10), try agent("never", expires: 0), try agent("late", expires: 99),
-            try agent("always", expires: 0),
+            agent("soon", expires: 10), agent("never"), agent("late", expires: 99),
+            agent("always"),
         ]
         #expect(self.names(selection.ranked(agents, at: at(0))) == ["always", "never", "late", "soon"])
         #expect(self.names(selection.ranked(agents.reversed(), at: at(0))) == ["always", "never", "late", "soon"])
@@ -30,7 +28,7 @@ private func at(_ seconds: Int64) -> NIODeadline { .uptimeNanoseconds(0) + .seco
     ])
     func `the pattern has to match the whole name`(pattern: String, expected: [String]) throws {
         let selection = AgentSelection(pattern: try AgentNamePattern(pattern))
-        let agents = [try agent("home"), try agent("home-2"), try agent("office")]
+        let agents = [agent("home"), agent("home-2"), agent("office")]
         #expect(self.names(selection.ranked(agents, at: at(0))) == expected)
     }
 
@@ -41,7 +39,7 @@ private func at(_ seconds: Int64) -> NIODeadline { .uptimeNanoseconds(0) + .seco
 
     @Test func `the bound agent stays first while it works`() throws {
         var selection = AgentSelection(pattern: try AgentNamePattern())
-        let agents = [try agent("never"), try agent("soon", expires: 1)]
+        let agents = [agent("never"), agent("soon", expires: 1)]
         selection.bind(agents[1].key)
         #expect(self.names(selection.ranked(agents, at: at(0))) == ["soon", "never"])
         selection.markFailed(agents[1].key, at: at(1))
@@ -52,16 +50,16 @@ private func at(_ seconds: Int64) -> NIODeadline { .uptimeNanoseconds(0) + .seco
 
     @Test func `a new instance under the bound name is another agent`() throws {
         var selection = AgentSelection(pattern: try AgentNamePattern())
-        selection.bind(try agent("x", "a", expires: 1).key)
-        let agents = [try agent("x", "b", expires: 1), try agent("y", "c", expires: 2)]
+        selection.bind(agent("x", "a", expires: 1).key)
+        let agents = [agent("x", "b", expires: 1), agent("y", "c", expires: 2)]
         #expect(self.names(selection.ranked(agents, at: at(0))) == ["y", "x"])
-        selection.markFailed(try agent("y", "d").key, at: at(0))
+        selection.markFailed(agent("y", "d").key, at: at(0))
         #expect(self.names(selection.ranked(agents, at: at(0))) == ["y", "x"])
     }
 
     @Test func `failed agents come last, the oldest failure first, until they are forgiven`() throws {
         var selection = AgentSelection(pattern: try AgentNamePattern(), penalty: .seconds(30))
-        let agents = [try agent("a"), try agent("b"), try agent("c")]
+        let agents = [agent("a"), agent("b"), agent("c")]
         selection.markFailed(agents[1].key, at: at(0))
         selection.markFailed(agents[0].key, at: at(5))
         #expect(self.names(selection.ranked(agents, at: at(5))) == ["c", "b", "a"])
@@ -74,7 +72,7 @@ private func at(_ seconds: Int64) -> NIODeadline { .uptimeNanoseconds(0) + .seco
 
     @Test func `attempts on a failing agent are spaced out`() throws {
         var selection = AgentSelection(pattern: try AgentNamePattern())
-        let key = try agent("a").key
+        let key = agent("a").key
         #expect(selection.retryTime(of: key) == nil)
         var waits: [Int64] = []
         for _ in 0..<7 {

@@ -1,0 +1,330 @@
+package import AgentChoice
+package import AppProto
+import CommandSupport
+import DequeModule
+package import Logging
+package import NIOCore
+package import PeerChannel
+package import PeerPath
+package import Signaling
+
+/// Performs what ``AgentChoice`` decides: asks the server, opens and closes channels to agents.
+///
+/// Belongs to one event loop, which is that of its channels; the control connection may live on another one.
+package final class ChannelPool<Carrier: PeerCarrier> {
+    private struct Channel {
+        let agent: Agent
+        let channel: PeerChannel<Carrier>
+        /// Whether it has stood at any time.
+        var hasStood = false
+    }
+
+    private static var signalTimeout: TimeAmount { .seconds(5) }
+    /// Trouble that lasts is said loudly once in this time.
+    private static var warningInterval: TimeAmount { .seconds(60) }
+    /// How many names of agents a line of the log shows at most.
+    private static var namesShown: Int { 10 }
+
+    // 16 stored variables: the first seven are what it is made with.
+    package let eventLoop: any EventLoop
+    /// Not retained.
+    package weak var delegate: (any ChannelPoolDelegate<Carrier>)?
+    private let signal: SignalClient
+    private let kind: OpenPeer.Kind
+    private let baseConfiguration: PeerChannelConfiguration
+    private let logger: Logger
+    private var choice: AgentChoice
+    private var channels: [ChannelID: Channel] = [:]
+    private var channelsByPeer: [PeerID: ChannelID] = [:]
+    private var knownCauses = KnownCauses(interval: ChannelPool.warningInterval)
+    private var unmatched = LogRateLimiter(interval: ChannelPool.warningInterval)
+    private var session: SignalSession?
+    private var actions: Deque<AgentChoice.Action> = []
+    private var isPerforming = false
+    private var timer: (deadline: NIODeadline, task: Scheduled<Void>)?
+    private var isClosed = false
+
+    /// - Parameters:
+    ///   - kind: of the channels.
+    ///   - usage: what the channels are used for.
+    ///   - configuration: lacks what is only known once the server is reached: where it answers STUN, and whether that is
+    ///     loopback.
+    package init(
+        pattern: AgentNamePattern, kind: OpenPeer.Kind, usage: AgentChoice.Usage,
+        configuration: PeerChannelConfiguration, signal: SignalClient, eventLoop: any EventLoop, logger: Logger
+    ) {
+        self.eventLoop = eventLoop
+        self.signal = signal
+        self.kind = kind
+        self.baseConfiguration = configuration
+        self.logger = logger
+        self.choice = AgentChoice(pattern: pattern, usage: usage, at: eventLoop.now)
+    }
+
+    /// Closes every channel; the agents are told.
+    package func close() {
+        self.isClosed = true
+        self.timer?.task.cancel()
+        self.timer = nil
+        for channel in self.channels.values { channel.channel.close(reason: "the client stops") }
+    }
+
+    private var now: NIODeadline { self.eventLoop.now }
+
+    /// Of the path that `carrier` uses; nil when there is none.
+    package func path(of carrier: Carrier) -> SelectedPath? {
+        self.channels.values.first { $0.channel.carrier === carrier }?.channel.path
+    }
+}
+
+@available(*, unavailable)
+extension ChannelPool: Sendable {}
+
+// MARK: - Connections
+
+extension ChannelPool {
+    /// Whether connections wait for a channel: agents are looked for more often then.
+    package var isAwaited: Bool {
+        get { self.choice.isAwaited }
+        set { self.choice.isAwaited = newValue }
+    }
+
+    /// The channel for one more connection, until `answered` or `ended` is told of it; nil: `serves` will tell.
+    package func claim() -> AgentChannel<Carrier>? {
+        let (id, actions) = self.choice.claim(at: self.now)
+        self.perform(actions)
+        return id.flatMap { self.channel($0) }
+    }
+
+    /// The agent has answered: the connection carries data from now on.
+    package func answered(on channel: ChannelID) {
+        self.choice.connectionAnswered(on: channel)
+    }
+
+    /// The connection is over, or is not opened on this channel any more.
+    package func ended(on channel: ChannelID, wasAnswered: Bool) {
+        self.perform(self.choice.connectionEnded(on: channel, wasAnswered: wasAnswered, at: self.now))
+    }
+
+    /// Nil when it has ended by something done just before; then the choice knows already.
+    private func channel(_ id: ChannelID) -> AgentChannel<Carrier>? {
+        guard let channel = self.channels[id], let carrier = channel.channel.carrier else { return nil }
+        return AgentChannel(id: id, agent: channel.agent, carrier: carrier)
+    }
+}
+
+// MARK: - Performing
+
+extension ChannelPool {
+    /// Performs `actions`, after `told`. What one of them brings about at once is performed after all those decided before it.
+    private func perform(_ actions: [AgentChoice.Action], after told: () -> Void = {}) {
+        self.actions.append(contentsOf: actions)
+        guard !self.isPerforming else { return told() }
+        self.isPerforming = true
+        told()
+        while let action = self.actions.popFirst() { self.perform(action) }
+        self.isPerforming = false
+        self.armTimer()
+    }
+
+    private func perform(_ action: AgentChoice.Action) {
+        self.logger.trace("decided", metadata: ["action": "\(action)"])
+        switch action {
+        case .listAgents: self.listAgents()
+        case .watch(let agent): self.watch(agent)
+        case .openChannel(let id, let agent): self.openChannel(id, to: agent)
+        case .closeChannel(let id): self.closeChannel(id)
+        case .restoreRoute(let id): self.channels[id]?.channel.agentCameBack()
+        case .doubt(let id): self.delegate?.doubts(id)
+        case .serve(let id):
+            if let channel = self.channel(id) { self.delegate?.serves(channel) }
+        case .agentSelected(_, let agent):
+            self.logger.info("using the agent", metadata: Self.metadata("agent.selected", agent.key))
+        case .agentGone(let agent, let departure):
+            var metadata = Self.metadata("agent.gone", agent)
+            metadata["reason"] = "\(departure)"
+            self.logger.info("the agent is gone", metadata: metadata)
+            self.delegate?.agentGone(agent)
+        }
+    }
+
+    /// An armed timer that is early is left as it is: the choice doesn't mind, and most deadlines move on.
+    private func armTimer() {
+        guard !self.isClosed, let deadline = self.choice.nextDeadline else { return }
+        if let timer = self.timer {
+            guard deadline < timer.deadline else { return }
+            timer.task.cancel()
+        }
+        let task = self.eventLoop.assumeIsolated().scheduleTask(deadline: deadline) {
+            self.timer = nil
+            self.perform(self.choice.timerFired(at: self.now))
+        }
+        self.timer = (deadline, task)
+    }
+
+    private func listAgents() {
+        let answer = self.signal.agents(timeout: Self.signalTimeout).hop(to: self.eventLoop)
+        answer.assumeIsolated().whenComplete { result in
+            switch result {
+            case .success(let agents):
+                let agents = agents.map { Agent($0) }
+                self.tellIfNoneMatches(agents)
+                self.perform(self.choice.agentsListed(agents, at: self.now))
+            case .failure(let error):
+                self.logger.debug("cannot list the agents", metadata: ["error": "\(error)"])
+                self.perform(self.choice.listingFailed(at: self.now))
+            }
+        }
+    }
+
+    /// Without an agent nothing can be done: said at once, and again every minute.
+    private func tellIfNoneMatches(_ agents: [Agent]) {
+        guard !self.choice.hasChoice(in: agents), !self.channels.values.contains(where: \.hasStood),
+            self.unmatched.occurrences(at: self.now) != nil
+        else { return }
+        let names = Set(agents.map(\.name)).sorted()
+        var metadata: Logger.Metadata = ["event": "agent.none", "registered": .stringConvertible(names.count)]
+        if !names.isEmpty {
+            metadata["pattern"] = "\(self.choice.pattern)"
+            metadata["names"] = "\(names.prefix(Self.namesShown).joined(separator: ","))"
+        }
+        self.logger.warning(
+            agents.isEmpty
+                ? "no agent is registered with the server: nothing can be reached"
+                : "no agent's name matches --agent: nothing can be reached",
+            metadata: metadata)
+    }
+
+    private func watch(_ agent: AgentKey) {
+        let bind = Envelope.Body.bind(Bind(name: agent.name, instanceID: agent.instanceID))
+        let answer = self.signal.request(bind, timeout: Self.signalTimeout).hop(to: self.eventLoop)
+        answer.assumeIsolated().whenComplete { result in
+            let answer: AgentChoice.WatchAnswer =
+                switch result {
+                case .success(.bound): .watched
+                case .failure(SignalError.failure(let failure)) where failure.code == .notFound: .notRegistered
+                case .failure(SignalError.failure(let failure)) where failure.code == .instanceMismatch: .otherInstance
+                case .success, .failure: .failed
+                }
+            self.perform(self.choice.watchAnswered(agent, answer, at: self.now))
+        }
+    }
+
+    private static func metadata(_ event: String, _ agent: AgentKey) -> Logger.Metadata {
+        ["event": "\(event)", "agent": "\(agent.name)", "instance": "\(agent.instance)"]
+    }
+}
+
+// MARK: - Channels
+
+extension ChannelPool: PeerChannelDelegate {
+    private func openChannel(_ id: ChannelID, to agent: Agent) {
+        let channel = PeerChannel<Carrier>(
+            agentName: agent.name, instanceID: agent.key.instanceID, kind: self.kind,
+            configuration: self.configuration, signaling: SignalPeering(client: self.signal),
+            eventLoop: self.eventLoop, logger: self.logger)
+        self.channels[id] = Channel(agent: agent, channel: channel)
+        self.channelsByPeer[channel.peerID] = id
+        channel.delegate = self
+        channel.knownCauses = self.knownCauses.recent(of: agent.name, at: self.now)
+        channel.start { [weak self] context in
+            guard let delegate = self?.delegate else { throw ChannelError.alreadyClosed }
+            let carrier = try delegate.makeCarrier(context)
+            carrier.suspicionChanged = { self?.suspicionChanged(of: id, $0) }
+            return carrier
+        }
+    }
+
+    private func suspicionChanged(of id: ChannelID, _ isSuspect: Bool) {
+        guard !self.isClosed else { return }
+        self.perform(self.choice.suspicionChanged(id, isSuspect: isSuspect, at: self.now))
+    }
+
+    private var configuration: PeerChannelConfiguration {
+        var configuration = self.baseConfiguration
+        guard let session = self.session else { return configuration }
+        configuration.loopbackOnly = session.serverIsLoopback
+        configuration.serverBridges = session.welcome.bridge
+        configuration.stunServers.insert(
+            contentsOf: PeerChannelConfiguration.STUNServerAddress.servers(
+                reachedAt: session.remoteAddress, announced: session.welcome.stunServers), at: 0)
+        return configuration
+    }
+
+    /// The channel leaves the tables first, so that the choice doesn't hear of an end that it has asked for.
+    private func closeChannel(_ id: ChannelID) {
+        let known = self.channel(id)
+        guard let channel = self.channels.removeValue(forKey: id) else { return }
+        self.channelsByPeer[channel.channel.peerID] = nil
+        channel.channel.close(reason: "not needed any more")
+        if channel.hasStood, let known { self.delegate?.closed(known) }
+    }
+
+    package func peerChannelConnected(_ peerID: PeerID) {
+        guard let id = self.channelsByPeer[peerID] else { return }
+        self.channels[id]?.hasStood = true
+        if let name = self.channels[id]?.agent.name { self.knownCauses.forget(name) }
+        self.perform(self.choice.channelReady(id, at: self.now))
+    }
+
+    package func peerChannel(_ peerID: PeerID, closed reason: PeerChannelError) {
+        guard let id = self.channelsByPeer.removeValue(forKey: peerID) else { return }
+        let known = self.channel(id)
+        let channel = self.channels.removeValue(forKey: id)
+        guard !self.isClosed else { return }
+        if let channel, !channel.hasStood {
+            self.knownCauses.remember(reason.cause, of: channel.agent.name, at: self.now)
+        }
+        self.perform(self.choice.channelClosed(id, blameAgent: reason.isAgentsFault, at: self.now)) {
+            if channel?.hasStood == true, let known { self.delegate?.closed(known) }
+        }
+    }
+}
+
+extension PeerChannelError {
+    /// Whether another agent is the better choice now. Trouble on this side would meet every agent alike.
+    fileprivate var isAgentsFault: Bool {
+        switch self {
+        case .noSocket, .noLocalAddress, .closedHere: false
+        case .offerFailed(SignalError.notConnected), .offerFailed(SignalError.connectionLost): false
+        case .offerFailed, .endToEndProof, .badOffer, .noPath, .noBridge, .silent, .unknownToPeer, .pathLost, .tunnel,
+            .datagramChannel, .handshakeTimedOut, .closedByPeer:
+            true
+        }
+    }
+}
+
+// MARK: - The control connection
+
+extension ChannelPool: SignalListener {
+    package func signalConnected(_ session: SignalSession) {
+        self.session = session
+        self.tellChannels(isUp: true)
+        self.perform(self.choice.signalConnected(at: self.now))
+    }
+
+    private func tellChannels(isUp: Bool) {
+        let bridges = self.session?.welcome.bridge ?? false
+        for channel in self.channels.values { channel.channel.signalChanged(isUp: isUp, bridges: bridges) }
+    }
+
+    package func signalLost() {
+        self.tellChannels(isUp: false)
+        self.perform(self.choice.signalLost(at: self.now))
+    }
+
+    package func signalReceived(event: Envelope.Body) {
+        switch event {
+        case .agentGone(let gone):
+            let key = AgentKey(gone.name, gone.instanceID)
+            self.perform(self.choice.agentGone(key, AgentDeparture(gone.reason), at: self.now))
+        default:
+            // Others are of a later version, or such as agents get.
+            if let message = PeerMessage(event: event) { self.channel(message.peerID)?.receive(message) }
+        }
+    }
+
+    private func channel(_ peer: PeerID) -> PeerChannel<Carrier>? {
+        self.channelsByPeer[peer].flatMap { self.channels[$0]?.channel }
+    }
+}
