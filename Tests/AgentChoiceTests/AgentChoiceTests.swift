@@ -185,7 +185,7 @@ extension AgentChoice {
         #expect(choice.suspicionChanged(channel(2), isSuspect: true, at: at(9)) == [])
         let (taken, actions) = choice.claim(at: at(10))
         #expect(taken == channel(1))
-        #expect(actions == [.agentSelected(channel(1), first), .closeChannel(channel(2)), .serve(channel(1))])
+        #expect(actions == [.agentSelected(channel(1), first), .serve(channel(1)), .closeChannel(channel(2))])
     }
 
     @Test func `a search prefers what a fresh list brings, and waits for it no longer than a moment`() throws {
@@ -230,7 +230,7 @@ extension AgentChoice {
         #expect(choice.agentsListed([only], at: at(3.6)) == [.watch(only.key), .openChannel(channel(2), only)])
         #expect(
             choice.suspicionChanged(channel(1), isSuspect: false, at: at(3.8)) == [
-                .agentSelected(channel(1), only), .closeChannel(channel(2)), .serve(channel(1)),
+                .agentSelected(channel(1), only), .serve(channel(1)), .closeChannel(channel(2)),
             ])
     }
 
@@ -258,8 +258,8 @@ extension AgentChoice {
         #expect(choice.timerFired(at: at(6)) == [])
         #expect(
             choice.channelReady(channel(2), at: at(6.1)) == [
-                .agentSelected(channel(2), agents[1]), .closeChannel(channel(1)), .closeChannel(channel(3)),
-                .serve(channel(2)),
+                .agentSelected(channel(2), agents[1]), .serve(channel(2)), .closeChannel(channel(1)),
+                .closeChannel(channel(3)),
             ])
         #expect(choice.channelReady(channel(1), at: at(6.2)) == [])
     }
@@ -313,7 +313,7 @@ extension AgentChoice {
         #expect(choice.agentsListed([new], at: at(2.2)) == [.watch(new.key), .openChannel(channel(2), new)])
         #expect(
             choice.channelReady(channel(2), at: at(2.3)) == [
-                .agentSelected(channel(2), new), .closeChannel(channel(1)), .serve(channel(2)),
+                .agentSelected(channel(2), new), .serve(channel(2)), .closeChannel(channel(1)),
             ])
     }
 
@@ -378,11 +378,11 @@ extension AgentChoice {
         var changed = choice
         #expect(
             changed.channelReady(channel(2), at: at(20.2)) == [
-                .agentSelected(channel(2), self.second), .closeChannel(channel(1)), .serve(channel(2)),
+                .agentSelected(channel(2), self.second), .serve(channel(2)), .closeChannel(channel(1)),
             ])
         #expect(
             choice.suspicionChanged(channel(1), isSuspect: false, at: at(20.2)) == [
-                .agentSelected(channel(1), self.first), .closeChannel(channel(2)), .serve(channel(1)),
+                .agentSelected(channel(1), self.first), .serve(channel(1)), .closeChannel(channel(2)),
             ])
     }
 

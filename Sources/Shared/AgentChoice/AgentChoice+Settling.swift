@@ -18,11 +18,17 @@ extension AgentChoice {
         self.nextSearch = nil
         self.chooseCurrent(&actions)
         if self.current != nil {
+            // Before others are closed: what they carry moves.
+            self.announce(&actions)
             self.closeUnneeded(&actions)
             self.followDoubtful(at: now, &actions)
         } else {
             self.search(at: now, &actions)
+            self.announce(&actions)
         }
+    }
+
+    private mutating func announce(_ actions: inout [Action]) {
         let serving = self.serving
         if let serving, serving != self.announced { actions.append(.serve(serving)) }
         self.announced = serving

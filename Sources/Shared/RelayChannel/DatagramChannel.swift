@@ -40,12 +40,13 @@ package final class DatagramChannel: PeerCarrier {
     /// Of a path that has not been measured.
     private static let defaultRetransmission = TimeAmount.milliseconds(400)
 
+    // 16 stored variables: three of them are memory that is used again for each record.
+
     package weak var carrierDelegate: (any PeerCarrierDelegate)?
     /// Not retained.
     package weak var delegate: (any DatagramChannelDelegate)?
     /// The largest payload of one frame that the path carries, in bytes; 0 before the channel is connected.
     package private(set) var maximumPayload = 0
-    package private(set) var isSuspect = false
     package var suspicionChanged: ((Bool) -> Void)?
 
     private let eventLoop: any EventLoop
@@ -93,6 +94,7 @@ package final class DatagramChannel: PeerCarrier {
         self.timer?.task.cancel()
     }
 
+    package var isSuspect: Bool { self.liveness.isSuspect }
     package var isConnected: Bool { if case .connected = self.state { true } else { false } }
     package var isClosed: Bool { if case .closed = self.state { true } else { false } }
     package var roundTripTime: TimeAmount? { self.path.roundTripTime }
@@ -300,14 +302,10 @@ package final class DatagramChannel: PeerCarrier {
     // MARK: Time
 
     private func heard(at now: NIODeadline) {
+        let wasSuspect = self.isSuspect
         self.lastHeard = now
         self.liveness.heard(at: now)
-        if self.isSuspect { self.setSuspect(false) }
-    }
-
-    private func setSuspect(_ isSuspect: Bool) {
-        self.isSuspect = isSuspect
-        self.suspicionChanged?(isSuspect)
+        if wasSuspect { self.suspicionChanged?(false) }
     }
 
     /// A timer that is early is left as it is: most deadlines move on.
@@ -339,11 +337,12 @@ package final class DatagramChannel: PeerCarrier {
         case .connected where now - self.lastHeard >= self.idleTimeout:
             self.end(.silent(self.idleTimeout))
         case .connected:
+            let wasSuspect = self.isSuspect
             if let token = self.liveness.timerFired(at: now) {
                 self.send(.keepalive(token: token))
                 self.flush()
             }
-            if !self.isSuspect, self.liveness.isSuspect { self.setSuspect(true) }
+            if !wasSuspect, self.isSuspect { self.suspicionChanged?(true) }
             self.armTimer()
         case .closed: break
         }
