@@ -1,7 +1,7 @@
 import NIOCore
 
-/// The packet with CONNECTION_CLOSE, which is sent again while the peer still talks, but ever more rarely (RFC 9000
-/// §10.2.1): at the 1st, 2nd, 4th, 8th… packet that comes.
+/// The packet with CONNECTION_CLOSE, which is sent again while the peer still talks, but ever more rarely: at the 1st, 2nd,
+/// 4th, 8th… packet that comes (RFC 9000 §10.2.1).
 struct Farewell {
     let packet: ByteBuffer
     private var received = 0
