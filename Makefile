@@ -34,7 +34,7 @@ try-dist: ## try what make dist has made in empty roots, on Debian 12 and 13 and
 	@scripts/try-dist.sh
 
 image: ## make container images of what make dist has made, into dist/ (needs root, and no engine)
-	@scripts/image.sh $(PROGRAMS)
+	@scripts/image.sh $(PROGRAMS) rtun
 
 try-image: ## try these images, as an engine would run them, without one (needs root)
 	@scripts/install-packages.sh try-image python3 python3-yaml curl iproute2
