@@ -27,7 +27,7 @@ build: setup ## build the programs and print where they are
 release: setup ## build the programs for shipping, Swift's runtime linked in, stripped, into dist/
 	@scripts/release.sh $(PROGRAMS)
 
-dist: setup ## build the programs for any Linux, statically linked, with archives, checksums and lists of parts, into dist/
+dist: setup ## build the programs for any Linux, statically linked, with archives, checksums and lists of parts, into dist/; TARGET=aarch64-linux does so on x86-64, too (then needs root)
 	@scripts/dist.sh $(PROGRAMS)
 
 try-dist: ## try what make dist has made in empty roots, on Debian 12 and 13 and beside busybox only (needs root)
@@ -115,5 +115,5 @@ lint: ## check the format and look for mistakes in scripts and workflows, withou
 
 clean: ## remove what the build and the setup made here
 	rm -rf .build .build-release .build-fuzz .build-address .build-thread .build-venv .build-benchmarks .build-benchmarks-venv \
-		.build-debian13 .build-dist .build-try-dist .build-lint-venv \
+		.build-debian13 .build-dist .build-dist-* .build-cross-* .build-try-dist .build-lint-venv \
 		.build-image .build-try-image .build-packages .build-try-deb dist
