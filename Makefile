@@ -29,14 +29,14 @@ build: setup ## build the programs and print where they are
 release: setup ## build the programs for shipping, Swift's runtime linked in, stripped, into dist/
 	@scripts/release.sh $(PROGRAMS)
 
-dist: setup ## build the programs for any Linux, statically linked, with archives, checksums and lists of parts, into dist/
+dist: setup ## build the programs for any Linux, statically linked, with archives, checksums and lists of parts, into dist/; TARGET=aarch64-linux does so on x86-64, too (then needs root)
 	@scripts/dist.sh $(PROGRAMS)
 
 try-dist: ## try what make dist has made in empty roots, on Debian 12 and 13 and beside busybox only (needs root)
 	@scripts/try-dist.sh
 
 image: ## make container images of what make dist has made, into dist/ (needs root, and no engine)
-	@scripts/image.sh $(PROGRAMS)
+	@scripts/image.sh $(PROGRAMS) rtun
 
 try-image: ## try these images, as an engine would run them, without one (needs root)
 	@scripts/install-packages.sh try-image python3 python3-yaml curl iproute2
@@ -120,5 +120,5 @@ lint: ## check the format, what modules depend on, and scripts and workflows, wi
 
 clean: ## remove what the build and the setup made here
 	rm -rf .build .build-release .build-fuzz .build-address .build-thread .build-venv .build-benchmarks .build-benchmarks-venv \
-		.build-debian13 .build-dist .build-try-dist .build-lint-venv \
+		.build-debian13 .build-dist .build-dist-* .build-cross-* .build-try-dist .build-lint-venv \
 		.build-image .build-try-image .build-packages .build-try-deb .build-verify dist

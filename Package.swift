@@ -58,13 +58,15 @@ let fuzzDependencies: [Target.Dependency] = [
     .nioCore, .nioEmbedded, .nioHTTP1, .nioWebSocket, .logging,
 ]
 
-/// What stands in for libraries that have no archive, and names those that GnuTLS stands on.
+/// What stands in for libraries that have no archive, and names those that GnuTLS stands on, and OpenSSL of newer Debians.
 let staticTargets: [Target] =
     isStatic
     ? [
         .target(
             name: "CStaticLinux", path: "Sources/Static/CStaticLinux",
-            linkerSettings: ["hogweed", "nettle", "gmp", "tasn1", "idn2", "unistring"].map { .linkedLibrary($0) })
+            linkerSettings: ["hogweed", "nettle", "gmp", "tasn1", "idn2", "unistring", "z", "zstd"].map {
+                .linkedLibrary($0)
+            })
     ] : []
 let staticDependencies = staticTargets.map { Target.Dependency.target(name: $0.name) }
 

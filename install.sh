@@ -3,6 +3,7 @@
 #
 #   sh install.sh rtun-agent              into /usr/local/bin (root) or ~/.local/bin
 #   sh install.sh --dir DIR agent socks   into DIR, two programs
+#   sh install.sh rtun agent              the command `rtun`, which stands in front of the programs that are there, and one
 #
 # RTUN_BASE_URL: where the files are, without a slash at the end; another release, for example, or a mirror. Without it they
 # are taken from the release that this script belongs to.
@@ -16,7 +17,7 @@ set -eu
 
 # The release's own address is written here when it is made (scripts/assets.sh).
 default_base_url=''
-programs='rtun-server rtun-agent rtun-socks rtun-relay'
+programs='rtun-server rtun-agent rtun-socks rtun-relay rtun'
 
 usage() {
     echo "usage: install.sh [--dir DIR] PROGRAM...    (programs: $programs)"
@@ -125,8 +126,9 @@ main() {
         --dir=?*) directory=${1#--dir=} ;;
         -*) fail 64 "there is no option $1; $(usage)" ;;
         *)
-            # What the owner's front calls `agent` is rtun-agent.
+            # What the owner's front calls `agent` is rtun-agent; the front itself is `rtun`.
             name=rtun-${1#rtun-}
+            [ "$1" != rtun ] || name=rtun
             case " $programs " in *" $name "*) ;; *) fail 64 "there is no program $1; $(usage)" ;; esac
             case " $chosen " in *" $name "*) ;; *) chosen="$chosen $name" ;; esac
             ;;
@@ -169,7 +171,9 @@ main() {
     done
     for program in $chosen; do
         mv -f "$folder/$program" "$directory/$program"
-        echo "install.sh: $directory/$program is $program $("$directory/$program" --version </dev/null | head -n 1)"
+        version=$("$directory/$program" --version </dev/null | head -n 1)
+        # The command `rtun` says its name before the version.
+        echo "install.sh: $directory/$program is $program ${version#"$program "}"
     done
     case ":${PATH:-}:" in
     *":$directory:"*) ;;

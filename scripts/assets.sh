@@ -3,7 +3,7 @@
 #
 #   scripts/assets.sh OUT BASE-URL checksums|no-checksums FOLDER...
 #
-# OUT gets the files, install.sh, which then knows BASE-URL as the release's own address, and SHA256SUMS. With no-checksums, as
+# OUT gets the files, packages among them, install.sh, which then knows BASE-URL as the release's own address, and SHA256SUMS. With no-checksums, as
 # nightly builds want it, there is no file of checksums, and no install.sh, which demands them.
 set -euo pipefail
 cd "${RTUN_ROOT:-$(dirname "$0")/..}"
@@ -23,10 +23,10 @@ mkdir -p "$out"
 [ -z "$(ls -A "$out")" ] || fail "$out is not empty"
 for folder in "$@"; do
     found=
-    for file in "$folder"/rtun-*; do
+    # rtun_ is the package of the command `rtun`.
+    for file in "$folder"/rtun-* "$folder"/rtun_*; do
         [ -f "$file" ] || continue
         name=${file##*/}
-        [ ! -e "$out/$name" ] || fail "two folders have $name"
         # Not what was made elsewhere is trusted but what is written beside it, before anything is published.
         case $name in
         *.sha256) ;;
@@ -35,14 +35,22 @@ for folder in "$@"; do
             (cd "$folder" && sha256sum --check --quiet --strict "$name.sha256") || fail "$file is damaged"
             ;;
         esac
+        found=1
         case $checksums-$name in
-        no-checksums-*.sha256) ;;
-        checksums-* | no-checksums-*) cp "$file" "$out/$name" ;;
+        no-checksums-*.sha256) continue ;;
+        checksums-* | no-checksums-*) ;;
         *) fail "checksums or no-checksums, not $checksums" ;;
         esac
-        found=1
+        # What is for all machines is made on each, and has to be the same.
+        if [ -e "$out/$name" ]; then
+            case $name in
+            rtun_*_all.deb* | rtun-*.noarch.rpm*) cmp --quiet "$file" "$out/$name" || fail "two folders have $name, and they differ" ;;
+            *) fail "two folders have $name" ;;
+            esac
+        fi
+        cp "$file" "$out/$name"
     done
-    [ -n "$found" ] || fail "$folder has no rtun-*"
+    [ -n "$found" ] || fail "$folder has no files of rtun"
 done
 if [ "$checksums" = checksums ]; then
     sed "s|^default_base_url=''\$|default_base_url='$base'|" install.sh >"$out/install.sh"

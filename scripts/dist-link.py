@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""The linker of scripts/dist.sh: lld of Swift's toolchain, which leaves out what a program does not use, with two things
-changed in the objects of Swift that it is given (in copies of them).
+"""The linker of scripts/dist.sh: lld of Swift's toolchain, which leaves out what a program does not use, with some things
+changed in what it is given (in copies).
 
 Swift flags every public function and variable to be kept, used or not (SHF_GNU_RETAIN), for code that is loaded later. A
 static program has none, so the flag goes; what the runtime looks for by itself, such as the conformances of types, is in
@@ -9,6 +9,9 @@ come with the toolchain.
 
 Swift's tables for unwinding (.eh_frame) go, too: it has no exceptions, and frame pointers serve debuggers and profilers.
 Those of C stay, because libdispatch ends the main thread by pthread_exit, which unwinds as far as there are tables.
+
+On ARM, GnuTLS and OpenSSL have the same functions for AES from the same author, in versions of their own and under one name.
+Those of GnuTLS get another (of the same length, so that nothing else in the archive moves).
 
 docs/building.md has the figures. FILE.map beside FILE, the program, tells what it is made of.
 """
@@ -23,6 +26,7 @@ import subprocess
 import sys
 
 RETAIN, EXCLUDE = 0x200000, 0x80000000
+RENAMED = {"libgnutls.a": (b"aes_v8_", b"tls_v8_")}
 
 
 def objects(data):
@@ -70,9 +74,16 @@ def changed(data):
     return found
 
 
-def main():
+def find_linker():
+    """lld of Swift's toolchain, or where the toolchain has none, as Debian's, the one in PATH."""
     target = json.loads(subprocess.run(["swift", "-print-target-info"], check=True, capture_output=True).stdout)
-    linker = pathlib.Path(target["paths"]["runtimeResourcePath"]).parent.parent / "bin/ld.lld"
+    own = pathlib.Path(target["paths"]["runtimeResourcePath"]).parent.parent / "bin/ld.lld"
+    linker = own if own.exists() else shutil.which("ld.lld")
+    return linker or sys.exit("dist-link: there is no ld.lld")
+
+
+def main():
+    linker = find_linker()
     arguments = []
     for argument in sys.argv[1:]:
         if argument.startswith("@"):
@@ -97,7 +108,11 @@ def main():
         if path not in made:
             data = bytearray(path.read_bytes())
             made[path] = argument
-            if changed(data):
+            name = RENAMED.get(path.name)
+            rename = name is not None and name[0] in data
+            if rename:
+                data = data.replace(*name)
+            if changed(data) or rename:
                 place = copies / f"{len(originals)}-{path.name}"
                 place.write_bytes(data)
                 originals[place] = path

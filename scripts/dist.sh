@@ -8,20 +8,31 @@
 #                                       and example configuration
 #   rtun-x86_64-linux                   the command `rtun`, a shell script in front of the programs
 #
-# and for each of them a `.sha256` that `sha256sum -c` checks. docs/building.md has more.
+# and for each of them a `.sha256` that `sha256sum -c` checks. TARGET=aarch64-linux builds for that kind of machine, on another kind
+# by scripts/cross.sh. docs/building.md has more.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 programs=("$@")
 [ ${#programs[@]} -gt 0 ] || programs=(rtun-server rtun-agent rtun-socks rtun-relay)
-target=$(uname -m)-linux
-if [ "${TARGET:-$target}" != "$target" ]; then
-    echo "dist: this machine builds for $target only" >&2
-    exit 1
-fi
+target=${TARGET:-$(uname -m)-linux}
 build=.build-dist
-# The archives that GnuTLS stands on, besides those that building needs anyway.
-scripts/install-packages.sh dist libunistring-dev libidn2-dev libtasn1-6-dev nettle-dev libgmp-dev binutils python3
+strip=(strip -o)
+# What the compiler is told, where that is another machine than this.
+machine=()
+if [ -n "${RTUN_CROSS_RESOURCES:-}" ]; then
+    # In the Debian that scripts/cross.sh has made, which has what this takes, and Swift's runtime for that machine there.
+    machine=(-target "${target%-linux}-unknown-linux-gnu" -resource-dir "$RTUN_CROSS_RESOURCES")
+    build=$build-${target%-linux}
+    # Swift's own: binutils' complains of what lld writes for ARM.
+    strip=(strip_by_llvm)
+elif [ "$target" != "$(uname -m)-linux" ]; then
+    exec scripts/cross.sh "$target" "${programs[@]}"
+else
+    # The archives that GnuTLS stands on, and OpenSSL of Debian 13, besides those that building needs anyway.
+    scripts/install-packages.sh dist libunistring-dev libidn2-dev libtasn1-6-dev nettle-dev libgmp-dev zlib1g-dev libzstd-dev \
+        binutils python3
+fi
 
 commit=$(scripts/commit.sh)
 commit=${commit:-unknown}
@@ -33,7 +44,7 @@ small=$PWD/$build/SmallFoundation
 if [ ! -e "$small/libSmallFoundation.a" ] ||
     [ Sources/Static/SmallFoundation/SmallFoundation.swift -nt "$small/libSmallFoundation.a" ]; then
     mkdir -p "$small"
-    (cd "$small" && swiftc -O -wmo -parse-as-library -swift-version 6 -static -static-executable \
+    (cd "$small" && swiftc "${machine[@]}" -O -wmo -parse-as-library -swift-version 6 -static -static-executable \
         -Xfrontend -function-sections -module-name SmallFoundation -module-link-name SmallFoundation -emit-module \
         -emit-library -o libSmallFoundation.a ../../Sources/Static/SmallFoundation/*.swift)
 fi
@@ -49,12 +60,18 @@ flags=(
     # C names its files in messages.
     -Xcc "-ffile-prefix-map=$PWD/="
 )
+for word in "${machine[@]}"; do flags+=(-Xswiftc "$word"); done
+[ ${#machine[@]} -eq 0 ] || flags+=(--triple "${machine[1]}")
 
 # SwiftPM does not compile everything anew when only options of the compiler have changed.
 if [ "$(cat "$build/flags" 2>/dev/null)" != "${flags[*]}" ]; then
     rm -rf "$build"/*-linux-gnu
     echo "${flags[*]}" >"$build/flags"
 fi
+
+strip_by_llvm() {
+    llvm-objcopy --strip-all "$2" "$1"
+}
 
 # More for a program's archive, into its folder: manual pages, completions, units and examples belong here.
 add_documents() {
@@ -72,7 +89,7 @@ for program in "${programs[@]}"; do
     swift build "${flags[@]}" --product "$program"
     name=$program-$target
     rm -f "dist/$name" "dist/$name".*
-    strip -o "dist/$name" "$built"
+    "${strip[@]}" "dist/$name" "$built"
     chmod 755 "dist/$name"
     if readelf --program-headers "dist/$name" | grep -qE 'INTERP|DYNAMIC'; then
         echo "dist: dist/$name needs libraries of the machine" >&2

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Makes container images out of the static programs of `make dist`: scripts/image.sh PROGRAM..., `make image`. For rtun-server on
-# x86-64:
+# Makes container images out of the static programs of `make dist`: scripts/image.sh PROGRAM..., `make image`. The program `rtun` is
+# the command in front of the four, whose image has all of them. For rtun-server on x86-64:
 #
 #   dist/rtun-server-x86_64-linux.oci.tar         the image as an OCI archive
 #   dist/rtun-server-x86_64-linux.docker.tar.gz   the same as `docker save` writes it, which keeps its health check; only for
 #                                                 programs that have one
 #
-# and for each a .sha256. Needs root, and no engine.
+# and for each a .sha256. TARGET=aarch64-linux makes those for another machine. Needs root, and no engine.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -22,7 +22,11 @@ aarch64-linux) architecture=arm64 ;;
 *) fail "there are no images for $target" ;;
 esac
 [ "$(id -u)" -eq 0 ] || fail "needs root"
+parts=()
 for program in "$@"; do
+    if [ "$program" = rtun ]; then parts+=(rtun-server rtun-agent rtun-socks rtun-relay); else parts+=("$program"); fi
+done
+for program in "${parts[@]}"; do
     for file in "dist/$program-$target" "dist/$program-$target.tar.gz"; do
         [ -f "$file" ] || fail "$file is missing; make dist makes it"
     done
@@ -40,15 +44,40 @@ export STORAGE_DRIVER=vfs REGISTRY_AUTH_FILE=/dev/null
 # A store of its own, that nothing else uses.
 buildah=(buildah --root "$build/store" --runroot "$build/run")
 
-for program in "$@"; do
-    name=$program-$target
-    root=$build/context/$program
+# A program with what belongs to it: add_program ROOT PROGRAM
+add_program() {
+    local root=$1 program=$2 name=$2-$target documents=$1/usr/share/doc/$2
     install -D -m 755 "dist/$name" "$root/usr/bin/$program"
-    install -D -m 644 /etc/ssl/certs/ca-certificates.crt "$root/etc/ssl/certs/ca-certificates.crt"
-    documents=$root/usr/share/doc/$program
     mkdir -p "$documents"
     tar --extract --gzip --file "dist/$name.tar.gz" --directory "$documents" --strip-components=1 --no-same-owner \
         --wildcards "$name/LICENSE" "$name/licences" "$name/*.spdx.json"
+}
+
+# The command `rtun`, all programs, and the shell of that machine's Debian: add_front ROOT
+add_front() {
+    local root=$1 program debian='' version busybox documents=$1/usr/share/doc/busybox
+    for program in "${parts[@]}"; do add_program "$root" "$program"; done
+    scripts/front.sh "$root/usr/bin/rtun"
+    if [ "$target" = "$(uname -m)-linux" ]; then
+        scripts/install-packages.sh image busybox-static
+        version=$(dpkg-query --show --showformat='${source:Version}' busybox-static)
+    else
+        debian=$build/foreign
+        version=$(scripts/foreign-package.sh "$architecture" busybox-static "$debian")
+    fi
+    busybox=$debian/bin/busybox
+    [ -e "$busybox" ] || busybox=$debian/usr/bin/busybox
+    install -D -m 755 "$busybox" "$root/bin/sh"
+    install -D -m 644 "$debian/usr/share/doc/busybox-static/copyright" "$documents/copyright"
+    # Under the GPL one may ask for it.
+    echo "The source of this busybox is Debian's source package busybox, version ${version%+b[0-9]*}." >"$documents/source"
+}
+
+for program in "$@"; do
+    name=$program-$target
+    root=$build/context/$program
+    install -D -m 644 /etc/ssl/certs/ca-certificates.crt "$root/etc/ssl/certs/ca-certificates.crt"
+    if [ "$program" = rtun ]; then add_front "$root"; else add_program "$root" "$program"; fi
     chmod -R u=rwX,go=rX "$root"
 
     # In Docker's format, because OCI's has no place for health checks.

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Describes packages for nfpm and has it make them: scripts/packages.py deb|rpm... (scripts/packages.sh prepares it).
 
-DIST (dist) has the programs, and gets the packages. TARGET (x86_64-linux) is the machine that they are for; when programs for it
-do not run here, HELP_TARGET names one whose programs do, for what is made of their help. PACKAGE_VERSION is the program's own
-unless given, MAINTAINER is who answers for the packages.
+DIST (dist) has the programs, and gets the packages. TARGET (x86_64-linux) is the machine that they are for, EMULATOR what runs
+programs for it here if they do not run by themselves. PACKAGE_VERSION is the program's own unless given, MAINTAINER is who answers
+for the packages.
 """
 
 import gzip
@@ -27,8 +27,7 @@ HERE = Path(__file__).resolve().parent.parent
 DIST = Path(os.environ.get("DIST", HERE / "dist")).resolve()
 BUILD = HERE / ".build-packages"
 HOST = f"{platform.machine()}-linux"
-TARGET = os.environ.get("TARGET", HOST)
-HELP_TARGET = os.environ.get("HELP_TARGET", TARGET)
+TARGET = os.environ.get("TARGET") or HOST
 MAINTAINER = os.environ.get("MAINTAINER", "the rtun authors <rtun@rtun.invalid>")
 EPOCH = int(os.environ.get("SOURCE_DATE_EPOCH", "0"))
 # What Debian and Red Hat call a machine; nfpm goes by Go's names, which are Debian's.
@@ -219,14 +218,12 @@ def iso(epoch):
 
 def program_package(short):
     file = DIST / f"rtun-{short}-{TARGET}"
-    helper = DIST / f"rtun-{short}-{HELP_TARGET}"
-    for needed in (file, helper):
-        if not needed.exists():
-            fail(f"there is no {needed}; make dist makes it")
+    if not file.exists():
+        fail(f"there is no {file}; make dist makes it")
     made = BUILD / "files" / f"rtun-{short}"
     shutil.rmtree(made, ignore_errors=True)
-    subprocess.run([sys.executable, HERE / "scripts/program_files.py", helper, made], check=True)
-    package = Package(short, version_of(helper))
+    subprocess.run([sys.executable, HERE / "scripts/program_files.py", file, made], check=True)
+    package = Package(short, version_of(file))
     name = package.name
 
     package.add(file, f"/usr/bin/{name}", 0o755)
@@ -278,14 +275,15 @@ def program_package(short):
 def version_of(program):
     if "PACKAGE_VERSION" in os.environ:
         return os.environ["PACKAGE_VERSION"]
-    version = subprocess.run([program, "--version"], capture_output=True, text=True, check=True).stdout.split("\n")[0]
+    command = [*program_files.EMULATOR, program, "--version"]
+    version = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split("\n")[0]
     if not re.fullmatch(r"\d[\w.+~]*", version):
         fail(f"{program} has a version that no package can have: {version}")
     return version
 
 
 def front_package():
-    package = Package("", version_of(DIST / f"rtun-server-{HELP_TARGET}"))
+    package = Package("", version_of(DIST / f"rtun-server-{TARGET}"))
     front = package.folder / "rtun"
     subprocess.run([HERE / "scripts/front.sh", front], check=True)
     package.add(front, "/usr/bin/rtun", 0o755)

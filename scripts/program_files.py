@@ -7,6 +7,7 @@
     completions/           for bash, zsh and fish
 
 Nothing of it is kept in the source tree, so that it cannot be out of date; what it needs and does not find is an error.
+EMULATOR is what runs the program, if it is for another machine (scripts/emulator.sh).
 """
 
 import json
@@ -18,6 +19,7 @@ import textwrap
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent.parent
+EMULATOR = os.environ.get("EMULATOR", "").split()
 
 # What a value of this name is completed with, besides choices, which the program itself tells.
 FILES = {"file"}
@@ -131,7 +133,7 @@ class Program:
 
     def run(self, *words):
         environment = {name: value for name, value in os.environ.items() if not name.startswith("RTUN_")}
-        return subprocess.run([self.path, *words], capture_output=True, text=True, timeout=20, env=environment)
+        return subprocess.run([*EMULATOR, self.path, *words], capture_output=True, text=True, timeout=20, env=environment)
 
     def choices(self, option):
         """What a wrong value is answered with: "expected text or json". Without a secret no program starts in any case."""

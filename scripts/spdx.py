@@ -10,6 +10,7 @@ a package that is missing there is an error.
 """
 
 import json
+import os
 import pathlib
 import re
 import shutil
@@ -27,9 +28,11 @@ DEBIAN_LICENCES = {
     "libidn2": "LGPL-3.0-or-later OR GPL-2.0-or-later",
     "libtasn1-6": "LGPL-2.1-or-later",
     "libunistring": "LGPL-3.0-or-later OR GPL-2.0-or-later",
+    "libzstd": "BSD-3-Clause OR GPL-2.0-only",
     "nettle": "LGPL-3.0-or-later OR GPL-2.0-or-later",
     "openssl": "Apache-2.0",
     "protobuf-c": "BSD-2-Clause",
+    "zlib": "Zlib",
 }
 
 
@@ -99,7 +102,9 @@ def main():
     program, map_file, build, version, commit, epoch, target, output, licences = sys.argv[1:]
     build = pathlib.Path(build).resolve()
     compiler = output_of("swift", "--version").splitlines()[0]
-    runtime = json.loads(output_of("swift", "-print-target-info"))["paths"]["runtimeResourcePath"]
+    # That of another machine, where it is linked for one (scripts/cross.sh).
+    runtime = os.environ.get("RTUN_CROSS_RESOURCES")
+    runtime = runtime or json.loads(output_of("swift", "-print-target-info"))["paths"]["runtimeResourcePath"]
     runtime = pathlib.Path(runtime).resolve().parent
     ngtcp2 = pathlib.Path(output_of("pkg-config", "--variable=prefix", "rtun-ngtcp2")).resolve()
 
@@ -114,7 +119,9 @@ def main():
                 "name": "swift", "version": number, "location": "NOASSERTION",
                 "licence": "Apache-2.0 WITH Swift-exception",
                 "purl": f"pkg:generic/swift@{number}",
-                "texts": sorted((runtime.parent / "share/swift").glob("LICENSE*")),
+                # Or, of Debian's, where Debian has those of all packages.
+                "texts": sorted((runtime.parent / "share/swift").glob("LICENSE*"))
+                or [path for above in runtime.parents for path in above.glob("share/doc/swiftlang/copyright")],
             }  # fmt: skip
         elif path.is_relative_to(ngtcp2):
             number = output_of("pkg-config", "--modversion", "rtun-ngtcp2")
@@ -181,6 +188,8 @@ def main():
     }
     pathlib.Path(output).write_text(json.dumps(document, indent=2) + "\n")
     for name, package in packages.items():
+        if not package["texts"]:
+            sys.exit(f"spdx: there is no licence of {name}")
         for text in package["texts"]:
             suffix = "-NOTICE" if text.name.startswith("NOTICE") else ""
             shutil.copyfile(text, pathlib.Path(licences) / f"{name}{suffix}.txt")

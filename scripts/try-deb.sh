@@ -58,8 +58,10 @@ cgroup=$(findmnt --types cgroup2 --noheadings --output TARGET | head -n 1)
 [ -n "$cgroup" ] || fail "needs cgroup v2, which systemd keeps services in"
 scripts/install-packages.sh try-deb debootstrap lintian systemd curl openssl python3 groff-base zsh fish procps
 packages=()
+architecture=$(dpkg --print-architecture)
 for name in rtun-server rtun-agent rtun-socks rtun-relay rtun; do
-    found=("$dist/${name}"_*.deb)
+    found=("$dist/${name}"_*_"$architecture".deb)
+    [ "$name" != rtun ] || found=("$dist/rtun"_*_all.deb)
     if [ ! -e "${found[0]}" ] || [ ${#found[@]} -ne 1 ]; then
         fail "there is no package of $name in $dist, or more than one; make deb makes it"
     fi
@@ -165,7 +167,7 @@ later_package() {
     local short=$1 unpacked=$folder/later/rtun-$1
     rm -rf "$unpacked"
     mkdir -p "$folder/later"
-    dpkg-deb -R "$dist/rtun-$short"_*.deb "$unpacked"
+    dpkg-deb -R "$dist/rtun-$short"_*_"$architecture".deb "$unpacked"
     sed -i 's/^Version: .*/Version: 99-1/' "$unpacked/DEBIAN/control"
     echo '# a new line' >>"$unpacked/etc/rtun/rtun-$short.toml"
     (cd "$unpacked" && find . -type f -not -path './DEBIAN/*' -printf '%P\0' | xargs -0 md5sum >DEBIAN/md5sums)

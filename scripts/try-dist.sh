@@ -9,8 +9,11 @@
 #   debian13   a Debian 13 of the least packages
 #   trust      an empty one, with authorities in the places of other distributions and in those that the environment names
 #
-# In each, server, agent, proxy and relay are started. A file is downloaded through agent and proxy and compared, and a
-# datagram goes through the relay and back. The server's name is in the hosts file, that of the target known to a name server
+# TARGET=aarch64-linux tries the programs for that machine, by an emulator beside them, in an empty root only unless others are
+# named.
+#
+# In each, server, agent, two proxies (one by https://, one by quic://) and a relay are started. A file is downloaded through agent
+# and each proxy and compared, and a datagram goes through the relay and back. The server's name is in the hosts file, that of the target known to a name server
 # only; there is no nsswitch.conf, or one that names modules which cannot be loaded, as openssl.cnf does. The programs get no
 # --ca-cert.
 #
@@ -19,9 +22,16 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 roots=("$@")
-[ ${#roots[@]} -gt 0 ] || roots=(empty no-proc alpine debian12 debian13 trust)
 dist=$PWD/dist
 target=${TARGET:-$(uname -m)-linux}
+emulator=$(scripts/emulator.sh "$target")
+size=20M
+# An emulator is slow.
+[ -z "$emulator" ] || size=4M
+if [ ${#roots[@]} -eq 0 ]; then
+    roots=(empty no-proc alpine debian12 debian13 trust)
+    [ -z "$emulator" ] || roots=(empty)
+fi
 folder=$PWD/.build-try-dist
 programs=(server agent socks relay)
 # The machine's own address there, which direct paths are found between.
@@ -40,6 +50,7 @@ furnish() {
     for program in "${programs[@]}"; do
         install -m 755 "$dist/rtun-$program-$target" "$root/rtun/rtun-$program"
     done
+    [ -z "$emulator" ] || install -m 755 "$emulator" "$root/rtun/emulator"
     rm -f "$root/etc/resolv.conf" "$root/etc/nsswitch.conf"
     echo "nameserver $address" >"$root/etc/resolv.conf"
     printf '127.0.0.1 localhost\n%s server.test\n' "$address" >"$root/etc/hosts"
@@ -92,7 +103,7 @@ start() {
     shift
     : >"$log.out"
     env -i RTUN_SECRET="$secret" "${variables[@]}" \
-        "$(command -v chroot)" "$root" "/rtun/$program" "$@" >"$log.out" 2>"$log.log" </dev/null &
+        "$(command -v chroot)" "$root" ${emulator:+/rtun/emulator} "/rtun/$program" "$@" >"$log.out" 2>"$log.log" </dev/null &
     started+=($!)
 }
 
@@ -121,23 +132,40 @@ stop() {
     started=()
 }
 
+# What a program prints has a line: says ROOT PROGRAM OPTION PATTERN
+says() {
+    local output
+    output=$(chroot "$folder/$1" ${emulator:+/rtun/emulator} "/rtun/rtun-$2" "$3" 2>&1) || fail "$1: rtun-$2 $3: $output"
+    grep -q "$4" <<<"$output" || fail "$1: rtun-$2 $3: $output"
+}
+
+# What a proxy logs when its tunnel is on a direct path.
+direct='event=peer\.(connected|path_changed).* (path|to)=direct'
+
 # The end-to-end path in one root.
 try() {
-    local name=$1 root=$folder/$1 proxy relay answer began=$SECONDS
-    chroot "$root" /rtun/rtun-agent -V | grep -q "^target $target static$" || fail "$name: -V"
+    local name=$1 root=$folder/$1 program scheme proxy relay answer began=$SECONDS
+    for program in "${programs[@]}"; do
+        says "$name" "$program" -V "^target $target static$"
+        says "$name" "$program" --help "^USAGE: rtun-$program"
+    done
     start "$root" "$folder/$name-server" rtun-server --addr 0.0.0.0:8888 --https-cert /rtun/cert.pem \
         --https-key /rtun/key.pem
     ready "$folder/$name-server" >/dev/null || fail "$name: no server: $(cat "$folder/$name-server.log")"
     start "$root" "$folder/$name-agent" rtun-agent https://server.test:8888 --config /rtun/agent.toml
     ready "$folder/$name-agent" >/dev/null || fail "$name: no agent: $(cat "$folder/$name-agent.log")"
-    start "$root" "$folder/$name-socks" rtun-socks --listen 127.0.0.1:0 quic://server.test:8888
-    proxy=$(ready "$folder/$name-socks") || fail "$name: no proxy: $(cat "$folder/$name-socks.log")"
+    for scheme in https quic; do
+        start "$root" "$folder/$name-socks-$scheme" rtun-socks --listen 127.0.0.1:0 "$scheme://server.test:8888"
+        proxy=$(ready "$folder/$name-socks-$scheme") ||
+            fail "$name: no proxy by $scheme: $(cat "$folder/$name-socks-$scheme.log")"
+        curl -sS --fail --retry 3 --retry-all-errors --max-time 60 --socks5-hostname "$proxy" \
+            -o "$folder/received" http://target.test:8080/file || fail "$name: the download by $scheme failed"
+        [ "$(sha256sum <"$folder/received")" = "$(sha256sum <"$folder/web/file")" ] ||
+            fail "$name: the download by $scheme differs"
+    done
     start "$root" "$folder/$name-relay" rtun-relay -L "127.0.0.1:0?to=$address:7777" quic://server.test:8888
     relay=$(ready "$folder/$name-relay") || fail "$name: no relay: $(cat "$folder/$name-relay.log")"
 
-    curl -sS --fail --retry 3 --retry-all-errors --max-time 60 --socks5-hostname "$proxy" \
-        -o "$folder/received" http://target.test:8080/file || fail "$name: the download failed"
-    [ "$(sha256sum <"$folder/received")" = "$(sha256sum <"$folder/web/file")" ] || fail "$name: the download differs"
     answer=$(python3 - "${relay%:*}" "${relay##*:}" <<'PYTHON'
 import socket, sys
 with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
@@ -152,14 +180,16 @@ with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
 PYTHON
     )
     [ "$answer" = "HELLO BY RELAY" ] || fail "$name: no answer through the relay; logs are in $folder"
-    for _ in $(seq 300); do
-        if grep -qE 'event=peer\.(connected|path_changed).* (path|to)=direct' "$folder/$name-socks.log"; then break; fi
-        sleep 0.05
+    for scheme in https quic; do
+        for _ in $(seq 300); do
+            if grep -qE "$direct" "$folder/$name-socks-$scheme.log"; then break; fi
+            sleep 0.05
+        done
+        grep -qE "$direct" "$folder/$name-socks-$scheme.log" ||
+            fail "$name: no direct path within 15 s: $(cat "$folder/$name-socks-$scheme.log")"
     done
-    grep -qE 'event=peer\.(connected|path_changed).* (path|to)=direct' "$folder/$name-socks.log" ||
-        fail "$name: no direct path within 15 s: $(cat "$folder/$name-socks.log")"
     stop "$name"
-    echo "try-dist: $name: download, datagram and a direct path: $((SECONDS - began)) s"
+    echo "try-dist: $name${emulator:+, emulated}: downloads, a datagram and direct paths: $((SECONDS - began)) s"
 }
 
 # Whether an agent gets to the server in time: connects LOG SCHEME [VARIABLE=VALUE...]
@@ -217,7 +247,7 @@ serve() {
     openssl x509 -req -in "$folder/request.pem" -CA "$folder/authority.pem" -CAkey "$folder/authority.key" \
         -CAcreateserial -days 2 -extfile <(echo "subjectAltName=DNS:server.test") -out "$folder/cert.pem" 2>/dev/null
     mkdir "$folder/web"
-    head -c 20M /dev/urandom >"$folder/web/file"
+    head -c "$size" /dev/urandom >"$folder/web/file"
 }
 
 serve_network() {
@@ -253,7 +283,11 @@ case ${RTUN_TRY_DIST:-} in
         (cd "$dist" && sha256sum --check --quiet "rtun-$program-$target"*.sha256) || fail "a checksum is wrong"
     done
     # What is asked of it; docs/building.md has what weighs.
-    [ "$(stat -c %s "$dist/rtun-agent-$target")" -le 20000000 ] || fail "rtun-agent is larger than 20 MB"
+    case $target in
+    x86_64-*) limit=20 ;;
+    *) limit=22 ;;
+    esac
+    [ "$(stat -c %s "$dist/rtun-agent-$target")" -le $((limit * 1000000)) ] || fail "rtun-agent is larger than $limit MB"
     rm -rf "$folder"
     mkdir "$folder"
     serve

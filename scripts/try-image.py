@@ -1,11 +1,12 @@
 #!/usr/bin/python3
 """Tries the images of `make image` without an engine: `make try-image`.
 
-The file systems of the four images, read from the archives as an engine reads them and mounted read-only, become roots of
+The file systems of the images of the four programs, read from the archives as an engine reads them and mounted read-only, become roots of
 processes that have the image's user, environment and entry point, and what compose.yaml adds to them: no capabilities, no new
 privileges. Server and agent get their commands from compose.yaml. A file is downloaded through proxy and agent and compared, a
 datagram goes through the relay and back, the server's health check is asked while it runs and after that, and all of them have
-to end well when they are asked to.
+to end well when they are asked to. The image of the command `rtun` has to find all programs and to become one of them. Of the
+images for another machine (TARGET=aarch64-linux) only the contents are looked at.
 
 All of it happens in namespaces of its own. Needs root.
 """
@@ -30,9 +31,11 @@ import time
 import yaml
 
 HERE = pathlib.Path(__file__).resolve().parent.parent
-TARGET = os.environ.get("TARGET", os.uname().machine + "-linux")
+HOST = os.uname().machine + "-linux"
+TARGET = os.environ.get("TARGET") or HOST
 FOLDER = HERE / ".build-try-image"
 PROGRAMS = ["rtun-server", "rtun-agent", "rtun-socks", "rtun-relay"]
+FRONT = "rtun"
 # The machine's own address there.
 ADDRESS = "192.0.2.1"
 SECRET = os.urandom(16).hex()
@@ -108,15 +111,20 @@ class Image:
         for label in ("title", "description", "version", "revision", "licenses"):
             check(labels.get(f"org.opencontainers.image.{label}"), f"{program}: no label {label}")
         check(labels["org.opencontainers.image.version"] == version, f"{program}: version")
-        binary = (self.root / "usr/bin" / program).read_bytes()
-        check(binary == (HERE / "dist" / self.name).read_bytes(), f"{program}: another program than in dist/")
-        documents = f"usr/share/doc/{program}/"
-        rest = [path for path in self.paths if not path.startswith(documents)]
-        check(
-            sorted(rest) == ["etc/ssl/certs/ca-certificates.crt", f"usr/bin/{program}"],
-            f"{program}: has {' '.join(sorted(rest))}",
-        )
-        check(documents + "LICENSE" in self.paths and documents + "licences/glibc.txt" in self.paths, f"{program}: licences")
+        parts = PROGRAMS if program == FRONT else [program]
+        for part in parts:
+            binary = (self.root / "usr/bin" / part).read_bytes()
+            check(binary == (HERE / "dist" / f"{part}-{TARGET}").read_bytes(), f"{program}: another {part} than in dist/")
+            documents = f"usr/share/doc/{part}/"
+            check({documents + "LICENSE", documents + "licences/glibc.txt"} <= set(self.paths), f"{program}: licences of {part}")
+        expected = ["etc/ssl/certs/ca-certificates.crt", *(f"usr/bin/{part}" for part in parts)]
+        if program == FRONT:
+            expected += ["bin/sh", "usr/bin/rtun", "usr/share/doc/busybox/copyright", "usr/share/doc/busybox/source"]
+            # Byte 18 of an ELF file says for what machine it is.
+            shell, of_program = ((self.root / name).read_bytes()[18] for name in ("bin/sh", "usr/bin/rtun-server"))
+            check(shell == of_program, f"{program}: a shell for another machine")
+        rest = [path for path in self.paths if not path.startswith(tuple(f"usr/share/doc/{part}/" for part in parts))]
+        check(sorted(rest) == sorted(expected), f"{program}: has {' '.join(sorted(rest))}")
 
     def docker_config(self):
         """What the archive in Docker's format says, whose layers are the same."""
@@ -164,14 +172,14 @@ class Image:
         )
 
 
-def ready(process, program):
+def ready(process, program, image=None):
     """What is behind the last `=` of the ready line, which has to come within 20 s."""
     lines = []
     reader = threading.Thread(target=lambda: lines.append(process.stdout.readline()), daemon=True)
     reader.start()
     reader.join(20)
     if not lines or not lines[0].startswith(f"{program} ready "):
-        fail(f"{program} is not ready: {(FOLDER / f'{program}.log').read_text()}")
+        fail(f"{program} is not ready: {(FOLDER / f'{image or program}.log').read_text()}")
     return lines[0].strip().rsplit("=", 1)[1]
 
 
@@ -188,9 +196,12 @@ def seconds(text):
 
 def inside():
     version = subprocess.run([HERE / "scripts/version.sh"], check=True, capture_output=True, text=True).stdout.strip()
-    images = {program: Image(program) for program in PROGRAMS}
+    images = {program: Image(program) for program in [*PROGRAMS, FRONT]}
     for image in images.values():
         image.inspect(version)
+    if TARGET != HOST:
+        print(f"try-image: the images for {TARGET} have what they should; nothing of them has been run")
+        return
     services = compose()
     server, agent = services["server"], services["agent"]
     for name, service in services.items():
@@ -250,6 +261,17 @@ def inside():
     )
     relay = ready(started["rtun-relay"], "rtun-relay").rsplit(":", 1)
 
+    front = images[FRONT].start(["--version"], {})
+    said, _ = front.communicate(timeout=10)
+    check(
+        front.returncode == 0 and said.splitlines()[0] == f"rtun {version}"
+        and all(f"{program} {version} (/usr/bin/{program})" in said for program in PROGRAMS),
+        f"{FRONT} --version: {said}",
+    )
+    # By another way to the same agent; it becomes the program, which signals go to.
+    started[FRONT] = images[FRONT].start(["socks", "--listen", "127.0.0.1:0", *to_server], {"RTUN_SECRET": SECRET})
+    ready(started[FRONT], "rtun-socks", FRONT)
+
     began = time.monotonic()
     subprocess.run(
         ["curl", "-sS", "--fail", "--retry", "3", "--retry-all-errors", "--max-time", "60", "--socks5-hostname", proxy,
@@ -270,7 +292,7 @@ def inside():
         else:
             fail("no answer through the relay")
 
-    for program in reversed(PROGRAMS):
+    for program in reversed(started):
         with open(f"/proc/{started[program].pid}/status") as file:
             status = dict(line.rstrip("\n").split(":\t", 1) for line in file if ":\t" in line)
         check(set(status["Uid"].split()) == {"65532"}, f"{program}: user {status['Uid']}")
@@ -280,7 +302,7 @@ def inside():
     status = healthcheck()
     check(status == 69, f"the health check without a server: exit code {status}")
     website.kill()
-    sizes = ", ".join(f"{p} {(HERE / 'dist' / f'{p}-{TARGET}.oci.tar').stat().st_size / 1e6:.1f}" for p in PROGRAMS)
+    sizes = ", ".join(f"{p} {(HERE / 'dist' / f'{p}-{TARGET}.oci.tar').stat().st_size / 1e6:.1f}" for p in images)
     print(f"try-image: {len(content) >> 20} MiB through server, agent and proxy in {took:.1f} s, a datagram through the relay,"
           f" health check; archives in MB: {sizes}")
 
@@ -289,7 +311,7 @@ def main():
     if len(sys.argv) > 1:
         return inside()
     check(os.geteuid() == 0, "needs root")
-    for program in PROGRAMS:
+    for program in [*PROGRAMS, FRONT]:
         path = HERE / "dist" / f"{program}-{TARGET}.oci.tar"
         check(path.exists(), f"{path} is missing; make image makes it")
     shutil.rmtree(FOLDER, ignore_errors=True)

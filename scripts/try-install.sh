@@ -20,13 +20,15 @@ fail() {
 put() {
     local file=$2-$3
     mkdir -p "$release/$1"
-    printf '#!/bin/sh\necho %s\necho commit 0123456789ab\n' "$4" >"$release/$1/$file"
+    printf '#!/bin/sh\necho "%s"\necho commit 0123456789ab\n' "$4" >"$release/$1/$file"
     (cd "$release/$1" && sha256sum "$file" >"$file.sha256")
 }
 
 machine=$(uname -m)
 target=$machine-linux
 for name in rtun-server rtun-agent rtun-socks rtun-relay; do put good "$name" "$target" 0.1.0; done
+# The command in front of them is a script, which tells the versions of others, too.
+put good rtun "$target" 'rtun 0.1.0'
 put good rtun-agent aarch64-linux 0.1.0-arm64
 put good rtun-agent aarch64-apple-darwin 0.1.0-mac
 put good rtun-agent x86_64-apple-darwin 0.1.0-old-mac
@@ -153,6 +155,9 @@ for choice in "${shells[@]}"; do
     installed "$choice: newer" 0.2.0 "$into/rtun-agent"
     install good --dir "$into" agent rtun-socks agent || fail "$choice: does not install two"
     installed "$choice: two" 0.1.0 "$into/rtun-socks"
+    install good --dir "$into" rtun agent || fail "$choice: does not install the command rtun"
+    installed "$choice: the command rtun" "rtun 0.1.0" "$into/rtun"
+    grep -qxF "install.sh: $into/rtun is rtun 0.1.0" "$log" || fail "$choice: the command rtun: another line about it"
 
     refused "$choice: tampered" 1 "not what the release says" tampered --dir "$into" rtun-agent rtun-socks
     refused "$choice: cut short" 1 "not what the release says" cut --dir "$into" rtun-agent

@@ -112,10 +112,17 @@ for target in x86_64-linux aarch64-apple-darwin; do
         done
     done
 done
+# Packages, of which that of the command `rtun` is made on each.
+for name in rtun-agent_0.10.0-1_amd64.deb rtun-agent-0.10.0-1.x86_64.rpm rtun_0.10.0-1_all.deb rtun-0.10.0-1.noarch.rpm; do
+    echo "$name" >"$folder/x86_64-linux/$name"
+    (cd "$folder/x86_64-linux" && sha256sum "$name" >"$name.sha256")
+done
+cp "$folder/x86_64-linux/"rtun[-_]0.10.0-1[_.]* "$folder/aarch64-apple-darwin"
 folders=("$folder/x86_64-linux" "$folder/aarch64-apple-darwin")
-all='install.sh rtun-agent-aarch64-apple-darwin rtun-agent-aarch64-apple-darwin.tar.gz rtun-agent-x86_64-linux'
-all+=' rtun-agent-x86_64-linux.tar.gz rtun-server-aarch64-apple-darwin rtun-server-aarch64-apple-darwin.tar.gz'
-all+=' rtun-server-x86_64-linux rtun-server-x86_64-linux.tar.gz'
+all='install.sh rtun-0.10.0-1.noarch.rpm rtun-agent-0.10.0-1.x86_64.rpm'
+all+=' rtun-agent-aarch64-apple-darwin rtun-agent-aarch64-apple-darwin.tar.gz rtun-agent-x86_64-linux'
+all+=' rtun-agent-x86_64-linux.tar.gz rtun-agent_0.10.0-1_amd64.deb rtun-server-aarch64-apple-darwin rtun-server-aarch64-apple-darwin.tar.gz'
+all+=' rtun-server-x86_64-linux rtun-server-x86_64-linux.tar.gz rtun_0.10.0-1_all.deb'
 # shellcheck disable=SC2046,SC2086 # words of their own
 with_checksums=$(printf '%s\n' SHA256SUMS $all $(printf '%s.sha256\n' $all) | LC_ALL=C sort | tr '\n' ' ')
 without=$(printf '%s ' "${all#install.sh }")
@@ -125,11 +132,16 @@ same "assets" "$with_checksums" "$(cd "$folder/out" && printf '%s\n' * | LC_ALL=
 (cd "$folder/out" && sha256sum --check --quiet --strict SHA256SUMS ./*.sha256) || fail "assets: checksums"
 same "assets: install.sh" "default_base_url='https://example.com/r'" "$(grep '^default_base_url=' "$folder/out/install.sh")"
 scripts/assets.sh "$folder/nightly" https://example.com/r no-checksums "${folders[@]}" >/dev/null
-same "assets: nightly" "$without" "$(cd "$folder/nightly" && printf '%s ' *)"
+same "assets: nightly" "$without" "$(cd "$folder/nightly" && printf '%s\n' * | LC_ALL=C sort | tr '\n' ' ')"
 refused "assets: into a folder with something" 1 \
     scripts/assets.sh "$folder/out" https://example.com/r checksums "${folders[@]}"
 refused "assets: a folder twice" 1 \
     scripts/assets.sh "$folder/twice" https://example.com/r checksums "${folders[0]}" "${folders[0]}"
+cp -R "${folders[1]}" "$folder/differs"
+echo more >>"$folder/differs/rtun_0.10.0-1_all.deb"
+(cd "$folder/differs" && sha256sum rtun_0.10.0-1_all.deb >rtun_0.10.0-1_all.deb.sha256)
+refused "assets: another package of the command rtun" 1 \
+    scripts/assets.sh "$folder/two" https://example.com/r checksums "${folders[0]}" "$folder/differs"
 mkdir "$folder/nothing"
 refused "assets: an empty folder" 1 scripts/assets.sh "$folder/none" https://example.com/r checksums "$folder/nothing"
 cp -R "${folders[0]}" "$folder/damaged"

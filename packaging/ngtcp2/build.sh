@@ -5,6 +5,7 @@
 # of GnuTLS, and root for the installation (sudo is tried).
 #
 #   RTUN_NGTCP2_SOURCE=FILE   build from this ngtcp2-VERSION.tar.xz instead
+#   RTUN_NGTCP2_HOST=TRIPLE   build for this machine, as configure takes it, by the CC that compiles for it
 set -euo pipefail
 own_source=${RTUN_NGTCP2_SOURCE:+$(realpath "$RTUN_NGTCP2_SOURCE")}
 cd "$(dirname "$0")"
@@ -24,9 +25,9 @@ fail() {
 }
 
 # The recipe: what is installed is built again when it changes. A source of one's own counts when it is given.
-recipe=$( (cat build.sh additions.c ./*.patch && echo "${CFLAGS:-}") | sha256sum | cut -d' ' -f1)
+recipe=$( (cat build.sh additions.c ./*.patch && echo "${CFLAGS:-}${RTUN_NGTCP2_HOST:+ $RTUN_NGTCP2_HOST $CC}") | sha256sum | cut -d' ' -f1)
 own_recipe=${own_source:+$(sha256sum <"$own_source" | cut -d' ' -f1)}
-{ read -r installed && read -r installed_source; } <"$prefix/recipe" 2>/dev/null || true
+{ read -r installed && read -r installed_source; } 2>/dev/null <"$prefix/recipe" || true
 if [ "${installed:-}" = "$recipe" ] && [ -f "$pc" ] &&
     { [ -z "$own_recipe" ] || [ "${installed_source:-}" = "$own_recipe" ]; }; then
     exit 0
@@ -113,8 +114,8 @@ done
 cat additions.c >>"$work/source/lib/ngtcp2_conn.c"
 if ! (
     cd "$work/source" &&
-    ./configure --enable-lib-only --with-gnutls --without-openssl --disable-shared --enable-static --with-pic \
-        --prefix="$prefix" CFLAGS="${CFLAGS:--O2 -g -fno-omit-frame-pointer}" &&
+    ./configure ${RTUN_NGTCP2_HOST:+"--host=$RTUN_NGTCP2_HOST"} --enable-lib-only --with-gnutls --without-openssl \
+        --disable-shared --enable-static --with-pic --prefix="$prefix" CFLAGS="${CFLAGS:--O2 -g -fno-omit-frame-pointer}" &&
     make -j"$(nproc)" &&
     make install DESTDIR="$work/root"
 ) >"$work/log" 2>&1; then

@@ -11,6 +11,7 @@
 enum {
     refused = 0x80000001,  // a return value that is the vendor's: CKR_VENDOR_DEFINED and 1
     uri_unexpected = -1,   // P11_KIT_URI_UNEXPECTED
+    no_more = 1,           // CKR_CANCEL, with which an iterator ends
 };
 
 static const char reason[] = "PKCS #11 is not part of statically linked programs";
@@ -119,6 +120,46 @@ size_t p11_kit_pin_get_length(void *pin) {
     (void)pin;
     return 0;
 }
+
+// Objects of modules, which newer versions of GnuTLS look through. There are none.
+
+void *p11_kit_iter_new(void *uri, int behavior) {
+    (void)uri;
+    (void)behavior;
+    return nothing;
+}
+
+void p11_kit_iter_add_filter(void *iterator, void *matching, unsigned long count) {
+    (void)iterator;
+    (void)matching;
+    (void)count;
+}
+
+void p11_kit_iter_begin_with(void *iterator, void *module, unsigned long slot, unsigned long session) {
+    (void)iterator;
+    (void)module;
+    (void)slot;
+    (void)session;
+}
+
+unsigned long p11_kit_iter_next(void *iterator) {
+    (void)iterator;
+    return no_more;
+}
+
+unsigned long p11_kit_iter_get_object(void *iterator) {
+    (void)iterator;
+    return 0;
+}
+
+unsigned long p11_kit_iter_get_attributes(void *iterator, void *attributes, unsigned long count) {
+    (void)iterator;
+    (void)attributes;
+    (void)count;
+    return refused;
+}
+
+void p11_kit_iter_free(void *iterator) { (void)iterator; }
 
 // URIs. There is one, which is empty, so that a caller is refused when it parses rather than told of too little memory.
 

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Basics
 
 /// Turns a configuration into a command.
 enum CommandParser {
@@ -31,7 +32,7 @@ enum CommandParser {
 
     /// Without the URL there is always another complaint, and with it one of what else lacks: it is to blame when it is spoken of.
     private static func mayBeGuilty(_ settings: [Setting], of complaint: String) -> Bool {
-        settings.contains { $0.argument.kind != .positional || $0.values.contains(where: complaint.contains) }
+        settings.contains { $0.argument.kind != .positional || $0.values.contains(where: complaint.includes) }
     }
 
     /// The command that `words` alone make. Throws a ``ProgramError`` or ArgumentParser's error.
