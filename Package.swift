@@ -115,34 +115,40 @@ let package = Package(
         .systemLibrary(name: "CLinuxNetlink", path: "Sources/Shared/CLinuxNetlink"),
         .systemLibrary(name: "CLinuxProcess", path: "Sources/Shared/CLinuxProcess"),
 
+        // The C library, whatever it is called.
+        shared("LibC", []),
+
         // Cores: no sockets, no clock, no tasks.
         shared("Basics", [.nioCore, .dequeModule]),
         shared("AppProto", ["CAppProto", .nioCore]),
-        shared("TLS", ["COpenSSL", .nioCore, .nioTLS]),
+        shared("TLS", ["COpenSSL", "LibC", .nioCore, .nioTLS]),
         shared("STUN", ["TLS", .nioCore]),
         shared("ICE", ["STUN", .nioCore, .dequeModule]),
         shared("SOCKS", [.nioCore]),
         shared("UDPRelay", [.nioCore]),
 
         // Networking: channels, handlers, drivers.
-        shared("UDP", ["CLinuxUDP", .nioCore, .nioPosix, .dequeModule]),
-        shared("NameResolution", ["CAres", "UDP", .nioCore, .nioPosix, .dequeModule]),
-        shared("HostNetwork", ["CLinuxNetlink", "UDP", .nioCore]),
-        shared("QUIC", staticDependencies + ["CNgtcp2", "Basics", "TLS", "UDP", .nioCore, .nioPosix, .dequeModule]),
+        shared("UDP", ["CLinuxUDP", "LibC", .nioCore, .nioPosix, .dequeModule]),
+        shared("NameResolution", ["CAres", "LibC", "UDP", .nioCore, .nioPosix, .dequeModule]),
+        shared("HostNetwork", ["CLinuxNetlink", "LibC", "UDP", .nioCore]),
+        shared(
+            "QUIC",
+            staticDependencies + ["CNgtcp2", "Basics", "LibC", "TLS", "UDP", .nioCore, .nioPosix, .dequeModule]),
         shared(
             "Signaling",
             [
-                "AppProto", "Basics", "TLS", "NameResolution", "HostNetwork", "QUIC", .nioCore, .nioPosix, .nioHTTP1,
-                .nioWebSocket, .nioTLS, .dequeModule, .logging,
+                "AppProto", "Basics", "LibC", "TLS", "NameResolution", "HostNetwork", "QUIC", .nioCore, .nioPosix,
+                .nioHTTP1, .nioWebSocket, .nioTLS, .dequeModule, .logging,
             ]),
         shared(
             "PeerChannel",
             [
-                "AppProto", "TLS", "STUN", "ICE", "NameResolution", "HostNetwork", "UDP", "QUIC", "UDPRelay", .nioCore,
-                .nioPosix, .dequeModule, .logging,
+                "AppProto", "LibC", "TLS", "STUN", "ICE", "NameResolution", "HostNetwork", "UDP", "QUIC", "UDPRelay",
+                .nioCore, .nioPosix, .dequeModule, .logging,
             ]),
         shared(
-            "CommandSupport", ["Basics", "CBuild", "CLinuxProcess", .argumentParser, .logging, .unixSignals, .nioCore]),
+            "CommandSupport",
+            ["Basics", "CBuild", "CLinuxProcess", "LibC", .argumentParser, .logging, .unixSignals, .nioCore]),
 
         shared(
             "PeerSupport",
@@ -150,9 +156,8 @@ let package = Package(
         shared(
             "ClientSupport",
             [
-                "AppProto", "TLS", "HostNetwork", "Signaling", "PeerChannel", "CommandSupport", "PeerSupport", .nioCore,
-                .nioPosix,
-                .dequeModule, .argumentParser, .logging,
+                "AppProto", "LibC", "TLS", "HostNetwork", "Signaling", "PeerChannel", "CommandSupport", "PeerSupport",
+                .nioCore, .nioPosix, .dequeModule, .argumentParser, .logging,
             ]),
 
         shared(
@@ -166,15 +171,14 @@ let package = Package(
         program(
             "rtun-server", main: "RtunServer.swift",
             [
-                "AppProto", "Basics", "TLS", "STUN", "UDP", "QUIC", "Signaling", "CommandSupport",
+                "AppProto", "Basics", "LibC", "TLS", "STUN", "UDP", "QUIC", "Signaling", "CommandSupport",
                 .nioCore, .nioPosix, .nioHTTP1, .nioWebSocket, .dequeModule, .heapModule, .argumentParser, .logging,
             ]),
         program(
             "rtun-agent", main: "RtunAgent.swift",
             [
-                "AppProto", "Basics", "TLS", "NameResolution", "HostNetwork", "Signaling", "PeerChannel", "UDP",
-                "UDPRelay",
-                "PeerSupport", "Diagnosis", "CommandSupport",
+                "AppProto", "Basics", "LibC", "TLS", "NameResolution", "HostNetwork", "Signaling", "PeerChannel", "UDP",
+                "UDPRelay", "PeerSupport", "Diagnosis", "CommandSupport",
                 .nioCore, .nioPosix, .argumentParser, .logging,
             ]),
         program(

@@ -1,12 +1,7 @@
 import CLinuxNetlink
+import LibC
 package import NIOCore
 import Synchronization
-
-#if canImport(Musl)
-import Musl
-#else
-import Glibc
-#endif
 
 /// Tells when this machine's addresses change, or the way of its packets to the internet, or when it has stood still.
 ///

@@ -1,11 +1,6 @@
+import LibC
 import NIOCore
 import UDP
-
-#if canImport(Musl)
-import Musl
-#else
-import Glibc
-#endif
 
 import CLinuxNetlink
 

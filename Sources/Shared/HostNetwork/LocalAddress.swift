@@ -1,11 +1,6 @@
+import LibC
 package import NIOCore
 import UDP
-
-#if canImport(Musl)
-import Musl
-#else
-import Glibc
-#endif
 
 /// Questions about one address of this machine.
 package enum LocalAddress {

@@ -1,11 +1,6 @@
 import CLinuxNetlink
+import LibC
 package import NIOCore
-
-#if canImport(Musl)
-import Musl
-#else
-import Glibc
-#endif
 
 /// The way that the kernel sends packets for some address: out of which interface, and to which router.
 ///

@@ -1,12 +1,7 @@
 import CAres
+import LibC
 import NIOCore
 import UDP
-
-#if canImport(Musl)
-import Musl
-#else
-import Glibc
-#endif
 
 /// A channel of c-ares: sockets of its own, and with them source ports of its own, for the questions of one or a few lookups.
 ///

@@ -1,10 +1,5 @@
+import LibC
 import NIOCore
-
-#if canImport(Musl)
-import Musl
-#else
-import Glibc
-#endif
 
 /// What else than the hosts file and name servers this machine asks for names: the modules of the name service switch,
 /// nsswitch.conf(5).

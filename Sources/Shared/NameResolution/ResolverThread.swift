@@ -1,13 +1,8 @@
 import CAres
+import LibC
 import NIOCore
 import Synchronization
 import UDP
-
-#if canImport(Musl)
-import Musl
-#else
-import Glibc
-#endif
 
 /// The thread on which c-ares runs: it waits for all sockets of all lookups at once, and takes new lookups meanwhile, from
 /// their owners in turn.

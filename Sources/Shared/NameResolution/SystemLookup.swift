@@ -1,14 +1,9 @@
 import CAres
+import LibC
 import NIOCore
 import NIOPosix
 import Synchronization
 import UDP
-
-#if canImport(Musl)
-import Musl
-#else
-import Glibc
-#endif
 
 /// getaddrinfo(3), which asks all that this machine is set up to ask, and blocks meanwhile: on a few threads, for names that
 /// only it can know.

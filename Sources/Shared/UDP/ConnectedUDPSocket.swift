@@ -1,11 +1,6 @@
+import LibC
 package import NIOCore
 import NIOPosix
-
-#if canImport(Musl)
-import Musl
-#else
-import Glibc
-#endif
 
 /// Hears what a connected socket receives, on its event loop. May call the socket as it likes, ``ConnectedUDPSocket/close()``
 /// included.

@@ -1,10 +1,5 @@
+import LibC
 package import NIOCore
-
-#if canImport(Musl)
-import Musl
-#else
-import Glibc
-#endif
 
 /// A thread for one endless or long task, with less of a stack than the system's 8 MiB, which nobody joins.
 package final class DetachedThread {

@@ -1,11 +1,6 @@
 import CLinuxUDP
+import LibC
 import NIOCore
-
-#if canImport(Musl)
-import Musl
-#else
-import Glibc
-#endif
 
 /// Memory for the datagrams that one system call reads. Used again and again: a datagram that is to be kept has to be
 /// copied.

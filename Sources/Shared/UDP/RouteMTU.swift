@@ -1,10 +1,5 @@
+import LibC
 package import NIOCore
-
-#if canImport(Musl)
-import Musl
-#else
-import Glibc
-#endif
 
 /// What the kernel knows of the way to an address.
 package enum RouteMTU {

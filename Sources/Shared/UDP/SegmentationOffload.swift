@@ -1,11 +1,6 @@
+import LibC
 import NIOCore
 import NIOPosix
-
-#if canImport(Musl)
-import Musl
-#else
-import Glibc
-#endif
 
 /// Whether a socket has the kernel split what it sends (UDP GSO), which some devices and routes refuse, also in mid-life.
 package struct SegmentationOffload {

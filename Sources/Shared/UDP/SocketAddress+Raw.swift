@@ -1,10 +1,5 @@
+package import LibC
 package import NIOCore
-
-#if canImport(Musl)
-package import Musl
-#else
-package import Glibc
-#endif
 
 extension SocketAddress {
     /// What a C function left behind `pointer`; nil for nil and for families other than IPv4 and IPv6.

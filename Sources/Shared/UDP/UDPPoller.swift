@@ -1,13 +1,8 @@
 import CLinuxUDP
+import LibC
 package import NIOCore
 import NIOPosix
 import Synchronization
-
-#if canImport(Musl)
-import Musl
-#else
-import Glibc
-#endif
 
 /// Waits for ``ConnectedUDPSocket``s on behalf of one event loop: a thread of its own asks epoll(7) and wakes the event
 /// loop, which reads.

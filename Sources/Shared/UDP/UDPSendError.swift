@@ -1,8 +1,4 @@
-#if canImport(Musl)
-import Musl
-#else
-import Glibc
-#endif
+import LibC
 
 /// The kernel's refusal to send a datagram, for reports.
 package struct UDPSendError: Error, Hashable, CustomStringConvertible {

@@ -1,12 +1,7 @@
 import DequeModule
+import LibC
 package import NIOCore
 import NIOPosix
-
-#if canImport(Musl)
-import Musl
-#else
-import Glibc
-#endif
 
 /// Hears what a socket receives, on its event loop.
 package protocol UDPSocketDelegate: AnyObject {

@@ -1,5 +1,5 @@
 import CommandSupport
-import Glibc
+import LibC
 import TLS
 
 /// The two files of `--https-cert` and `--https-key`.
@@ -50,7 +50,7 @@ struct CertificateFiles: Equatable, Sendable {
     var stamp: Stamp? {
         var parts: [Stamp.Part] = []
         for path in [self.certificate, self.key] {
-            var status = Glibc.stat()
+            var status = LibC.stat()
             guard stat(path, &status) == 0 else { return nil }
             parts.append(
                 Stamp.Part(

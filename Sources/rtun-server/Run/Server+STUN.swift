@@ -1,6 +1,6 @@
 import AppProto
 import CommandSupport
-import Glibc
+import LibC
 import Logging
 import NIOCore
 import NIOPosix

@@ -1,4 +1,4 @@
-import Glibc
+import LibC
 
 /// The configuration files that a program reads.
 struct ConfigurationPlaces: Sendable {

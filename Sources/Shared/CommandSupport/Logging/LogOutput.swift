@@ -1,5 +1,5 @@
 import Dispatch
-import Glibc
+import LibC
 import Synchronization
 
 /// Where log lines go: stderr, or a file that can be opened anew after it was rotated away.

@@ -1,4 +1,4 @@
-import Glibc
+import LibC
 
 /// The argument list as the system shows it to everybody (`ps`, `/proc/PID/cmdline`).
 package enum ArgumentList {

@@ -1,4 +1,4 @@
-import Glibc
+import LibC
 
 /// The pages of program code that the process has mapped.
 package enum CodePages {

@@ -1,4 +1,4 @@
-import Glibc
+import LibC
 
 /// The number of files, sockets included, that the process may have open.
 package enum FileDescriptorLimit {

@@ -1,5 +1,5 @@
 import CLinuxProcess
-import Glibc
+import LibC
 
 /// The process's environment variables.
 enum ProcessEnvironment {

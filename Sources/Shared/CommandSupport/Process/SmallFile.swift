@@ -1,4 +1,4 @@
-import Glibc
+import LibC
 
 /// Reading of files that are small by nature: secrets, settings, what the kernel says.
 enum SmallFile {
@@ -22,7 +22,7 @@ enum SmallFile {
         var contents: [UInt8] = []
         var chunk = [UInt8](repeating: 0, count: 4096)
         while true {
-            let count = Glibc.read(descriptor, &chunk, chunk.count)
+            let count = LibC.read(descriptor, &chunk, chunk.count)
             if count == 0 { return contents }
             guard count > 0 else {
                 if errno == EINTR { continue }

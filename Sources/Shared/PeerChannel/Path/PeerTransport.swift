@@ -1,3 +1,4 @@
+import LibC
 import QUIC
 import AppProto
 import ICE
@@ -5,12 +6,6 @@ import Logging
 import NIOCore
 import STUN
 import UDP
-
-#if canImport(Musl)
-import Musl
-#else
-import Glibc
-#endif
 
 /// Hears what a transport finds and receives, on its event loop. Not called from inside a call to the transport, but
 /// where it says so.

@@ -1,10 +1,5 @@
+import LibC
 import NIOCore
-
-#if canImport(Musl)
-import Musl
-#else
-import Glibc
-#endif
 
 /// The socket below a TCP channel, for what NIO has no words for. Used on the channel's event loop only, where it is also
 /// closed.

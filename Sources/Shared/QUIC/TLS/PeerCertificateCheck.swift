@@ -1,11 +1,6 @@
 internal import CNgtcp2
+import LibC
 import TLS
-
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Musl)
-import Musl
-#endif
 
 /// Judges the certificate that a peer showed in its handshake.
 struct PeerCertificateCheck {

@@ -1,10 +1,5 @@
+import LibC
 import NIOCore
-
-#if canImport(Musl)
-import Musl
-#else
-import Glibc
-#endif
 
 extension IOError {
     /// The operating system's words alone, such as `connection refused`: in lower case, to be put inside a sentence.

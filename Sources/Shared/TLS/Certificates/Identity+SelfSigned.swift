@@ -1,10 +1,5 @@
 internal import COpenSSL
-
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Musl)
-import Musl
-#endif
+import LibC
 
 extension Identity {
     /// Makes a fresh ECDSA P-256 key and a certificate that it signs itself.

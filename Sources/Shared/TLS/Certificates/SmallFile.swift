@@ -1,8 +1,4 @@
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Musl)
-import Musl
-#endif
+import LibC
 
 /// Reads a whole file of at most 1 MiB, which is plenty for keys and certificates.
 func readSmallFile(_ path: String) throws(TLSError) -> [UInt8] {
