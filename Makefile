@@ -11,11 +11,12 @@ BIN           = $(shell $(SWIFT) build $(SWIFT_FLAGS) --show-bin-path)
 SOURCES      := Package.swift Sources Tests Benchmarks
 PROGRAMS     := rtun-server rtun-agent rtun-socks rtun-relay
 
-.PHONY: help setup build release dist try-dist image try-image deb rpm try-deb version test debian13 fuzz fuzz-quick sanitize demo bench bench-wan bench-quick bench-tools \
+.PHONY: help setup build release dist try-dist image try-image deb rpm try-deb version test test-portable test-portable-quick \
+	debian13 fuzz fuzz-quick sanitize demo bench bench-wan bench-quick bench-tools \
 	nat-table nat-spread proto proto-check format lint clean
 
 help: ## list the targets
-	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 21
 
 setup: ## install what is missing to build and test (Debian packages, a Python environment for the interop tests)
 	@scripts/setup.sh
@@ -58,6 +59,12 @@ test: setup ## run all tests
 	@scripts/test-front.sh
 	@scripts/test.sh $(SWIFT_FLAGS)
 	@$(SWIFT) test --package-path Benchmarks --scratch-path .build-benchmarks
+
+test-portable: setup ## build and test on Linux what other systems are built of, in place of Linux's own (docs/building.md)
+	@scripts/test-portable.sh
+
+test-portable-quick: setup ## the same with the tests of what is different
+	@scripts/test-portable.sh quick
 
 debian13: setup ## build and try it on a Debian 13 that is made for that (needs root, some ten minutes)
 	@scripts/debian13.sh
@@ -114,6 +121,6 @@ lint: ## check the format and look for mistakes in scripts and workflows, withou
 	@$(SWIFT) format lint --strict --recursive --parallel $(SOURCES)
 
 clean: ## remove what the build and the setup made here
-	rm -rf .build .build-release .build-fuzz .build-address .build-thread .build-venv .build-benchmarks .build-benchmarks-venv \
+	rm -rf .build .build-portable .build-release .build-fuzz .build-address .build-thread .build-venv .build-benchmarks .build-benchmarks-venv \
 		.build-debian13 .build-dist .build-try-dist .build-lint-venv \
 		.build-image .build-try-image .build-packages .build-try-deb dist

@@ -5,6 +5,14 @@ import PackageDescription
 /// Set by scripts/dist.sh: the programs are linked statically, with what that needs besides.
 let isStatic = Context.environment["RTUN_STATIC"] != nil
 
+/// Whether modules with the folders `Linux` and `Portable` are made of the latter: on other systems, and on Linux when
+/// `RTUN_PORTABLE` asks for it, so that it is tried there (`make test-portable`).
+#if os(Linux)
+let isPortable = Context.environment["RTUN_PORTABLE"] != nil
+#else
+let isPortable = true
+#endif
+
 // In CI a warning is an error; elsewhere a newer compiler's new warnings must not stop anyone.
 let strict: [SwiftSetting] =
     [
@@ -12,6 +20,7 @@ let strict: [SwiftSetting] =
         .enableUpcomingFeature("InternalImportsByDefault"),
     ] + (Context.environment["RTUN_STRICT"] == nil ? [] : [.treatAllWarnings(as: .error)])
     + (isStatic ? [.define("RTUN_STATIC")] : [])
+    + (isPortable ? [.define("RTUN_PORTABLE")] : [])
 
 extension Target.Dependency {
     static let nioCore = product(name: "NIOCore", package: "swift-nio")
@@ -27,10 +36,31 @@ extension Target.Dependency {
     static let heapModule = product(name: "HeapModule", package: "swift-collections")
 }
 
+/// The folder of modules that is left out.
+let otherSystem = isPortable ? "Linux" : "Portable"
+
 /// A module under `Sources/Shared`: used by two or more programs.
-func shared(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
-    .target(name: name, dependencies: dependencies, path: "Sources/Shared/\(name)", swiftSettings: strict)
+///
+/// - Parameter linux: given for those with the folders `Linux` and `Portable`, of which one is compiled: the C modules that the
+///   former's files need. The latter's need `CPortable`.
+func shared(_ name: String, _ dependencies: [Target.Dependency], linux: [Target.Dependency]? = nil) -> Target {
+    .target(
+        name: name, dependencies: dependencies + (linux.map(onThisSystem) ?? []), path: "Sources/Shared/\(name)",
+        exclude: linux == nil ? [] : [otherSystem], swiftSettings: strict)
 }
+
+func onThisSystem(linux: [Target.Dependency]) -> [Target.Dependency] { isPortable ? ["CPortable"] : linux }
+
+/// C modules for what Swift's module of the C library lacks.
+let systemTargets: [Target] =
+    isPortable
+    ? [
+        .target(
+            name: "CPortable", path: "Sources/Shared/CPortable",
+            // For `struct in6_pktinfo`, which Darwin's and glibc's headers keep back.
+            cSettings: [.define("__APPLE_USE_RFC_3542"), .define("_GNU_SOURCE")])
+    ]
+    : ["CLinuxUDP", "CLinuxNetlink", "CLinuxProcess"].map { .systemLibrary(name: $0, path: "Sources/Shared/\($0)") }
 
 let programNames = ["rtun-server", "rtun-agent", "rtun-socks", "rtun-relay"]
 
@@ -74,15 +104,17 @@ let fuzzTargets: [Target] =
     ? [
         .executableTarget(
             name: "rtun-fuzz", dependencies: fuzzDependencies, path: "Tests/FuzzTests",
-            exclude: ["CorpusTests.swift"], swiftSettings: strict)
+            exclude: ["CorpusTests.swift", "Targets/\(otherSystem)"], swiftSettings: strict)
     ]
-    : [tests("FuzzTests", fuzzDependencies, exclude: ["Runner.swift"])]
+    : [tests("FuzzTests", fuzzDependencies, exclude: ["Runner.swift", "Targets/\(otherSystem)"])]
 
 /// What every test of the real programs needs built.
 let programs = programNames.map { Target.Dependency.target(name: $0) }
 
 let package = Package(
     name: "rtun",
+    // What `Mutex` needs there.
+    platforms: [.macOS(.v15)],
     products: isFuzzing ? [] : programNames.map { .executable(name: $0, targets: [$0]) },
     dependencies: [
         .package(url: "https://github.com/apple/swift-nio.git", from: "2.101.2"),
@@ -111,11 +143,7 @@ let package = Package(
         .systemLibrary(
             name: "CAres", path: "Sources/Shared/CAres", pkgConfig: "libcares", providers: [.apt(["libc-ares-dev"])]),
 
-        .systemLibrary(name: "CLinuxUDP", path: "Sources/Shared/CLinuxUDP"),
-        .systemLibrary(name: "CLinuxNetlink", path: "Sources/Shared/CLinuxNetlink"),
-        .systemLibrary(name: "CLinuxProcess", path: "Sources/Shared/CLinuxProcess"),
-
-        // The C library, whatever it is called.
+        // The C library, whatever it is called, and where headers differ.
         shared("LibC", []),
 
         // Cores: no sockets, no clock, no tasks.
@@ -128,9 +156,9 @@ let package = Package(
         shared("UDPRelay", [.nioCore]),
 
         // Networking: channels, handlers, drivers.
-        shared("UDP", ["CLinuxUDP", "LibC", .nioCore, .nioPosix, .dequeModule]),
-        shared("NameResolution", ["CAres", "LibC", "UDP", .nioCore, .nioPosix, .dequeModule]),
-        shared("HostNetwork", ["CLinuxNetlink", "LibC", "UDP", .nioCore]),
+        shared("UDP", ["LibC", .nioCore, .nioPosix, .dequeModule], linux: ["CLinuxUDP"]),
+        shared("NameResolution", ["CAres", "LibC", "UDP", .nioCore, .nioPosix, .dequeModule], linux: []),
+        shared("HostNetwork", ["LibC", "UDP", .nioCore], linux: ["CLinuxNetlink"]),
         shared(
             "QUIC",
             staticDependencies + ["CNgtcp2", "Basics", "LibC", "TLS", "UDP", .nioCore, .nioPosix, .dequeModule]),
@@ -145,10 +173,10 @@ let package = Package(
             [
                 "AppProto", "LibC", "TLS", "STUN", "ICE", "NameResolution", "HostNetwork", "UDP", "QUIC", "UDPRelay",
                 .nioCore, .nioPosix, .dequeModule, .logging,
-            ]),
+            ], linux: []),
         shared(
             "CommandSupport",
-            ["Basics", "CBuild", "CLinuxProcess", "LibC", .argumentParser, .logging, .unixSignals, .nioCore]),
+            ["Basics", "CBuild", "LibC", .argumentParser, .logging, .unixSignals, .nioCore], linux: ["CLinuxProcess"]),
 
         shared(
             "PeerSupport",
@@ -203,9 +231,11 @@ let package = Package(
         tests("STUNTests", ["STUN", "TestSupport", .nioCore]),
         tests("ICETests", ["ICE", "STUN", "TestSupport", .nioCore]),
         tests("SOCKSTests", ["SOCKS", .nioCore]),
-        tests("UDPTests", ["UDP", .nioCore, .nioPosix]),
+        tests("UDPTests", ["LibC", "UDP", .nioCore, .nioPosix]),
         tests("NameResolutionTests", ["NameResolution", .nioCore, .nioPosix]),
-        tests("HostNetworkTests", ["HostNetwork", "TestSupport", .nioCore, .nioPosix]),
+        tests(
+            "HostNetworkTests", ["HostNetwork", "TestSupport", .nioCore, .nioPosix],
+            exclude: isPortable ? ["Linux"] : []),
         tests("QUICTests", ["QUIC", "TLS", "UDP", "TestSupport", .nioCore, .nioEmbedded, .nioPosix]),
         tests(
             "SignalingTests",
@@ -228,7 +258,9 @@ let package = Package(
         tests("DiagnosisTests", ["Diagnosis", "AppProto", "CommandSupport", "PeerChannel", "Signaling", .nioCore]),
         tests(
             "CommandSupportTests",
-            ["CLinuxProcess", "CommandSupport", .nioCore, .nioEmbedded, .argumentParser, .logging]),
+            ["CommandSupport", "LibC", .nioCore, .nioEmbedded, .argumentParser, .logging]
+                + onThisSystem(linux: ["CLinuxProcess"]),
+            exclude: [otherSystem]),
         tests(
             "rtun-serverTests",
             [
@@ -265,7 +297,7 @@ let package = Package(
                 "requirements.txt", "quic_middle.py", "server_hello.py", "ice_peer.py", "relay_injector.py",
                 "icmp_target.py", "quic_attacks.py", "tunnel_attacks.py", "silent_clients.py",
             ]),
-    ] + staticTargets + fuzzTargets
+    ] + systemTargets + staticTargets + fuzzTargets
 )
 
 // These test targets only, separated by spaces: scripts/debian13.sh has no time for all.

@@ -14,6 +14,7 @@ files() {
 
 mapfile -t scripts < <(files '*.sh' .ci/run)
 shellcheck --severity=warning "${scripts[@]}"
+scripts/check-portable.sh
 # What runs elsewhere than on Debian.
 shellcheck --shell=sh install.sh packaging/front/rtun packaging/deb/* packaging/rpm/*
 mapfile -t yaml < <(files '*.yml' '*.yaml')

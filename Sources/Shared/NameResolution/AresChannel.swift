@@ -53,7 +53,7 @@ final class AresChannel {
     ) {
         var hints = ares_addrinfo_hints()
         hints.ai_family = family.rawFamily
-        hints.ai_socktype = CInt(SOCK_STREAM.rawValue)
+        hints.ai_socktype = SocketKind.stream
         // The name server's order stands; sorting would open a socket for each address.
         hints.ai_flags = ARES_AI_NOSORT
         let question = Unmanaged.passRetained(Question(answered))

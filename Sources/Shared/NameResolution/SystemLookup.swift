@@ -95,7 +95,7 @@ final class SystemLookup: Sendable {
     private static func addresses(of name: String, flags: CInt = 0) throws(NameLookupError) -> [SocketAddress] {
         var hints = addrinfo()
         hints.ai_family = AF_UNSPEC
-        hints.ai_socktype = CInt(SOCK_STREAM.rawValue)
+        hints.ai_socktype = SocketKind.stream
         hints.ai_flags = flags
         var list: UnsafeMutablePointer<addrinfo>?
         let status = getaddrinfo(name, nil, &hints, &list)

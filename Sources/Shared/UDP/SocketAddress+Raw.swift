@@ -13,4 +13,17 @@ extension SocketAddress {
         default: return nil
         }
     }
+
+    /// The address that a socket is bound to; nil when it has none, or is none.
+    package init?(localAddressOf descriptor: CInt) {
+        var storage = sockaddr_storage()
+        var length = socklen_t(MemoryLayout<sockaddr_storage>.size)
+        let address = withUnsafeMutablePointer(to: &storage) {
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { address in
+                getsockname(descriptor, address, &length) == 0 ? SocketAddress(raw: address) : nil
+            }
+        }
+        guard let address else { return nil }
+        self = address
+    }
 }

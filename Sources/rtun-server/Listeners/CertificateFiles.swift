@@ -54,8 +54,9 @@ struct CertificateFiles: Equatable, Sendable {
             guard stat(path, &status) == 0 else { return nil }
             parts.append(
                 Stamp.Part(
-                    inode: UInt64(status.st_ino), size: Int64(status.st_size), seconds: Int(status.st_mtim.tv_sec),
-                    nanoseconds: Int(status.st_mtim.tv_nsec)))
+                    inode: UInt64(status.st_ino), size: Int64(status.st_size),
+                    seconds: Int(status.modificationTime.tv_sec),
+                    nanoseconds: Int(status.modificationTime.tv_nsec)))
         }
         return Stamp(parts: parts)
     }
