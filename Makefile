@@ -7,6 +7,11 @@ SWIFT_FLAGS  := -c release -Xswiftc -enable-testing
 # Seconds for each fuzz target, and which targets; all if none are named.
 TIME         ?= 20
 TARGETS      ?=
+ifeq ($(shell uname -s),Darwin)
+# What packaging/macos/setup.sh gathers.
+export PKG_CONFIG_PATH := $(CURDIR)/.build-macos/lib/pkgconfig:$(CURDIR)/.build-macos/ngtcp2/lib/pkgconfig
+SWIFT_FLAGS  += -Xcc -I$(CURDIR)/.build-macos/include -Xlinker -L$(CURDIR)/.build-macos/lib
+endif
 BIN           = $(shell $(SWIFT) build $(SWIFT_FLAGS) --show-bin-path)
 SOURCES      := Package.swift Sources Tests Benchmarks
 PROGRAMS     := rtun-server rtun-agent rtun-socks rtun-relay
@@ -121,6 +126,6 @@ lint: ## check the format and look for mistakes in scripts and workflows, withou
 	@$(SWIFT) format lint --strict --recursive --parallel $(SOURCES)
 
 clean: ## remove what the build and the setup made here
-	rm -rf .build .build-portable .build-release .build-fuzz .build-address .build-thread .build-venv .build-benchmarks .build-benchmarks-venv \
+	rm -rf .build .build-portable .build-macos .build-release .build-fuzz .build-address .build-thread .build-venv .build-benchmarks .build-benchmarks-venv \
 		.build-debian13 .build-dist .build-try-dist .build-lint-venv \
 		.build-image .build-try-image .build-packages .build-try-deb dist

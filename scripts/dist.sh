@@ -14,6 +14,7 @@ cd "$(dirname "$0")/.."
 
 programs=("$@")
 [ ${#programs[@]} -gt 0 ] || programs=(rtun-server rtun-agent rtun-socks rtun-relay)
+[ "$(uname -s)" != Darwin ] || exec packaging/macos/dist.sh "${programs[@]}"
 target=$(uname -m)-linux
 if [ "${TARGET:-$target}" != "$target" ]; then
     echo "dist: this machine builds for $target only" >&2
