@@ -9,15 +9,21 @@ TIME         ?= 20
 TARGETS      ?=
 # Which steps of `make verify`; all if none are named.
 STEPS        ?=
+ifeq ($(shell uname -s),Darwin)
+# What packaging/macos/setup.sh gathers.
+export PKG_CONFIG_PATH := $(CURDIR)/.build-macos/lib/pkgconfig:$(CURDIR)/.build-macos/ngtcp2/lib/pkgconfig
+SWIFT_FLAGS  += -Xcc -I$(CURDIR)/.build-macos/include -Xlinker -L$(CURDIR)/.build-macos/lib
+endif
 BIN           = $(shell $(SWIFT) build $(SWIFT_FLAGS) --show-bin-path)
 SOURCES      := Package.swift Sources Tests Benchmarks
 PROGRAMS     := rtun-server rtun-agent rtun-socks rtun-relay
 
-.PHONY: help setup build release dist try-dist image try-image deb rpm try-deb version test verify debian13 fuzz fuzz-quick sanitize demo bench bench-wan bench-quick bench-tools \
+.PHONY: help setup build release dist try-dist image try-image deb rpm try-deb version test test-portable test-portable-quick \
+	verify debian13 fuzz fuzz-quick sanitize demo bench bench-wan bench-quick bench-tools \
 	nat-table nat-spread proto proto-check format lint clean
 
 help: ## list the targets
-	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 21
 
 setup: ## install what is missing to build and test (Debian packages, a Python environment for the interop tests)
 	@scripts/setup.sh
@@ -60,6 +66,12 @@ test: setup ## run all tests
 	@scripts/test-front.sh
 	@scripts/test.sh $(SWIFT_FLAGS)
 	@$(SWIFT) test --package-path Benchmarks --scratch-path .build-benchmarks
+
+test-portable: setup ## build and test on Linux what other systems are built of, in place of Linux's own (docs/building.md)
+	@scripts/test-portable.sh
+
+test-portable-quick: setup ## the same with the tests of what is different
+	@scripts/test-portable.sh quick
 
 verify: ## run everything that can be tried here, and note it in docs/verified.md; STEPS="dist try-dist" for some (needs root, hours)
 	@scripts/verify.py $(STEPS)
@@ -119,6 +131,6 @@ lint: ## check the format, what modules depend on, and scripts and workflows, wi
 	@$(SWIFT) format lint --strict --recursive --parallel $(SOURCES)
 
 clean: ## remove what the build and the setup made here
-	rm -rf .build .build-release .build-fuzz .build-address .build-thread .build-venv .build-benchmarks .build-benchmarks-venv \
-		.build-debian13 .build-dist .build-dist-* .build-cross-* .build-try-dist .build-lint-venv \
-		.build-image .build-try-image .build-packages .build-try-deb .build-verify dist
+	rm -rf .build .build-portable .build-macos .build-release .build-fuzz .build-address .build-thread .build-venv \
+		.build-benchmarks .build-benchmarks-venv .build-debian13 .build-dist .build-dist-* .build-cross-* .build-try-dist \
+		.build-lint-venv .build-image .build-try-image .build-packages .build-try-deb .build-verify dist

@@ -5,6 +5,14 @@ import PackageDescription
 /// Set by scripts/dist.sh: the programs are linked statically, with what that needs besides.
 let isStatic = Context.environment["RTUN_STATIC"] != nil
 
+/// Whether modules with the folders `Linux` and `Portable` are made of the latter: on other systems, and on Linux when
+/// `RTUN_PORTABLE` asks for it, so that it is tried there (`make test-portable`).
+#if os(Linux)
+let isPortable = Context.environment["RTUN_PORTABLE"] != nil
+#else
+let isPortable = true
+#endif
+
 // In CI a warning is an error; elsewhere a newer compiler's new warnings must not stop anyone.
 let strict: [SwiftSetting] =
     [
@@ -12,6 +20,7 @@ let strict: [SwiftSetting] =
         .enableUpcomingFeature("InternalImportsByDefault"),
     ] + (Context.environment["RTUN_STRICT"] == nil ? [] : [.treatAllWarnings(as: .error)])
     + (isStatic ? [.define("RTUN_STATIC")] : [])
+    + (isPortable ? [.define("RTUN_PORTABLE")] : [])
 
 extension Target.Dependency {
     static let nioCore = product(name: "NIOCore", package: "swift-nio")
@@ -27,10 +36,31 @@ extension Target.Dependency {
     static let heapModule = product(name: "HeapModule", package: "swift-collections")
 }
 
+/// The folder of modules that is left out.
+let otherSystem = isPortable ? "Linux" : "Portable"
+
 /// A module under `Sources/Shared`: used by two or more programs.
-func shared(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
-    .target(name: name, dependencies: dependencies, path: "Sources/Shared/\(name)", swiftSettings: strict)
+///
+/// - Parameter linux: given for those with the folders `Linux` and `Portable`, of which one is compiled: the C modules that the
+///   former's files need. The latter's need `CPortable`.
+func shared(_ name: String, _ dependencies: [Target.Dependency], linux: [Target.Dependency]? = nil) -> Target {
+    .target(
+        name: name, dependencies: dependencies + (linux.map(onThisSystem) ?? []), path: "Sources/Shared/\(name)",
+        exclude: linux == nil ? [] : [otherSystem], swiftSettings: strict)
 }
+
+func onThisSystem(linux: [Target.Dependency]) -> [Target.Dependency] { isPortable ? ["CPortable"] : linux }
+
+/// C modules for what Swift's module of the C library lacks.
+let systemTargets: [Target] =
+    isPortable
+    ? [
+        .target(
+            name: "CPortable", path: "Sources/Shared/CPortable",
+            // For `struct in6_pktinfo`, which Darwin's and glibc's headers keep back.
+            cSettings: [.define("__APPLE_USE_RFC_3542"), .define("_GNU_SOURCE")])
+    ]
+    : ["CLinuxUDP", "CLinuxNetlink", "CLinuxProcess"].map { .systemLibrary(name: $0, path: "Sources/Shared/\($0)") }
 
 let programNames = ["rtun-server", "rtun-agent", "rtun-socks", "rtun-relay"]
 
@@ -76,15 +106,17 @@ let fuzzTargets: [Target] =
     ? [
         .executableTarget(
             name: "rtun-fuzz", dependencies: fuzzDependencies, path: "Tests/FuzzTests",
-            exclude: ["CorpusTests.swift"], swiftSettings: strict)
+            exclude: ["CorpusTests.swift", "Targets/\(otherSystem)"], swiftSettings: strict)
     ]
-    : [tests("FuzzTests", fuzzDependencies, exclude: ["Runner.swift"])]
+    : [tests("FuzzTests", fuzzDependencies, exclude: ["Runner.swift", "Targets/\(otherSystem)"])]
 
 /// What every test of the real programs needs built.
 let programs = programNames.map { Target.Dependency.target(name: $0) }
 
 let package = Package(
     name: "rtun",
+    // What `Mutex` needs there.
+    platforms: [.macOS(.v15)],
     products: isFuzzing ? [] : programNames.map { .executable(name: $0, targets: [$0]) },
     dependencies: [
         .package(url: "https://github.com/apple/swift-nio.git", from: "2.101.2"),
@@ -113,9 +145,8 @@ let package = Package(
         .systemLibrary(
             name: "CAres", path: "Sources/Shared/CAres", pkgConfig: "libcares", providers: [.apt(["libc-ares-dev"])]),
 
-        .systemLibrary(name: "CLinuxUDP", path: "Sources/Shared/CLinuxUDP"),
-        .systemLibrary(name: "CLinuxNetlink", path: "Sources/Shared/CLinuxNetlink"),
-        .systemLibrary(name: "CLinuxProcess", path: "Sources/Shared/CLinuxProcess"),
+        // The C library, whatever it is called, and where headers differ.
+        shared("LibC", []),
 
         // Cores: no sockets, no clock, no tasks. scripts/check-structure.py has those that link no C library either.
         shared("Basics", [.nioCore, .dequeModule]),
@@ -127,42 +158,45 @@ let package = Package(
         shared("AgentChoice", [.nioCore]),
         shared("AppProto", ["CAppProto", "Basics", .nioCore]),
         shared("Crypto", ["COpenSSL"]),
-        shared("TLS", ["COpenSSL", "Basics", "Crypto", "OperatingSystem", .nioCore, .nioTLS]),
+        shared("TLS", ["COpenSSL", "Basics", "Crypto", "LibC", "OperatingSystem", .nioCore, .nioTLS]),
 
         // Files and the system's words.
-        shared("OperatingSystem", [.nioCore]),
+        shared("OperatingSystem", ["LibC", .nioCore]),
 
         // Networking: channels, handlers, drivers.
-        shared("UDP", ["CLinuxUDP", "OperatingSystem", .nioCore, .nioPosix, .dequeModule]),
-        shared("NameResolution", ["CAres", "UDP", .nioCore, .nioPosix, .dequeModule]),
-        shared("HostNetwork", ["CLinuxNetlink", "UDP", .nioCore]),
+        shared("UDP", ["LibC", "OperatingSystem", .nioCore, .nioPosix, .dequeModule], linux: ["CLinuxUDP"]),
+        shared("NameResolution", ["CAres", "LibC", "UDP", .nioCore, .nioPosix, .dequeModule], linux: []),
+        shared("HostNetwork", ["LibC", "UDP", .nioCore], linux: ["CLinuxNetlink"]),
         shared(
             "QUIC",
-            staticDependencies + ["CNgtcp2", "Basics", "Crypto", "TLS", "UDP", .nioCore, .nioPosix, .dequeModule]),
+            staticDependencies + [
+                "CNgtcp2", "Basics", "Crypto", "LibC", "TLS", "UDP", .nioCore, .nioPosix, .dequeModule,
+            ]),
         shared(
             "Signaling",
             [
-                "AppProto", "Basics", "Crypto", "TLS", "NameResolution", "HostNetwork", "OperatingSystem", "QUIC",
+                "AppProto", "Basics", "Crypto", "LibC", "TLS", "NameResolution", "HostNetwork", "OperatingSystem",
+                "QUIC",
                 .nioCore, .nioPosix, .nioHTTP1, .nioWebSocket, .nioTLS, .dequeModule, .logging,
             ]),
         shared(
             "PeerChannel",
             [
-                "AppProto", "Basics", "Crypto", "TLS", "STUN", "ICE", "PeerPath", "NameResolution", "HostNetwork",
+                "AppProto", "Basics", "Crypto", "LibC", "TLS", "STUN", "ICE", "PeerPath", "NameResolution",
+                "HostNetwork",
                 "UDP", "QUIC", .nioCore, .nioPosix, .dequeModule, .logging,
             ]),
         shared(
             "Tunnel",
             [
-                "AppProto", "Basics", "TLS", "HostNetwork", "QUIC", "PeerPath", "PeerChannel", .nioCore, .dequeModule,
-                .logging,
-            ]),
+                "AppProto", "Basics", "LibC", "TLS", "HostNetwork", "QUIC", "PeerPath", "PeerChannel", .nioCore,
+                .dequeModule, .logging,
+            ], linux: []),
         shared(
             "CommandSupport",
             [
-                "Basics", "CBuild", "CLinuxProcess", "OperatingSystem", .argumentParser, .logging, .unixSignals,
-                .nioCore,
-            ]),
+                "Basics", "CBuild", "LibC", "OperatingSystem", .argumentParser, .logging, .unixSignals, .nioCore,
+            ], linux: ["CLinuxProcess"]),
 
         shared(
             "PeerSupport",
@@ -178,7 +212,7 @@ let package = Package(
         shared(
             "ClientSupport",
             [
-                "AgentChoice", "AppProto", "TLS", "HostNetwork", "Signaling", "PeerPath", "PeerChannel",
+                "AgentChoice", "AppProto", "LibC", "TLS", "HostNetwork", "Signaling", "PeerPath", "PeerChannel",
                 "CommandSupport", "PeerSupport", .nioCore, .nioPosix, .dequeModule, .argumentParser, .logging,
             ]),
 
@@ -192,13 +226,14 @@ let package = Package(
         program(
             "rtun-server", main: "RtunServer.swift",
             [
-                "AppProto", "Basics", "TLS", "STUN", "UDP", "QUIC", "Signaling", "CommandSupport", "OperatingSystem",
+                "AppProto", "Basics", "LibC", "TLS", "STUN", "UDP", "QUIC", "Signaling", "CommandSupport",
+                "OperatingSystem",
                 .nioCore, .nioPosix, .nioHTTP1, .nioWebSocket, .dequeModule, .heapModule, .argumentParser, .logging,
             ]),
         program(
             "rtun-agent", main: "RtunAgent.swift",
             [
-                "AppProto", "Basics", "TLS", "NameResolution", "HostNetwork", "OperatingSystem", "Signaling",
+                "AppProto", "Basics", "LibC", "TLS", "NameResolution", "HostNetwork", "OperatingSystem", "Signaling",
                 "PeerChannel", "Tunnel", "RelayChannel", "UDP", "UDPRelay", "PeerSupport", "Diagnosis",
                 "CommandSupport",
                 .nioCore, .nioPosix, .argumentParser, .logging,
@@ -228,9 +263,11 @@ let package = Package(
         tests("ICETests", ["ICE", "STUN", "TestSupport", .nioCore]),
         tests("PeerPathTests", ["PeerPath", "Basics", "Crypto", "ICE", "STUN", "TestSupport", .nioCore]),
         tests("SOCKSTests", ["SOCKS", "TestSupport", .nioCore]),
-        tests("UDPTests", ["UDP", .nioCore, .nioPosix]),
+        tests("UDPTests", ["LibC", "UDP", .nioCore, .nioPosix]),
         tests("NameResolutionTests", ["NameResolution", .nioCore, .nioPosix]),
-        tests("HostNetworkTests", ["HostNetwork", "TestSupport", .nioCore, .nioPosix]),
+        tests(
+            "HostNetworkTests", ["HostNetwork", "TestSupport", .nioCore, .nioPosix],
+            exclude: isPortable ? ["Linux"] : []),
         tests("QUICTests", ["Crypto", "QUIC", "TLS", "UDP", "TestSupport", .nioCore, .nioEmbedded, .nioPosix]),
         tests(
             "SignalingTests",
@@ -269,7 +306,9 @@ let package = Package(
             ["Diagnosis", "AppProto", "Basics", "CommandSupport", "PeerChannel", "Signaling", .nioCore]),
         tests(
             "CommandSupportTests",
-            ["CLinuxProcess", "CommandSupport", "TestSupport", .nioCore, .nioEmbedded, .argumentParser, .logging]),
+            ["CommandSupport", "LibC", "TestSupport", .nioCore, .nioEmbedded, .argumentParser, .logging]
+                + onThisSystem(linux: ["CLinuxProcess"]),
+            exclude: [otherSystem]),
         tests(
             "rtun-serverTests",
             [
@@ -310,7 +349,7 @@ let package = Package(
                 "requirements.txt", "quic_middle.py", "server_hello.py", "ice_peer.py", "relay_injector.py",
                 "icmp_target.py", "quic_attacks.py", "tunnel_attacks.py", "silent_clients.py",
             ]),
-    ] + staticTargets + fuzzTargets
+    ] + systemTargets + staticTargets + fuzzTargets
 )
 
 // These test targets only, separated by spaces: scripts/debian13.sh has no time for all.

@@ -15,6 +15,7 @@ cd "$(dirname "$0")/.."
 
 programs=("$@")
 [ ${#programs[@]} -gt 0 ] || programs=(rtun-server rtun-agent rtun-socks rtun-relay)
+[ "$(uname -s)" != Darwin ] || exec packaging/macos/dist.sh "${programs[@]}"
 target=${TARGET:-$(uname -m)-linux}
 build=.build-dist
 strip=(strip -o)

@@ -16,8 +16,9 @@ files() {
 
 mapfile -t scripts < <(files '*.sh' .ci/run)
 shellcheck --severity=warning "${scripts[@]}"
+scripts/check-portable.sh
 # What runs elsewhere than on Debian.
-shellcheck --shell=sh install.sh packaging/front/rtun packaging/deb/* packaging/rpm/*
+shellcheck --shell=sh install.sh packaging/front/rtun packaging/deb/* packaging/rpm/* packaging/macos/* packaging/ngtcp2/build.sh
 mapfile -t yaml < <(files '*.yml' '*.yaml')
 "$bin/yamllint" --strict "${yaml[@]}"
 # It looks into the commands with shellcheck.

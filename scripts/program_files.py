@@ -16,6 +16,7 @@ import re
 import subprocess
 import sys
 import textwrap
+import time
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent.parent
@@ -431,7 +432,7 @@ def main():
     program, folder = Program(sys.argv[1]), Path(sys.argv[2])
     operations = (HERE / "docs/operations.md").read_text()
     epoch = int(os.environ.get("SOURCE_DATE_EPOCH", "0"))
-    date = subprocess.run(["date", "-u", "-d", f"@{epoch}", "+%Y-%m-%d"], capture_output=True, text=True, check=True).stdout.strip()
+    date = time.strftime("%Y-%m-%d", time.gmtime(epoch))
     files = {
         f"{program.name}.1": manual(program, operations, date),
         f"{program.name}.toml": configuration(program),

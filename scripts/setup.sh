@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
-# Installs what is missing for building and testing on Debian 12 and 13. Says what it installs, and nothing when all is there.
+# Installs what is missing for building and testing on Debian 12 and 13, and for building on macOS. Says what it installs, and nothing when all is there.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+
+[ "$(uname -s)" != Darwin ] || exec packaging/macos/setup.sh
 
 packages=(
     # to build

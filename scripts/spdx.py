@@ -4,7 +4,7 @@
     scripts/spdx.py PROGRAM MAP BUILD VERSION COMMIT EPOCH TARGET OUTPUT LICENCES
 
 The facts come from the linker's MAP of the program (which archives and objects have given anything to it), from dpkg (which
-package an archive is of), from the checkouts of Swift packages in the folder BUILD, and from pkg-config. What cannot be read
+package an archive is of; on macOS from what packaging/macos/setup.sh has noted), from the checkouts of Swift packages in the folder BUILD, and from pkg-config. What cannot be read
 anywhere is what licence the library of a Debian package has, as against its tools and its tests: that is in a table below, and
 a package that is missing there is an error.
 """
@@ -40,9 +40,23 @@ def output_of(*command):
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 
 
+# Where packaging/macos/setup.sh gathers archives, with their licences and a list of what each is of.
+MACOS = pathlib.Path(".build-macos").resolve()
+
+
 def inputs(map_file):
     """The archives and objects that are in the program, by their paths."""
     found = set()
+    if sys.platform == "darwin":
+        # "[ 12] /path/lib.a[3](object.o)": which of them have given anything, Apple's linker has looked at already.
+        for line in map_file.open(errors="replace"):
+            if line.startswith("# Sections"):
+                break
+            match = re.match(r"\[ *\d+\] (/.*?)(\[\d+\])?(\([^()]*\))?$", line.rstrip("\n"))
+            # What is linked as a library of the system is no part of the program.
+            if match and not match[1].endswith((".tbd", ".dylib")):
+                found.add(match[1])
+        return {pathlib.Path(path).resolve() for path in found}
     for line in map_file.open(errors="replace"):
         match = re.match(r"\s*[0-9a-f]+\s+[0-9a-f]+\s+([0-9a-f]+)\s+\d+ {9}(\S.*):\(([^()]*)\)$", line)
         if match and int(match[1], 16) > 0 and not match[3].startswith(".debug"):
@@ -98,6 +112,17 @@ def debian_package(path):
     }
 
 
+def macos_package(path):
+    for line in (MACOS / "parts").read_text().splitlines():
+        archive, name, version, licence = line.split(" ", 3)
+        if archive == path.name:
+            return {
+                "name": name, "version": version, "location": "NOASSERTION", "licence": licence,
+                "purl": f"pkg:brew/{name.replace('@', '%40')}@{version}", "texts": [MACOS / "licences" / f"{name}.txt"],
+            }  # fmt: skip
+    sys.exit(f"spdx: {path} is of no package that packaging/macos/setup.sh knows")
+
+
 def main():
     program, map_file, build, version, commit, epoch, target, output, licences = sys.argv[1:]
     build = pathlib.Path(build).resolve()
@@ -130,7 +155,7 @@ def main():
                 "licence": "MIT", "purl": f"pkg:github/ngtcp2/ngtcp2@v{number}", "texts": [ngtcp2 / "COPYING"],
             }  # fmt: skip
         else:
-            package = debian_package(path)
+            package = macos_package(path) if sys.platform == "darwin" else debian_package(path)
         packages[package["name"]] = package
     packages |= {package["name"]: package for package in swift_packages(build, modules)}
 

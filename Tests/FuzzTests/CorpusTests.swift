@@ -28,6 +28,9 @@ import Testing
 
     @Test func `every folder of the corpus has a fuzz target`() throws {
         let folders = try FileManager.default.contentsOfDirectory(atPath: Self.corpus.path)
-        #expect(Set(folders) == Set(FuzzTarget.all.map(\.name)))
+        // The portable build has no decoder for what Linux says.
+        let elsewhere: Set = ["netlink"]
+        #expect(Set(folders).subtracting(FuzzTarget.all.map(\.name)).isSubset(of: elsewhere))
+        #expect(Set(folders).isSuperset(of: FuzzTarget.all.map(\.name)))
     }
 }

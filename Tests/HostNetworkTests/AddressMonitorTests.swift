@@ -111,7 +111,7 @@ struct AddressMonitorTests {
 
     @Test func `without messages from the kernel the monitor polls`() async throws {
         let interface = try await Interface()
-        let monitor = AddressMonitor(usesNetlink: false, timing: .init(pollInterval: .milliseconds(200)))
+        let monitor = AddressMonitor(listens: false, timing: .init(pollInterval: .milliseconds(200)))
         let listener = try await Listener(to: monitor, on: self.eventLoop)
         try await interface.change("addr add 192.0.2.79/32")
         _ = try await listener.change { $0.added.contains { $0.address.ipAddress == "192.0.2.79" } }

@@ -1,3 +1,4 @@
+import LibC
 import NIOCore
 import NIOPosix
 import Testing
@@ -140,6 +141,26 @@ struct ConnectedUDPSocketTests {
             state.value.0.close()
         }.get()
         try await flooder.close()
+        try await echo.close()
+    }
+
+    @Test func `the port of a closed socket is free again`() async throws {
+        let echo = try await self.echo()
+        let remote = try #require(echo.localAddress)
+        let poller = try UDPPoller.shared(by: self.eventLoop)
+        let local = try await self.eventLoop.submit {
+            let socket = try ConnectedUDPSocket(to: remote, poller: poller)
+            defer { socket.close() }
+            return try #require(socket.localAddress)
+        }.get()
+        // The thread that waits for sockets may have to let go of it first.
+        while true {
+            let descriptor = DatagramKernel.open(.inet)
+            defer { closeDescriptor(descriptor) }
+            if local.withSockAddr({ bind(descriptor, $0, socklen_t($1)) }) == 0 { break }
+            try #require(errno == EADDRINUSE)
+            await Task.yield()
+        }
         try await echo.close()
     }
 

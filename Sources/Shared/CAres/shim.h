@@ -4,7 +4,6 @@
 #define CARES_SHIM_H
 
 #include <ares.h>
-#include <sys/eventfd.h>
 
 // Statuses, of the type that every function takes and returns them in: they are macros before c-ares 1.24 and constants of
 // an enumeration since, which Swift does not compare with an int.

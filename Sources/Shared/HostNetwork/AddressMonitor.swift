@@ -1,12 +1,7 @@
-import CLinuxNetlink
+import LibC
 package import NIOCore
 import Synchronization
-
-#if canImport(Musl)
-import Musl
-#else
-import Glibc
-#endif
+import UDP
 
 /// Tells when this machine's addresses change, or the way of its packets to the internet, or when it has stood still.
 ///
@@ -21,26 +16,25 @@ package final class AddressMonitor: Sendable {
     private struct State {
         var listeners: [UInt64: Listener] = [:]
         var nextToken: UInt64 = 1
-        /// What ends the thread: an eventfd(2), which the thread closes. Nil while there is none.
-        var stopping: CInt?
+        /// What ends the thread, which closes it. Nil while there is none.
+        var stopping: WakeDescriptor?
     }
 
     /// The one of this process.
     package static let shared = AddressMonitor()
 
-    private let usesNetlink: Bool
+    private let listens: Bool
     private let timing: AddressWatch.Timing
     private let state = Mutex(State())
 
-    init(usesNetlink: Bool = true, timing: AddressWatch.Timing = AddressWatch.Timing()) {
-        self.usesNetlink = usesNetlink
+    /// - Parameter listens: whether to hear what the kernel says of changes, where it does.
+    init(listens: Bool = true, timing: AddressWatch.Timing = AddressWatch.Timing()) {
+        self.listens = listens
         self.timing = timing
     }
 
     deinit {
-        guard let stopping = self.state.withLock(\.stopping) else { return }
-        var one: UInt64 = 1
-        _ = write(stopping, &one, MemoryLayout<UInt64>.size)
+        self.state.withLock(\.stopping)?.wake()
     }
 
     /// Calls `changed` on `eventLoop` for each change from now on, as long as the subscription lives. On that event loop.
@@ -62,16 +56,15 @@ package final class AddressMonitor: Sendable {
     }
 
     /// Returns what ends the thread. Throws `IOError`.
-    private func start() throws(IOError) -> CInt {
-        let stopping = eventfd(0, CInt(EFD_CLOEXEC))
-        guard stopping >= 0 else { throw IOError(errnoCode: errno, reason: "eventfd") }
+    private func start() throws(IOError) -> WakeDescriptor {
+        let stopping = try WakeDescriptor()
         let watcher: AddressWatcher
         do {
-            watcher = try AddressWatcher(usesNetlink: self.usesNetlink, timing: self.timing, stopping: stopping) {
+            watcher = try AddressWatcher(listens: self.listens, timing: self.timing, stopping: stopping) {
                 [weak self] change in self?.tell(change)
             }
         } catch {
-            close(stopping)
+            stopping.close()
             throw error
         }
         try watcher.start()

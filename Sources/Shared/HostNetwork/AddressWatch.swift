@@ -9,7 +9,7 @@ struct AddressWatch {
         /// A burst that does not end is not waited for longer than this.
         var longestBurst = TimeAmount.seconds(2)
         /// Where the kernel does not say that something has changed, or could not be asked just now.
-        var pollInterval = TimeAmount.seconds(10)
+        var pollInterval = NetworkNews.pollInterval
         /// How often to see whether time has passed unnoticed.
         var heartbeat = TimeAmount.seconds(5)
         /// To be woken this much too late is a standstill.

@@ -1,11 +1,6 @@
+import LibC
 package import NIOCore
 import UDP
-
-#if canImport(Musl)
-import Musl
-#else
-import Glibc
-#endif
 
 /// One address of one network interface of this machine.
 package struct InterfaceAddress: Hashable, Sendable {

@@ -1,11 +1,6 @@
+import LibC
 package import NIOCore
 import UDP
-
-#if canImport(Musl)
-import Musl
-#else
-import Glibc
-#endif
 
 /// Questions about one address of this machine.
 package enum LocalAddress {
@@ -17,8 +12,7 @@ package enum LocalAddress {
         guard address.protocol == .inet || address.protocol == .inet6 else { return true }
         var address = address
         address.port = 0
-        let flags = CInt(SOCK_DGRAM.rawValue) | CInt(SOCK_CLOEXEC.rawValue)
-        let descriptor = socket(CInt(address.protocol.rawValue), flags, 0)
+        let descriptor = DatagramKernel.open(address.protocol)
         guard descriptor >= 0 else { return true }
         defer { close(descriptor) }
         let result = address.withSockAddr { bind(descriptor, $0, socklen_t($1)) }

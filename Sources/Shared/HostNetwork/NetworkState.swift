@@ -15,7 +15,8 @@ package struct NetworkState: Hashable, Sendable {
     }
 
     /// Those that datagrams can be sent from and reach: of interfaces that are up and have a carrier, loopback's too.
-    /// Without IPv6 link-local addresses, which every interface has, and those that are still tentative.
+    /// Without IPv6 link-local addresses, which every interface has, and those that are still tentative, where the kernel says
+    /// so.
     package var addresses: Set<Address>
     /// The routes to places far away, where there are any: the default routes, whatever they are made of.
     package var internetRoutes: Set<NetworkRoute>
@@ -28,26 +29,17 @@ package struct NetworkState: Hashable, Sendable {
 
 extension NetworkState {
     /// Some addresses far away, which nothing is sent to: of the root name server K.
-    private static let distantAddresses = ["193.0.14.129", "2001:7fd::1"].compactMap {
+    static let distantAddresses = ["193.0.14.129", "2001:7fd::1"].compactMap {
         try? SocketAddress(ipAddress: $0, port: 53)
     }
 
-    /// As it is now. Throws `IOError`. Takes some tenths of a millisecond, more on a machine with many interfaces.
-    static func current() throws(IOError) -> NetworkState {
-        let all = try InterfaceAddress.all()
-        // Without it: an address too many for a second, and no routes.
-        guard let socket = try? NetlinkSocket(groups: 0) else {
-            return NetworkState(addresses: self.usable(all, tentative: TentativeAddresses()))
-        }
-        return NetworkState(
-            addresses: self.usable(all, tentative: .current(by: socket)),
-            internetRoutes: Set(self.distantAddresses.compactMap { NetworkRoute.lookup(to: $0, by: socket) }))
-    }
-
-    static func usable(_ addresses: [InterfaceAddress], tentative: TentativeAddresses) -> Set<Address> {
+    /// - Parameter isTentative: whether an address cannot be used yet.
+    static func usable(
+        _ addresses: [InterfaceAddress], isTentative: (SocketAddress) -> Bool = { _ in false }
+    ) -> Set<Address> {
         Set(
             addresses.filter {
-                $0.isUp && $0.isRunning && !$0.address.isIPv6LinkLocal && !tentative.contains($0.address)
+                $0.isUp && $0.isRunning && !$0.address.isIPv6LinkLocal && !isTentative($0.address)
             }.map { Address(interface: $0.interface, address: $0.address) })
     }
 }

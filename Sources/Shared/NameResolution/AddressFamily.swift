@@ -1,8 +1,4 @@
-#if canImport(Musl)
-import Musl
-#else
-import Glibc
-#endif
+import LibC
 
 /// The two kinds of address that a name may have.
 enum AddressFamily: CaseIterable {

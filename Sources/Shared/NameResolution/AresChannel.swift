@@ -1,12 +1,7 @@
 import CAres
+import LibC
 import NIOCore
 import UDP
-
-#if canImport(Musl)
-import Musl
-#else
-import Glibc
-#endif
 
 /// A channel of c-ares: sockets of its own, and with them source ports of its own, for the questions of one or a few lookups.
 ///
@@ -58,7 +53,7 @@ final class AresChannel {
     ) {
         var hints = ares_addrinfo_hints()
         hints.ai_family = family.rawFamily
-        hints.ai_socktype = CInt(SOCK_STREAM.rawValue)
+        hints.ai_socktype = SocketKind.stream
         // The name server's order stands; sorting would open a socket for each address.
         hints.ai_flags = ARES_AI_NOSORT
         let question = Unmanaged.passRetained(Question(answered))

@@ -1,10 +1,5 @@
+import LibC
 import NIOCore
-
-#if canImport(Musl)
-import Musl
-#else
-import Glibc
-#endif
 
 /// What else than the hosts file and name servers this machine asks for names: the modules of the name service switch,
 /// nsswitch.conf(5).
@@ -37,7 +32,7 @@ struct HostSources: Sendable, Equatable {
         self.modules = modules.subtracting(Self.served)
     }
 
-    /// Those of this machine, none when there is no such file; nil when it cannot be read just now. Reads a file.
+    /// Those of this machine, ``unlisted`` when there is no such file; nil when it cannot be read just now. Reads a file.
     ///
     /// A statically linked program has none: it cannot load modules.
     static func current() -> HostSources? {
@@ -49,12 +44,18 @@ struct HostSources: Sendable, Equatable {
     }
 
     private static func read() -> HostSources? {
-        guard let file = fopen("/etc/nsswitch.conf", "re") else {
-            return errno == ENOENT ? HostSources(parsing: "") : nil
-        }
-        defer { fclose(file) }
+        let descriptor = open("/etc/nsswitch.conf", O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { return errno == ENOENT ? self.unlisted : nil }
+        defer { close(descriptor) }
         var bytes = [UInt8](repeating: 0, count: 16 << 10)
-        let count = fread(&bytes, 1, bytes.count, file)
+        var count = 0
+        while count < bytes.count {
+            let more = bytes.withUnsafeMutableBytes {
+                LibC.read(descriptor, $0.baseAddress.map { $0 + count }, $0.count - count)
+            }
+            guard more > 0 else { break }
+            count += more
+        }
         return HostSources(parsing: String(decoding: bytes[..<count], as: UTF8.self))
     }
 

@@ -1,13 +1,8 @@
 import CAres
+import LibC
 import NIOCore
 import Synchronization
 import UDP
-
-#if canImport(Musl)
-import Musl
-#else
-import Glibc
-#endif
 
 /// The thread on which c-ares runs: it waits for all sockets of all lookups at once, and takes new lookups meanwhile, from
 /// their owners in turn.
@@ -24,8 +19,8 @@ final class ResolverThread: Sendable {
     }
 
     private let inbox = Mutex(Inbox())
-    /// An eventfd(2): what is written to it ends the wait.
-    private let waker: CInt
+    /// Ends the wait.
+    private let waker: WakeDescriptor
     private let ended: @Sendable () -> Void
 
     /// Starts the thread, which lives as long as the process. Throws `IOError`.
@@ -38,15 +33,14 @@ final class ResolverThread: Sendable {
         ended: @escaping @Sendable () -> Void
     ) throws(IOError) {
         self.ended = ended
-        self.waker = eventfd(0, CInt(EFD_CLOEXEC | EFD_NONBLOCK))
-        guard self.waker >= 0 else { throw IOError(errnoCode: errno, reason: "eventfd") }
+        self.waker = try WakeDescriptor()
         do {
             try DetachedThread.start {
                 self.run(
                     AresLookups(configuration: configuration, sources: sources, system: system, ended: ended))
             }
         } catch {
-            close(self.waker)
+            self.waker.close()
             throw error
         }
     }
@@ -63,16 +57,11 @@ final class ResolverThread: Sendable {
             lookup.complete(with: .failure(.busy))
             return self.ended()
         }
-        self.wake()
+        self.waker.wake()
         lookup.onCancel {
             self.inbox.withLock { $0.cancelled.append(id) }
-            self.wake()
+            self.waker.wake()
         }
-    }
-
-    private func wake() {
-        var one: UInt64 = 1
-        _ = write(self.waker, &one, MemoryLayout<UInt64>.size)
     }
 
     // MARK: On the thread
@@ -102,17 +91,14 @@ final class ResolverThread: Sendable {
     /// Waits for sockets and for the waker, and reads what has come.
     private func wait(for lookups: AresLookups, atMost milliseconds: CInt) {
         let waits = lookups.waits
-        var descriptors = [pollfd(fd: self.waker, events: Int16(POLLIN), revents: 0)]
+        var descriptors = [pollfd(fd: self.waker.readable, events: Int16(POLLIN), revents: 0)]
         descriptors += waits.map { pollfd(fd: $0.descriptor, events: $0.events, revents: 0) }
         if poll(&descriptors, nfds_t(descriptors.count), milliseconds) < 0, errno != EINTR {
             // Out of memory, say: later.
             usleep(useconds_t(AresLookups.tick) * 1000)
             return
         }
-        if descriptors[0].revents != 0 {
-            var count: UInt64 = 0
-            _ = read(self.waker, &count, MemoryLayout<UInt64>.size)
-        }
+        if descriptors[0].revents != 0 { self.waker.drain() }
         for (wait, descriptor) in zip(waits, descriptors.dropFirst()) where descriptor.revents != 0 {
             wait.channel.process(descriptor.fd, events: descriptor.revents)
         }

@@ -1,14 +1,9 @@
 import CAres
+import LibC
 import NIOCore
 import NIOPosix
 import Synchronization
 import UDP
-
-#if canImport(Musl)
-import Musl
-#else
-import Glibc
-#endif
 
 /// getaddrinfo(3), which asks all that this machine is set up to ask, and blocks meanwhile: on a few threads, for names that
 /// only it can know.
@@ -100,7 +95,7 @@ final class SystemLookup: Sendable {
     private static func addresses(of name: String, flags: CInt = 0) throws(NameLookupError) -> [SocketAddress] {
         var hints = addrinfo()
         hints.ai_family = AF_UNSPEC
-        hints.ai_socktype = CInt(SOCK_STREAM.rawValue)
+        hints.ai_socktype = SocketKind.stream
         hints.ai_flags = flags
         var list: UnsafeMutablePointer<addrinfo>?
         let status = getaddrinfo(name, nil, &hints, &list)

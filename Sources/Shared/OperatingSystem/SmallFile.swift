@@ -1,8 +1,4 @@
-#if canImport(Musl)
-import Musl
-#else
-import Glibc
-#endif
+import LibC
 
 /// Reading of files that are small by nature: keys, secrets, settings, what the kernel says.
 package enum SmallFile {
@@ -26,7 +22,7 @@ package enum SmallFile {
         var contents: [UInt8] = []
         var chunk = [UInt8](repeating: 0, count: 4096)
         while true {
-            let count = read(descriptor, &chunk, chunk.count)
+            let count = LibC.read(descriptor, &chunk, chunk.count)
             if count == 0 { return contents }
             guard count > 0 else {
                 if errno == EINTR { continue }

@@ -1,10 +1,5 @@
-package import NIOCore
-
-#if canImport(Musl)
-import Musl
-#else
-import Glibc
-#endif
+import LibC
+import NIOCore
 
 /// The system's words for what it refuses.
 package enum SystemError {

@@ -1,11 +1,6 @@
+import LibC
 package import NIOCore
 import NIOPosix
-
-#if canImport(Musl)
-import Musl
-#else
-import Glibc
-#endif
 
 /// Hears what a connected socket receives, on its event loop. May call the socket as it likes, ``ConnectedUDPSocket/close()``
 /// included.
@@ -39,13 +34,7 @@ package final class ConnectedUDPSocket {
     package private(set) var reportedErrors: UInt64 = 0
     /// Where its datagrams come from, as the remote end sees them but for NAT; nil when it is closed.
     package var localAddress: SocketAddress? {
-        var storage = sockaddr_storage()
-        var length = socklen_t(MemoryLayout<sockaddr_storage>.size)
-        return withUnsafeMutablePointer(to: &storage) {
-            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { address in
-                getsockname(self.descriptor, address, &length) == 0 ? SocketAddress(raw: address) : nil
-            }
-        }
+        SocketAddress(localAddressOf: self.descriptor)
     }
 
     private let poller: UDPPoller
@@ -63,16 +52,10 @@ package final class ConnectedUDPSocket {
     /// - Throws: `IOError` when there is no route to `remote`, no free port, or no free descriptor.
     package init(to remote: SocketAddress, receivesSegments: Bool = false, poller: UDPPoller) throws(IOError) {
         poller.eventLoop.preconditionInEventLoop()
-        self.receivesSegments = receivesSegments && System.supportsUDPReceiveOffload
+        self.receivesSegments = receivesSegments && SegmentationOffload.isSupportedForReceiving
         self.poller = poller
         self.descriptor = try Self.connect(to: remote)
-        if self.receivesSegments {
-            var isOn: CInt = 1
-            // Without it, datagrams come singly.
-            _ = setsockopt(
-                self.descriptor, NIOBSDSocket.OptionLevel.udp.rawValue, NIOBSDSocket.Option.udp_gro.rawValue, &isOn,
-                socklen_t(MemoryLayout<CInt>.size))
-        }
+        if self.receivesSegments { SegmentationOffload.turnOnReceiving(descriptor: self.descriptor) }
         do {
             self.token = try poller.add(self, descriptor: self.descriptor)
         } catch {
@@ -83,8 +66,7 @@ package final class ConnectedUDPSocket {
     }
 
     private static func connect(to remote: SocketAddress) throws(IOError) -> CInt {
-        let flags = CInt(SOCK_DGRAM.rawValue) | CInt(SOCK_CLOEXEC.rawValue) | CInt(SOCK_NONBLOCK.rawValue)
-        let descriptor = socket(CInt(remote.protocol.rawValue), flags, 0)
+        let descriptor = DatagramKernel.open(remote.protocol, isBlocking: false)
         guard descriptor >= 0 else { throw IOError(errnoCode: errno, reason: "socket") }
         // The last one for remote addresses that are those of a whole network (ip(7)).
         for (option, value) in [
@@ -147,7 +129,7 @@ package final class ConnectedUDPSocket {
     private func transmit(_ bytes: ByteBuffer, segmentSize: UInt16? = nil) -> CInt {
         bytes.withUnsafeReadableBytes { bytes in
             let error = UDPDatagram.send(bytes, segmentSize: segmentSize, to: nil, descriptor: self.descriptor)
-            guard Self.isReport(error) else { return error }
+            guard DatagramKernel.isReport(error) else { return error }
             // The kernel may tell of an earlier datagram without having looked at this one. If it says so again, that was
             // its own word.
             let second = UDPDatagram.send(bytes, segmentSize: segmentSize, to: nil, descriptor: self.descriptor)
@@ -161,17 +143,6 @@ package final class ConnectedUDPSocket {
         self.delegate?.socket(self, reported: IOError(errnoCode: error, reason: "ICMP"))
     }
 
-    /// What Linux makes of the ICMP messages that it reports to a connected socket (`icmp_err_convert`,
-    /// `icmpv6_err_convert`); some may also be the kernel's own word.
-    private static func isReport(_ error: CInt) -> Bool {
-        switch error {
-        case ECONNREFUSED, EHOSTUNREACH, ENETUNREACH, EHOSTDOWN, ENONET, EPROTO, ENOPROTOOPT, EOPNOTSUPP, EACCES,
-            EMSGSIZE:
-            true
-        default: false
-        }
-    }
-
     // MARK: Receiving
 
     /// Reads what is there, up to a bound; true when more may be there.
@@ -183,10 +154,11 @@ package final class ConnectedUDPSocket {
             let outcome = buffer.read(from: self.descriptor) { datagram, segmentSize in
                 self.delegate?.socket(self, received: datagram, segmentSize: segmentSize)
             }
-            switch outcome {
-            case .nothing: return false
-            case .failed(let error): self.report(error)
-            case .datagrams: hasReceived = true
+            if outcome.count > 0 { hasReceived = true }
+            if let error = outcome.error {
+                self.report(error)
+            } else if outcome.count == 0 {
+                return false
             }
         }
         return true

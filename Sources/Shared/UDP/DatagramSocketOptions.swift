@@ -18,18 +18,21 @@ package struct DatagramSocketOptions: Sendable {
 
     /// For the path between peers: bulk data, of which a system call takes what it can get.
     package static let path = DatagramSocketOptions(
-        kernelBufferBytes: 4 << 20, receivesSegments: System.supportsUDPReceiveOffload, messagesPerRead: 16,
+        kernelBufferBytes: 4 << 20, receivesSegments: SegmentationOffload.isSupportedForReceiving, messagesPerRead: 16,
         findsPathMTU: true)
     /// For the server's end of control connections: many peers, and what they send each other through it.
     package static let control = DatagramSocketOptions(
-        kernelBufferBytes: 2 << 20, receivesSegments: System.supportsUDPReceiveOffload, messagesPerRead: 8)
+        kernelBufferBytes: 2 << 20, receivesSegments: SegmentationOffload.isSupportedForReceiving, messagesPerRead: 8)
     /// For the local port of a relay rule: all senders of the rule meet here, in bursts.
     package static let listener = DatagramSocketOptions(
         kernelBufferBytes: 8 << 20, receivesSegments: false, messagesPerRead: 64)
+    /// For a server of short questions.
+    package static let questions = DatagramSocketOptions(
+        kernelBufferBytes: nil, receivesSegments: false, messagesPerRead: 16)
     /// Largest UDP payload, and what a GRO batch is limited to.
-    private static let largestDatagram = 65_535
+    static let largestDatagram = 65_535
     /// Room for one datagram on a path with an MTU of 1500, and some more. What is longer is cut to this.
-    private static let ordinaryDatagram = 2048
+    static let ordinaryDatagram = 2048
 
     package init(
         kernelBufferBytes: Int?, receivesSegments: Bool, messagesPerRead: Int, findsPathMTU: Bool = false
@@ -42,16 +45,10 @@ package struct DatagramSocketOptions: Sendable {
 
     /// Adds the options that NIO knows to a socket that is to be bound or connected.
     package func apply(to bootstrap: DatagramBootstrap) -> DatagramBootstrap {
-        let slot = self.receivesSegments ? Self.largestDatagram : Self.ordinaryDatagram
-        // One buffer is shared by all messages of a read, each getting its equal part.
-        let allocator = FixedSizeRecvByteBufferAllocator(capacity: slot * self.messagesPerRead)
-        var bootstrap =
-            bootstrap
+        var bootstrap = self.applyReads(to: bootstrap)
             // One GSO batch must not make the channel unwritable.
             .channelOption(ChannelOptions.writeBufferWaterMark, value: .init(low: 256 << 10, high: 1 << 20))
-            .channelOption(ChannelOptions.recvAllocator, value: allocator)
-            .channelOption(ChannelOptions.datagramVectorReadMessageCount, value: self.messagesPerRead)
-        if let bytes = self.kernelBufferBytes {
+        if let bytes = self.kernelBufferBytes.map(DatagramKernel.acceptableBufferSize) {
             bootstrap =
                 bootstrap
                 .channelOption(ChannelOptions.socketOption(.so_rcvbuf), value: .init(bytes))
@@ -60,10 +57,6 @@ package struct DatagramSocketOptions: Sendable {
         if self.tellsLocalAddress {
             bootstrap = bootstrap.channelOption(ChannelOptions.receivePacketInfo, value: true)
         }
-        guard self.receivesSegments else { return bootstrap }
-        return
-            bootstrap
-            .channelOption(ChannelOptions.datagramReceiveOffload, value: true)
-            .channelOption(ChannelOptions.datagramReceiveSegmentSize, value: true)
+        return bootstrap
     }
 }

@@ -1,10 +1,5 @@
+import LibC
 package import NIOCore
-
-#if canImport(Musl)
-import Musl
-#else
-import Glibc
-#endif
 
 /// A thread for one endless or long task, with less of a stack than the system's 8 MiB, which nobody joins.
 package final class DetachedThread {
@@ -24,19 +19,24 @@ package final class DetachedThread {
         defer { pthread_attr_destroy(&attributes) }
         pthread_attr_setstacksize(&attributes, Self.stackSize)
         pthread_attr_setdetachstate(&attributes, CInt(PTHREAD_CREATE_DETACHED))
-        var thread = pthread_t()
+        var thread = noThread
         let argument = Unmanaged.passRetained(DetachedThread(body))
         let error = pthread_create(
             &thread, &attributes,
-            { argument in
-                guard let argument else { return nil }
-                Unmanaged<DetachedThread>.fromOpaque(argument).takeRetainedValue().body()
+            { (argument: ThreadArgument) in
+                DetachedThread.run(argument)
                 return nil
             }, argument.toOpaque())
         if error != 0 {
             argument.release()
             throw IOError(errnoCode: error, reason: "pthread_create")
         }
+    }
+
+    /// `argument`: a retained object of this class.
+    private static func run(_ argument: UnsafeMutableRawPointer?) {
+        guard let argument else { return }
+        Unmanaged<DetachedThread>.fromOpaque(argument).takeRetainedValue().body()
     }
 }
 

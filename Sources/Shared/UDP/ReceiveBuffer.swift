@@ -1,11 +1,5 @@
-import CLinuxUDP
+import LibC
 import NIOCore
-
-#if canImport(Musl)
-import Musl
-#else
-import Glibc
-#endif
 
 /// Memory for the datagrams that one system call reads. Used again and again: a datagram that is to be kept has to be
 /// copied.
@@ -42,69 +36,37 @@ struct ReceiveBuffer {
     }
 
     /// What one call brought.
-    enum Outcome {
-        case datagrams(Int)
-        /// There is nothing to read.
-        case nothing
-        /// An error number.
-        case failed(CInt)
+    struct Outcome {
+        /// Datagrams, or batches of them; with none and no error there is nothing to read.
+        let count: Int
+        /// The error number of what came behind them.
+        let error: CInt?
     }
 
     /// Reads from a socket and hands each datagram to `body`, or each batch of them with their size.
     mutating func read(from descriptor: CInt, _ body: (_ bytes: ByteBuffer, _ segmentSize: Int?) -> Void) -> Outcome {
-        let received = self.receive(from: descriptor)
-        guard received >= 0 else {
-            switch -received {
-            case EAGAIN, EWOULDBLOCK, EINTR: return .nothing
-            case let error: return .failed(error)
-            }
-        }
-        for index in 0..<Int(received) {
+        let (count, error) = self.receive(from: descriptor)
+        for index in 0..<count {
             let (length, segmentSize) = self.received[index]
             if let bytes = self.storage.getSlice(at: index * self.shape.slot, length: length) {
                 body(bytes, segmentSize)
             }
         }
-        return received == 0 ? .nothing : .datagrams(Int(received))
+        switch error {
+        case 0, EAGAIN, EWOULDBLOCK, EINTR: return Outcome(count: count, error: nil)
+        default: return Outcome(count: count, error: error)
+        }
     }
 
-    /// Fills memory and lengths; returns how many datagrams or batches came, or an error number less than 0.
-    private mutating func receive(from descriptor: CInt) -> CInt {
-        let (count, slot) = (self.shape.count, self.shape.slot)
-        let controlBytes = count * ControlMessages.capacity
-        var received: CInt = 0
+    /// Fills memory and lengths.
+    private mutating func receive(from descriptor: CInt) -> (count: Int, error: CInt) {
+        let size = self.shape.count * self.shape.slot
+        var result: (count: Int, error: CInt) = (0, 0)
         self.storage.clear()
-        self.storage.writeWithUnsafeMutableBytes(minimumWritableBytes: count * slot) { memory in
-            withUnsafeTemporaryAllocation(of: CLinuxUDP_message.self, capacity: count) { messages in
-                withUnsafeTemporaryAllocation(of: iovec.self, capacity: count) { vectors in
-                    withUnsafeTemporaryAllocation(
-                        byteCount: controlBytes, alignment: MemoryLayout<cmsghdr>.alignment
-                    ) { control in
-                        for index in 0..<count {
-                            vectors.initializeElement(
-                                at: index,
-                                to: iovec(iov_base: memory.baseAddress.map { $0 + index * slot }, iov_len: slot))
-                            var message = CLinuxUDP_message()
-                            message.header.msg_iov = vectors.baseAddress.map { $0 + index }
-                            message.header.msg_iovlen = 1
-                            message.header.msg_control = control.baseAddress.map {
-                                $0 + index * ControlMessages.capacity
-                            }
-                            message.header.msg_controllen = .init(ControlMessages.capacity)
-                            messages.initializeElement(at: index, to: message)
-                        }
-                        received = CLinuxUDP_recvmmsg(
-                            descriptor, messages.baseAddress, CUnsignedInt(count), CInt(MSG_DONTWAIT))
-                        if received < 0 { received = -errno }
-                        for index in 0..<max(0, Int(received)) {
-                            let size = CLinuxUDP_segment_size(&messages[index].header)
-                            self.received[index] = (Int(messages[index].length), size > 0 ? Int(size) : nil)
-                        }
-                    }
-                }
-            }
-            return count * slot
+        self.storage.writeWithUnsafeMutableBytes(minimumWritableBytes: size) { memory in
+            result = VectorRead.receive(from: descriptor, into: memory, slot: self.shape.slot, &self.received)
+            return size
         }
-        return received
+        return result
     }
 }

@@ -1,20 +1,14 @@
+import LibC
 package import NIOCore
-
-#if canImport(Musl)
-import Musl
-#else
-import Glibc
-#endif
 
 /// What the kernel knows of the way to an address.
 package enum RouteMTU {
     /// The largest IP packet that the route to `remote` carries, in bytes: the interface's MTU, or less where the network
-    /// said so (ICMP, RFC 1191 and 8201). Nil when there is no route.
+    /// said so and the kernel tells. Nil when there is no route.
     ///
     /// - Parameter local: where packets leave from; its port is of no importance.
     package static func bytes(to remote: SocketAddress, from local: SocketAddress) -> Int? {
-        let family = CInt(remote.protocol.rawValue)
-        let descriptor = socket(family, CInt(SOCK_DGRAM.rawValue) | CInt(SOCK_CLOEXEC.rawValue), 0)
+        let descriptor = DatagramKernel.open(remote.protocol)
         guard descriptor >= 0 else { return nil }
         defer { close(descriptor) }
         var source = local
@@ -23,12 +17,7 @@ package enum RouteMTU {
         guard source.withSockAddr({ bind(descriptor, $0, socklen_t($1)) }) == 0,
             remote.withSockAddr({ connect(descriptor, $0, socklen_t($1)) }) == 0
         else { return nil }
-        var value: CInt = 0
-        var length = socklen_t(MemoryLayout<CInt>.size)
-        let (level, option) =
-            family == AF_INET6 ? (CInt(IPPROTO_IPV6), IPV6_MTU) : (CInt(IPPROTO_IP), IP_MTU)
-        guard getsockopt(descriptor, level, option, &value, &length) == 0, value > 0 else { return nil }
-        return Int(value)
+        return DatagramKernel.routeMTU(descriptor: descriptor, family: remote.protocol)
     }
 
     /// Bytes of a packet to `remote` that are not UDP payload: the IP header without options and the UDP header

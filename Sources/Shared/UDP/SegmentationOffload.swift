@@ -1,18 +1,12 @@
+import LibC
 import NIOCore
-import NIOPosix
-
-#if canImport(Musl)
-import Musl
-#else
-import Glibc
-#endif
 
 /// Whether a socket has the kernel split what it sends (UDP GSO), which some devices and routes refuse, also in mid-life.
 package struct SegmentationOffload {
     /// So many refusals in a row of what is taken singly, and it is not tried again.
     private static let maximumRefusals = 3
 
-    package private(set) var isOn = System.supportsUDPSegmentationOffload
+    package private(set) var isOn = Self.isSupported
     private var refusals = 0
 
     package init() {}

@@ -1,10 +1,5 @@
+package import LibC
 package import NIOCore
-
-#if canImport(Musl)
-package import Musl
-#else
-package import Glibc
-#endif
 
 extension SocketAddress {
     /// What a C function left behind `pointer`; nil for nil and for families other than IPv4 and IPv6.
@@ -17,5 +12,18 @@ extension SocketAddress {
         case AF_INET6: self.init(raw.loadUnaligned(as: sockaddr_in6.self))
         default: return nil
         }
+    }
+
+    /// The address that a socket is bound to; nil when it has none, or is none.
+    package init?(localAddressOf descriptor: CInt) {
+        var storage = sockaddr_storage()
+        var length = socklen_t(MemoryLayout<sockaddr_storage>.size)
+        let address = withUnsafeMutablePointer(to: &storage) {
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { address in
+                getsockname(descriptor, address, &length) == 0 ? SocketAddress(raw: address) : nil
+            }
+        }
+        guard let address else { return nil }
+        self = address
     }
 }

@@ -1,10 +1,5 @@
+import LibC
 package import NIOCore
-
-#if canImport(Musl)
-import Musl
-#else
-import Glibc
-#endif
 
 /// Sends datagrams by system call, past NIO's write queue.
 ///

@@ -1,16 +1,10 @@
-import CLinuxUDP
+import LibC
 package import NIOCore
 import NIOPosix
 import Synchronization
 
-#if canImport(Musl)
-import Musl
-#else
-import Glibc
-#endif
-
-/// Waits for ``ConnectedUDPSocket``s on behalf of one event loop: a thread of its own asks epoll(7) and wakes the event
-/// loop, which reads.
+/// Waits for ``ConnectedUDPSocket``s on behalf of one event loop: a thread of its own asks the kernel (``ReadinessWait``) and
+/// wakes the event loop, which reads.
 ///
 /// NIO cannot hold these sockets. When the network reports an error (ICMP) to a connected socket, `DatagramChannel` closes
 /// itself over most of them, and traps when the error has been fetched by somebody else in between (`SO_ERROR` is 0 then,
@@ -35,15 +29,13 @@ package final class UDPPoller: Sendable {
         var segmentBuffer: ReceiveBuffer?
     }
 
-    /// Readable sockets learnt of by one call.
-    private static let eventsPerWait = 256
     /// One for each event loop that has asked, for as long as the process lives.
     private static let pollers = Mutex<[ObjectIdentifier: UDPPoller]>([:])
 
     package let eventLoop: any EventLoop
-    private let epoll: CInt
-    /// An eventfd(2): what is written to it makes the event loop read. Its other end is a channel of the event loop.
-    private let waker: CInt
+    private let readiness: ReadinessWait
+    /// Makes the event loop read, one of whose channels has taken its readable end.
+    private let waker: WakeDescriptor
     private let state = Mutex(State())
     private let sockets: NIOLoopBoundBox<Sockets>
 
@@ -62,19 +54,13 @@ package final class UDPPoller: Sendable {
     }
 
     private init(eventLoop: any EventLoop) throws(IOError) {
-        let epoll = epoll_create1(O_CLOEXEC)
-        guard epoll >= 0 else { throw IOError(errnoCode: errno, reason: "epoll_create1") }
-        let waker = eventfd(0, O_CLOEXEC | O_NONBLOCK)
-        guard waker >= 0 else {
-            let error = errno
-            closeDescriptor(epoll)
-            throw IOError(errnoCode: error, reason: "eventfd")
-        }
+        let readiness = try ReadinessWait()
+        let waker = try WakeDescriptor()
         self.eventLoop = eventLoop
-        self.epoll = epoll
+        self.readiness = readiness
         self.waker = waker
         self.sockets = .makeBoxSendingValue(Sockets(), eventLoop: eventLoop)
-        try DetachedThread.start { self.poll() }
+        try DetachedThread.start { self.readiness.run(self.tell) }
         // What is written before the channel is there stays readable.
         NIOPipeBootstrap(group: eventLoop)
             .channelInitializer { channel in
@@ -82,28 +68,14 @@ package final class UDPPoller: Sendable {
                     try channel.pipeline.syncOperations.addHandler(Wakeup { [weak self] in self?.readReady() })
                 }
             }
-            .takingOwnershipOfDescriptor(input: waker)
+            .takingOwnershipOfDescriptor(input: waker.readable)
             .whenFailure { _ in
                 // Only an event loop that is shut down takes no channel; nobody reads there any more.
                 Self.pollers.withLock { $0[ObjectIdentifier(eventLoop)] = nil }
             }
     }
 
-    deinit {
-        closeDescriptor(self.epoll)
-    }
-
     // MARK: On the thread
-
-    private func poll() -> Never {
-        var events = [epoll_event](repeating: epoll_event(), count: Self.eventsPerWait)
-        while true {
-            let count = epoll_wait(self.epoll, &events, CInt(events.count), -1)
-            // EINTR is all that can happen to a valid descriptor.
-            guard count > 0 else { continue }
-            self.tell(events.prefix(Int(count)).map { event in withUnsafePointer(to: event, CLinuxUDP_epoll_token) })
-        }
-    }
 
     private func tell(_ tokens: [UInt64]) {
         let isFirst = self.state.withLock { state in
@@ -111,9 +83,7 @@ package final class UDPPoller: Sendable {
             defer { state.isWoken = true }
             return !state.isWoken
         }
-        guard isFirst else { return }
-        var one: UInt64 = 1
-        _ = write(self.waker, &one, MemoryLayout<UInt64>.size)
+        if isFirst { self.waker.wake() }
     }
 
     // MARK: On the event loop
@@ -122,15 +92,14 @@ package final class UDPPoller: Sendable {
     func add(_ socket: ConnectedUDPSocket, descriptor: CInt) throws(IOError) -> UInt64 {
         let token = self.sockets.value.nextToken
         self.sockets.value.nextToken += 1
-        guard CLinuxUDP_epoll_add(self.epoll, descriptor, token) == 0 else {
-            throw IOError(errnoCode: errno, reason: "epoll_ctl")
-        }
+        try self.readiness.add(descriptor, token: token)
         self.sockets.value.byToken[token] = socket
         return token
     }
 
-    /// The socket is about to be closed, which ends the kernel's watch.
+    /// The socket is about to be closed.
     func remove(_ token: UInt64) {
+        self.readiness.remove(token)
         self.sockets.value.byToken[token] = nil
     }
 
@@ -153,6 +122,7 @@ package final class UDPPoller: Sendable {
         self.sockets.value.buffer = ReceiveBuffer(empty: ())
         self.sockets.value.segmentBuffer = nil
         var unfinished: [UInt64] = []
+        var finished: [UInt64] = []
         for (token, socket) in queue {
             socket.isQueued = false
             let hasMore: Bool
@@ -163,10 +133,15 @@ package final class UDPPoller: Sendable {
             } else {
                 hasMore = socket.read(into: &buffer)
             }
-            if hasMore { unfinished.append(token) }
+            if hasMore {
+                unfinished.append(token)
+            } else if ReadinessWait.needsResuming {
+                finished.append(token)
+            }
         }
         self.sockets.value.buffer = buffer
         self.sockets.value.segmentBuffer = segmentBuffer
+        if !finished.isEmpty { self.readiness.resume(finished) }
         // Other channels get their turn first.
         if !unfinished.isEmpty { self.tell(unfinished) }
     }

@@ -1,12 +1,7 @@
 import DequeModule
+import LibC
 package import NIOCore
 import NIOPosix
-
-#if canImport(Musl)
-import Musl
-#else
-import Glibc
-#endif
 
 /// Hears what a socket receives, on its event loop.
 package protocol UDPSocketDelegate: AnyObject {
@@ -105,7 +100,6 @@ package final class UDPSocket {
         guard let localAddress = channel.localAddress else {
             throw ChannelError.unknownLocalAddress
         }
-        if options.findsPathMTU { self.probeMTU(channel, family: localAddress.protocol) }
         // The descriptor is used only while the channel is active, and on its event loop, which is where it is closed.
         let descriptor = try channel.pipeline.syncOperations.withUnsafeTransportIfAvailable(
             of: NIOBSDSocket.Handle.self
@@ -113,29 +107,11 @@ package final class UDPSocket {
         guard let descriptor else {
             throw ChannelError.operationUnsupported
         }
-        if let size = options.kernelBufferBytes { self.forceBufferSize(size, descriptor: descriptor) }
-        return UDPSocket(channel: channel, localAddress: localAddress, descriptor: descriptor, handler: handler)
-    }
-
-    /// The owner finds out the path's MTU itself (RFC 9000 §14.3): never fragment, and don't believe cached ICMP answers.
-    private static func probeMTU(_ channel: any Channel, family: NIOBSDSocket.ProtocolFamily) {
-        let (level, name, probe) =
-            family == .inet6
-            ? (NIOBSDSocket.OptionLevel.ipv6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_PROBE)
-            : (NIOBSDSocket.OptionLevel.ip, IP_MTU_DISCOVER, IP_PMTUDISC_PROBE)
-        // Without it, discovery ends at what the kernel fragments to: slower, not wrong.
-        try? channel.syncOptions?.setOption(
-            ChannelOptions.Types.SocketOption(level: level, name: NIOBSDSocket.Option(rawValue: name)),
-            value: .init(probe))
-    }
-
-    /// Buffers beyond `net.core.rmem_max` and `wmem_max`, which only a privileged process gets (socket(7)); others have
-    /// what the ordinary option gave them.
-    private static func forceBufferSize(_ size: Int, descriptor: CInt) {
-        var size = CInt(clamping: size)
-        for option in [SO_RCVBUFFORCE, SO_SNDBUFFORCE] {
-            _ = setsockopt(descriptor, SOL_SOCKET, option, &size, socklen_t(MemoryLayout<CInt>.size))
+        if options.findsPathMTU {
+            DatagramKernel.leaveMTUToOwner(descriptor: descriptor, family: localAddress.protocol)
         }
+        if let size = options.kernelBufferBytes { DatagramKernel.forceBufferSize(size, descriptor: descriptor) }
+        return UDPSocket(channel: channel, localAddress: localAddress, descriptor: descriptor, handler: handler)
     }
 
     /// False while datagrams wait for room in the kernel's buffer: better to send nothing new then.

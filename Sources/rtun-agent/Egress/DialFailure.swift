@@ -1,6 +1,6 @@
 import AppProto
 import CommandSupport
-import Glibc
+import LibC
 import NIOCore
 import NIOPosix
 import NameResolution

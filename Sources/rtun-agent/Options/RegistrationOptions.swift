@@ -1,7 +1,7 @@
 import AppProto
 import ArgumentParser
 import CommandSupport
-import Glibc
+import LibC
 import NIOCore
 
 /// `--agent`, `--expire_in`, `--label`: what the agent is registered as.

@@ -1,8 +1,8 @@
 import AppProto
 import Basics
 import CommandSupport
-import Glibc
 import HostNetwork
+import LibC
 import Logging
 import NIOCore
 import OperatingSystem

@@ -1,5 +1,5 @@
 import CommandSupport
-import Glibc
+import LibC
 import TLS
 
 /// The two files of `--https-cert` and `--https-key`.
@@ -50,12 +50,13 @@ struct CertificateFiles: Equatable, Sendable {
     var stamp: Stamp? {
         var parts: [Stamp.Part] = []
         for path in [self.certificate, self.key] {
-            var status = Glibc.stat()
+            var status = LibC.stat()
             guard stat(path, &status) == 0 else { return nil }
             parts.append(
                 Stamp.Part(
-                    inode: UInt64(status.st_ino), size: Int64(status.st_size), seconds: Int(status.st_mtim.tv_sec),
-                    nanoseconds: Int(status.st_mtim.tv_nsec)))
+                    inode: UInt64(status.st_ino), size: Int64(status.st_size),
+                    seconds: Int(status.modificationTime.tv_sec),
+                    nanoseconds: Int(status.modificationTime.tv_nsec)))
         }
         return Stamp(parts: parts)
     }

@@ -1,12 +1,7 @@
+import LibC
 import NIOCore
 import NIOPosix
 import UDP
-
-#if canImport(Musl)
-import Musl
-#else
-import Glibc
-#endif
 
 /// Sends the datagrams of a UDP channel by system call; the first handler of its pipeline.
 ///

@@ -1,6 +1,7 @@
 import Basics
 import NIOCore
 import NIOPosix
+import UDP
 
 /// UDP sockets that answer STUN and nothing else: the server's second port, and its second address.
 ///
@@ -16,9 +17,7 @@ final class STUNListener {
     /// Answers on one more address. Fails with `IOError`.
     func bind(to address: SocketAddress) -> EventLoopFuture<any Channel> {
         let listener = NIOLoopBound(self, eventLoop: self.eventLoop)
-        let bootstrap = DatagramBootstrap(group: self.eventLoop)
-            .channelOption(.datagramVectorReadMessageCount, value: 16)
-            .channelOption(.recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: 16 * 2048))
+        let bootstrap = DatagramSocketOptions.questions.apply(to: DatagramBootstrap(group: self.eventLoop))
             .channelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
                     try channel.pipeline.syncOperations.addHandlers([DatagramSender(), STUNResponder()])

@@ -1,7 +1,7 @@
 import AppProto
 import Basics
 import CommandSupport
-import Glibc
+import LibC
 import Logging
 import NIOCore
 import NIOPosix

@@ -7,30 +7,30 @@ struct FuzzTarget: Sendable {
     /// Throws ``BrokenPromise``.
     let run: @Sendable (UnsafeRawBufferPointer) throws -> Void
 
-    static let all = [
-        FuzzTarget(name: "control-message", run: fuzzControlMessage),
-        FuzzTarget(name: "dtls", run: fuzzDTLS),
-        FuzzTarget(name: "dtls-handshake", run: fuzzDTLSHandshake),
-        FuzzTarget(name: "egress-rule", run: fuzzEgressRule),
-        FuzzTarget(name: "envelope", run: fuzzEnvelope),
-        FuzzTarget(name: "http-request", run: fuzzHTTPRequest),
-        FuzzTarget(name: "http-response", run: fuzzHTTPResponse),
-        FuzzTarget(name: "ice", run: fuzzICE),
-        FuzzTarget(name: "log-text", run: fuzzLogText),
-        FuzzTarget(name: "netlink", run: fuzzNetlink),
-        FuzzTarget(name: "quic-connection", run: fuzzQUICConnection),
-        FuzzTarget(name: "quic-header", run: fuzzQUICHeader),
-        FuzzTarget(name: "relay-record", run: fuzzRelayRecord),
-        FuzzTarget(name: "relay-rule", run: fuzzRelayRule),
-        FuzzTarget(name: "signal-record", run: fuzzSignalRecord),
-        FuzzTarget(name: "socks", run: fuzzSOCKS),
-        FuzzTarget(name: "stun", run: fuzzSTUN),
-        FuzzTarget(name: "token", run: fuzzToken),
-        FuzzTarget(name: "toml", run: fuzzTOML),
-        FuzzTarget(name: "tunnel-message", run: fuzzTunnelMessage),
-        FuzzTarget(name: "url", run: fuzzURL),
-        FuzzTarget(name: "websocket", run: fuzzWebSocket),
-    ]
+    static let all =
+        [
+            FuzzTarget(name: "control-message", run: fuzzControlMessage),
+            FuzzTarget(name: "dtls", run: fuzzDTLS),
+            FuzzTarget(name: "dtls-handshake", run: fuzzDTLSHandshake),
+            FuzzTarget(name: "egress-rule", run: fuzzEgressRule),
+            FuzzTarget(name: "envelope", run: fuzzEnvelope),
+            FuzzTarget(name: "http-request", run: fuzzHTTPRequest),
+            FuzzTarget(name: "http-response", run: fuzzHTTPResponse),
+            FuzzTarget(name: "ice", run: fuzzICE),
+            FuzzTarget(name: "log-text", run: fuzzLogText),
+            FuzzTarget(name: "quic-connection", run: fuzzQUICConnection),
+            FuzzTarget(name: "quic-header", run: fuzzQUICHeader),
+            FuzzTarget(name: "relay-record", run: fuzzRelayRecord),
+            FuzzTarget(name: "relay-rule", run: fuzzRelayRule),
+            FuzzTarget(name: "signal-record", run: fuzzSignalRecord),
+            FuzzTarget(name: "socks", run: fuzzSOCKS),
+            FuzzTarget(name: "stun", run: fuzzSTUN),
+            FuzzTarget(name: "token", run: fuzzToken),
+            FuzzTarget(name: "toml", run: fuzzTOML),
+            FuzzTarget(name: "tunnel-message", run: fuzzTunnelMessage),
+            FuzzTarget(name: "url", run: fuzzURL),
+            FuzzTarget(name: "websocket", run: fuzzWebSocket),
+        ] + ofSystem
 }
 
 /// What a decoder did that it must not do.

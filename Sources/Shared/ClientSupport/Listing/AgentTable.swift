@@ -1,6 +1,6 @@
 import AppProto
 import CommandSupport
-import Glibc
+import LibC
 
 /// The table that `--list-agents` prints.
 struct AgentTable {

@@ -1,4 +1,4 @@
-import Glibc
+import LibC
 import OperatingSystem
 
 /// The configuration files that a program reads.

@@ -1,4 +1,4 @@
-import Glibc
+import LibC
 
 /// A point in time as log lines show it: UTC, RFC 3339, milliseconds.
 struct LogTimestamp: CustomStringConvertible {

@@ -1,5 +1,5 @@
 package import ArgumentParser
-import Glibc
+import LibC
 package import Logging
 import OperatingSystem
 

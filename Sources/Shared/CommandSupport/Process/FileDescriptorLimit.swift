@@ -1,21 +1,25 @@
-import Glibc
+import LibC
 
 /// The number of files, sockets included, that the process may have open.
 package enum FileDescriptorLimit {
     /// The limit in force.
     package static var current: Int {
         var limit = rlimit()
-        guard getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return .max }
+        guard getrlimit(ResourceLimit.openFiles, &limit) == 0 else { return .max }
         return Int(clamping: limit.rlim_cur)
     }
 
     /// Raises the soft limit to the hard one: every connection takes a descriptor, and the usual 1024 is soon used up.
     static func raise() {
         var limit = rlimit()
-        guard getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0, limit.rlim_cur < limit.rlim_max
+        guard getrlimit(ResourceLimit.openFiles, &limit) == 0, limit.rlim_cur < limit.rlim_max
         else { return }
-        limit.rlim_cur = limit.rlim_max
-        _ = setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+        let better = limit.rlim_cur + 1...limit.rlim_max
+        // macOS often has no hard limit, and refuses what it cannot give.
+        for wanted in [limit.rlim_max, 1 << 20, 1 << 16, 10_240] where better.contains(wanted) {
+            limit.rlim_cur = wanted
+            if setrlimit(ResourceLimit.openFiles, &limit) == 0 { return }
+        }
     }
 
     /// What a program needs for itself: four for each event loop, and its own sockets.

@@ -1,11 +1,10 @@
-import CLinuxProcess
-import Glibc
+import LibC
 
 /// The process's environment variables.
 enum ProcessEnvironment {
     /// The names of all variables. Call it while no other thread changes the environment.
     static var names: [String] {
-        guard var next = CLinuxProcess_environment() else { return [] }
+        guard var next = EnvironmentBlock.entries else { return [] }
         var names: [String] = []
         while let entry = next.pointee {
             names.append(String(String(cString: entry).prefix { $0 != "=" }))
@@ -19,7 +18,7 @@ enum ProcessEnvironment {
         getenv(name).map { String(cString: $0) }
     }
 
-    /// The variable's value, which is then overwritten and removed, so that neither `/proc/self/environ` nor a child
+    /// The variable's value, which is then overwritten and removed, so that neither the system nor a child
     /// process shows it. Call it at start, while no other thread reads the environment.
     static func take(_ name: String) -> String? {
         guard let pointer = getenv(name) else { return nil }

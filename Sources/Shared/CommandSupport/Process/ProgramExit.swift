@@ -1,4 +1,4 @@
-import Glibc
+import LibC
 import Synchronization
 
 /// The end of the process.
@@ -22,6 +22,6 @@ enum ProgramExit {
     /// Ends the process.
     static func exit(_ status: Int32) -> Never {
         self.prepare()
-        Glibc.exit(status)
+        LibC.exit(status)
     }
 }

@@ -1,5 +1,5 @@
 import ArgumentParser
-import Glibc
+import LibC
 
 /// The way in and the way out that all programs share.
 package enum ProgramMain {

@@ -1,4 +1,4 @@
-import Glibc
+import LibC
 import OperatingSystem
 
 /// The process's output streams, written without buffering.
@@ -30,7 +30,7 @@ enum FileDescriptorWriter {
         return text.withUTF8 { bytes in
             var rest = UnsafeRawBufferPointer(bytes)
             while !rest.isEmpty {
-                let written = Glibc.write(descriptor, rest.baseAddress, rest.count)
+                let written = LibC.write(descriptor, rest.baseAddress, rest.count)
                 if written > 0 {
                     rest = UnsafeRawBufferPointer(rebasing: rest.dropFirst(written))
                 } else if written == 0 || errno != EINTR {

@@ -1,4 +1,4 @@
-import Glibc
+import LibC
 
 /// What signals do until a program serves, and takes them itself.
 package enum StartupSignals {

@@ -1,5 +1,5 @@
 import Basics
-import Glibc
+import LibC
 
 /// A host and a port as written on the command line: `127.0.0.1:2080`, `[::1]:2080`, `stun.example.org:3478`.
 package struct HostPort: Hashable, Sendable, CustomStringConvertible {

@@ -1,11 +1,6 @@
+import LibC
 package import NIOCore
 import OperatingSystem
-
-#if canImport(Musl)
-import Musl
-#else
-import Glibc
-#endif
 
 /// Where to listen, as written on the command line: `127.0.0.1:2080`, `[::1]:2080`, `localhost:2080`; a port alone goes with
 /// the program's usual address, and `:2080` or `*:2080` stand for all addresses of this machine.

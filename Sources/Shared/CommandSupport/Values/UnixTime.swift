@@ -1,4 +1,4 @@
-import Glibc
+import LibC
 
 /// The wall clock, which expiry times and tokens are told in.
 package enum UnixTime {

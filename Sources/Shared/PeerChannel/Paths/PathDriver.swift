@@ -1,6 +1,7 @@
 import Basics
 import Crypto
 import ICE
+import LibC
 import Logging
 import NIOCore
 import NameResolution
@@ -8,12 +9,6 @@ import PeerPath
 import QUIC
 import STUN
 import UDP
-
-#if canImport(Musl)
-import Musl
-#else
-import Glibc
-#endif
 
 /// Hears what becomes of paths, on its event loop, never from inside `send` but where it says so.
 protocol PathDriverDelegate: AnyObject {

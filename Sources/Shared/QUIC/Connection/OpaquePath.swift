@@ -1,10 +1,5 @@
 internal import CNgtcp2
-
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Musl)
-import Musl
-#endif
+import LibC
 
 /// The one network path that ngtcp2 knows: made-up addresses.
 ///

@@ -1,5 +1,5 @@
 package import NIOCore
-import NIOPosix
+import UDP
 
 extension QUICTransmit {
     /// As a message for a datagram channel; in several pieces when the kernel cannot split it (no UDP GSO).
@@ -7,7 +7,7 @@ extension QUICTransmit {
         guard let segmentSize = self.segmentSize else {
             return body(AddressedEnvelope(remoteAddress: address, data: self.payload))
         }
-        if self.mayOffload, System.supportsUDPSegmentationOffload {
+        if self.mayOffload, SegmentationOffload.isSupported {
             let metadata = AddressedEnvelope<ByteBuffer>.Metadata(
                 ecnState: .transportNotCapable, packetInfo: nil, segmentSize: segmentSize)
             return body(AddressedEnvelope(remoteAddress: address, data: self.payload, metadata: metadata))

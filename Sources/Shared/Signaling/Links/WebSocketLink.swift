@@ -1,3 +1,4 @@
+import LibC
 package import NIOCore
 import NIOHTTP1
 package import NIOWebSocket
@@ -290,7 +291,9 @@ extension WebSocketLink {
 }
 
 extension ChannelOption where Self == ChannelOptions.Types.SocketOption {
-    /// `TCP_NOTSENT_LOWAT` of Linux (tcp(7)): a socket with as much unsent data takes no more for the moment. Else the send
+    /// `TCP_NOTSENT_LOWAT`: a socket with as much unsent data takes no more for the moment. Else the send
     /// buffer grows to megabytes, which a slow path takes seconds to carry.
-    fileprivate static var unsentLowWaterMark: Self { .tcpOption(NIOBSDSocket.Option(rawValue: 25)) }
+    fileprivate static var unsentLowWaterMark: Self {
+        .tcpOption(NIOBSDSocket.Option(rawValue: TCPOption.unsentLowWaterMark))
+    }
 }

@@ -1,11 +1,6 @@
 internal import COpenSSL
 import Crypto
-
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Musl)
-import Musl
-#endif
+import LibC
 
 extension Identity {
     /// Makes a fresh ECDSA P-256 key and a certificate that it signs itself.

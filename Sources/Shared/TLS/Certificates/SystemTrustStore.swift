@@ -1,8 +1,4 @@
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Musl)
-import Musl
-#endif
+import LibC
 
 /// Where the authorities are that this machine trusts: one file, directories, both, or nothing that could be found.
 ///

@@ -1,11 +1,6 @@
 internal import COpenSSL
+import LibC
 import NIOCore
-
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Musl)
-import Musl
-#endif
 
 /// OpenSSL's timer for the flights of a DTLS handshake, with an initial value of our choice.
 enum RetransmissionTimer {

@@ -1,10 +1,5 @@
+import LibC
 import NIOCore
-
-#if canImport(Musl)
-import Musl
-#else
-import Glibc
-#endif
 
 /// The socket below a TCP channel, for what NIO has no words for. Used on the channel's event loop only, where it is also
 /// closed.
@@ -37,7 +32,7 @@ struct ConnectionSocket: SplicedSocket {
     func enableKeepalive() {
         self.withDescriptor { descriptor in
             let options = [
-                (SOL_SOCKET, SO_KEEPALIVE, 1), (CInt(IPPROTO_TCP), TCP_KEEPIDLE, 60),
+                (SOL_SOCKET, SO_KEEPALIVE, 1), (CInt(IPPROTO_TCP), TCPOption.keepaliveIdle, 60),
                 (CInt(IPPROTO_TCP), TCP_KEEPINTVL, 15), (CInt(IPPROTO_TCP), TCP_KEEPCNT, 3),
             ]
             for (level, name, value) in options {
@@ -49,21 +44,15 @@ struct ConnectionSocket: SplicedSocket {
 
     var undeliveredBytes: Int {
         let buffered = (try? self.channel.syncOptions?.getOption(.bufferedWritableBytes)) ?? 0
-        var queued: CInt = 0
-        // SIOCOUTQ (tcp(7)), which Linux gives the number of TIOCOUTQ.
-        self.withDescriptor { if ioctl($0, UInt(TIOCOUTQ), &queued) != 0 { queued = 0 } }
-        return buffered + Int(queued)
+        var queued = 0
+        self.withDescriptor { queued = TCPKernel.unacknowledgedBytes(descriptor: $0) }
+        return buffered + queued
     }
 
     var acknowledgements: TCPAcknowledgements? {
-        var info = tcp_info()
-        var length = socklen_t(MemoryLayout<tcp_info>.size)
-        var isKnown = false
-        self.withDescriptor { isKnown = getsockopt($0, CInt(IPPROTO_TCP), TCP_INFO, &info, &length) == 0 }
-        guard isKnown else { return nil }
-        return TCPAcknowledgements(
-            unacknowledgedSegments: Int(info.tcpi_unacked), unansweredProbes: Int(info.tcpi_probes),
-            sinceLast: .milliseconds(Int64(info.tcpi_last_ack_recv)))
+        var look: TCPAcknowledgements?
+        self.withDescriptor { look = TCPKernel.acknowledgements(descriptor: $0) }
+        return look
     }
 
     private func withDescriptor(_ body: (CInt) -> Void) {
@@ -72,7 +61,7 @@ struct ConnectionSocket: SplicedSocket {
     }
 }
 
-/// What a look at a TCP connection says of the other end's acknowledgements (`TCP_INFO`, tcp(7)).
+/// What a look at a TCP connection says of the other end's acknowledgements.
 struct TCPAcknowledgements: Hashable {
     /// Segments on their way.
     var unacknowledgedSegments: Int

@@ -1,4 +1,4 @@
-import Glibc
+import LibC
 
 /// Tuning of glibc's malloc for programs that are idle most of the time.
 package enum Allocator {
@@ -25,7 +25,7 @@ package enum Allocator {
         _ = unsafeBitCast(symbol, to: MallocTrim.self)(0)
     }
 
-    /// Swift's Glibc module leaves out malloc.h, so the functions are found by name. Where there are none (another
+    /// glibc's module for Swift leaves out malloc.h, so the functions are found by name. Where there are none (another
     /// libc), nothing is tuned.
     private static func symbol(_ name: String) -> UnsafeMutableRawPointer? {
         dlsym(nil, name)

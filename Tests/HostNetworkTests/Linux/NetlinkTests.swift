@@ -1,4 +1,3 @@
-import Foundation
 import NIOCore
 import Testing
 
@@ -68,36 +67,5 @@ struct NetlinkTests {
         let tentative = TentativeAddresses([try #require(NetlinkMessage(readingFrom: &bytes))])
         #expect(tentative.contains(address) == expected)
         #expect(!tentative.contains(try SocketAddress(ipAddress: "2001:db8::2", port: 0)))
-    }
-
-    @Test func `addresses without carrier, link-local and tentative ones are left out`() throws {
-        func address(_ ip: String, isUp: Bool = true, isRunning: Bool = true) throws -> InterfaceAddress {
-            InterfaceAddress(
-                interface: "eth0", address: try SocketAddress(ipAddress: ip, port: 0), isUp: isUp,
-                isRunning: isRunning, isLoopback: false)
-        }
-        var message = Self.message(
-            20, structure: [10, 64, 0x40, 0] + Self.host(3), [(1, try address("2001:db8::3").address.octets)])
-        let usable = NetworkState.usable(
-            [
-                try address("192.0.2.1"), try address("192.0.2.2", isUp: false),
-                try address("192.0.2.3", isRunning: false),
-                try address("fe80::1"), try address("2001:db8::1"), try address("2001:db8::3"),
-                try address("127.0.0.1"),
-            ], tentative: TentativeAddresses([try #require(NetlinkMessage(readingFrom: &message))]))
-        #expect(Set(usable.map(\.address.ipAddress)) == ["192.0.2.1", "2001:db8::1", "127.0.0.1"])
-    }
-
-    @Test func `the kernel's route to an address is found`() throws {
-        let loopback = try #require(NetworkRoute.lookup(to: try SocketAddress(ipAddress: "127.0.0.1", port: 1)))
-        #expect(loopback == NetworkRoute(interfaceIndex: if_nametoindex("lo"), gateway: nil))
-        let unix = try SocketAddress(unixDomainSocketPath: "/x")
-        #expect(NetworkRoute.lookup(to: unix) == nil)
-    }
-
-    @Test func `the state of this machine can be read`() throws {
-        let state = try NetworkState.current()
-        #expect(state.addresses.contains { $0.address.ipAddress == "127.0.0.1" && $0.interface == "lo" })
-        #expect(try NetworkState.current() == state)
     }
 }

@@ -1,11 +1,6 @@
 import CLinuxNetlink
+import LibC
 import NIOCore
-
-#if canImport(Musl)
-import Musl
-#else
-import Glibc
-#endif
 
 /// A socket of rtnetlink(7). Belongs to one thread at a time.
 final class NetlinkSocket {

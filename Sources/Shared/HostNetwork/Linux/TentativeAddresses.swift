@@ -1,11 +1,6 @@
 import CLinuxNetlink
+import LibC
 import NIOCore
-
-#if canImport(Musl)
-import Musl
-#else
-import Glibc
-#endif
 
 /// The IPv6 addresses that cannot be used yet, while the machine finds out whether somebody else has them
 /// (RFC 4862 §5.4), or that somebody else has. getifaddrs(3) does not tell them from others.

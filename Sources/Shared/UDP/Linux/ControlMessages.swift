@@ -1,10 +1,5 @@
+import LibC
 import NIOCore
-
-#if canImport(Musl)
-import Musl
-#else
-import Glibc
-#endif
 
 /// The control messages of one `sendmsg` (cmsg(3)): each a header and its data, padded to the header's alignment.
 struct ControlMessages {
@@ -36,7 +31,7 @@ struct ControlMessages {
             let info = in_pktinfo(ipi_ifindex: 0, ipi_spec_dst: address.address.sin_addr, ipi_addr: in_addr())
             withUnsafeBytes(of: info) { self.add($0, level: CInt(IPPROTO_IP), type: CInt(IP_PKTINFO)) }
         case .v6(let address):
-            // The address, then the interface, to which link-local addresses belong. Swift's Glibc module lacks the struct.
+            // The address, then the interface, to which link-local addresses belong. glibc's module for Swift lacks the struct.
             let info = (address.address.sin6_addr, address.address.sin6_scope_id)
             withUnsafeBytes(of: info) { self.add($0, level: CInt(IPPROTO_IPV6), type: CInt(IPV6_PKTINFO)) }
         case .unixDomainSocket: break

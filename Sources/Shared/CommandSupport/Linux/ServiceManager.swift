@@ -1,4 +1,4 @@
-import Glibc
+import LibC
 
 /// The service manager's notification socket (sd_notify(3)), spoken without libsystemd.
 package enum ServiceManager {

@@ -1,4 +1,4 @@
-import Glibc
+import LibC
 import OperatingSystem
 
 /// The pages of program code that the process has mapped.

@@ -2,6 +2,11 @@ import NIOCore
 
 @testable import HostNetwork
 
+extension FuzzTarget {
+    /// Decoders that there are on this system only.
+    static let ofSystem = [FuzzTarget(name: "netlink", run: fuzzNetlink)]
+}
+
 /// What the kernel says about addresses and routes. The first byte is the protocol's.
 func fuzzNetlink(_ bytes: UnsafeRawBufferPointer) throws {
     var rest = ByteBuffer(bytes: bytes)

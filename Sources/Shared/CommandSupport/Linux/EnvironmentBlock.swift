@@ -1,0 +1,7 @@
+import CLinuxProcess
+
+/// The C library's own view of the environment.
+enum EnvironmentBlock {
+    /// "NAME=value" each, nil at the end.
+    static var entries: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>? { CLinuxProcess_environment() }
+}

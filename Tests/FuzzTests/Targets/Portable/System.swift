@@ -1,0 +1,4 @@
+extension FuzzTarget {
+    /// Decoders that there are on this system only.
+    static let ofSystem: [FuzzTarget] = []
+}
