@@ -137,7 +137,7 @@ struct ConfigurationTests {
         #expect(mkfifo(socksFile, 0o600) == 0)
         socks.signal(SIGHUP)
         _ = try await socks.logLine("the pipe") {
-            $0.contains("event=config.reload_failed") && $0.contains("no regular file")
+            $0.contains("event=config.reload_failed") && $0.contains("not a regular file")
         }
         #expect(try await ShellCommand.run(ask).contains("05 ff"))
         await socks.stop()
