@@ -15,6 +15,8 @@ package import NIOCore
 /// A value without sockets, clock or tasks. Use: call a mutating method with what happened and the time; then drain
 /// `nextOutput()`, and arm one timer for `nextDeadline`, which calls `handleTimeout(at:)`. Datagrams of the protocol above do
 /// not pass through: `route` says where they go, `accept` whether they are the peer's.
+///
+/// It has one more stored variable than fifteen: each is a value with rules of its own, or what the choice has come to.
 package struct PathEngine {
     enum Course {
         /// The sockets of the first session are being opened.
