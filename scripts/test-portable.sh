@@ -12,9 +12,9 @@ flags=(--scratch-path .build-portable -c release -Xswiftc -enable-testing)
 unit=(--skip '^(EndToEndTests|InteropTests|NATLabTests)\.')
 programs=(--filter '^(EndToEndTests|InteropTests)\.')
 if [ "${1:-}" = quick ]; then
-    unit=(--filter '^(UDPTests|HostNetworkTests|NameResolutionTests|CommandSupportTests|PeerChannelTests|QUICTests)\.')
+    unit=(--filter '^(UDPTests|HostNetworkTests|NameResolutionTests|CommandSupportTests|PeerChannelTests|TunnelTests|QUICTests)\.')
     programs=(--filter '^EndToEndTests\.(TransferTests|StreamTests|ResetTests|RelayTests|RefusalTests)')
-    export RTUN_TESTS="UDPTests HostNetworkTests NameResolutionTests CommandSupportTests PeerChannelTests QUICTests EndToEndTests"
+    export RTUN_TESTS="UDPTests HostNetworkTests NameResolutionTests CommandSupportTests PeerChannelTests TunnelTests QUICTests EndToEndTests"
 fi
 
 swift build --build-tests "${flags[@]}"
