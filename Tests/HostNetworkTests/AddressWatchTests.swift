@@ -13,7 +13,8 @@ struct AddressWatchTests {
 
         init() throws {
             self.watch = AddressWatch(
-                state: try AddressWatchTests.state("192.0.2.1"), timing: .init(pollInterval: .seconds(10)), at: self.now)
+                state: try AddressWatchTests.state("192.0.2.1"), timing: .init(pollInterval: .seconds(10)), at: self.now
+            )
         }
 
         func found(_ state: NetworkState) -> AddressChange? { self.watch.found(state, at: self.now) }
