@@ -71,7 +71,7 @@ def noted(text):
 
 def table(rows):
     """The table, as Markdown with its columns aligned."""
-    lines = [HEAD] + [rows.get(f"{command}", [f"`{command}`", "not run yet", "", "", "", ""])
+    lines = [HEAD] + [rows.get(command, [f"`{command}`", "not run yet", "", "", "", ""])
                       for command in STEPS.values()]
     widths = [max(len(line[column]) for line in lines) for column in range(len(HEAD))]
     text = [f"| {' | '.join(cell.ljust(width) for cell, width in zip(line, widths))} |" for line in lines]
@@ -79,14 +79,12 @@ def table(rows):
     return "\n".join(text)
 
 
-def note(row):
-    """Puts one row in place of what was there for this step."""
+def note(new):
+    """Puts rows in place of what was there for their steps."""
     text = NOTES.read_text()
     before, rest = text.split(BEGIN)
     old, after = rest.split(END)
-    rows = noted(old)
-    if row:
-        rows[row[0].strip("`")] = row
+    rows = noted(old) | {row[0].strip("`"): row for row in new}
     NOTES.write_text(f"{before}{BEGIN}\n{table(rows)}\n{END}{after}")
 
 
@@ -115,13 +113,17 @@ def main():
     if changed:
         sys.exit(f"verify: commit or stash first what has changed, since the notes name a commit:\n{changed}")
     LOGS.mkdir(exist_ok=True)
-    commit, failed = git("rev-parse", "--short=10", "HEAD"), []
-    for step in steps:
-        passed, took = run(step)
-        today = datetime.date.today().isoformat()
-        note([f"`{STEPS[step]}`", "passed" if passed else "**failed**", f"{took} s", today, f"`{commit}`", machine()])
-        if not passed:
-            failed.append(step)
+    commit, rows, failed = git("rev-parse", "--short=10", "HEAD"), [], []
+    try:
+        for step in steps:
+            passed, took = run(step)
+            outcome, today = "passed" if passed else "**failed**", datetime.date.today().isoformat()
+            rows.append([f"`{STEPS[step]}`", outcome, f"{took} s", today, f"`{commit}`", machine()])
+            if not passed:
+                failed.append(step)
+    finally:
+        # At the end: programs that are built in a tree with changes say so.
+        note(rows)
     if failed:
         sys.exit(f"verify: failed: {', '.join(failed)}")
 
