@@ -82,7 +82,11 @@ package struct PathEngine {
     package var roundTripTime: TimeAmount? { self.activePath?.roundTripTime }
 
     /// What the path is known to carry, in bytes of UDP payload. On the bridge there are no packets to fit into.
-    package var maximumDatagramSize: Int { self.activePath?.limit ?? SelectedPath.largestDatagram }
+    package var maximumDatagramSize: Int {
+        // Asked for each batch that is sent, so that the path is not copied.
+        guard let index = self.routedSession else { return SelectedPath.largestDatagram }
+        return self.sessions[index].selection.active?.limit ?? SelectedPath.largestDatagram
+    }
 
     /// Whether a direct path is in use.
     package var usesDirectPath: Bool { if case .direct = self.route { true } else { false } }
@@ -123,7 +127,6 @@ package struct PathEngine {
         guard self.course != .over else { return }
         for index in self.sessions.list.indices { self.sessions[index].handleTimeout(at: now) }
         if let retired = self.sessions.retire(at: now) { self.put(.closeSockets(generation: retired)) }
-        self.handleRoleTimeout(at: now)
         if let deadline = self.presence.deadline, now >= deadline {
             self.end(self.report.map { .pathLost($0) } ?? .bridgeLost(self.configuration.pathLossTimeout))
         }

@@ -25,7 +25,8 @@ struct PathSessions {
     func index(of generation: UInt32) -> Int? { self.list.firstIndex { $0.generation == generation } }
 
     subscript(index: Int) -> PathSession {
-        get { self.list[index] }
+        // In place: each datagram asks, and a session is large.
+        _read { yield self.list[index] }
         _modify { yield &self.list[index] }
     }
 

@@ -63,10 +63,10 @@ struct PathSelection {
     }
 
     subscript(place: Place) -> DirectPath? {
-        get {
+        _read {
             switch place {
-            case .active: self.active
-            case .contender: self.contender
+            case .active: yield self.active
+            case .contender: yield self.contender
             }
         }
         _modify {
