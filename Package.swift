@@ -196,7 +196,7 @@ let package = Package(
         shared(
             "CommandSupport",
             [
-                "Basics", "CBuild", "LibC", "OperatingSystem", .argumentParser, .logging, .unixSignals, .nioCore,
+                "Basics", "CBuild", "FlowLedger", "LibC", "OperatingSystem", .argumentParser, .logging, .unixSignals, .nioCore,
             ], linux: ["CLinuxProcess"]),
 
         shared(
@@ -315,7 +315,7 @@ let package = Package(
             ["Diagnosis", "AppProto", "Basics", "CommandSupport", "PeerChannel", "Signaling", .nioCore]),
         tests(
             "CommandSupportTests",
-            ["CommandSupport", "LibC", "TestSupport", .nioCore, .nioEmbedded, .argumentParser, .logging]
+            ["CommandSupport", "FlowLedger", "LibC", "TestSupport", .nioCore, .nioEmbedded, .argumentParser, .logging]
                 + onThisSystem(linux: ["CLinuxProcess"]),
             exclude: [otherSystem]),
         tests(

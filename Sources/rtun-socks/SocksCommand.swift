@@ -61,6 +61,8 @@ struct SocksCommand: ProgramCommand {
     var check: CheckOptions
     @OptionGroup(title: "Logging")
     var logging: LoggingOptions
+    @OptionGroup(title: "Logging")
+    var accessLog: AccessLogOptions
     @OptionGroup
     var configurationFile: ConfigurationOptions
 
@@ -75,6 +77,7 @@ struct SocksCommand: ProgramCommand {
             role: .client, secret: secret, program: Self.name, congestion: self.peers.congestion)
         _ = try self.proxy.address().resolve()
         try self.logging.check()
+        try self.accessLog.check()
     }
 
     func run() async throws {
@@ -98,6 +101,7 @@ struct SocksCommand: ProgramCommand {
         if self.agents.list {
             try await AgentListing(control: control, pattern: self.agents.pattern()).run()
         } else {
+            log.accessLog = try self.accessLog.open(self.logging)
             try await SocksProxy(self, control: control, endToEndSecret: endToEndSecret, log: log).run()
         }
     }

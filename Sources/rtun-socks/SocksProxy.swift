@@ -71,6 +71,7 @@ struct SocksProxy {
             let pool = TunnelPool(
                 pattern: try self.agents.pattern(), configuration: self.peerConfiguration, signal: self.control,
                 logger: self.log.logger)
+            self.log.accessLog?.follow(pool.ledger)
             self.control.setDelegate(SignalFanout([NIOLoopBound(pool.channels, eventLoop: eventLoop)]))
             return NIOLoopBound(pool, eventLoop: eventLoop)
         }.get()
