@@ -264,7 +264,7 @@ let package = Package(
         tests("PeerPathTests", ["PeerPath", "Basics", "Crypto", "ICE", "STUN", "TestSupport", .nioCore]),
         tests("SOCKSTests", ["SOCKS", "TestSupport", .nioCore]),
         tests("UDPTests", ["LibC", "UDP", .nioCore, .nioPosix]),
-        tests("NameResolutionTests", ["NameResolution", .nioCore, .nioPosix]),
+        tests("NameResolutionTests", ["NameResolution", "TestSupport", .nioCore, .nioPosix]),
         tests(
             "HostNetworkTests", ["HostNetwork", "TestSupport", .nioCore, .nioPosix],
             exclude: isPortable ? ["Linux"] : []),
@@ -320,8 +320,8 @@ let package = Package(
         tests(
             "rtun-agentTests",
             [
-                "rtun-agent", "Basics", "NameResolution", "PeerChannel", "AppProto", "TLS", .nioCore, .nioPosix,
-                .argumentParser, .logging,
+                "rtun-agent", "Basics", "NameResolution", "PeerChannel", "AppProto", "TLS", "TestSupport", .nioCore,
+                .nioPosix, .argumentParser, .logging,
             ]),
         tests("rtun-relayTests", ["rtun-relay", "CommandSupport", .nioCore, .argumentParser]),
         tests(
