@@ -279,18 +279,23 @@ let package = Package(
         tests(
             "PeerChannelTests",
             [
-                "PeerChannel", "PeerPath", "Tunnel", "TestSupport", "AppProto", "Crypto", "HostNetwork", "ICE", "QUIC",
-                "STUN", "TLS", "UDP", .nioCore, .nioEmbedded, .nioPosix, .logging,
+                "PeerChannel", "PeerPath", "PeerTestSupport", "Tunnel", "TestSupport", "AppProto", "Crypto",
+                "HostNetwork",
+                "ICE", "QUIC", "STUN", "TLS", "UDP", .nioCore, .nioEmbedded, .nioPosix, .logging,
             ]),
         tests(
             "TunnelTests",
             [
-                "Tunnel", "PeerPath", "PeerChannel", "TestSupport", "AppProto", "TLS", .nioCore, .nioEmbedded,
-                .nioPosix, .logging,
+                "Tunnel", "PeerPath", "PeerChannel", "PeerTestSupport", "TestSupport", "AppProto", "Crypto", "QUIC",
+                "TLS", .nioCore, .nioEmbedded, .nioPosix, .logging,
             ]),
         tests(
             "RelayChannelTests",
-            ["RelayChannel", "PeerPath", "PeerChannel", "TLS", "UDPRelay", .nioCore, .nioEmbedded, .logging]),
+            [
+                "RelayChannel", "PeerPath", "PeerChannel", "PeerTestSupport", "UDPRelay", .nioCore, .nioEmbedded,
+                .logging,
+            ]
+        ),
         tests("UDPRelayTests", ["UDPRelay", .nioCore]),
         tests("AgentChoiceTests", ["AgentChoice", "TestSupport", .nioCore]),
         tests(
@@ -336,6 +341,14 @@ let package = Package(
         .target(
             name: "TestSupport", dependencies: ["Crypto", "STUN", "Signaling", .nioCore, .logging],
             path: "Tests/TestSupport", swiftSettings: strict),
+        .target(
+            name: "PeerTestSupport",
+            dependencies: [
+                "TestSupport", "AppProto", "PeerChannel", "PeerPath", "TLS", "Tunnel", .nioCore, .nioEmbedded,
+                .nioPosix,
+                .logging,
+            ],
+            path: "Tests/PeerTestSupport", swiftSettings: strict),
         tests("EndToEndTests", ["TestSupport", "Crypto", "AppProto", "Signaling", .nioPosix, .logging] + programs),
         tests("NATLabTests", ["TestSupport"] + programs, exclude: ["lab_traffic.py", "bridge_middle.py"]),
         tests(

@@ -1,9 +1,10 @@
 import AppProto
 import NIOCore
+import PeerPath
+import PeerTestSupport
 import TLS
 import TestSupport
 import Testing
-import PeerPath
 
 @testable import PeerChannel
 @testable import Tunnel
