@@ -27,6 +27,8 @@ package final class PeerPair {
     package var retained: [AnyObject] = []
     /// How the splices of either side ended.
     package private(set) var summaries: [StreamSplice.Summary] = []
+    /// What the client's end has told of its peer.
+    package private(set) var suspicions: [Bool] = []
     private let watch = ConnectionWatch.shared(by: PeerPair.eventLoop, logger: Logger(label: "test"))
     /// The client's listener: every connection is opened at the agent, to `target`.
     package private(set) var listener: (any Channel)?
@@ -267,6 +269,7 @@ package final class PeerPair {
 
 extension PeerPair: PeerChannelDelegate {
     package func peerChannelConnected(_ peerID: PeerID) { self.connected.succeed() }
+    package func peerChannel(_ peerID: PeerID, isSuspect: Bool) { self.suspicions.append(isSuspect) }
     package func peerChannel(_ peerID: PeerID, closed reason: PeerChannelError) {
         self.connected.fail(reason)
         self.clientClosed.succeed(reason)
