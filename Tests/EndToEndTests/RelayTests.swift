@@ -27,9 +27,9 @@ struct RelayTests {
         let queries = try cluster.folder.write(
             "queries", (0..<100).map { "host\($0).rtun.test A\n" }.joined())
         let report = try await ShellCommand.run(
-            "dnsperf -s 127.0.0.1 -p \(relay.port) -d '\(queries)' -l 30 -Q 2000 -t 5", within: .seconds(60))
+            "dnsperf -s 127.0.0.1 -p \(relay.port) -d '\(queries)' -l 12 -Q 2000 -t 5", within: .seconds(40))
         let sent = try #require(Self.number(in: report, after: "Queries sent:"))
-        #expect(sent > 50_000)
+        #expect(sent > 20_000)
         #expect(Self.number(in: report, after: "Queries completed:") == sent, "\(report)")
         withExtendedLifetime(names) {}
         await stopAll([cluster.server, agent.program, relay.program])
