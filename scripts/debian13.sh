@@ -3,8 +3,11 @@
 # with scripts/setup.sh, builds programs and tests there, runs the tests of what stands on the system's libraries, and the
 # demo: `make debian13`. Runs on any Debian, or what is like it.
 #
+#   scripts/debian13.sh         all of that; what has been built of the same sources already is used
+#   scripts/debian13.sh build   no further than to the build, which stays
+#
 # Swift's toolchain is this machine's, and packages come from where its own sources and its git have them. Needs root, and
-# leaves nothing behind but the log of a failure.
+# leaves nothing behind but a build that was asked for, or the log of a failure.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -30,19 +33,23 @@ inside() {
         sh -ec 'cd /rtun; exec "$@"' - "$@"
 }
 
-try() {
+sources() {
     local file
-    make_root "${for_swift[@]}"
+    git ls-files -z --cached --others --exclude-standard |
+        while IFS= read -r -d '' file; do [ ! -e "$file" ] || printf '%s\0' "$file"; done
+}
+
+try() {
+    if [ ! -e "$folder/built" ]; then make_root "${for_swift[@]}"; fi
     enter_root
     lend "$toolchain" ro
-
-    mkdir "$root/rtun"
-    git ls-files -z --cached --others --exclude-standard |
-        while IFS= read -r -d '' file; do [ ! -e "$file" ] || printf '%s\0' "$file"; done |
-        tar --create --null --files-from=- | tar --extract --directory="$root/rtun" --no-same-owner
-
-    step "scripts/setup.sh" inside scripts/setup.sh
-    step "swift build" inside swift build --build-tests "${flags[@]}"
+    if [ ! -e "$folder/built" ]; then
+        mkdir "$root/rtun"
+        sources | tar --create --null --files-from=- | tar --extract --directory="$root/rtun" --no-same-owner
+        step "scripts/setup.sh" inside scripts/setup.sh
+        step "swift build" inside swift build --build-tests "${flags[@]}"
+    fi
+    [ "$1" != build ] || return 0
     step "swift test" inside swift test --skip-build "${flags[@]}"
     step "make demo" inside make demo
     echo "debian13: programs, ${tests[*]} and the demo pass on Debian $(<"$root/etc/debian_version")"
@@ -57,15 +64,19 @@ for suite_of_tests in "${tests[@]}"; do
     [ -d "Tests/$suite_of_tests" ] || fail "there are no $suite_of_tests any more"
 done
 
-if [ "${1:-}" = --in-namespaces ]; then
-    try
+stage=${1:-all}
+if [ "${RTUN_DEBIAN13:-}" = in-namespaces ]; then
+    try "$stage"
     exit
 fi
-rm -rf "$folder"
-mkdir "$folder"
+digest=$(sources | xargs -0 sha256sum | sha256sum)
+if [ "$(cat "$folder/built" 2>/dev/null)" != "$digest" ]; then
+    rm -rf "$folder"
+    mkdir "$folder"
+fi
 # In namespaces of its own: nothing stays mounted and nothing stays running, whatever ends this. What is mounted there is
 # not to be seen here, so that nothing but the folder is removed.
-setpriv --pdeathsig KILL unshare --mount --pid --fork --kill-child scripts/debian13.sh --in-namespaces &
+RTUN_DEBIAN13=in-namespaces setpriv --pdeathsig KILL unshare --mount --pid --fork --kill-child scripts/debian13.sh "$stage" &
 inside=$!
 clean_up() {
     # Takes all processes of the namespace along, which may be writing still.
@@ -76,4 +87,9 @@ clean_up() {
 trap 'clean_up || true' EXIT
 trap 'exit 130' INT TERM HUP
 wait "$inside"
-rm -rf "$folder"
+if [ "$stage" = build ]; then
+    trap - EXIT
+    echo "$digest" >"$folder/built"
+else
+    rm -rf "$folder"
+fi
