@@ -154,8 +154,9 @@ let package = Package(
         shared("ICE", ["Basics", "STUN", .nioCore, .dequeModule]),
         shared("PeerPath", ["Basics", "STUN", "ICE", .nioCore, .dequeModule]),
         shared("SOCKS", ["Basics", .nioCore]),
-        shared("UDPRelay", ["Basics", .nioCore]),
+        shared("UDPRelay", ["Basics", "FlowLedger", .nioCore]),
         shared("AgentChoice", [.nioCore]),
+        shared("FlowLedger", [.nioCore]),
         shared("AppProto", ["CAppProto", "Basics", .nioCore]),
         shared("Crypto", ["COpenSSL"]),
         shared("TLS", ["COpenSSL", "Basics", "Crypto", "LibC", "OperatingSystem", .nioCore, .nioTLS]),
@@ -217,6 +218,13 @@ let package = Package(
             ]),
 
         shared(
+            "TunnelClient",
+            [
+                "AgentChoice", "AppProto", "Basics", "ClientSupport", "FlowLedger", "PeerChannel", "PeerPath",
+                "Signaling", "Tunnel", .nioCore, .dequeModule, .logging,
+            ]),
+
+        shared(
             "Diagnosis",
             [
                 "AppProto", "Basics", "TLS", "NameResolution", "Signaling", "PeerChannel", "CommandSupport",
@@ -233,7 +241,7 @@ let package = Package(
         program(
             "rtun-agent", main: "RtunAgent.swift",
             [
-                "AppProto", "Basics", "LibC", "TLS", "NameResolution", "HostNetwork", "OperatingSystem", "Signaling",
+                "AppProto", "Basics", "FlowLedger", "LibC", "TLS", "NameResolution", "HostNetwork", "OperatingSystem", "Signaling",
                 "PeerChannel", "Tunnel", "RelayChannel", "UDP", "UDPRelay", "PeerSupport", "Diagnosis",
                 "CommandSupport",
                 .nioCore, .nioPosix, .argumentParser, .logging,
@@ -241,8 +249,7 @@ let package = Package(
         program(
             "rtun-socks", main: "RtunSocks.swift",
             [
-                "AgentChoice", "AppProto", "Basics", "TLS", "Signaling", "PeerChannel", "Tunnel", "SOCKS",
-                "PeerSupport",
+                "Basics", "FlowLedger", "TLS", "Signaling", "PeerChannel", "SOCKS", "TunnelClient", "PeerSupport",
                 "ClientSupport", "Diagnosis", "CommandSupport", .nioCore, .nioPosix, .dequeModule, .argumentParser,
                 .logging,
             ]),
@@ -250,7 +257,7 @@ let package = Package(
         program(
             "rtun-relay", main: "RtunRelay.swift",
             [
-                "AgentChoice", "AppProto", "Basics", "TLS", "HostNetwork", "Signaling", "PeerChannel", "RelayChannel",
+                "AgentChoice", "AppProto", "Basics", "FlowLedger", "TLS", "HostNetwork", "Signaling", "PeerChannel", "RelayChannel",
                 "UDP", "UDPRelay", "PeerSupport", "ClientSupport", "Diagnosis", "CommandSupport", .nioCore, .nioPosix,
                 .dequeModule, .argumentParser, .logging,
             ]),
@@ -262,7 +269,7 @@ let package = Package(
         tests("STUNTests", ["STUN", "TestSupport", .nioCore]),
         tests("ICETests", ["ICE", "STUN", "TestSupport", .nioCore]),
         tests("PeerPathTests", ["PeerPath", "Basics", "Crypto", "ICE", "STUN", "TestSupport", .nioCore]),
-        tests("SOCKSTests", ["SOCKS", "TestSupport", .nioCore]),
+        tests("SOCKSTests", ["SOCKS", "Basics", "TestSupport", .nioCore]),
         tests("UDPTests", ["LibC", "UDP", .nioCore, .nioPosix]),
         tests("NameResolutionTests", ["NameResolution", "TestSupport", .nioCore, .nioPosix]),
         tests(
@@ -294,9 +301,10 @@ let package = Package(
             [
                 "RelayChannel", "PeerPath", "PeerChannel", "PeerTestSupport", "UDPRelay", .nioCore, .nioEmbedded,
                 .logging,
-            ]
-        ),
-        tests("UDPRelayTests", ["UDPRelay", .nioCore]),
+            ]),
+        tests("UDPRelayTests", ["UDPRelay", "FlowLedger", .nioCore]),
+        tests("FlowLedgerTests", ["FlowLedger", .nioCore]),
+        tests("TunnelClientTests", ["TunnelClient", "AgentChoice", "TestSupport", .nioCore]),
         tests("AgentChoiceTests", ["AgentChoice", "TestSupport", .nioCore]),
         tests(
             "ClientSupportTests", ["ClientSupport", "AppProto", "Signaling", "TestSupport", .nioCore, .nioPosix]),
@@ -332,9 +340,7 @@ let package = Package(
         tests(
             "rtun-socksTests",
             [
-                "rtun-socks", "AgentChoice", "TestSupport", "ClientSupport", "AppProto", "PeerChannel", "SOCKS",
-                .nioCore,
-                .nioEmbedded, .argumentParser, .logging,
+                "rtun-socks", "Basics", "FlowLedger", "TestSupport", "SOCKS", "TunnelClient", .nioCore, .nioEmbedded, .argumentParser, .logging,
             ]),
 
         // The real programs, from outside.
