@@ -32,7 +32,8 @@ struct PeerChannelTests {
         let pair = try await PeerPair.connect(client: configuration, agent: configuration)
         try await eventually(within: .seconds(10), "packets of 1452 bytes on both sides") {
             try await PeerPair.on(pair) { pair in
-                pair.client.carrier?.maximumPacketSize == 1452 && pair.agent?.carrier?.maximumPacketSize == 1452
+                pair.client.carrier?.session.maximumDatagramSize == 1452
+                    && pair.agent?.carrier?.session.maximumDatagramSize == 1452
             }
         }
         try await PeerPair.finish(pair)

@@ -106,7 +106,6 @@ import Testing
             pair.run()
             let rejection = try #require(pair.clientLog.rejection)
             #expect(rejection.kind == .untrustedIssuer)
-            #expect(rejection.isCuredByAuthority)
             #expect(
                 pair.clientLog.error?.description == "certificate is not trusted: self-signed certificate")
             #expect(pair.serverLog.error == .alertReceived("unknown ca"))

@@ -146,8 +146,6 @@ package final class QUICTunnel: PeerCarrier {
     package var isClosed: Bool { self.session.isClosed }
     /// As QUIC measures it.
     package var roundTripTime: TimeAmount? { self.session.smoothedRTT }
-    /// The largest packet that is sent, in bytes of UDP payload.
-    package var maximumPacketSize: Int { self.session.maximumDatagramSize }
 
     /// Ends the tunnel: streams are reset, the peer sees the reason.
     package func close(saying words: String) {

@@ -10,17 +10,16 @@ struct CarrierSilence {
     }
 
     private static let interval = TimeAmount.seconds(1)
-    /// Looks before the route is doubted; then twice as many each time.
-    private static let firstDoubt = 2
-    private static let mostLooks = 10
+    /// Looks between doubts, at most; there are two before the first, and then twice as many each time.
+    private static let mostPatience = 10
     /// So many looks, and what the carrier has measured is of no more use.
     private static let longSilence = 3
 
     /// When to look; nil while the carrier has its answers.
     private(set) var nextLook: NIODeadline?
     private var looks = 0
-    private var looksSinceDoubt = 0
-    private var looksNeeded = Self.firstDoubt
+    private var patience = 2
+    private var nextDoubt = 2
 
     /// The carrier misses answers.
     mutating func begin(at now: NIODeadline) {
@@ -38,10 +37,9 @@ struct CarrierSilence {
         guard let nextLook = self.nextLook, now >= nextLook else { return nil }
         self.nextLook = now + Self.interval
         self.looks += 1
-        self.looksSinceDoubt += 1
-        guard self.looksSinceDoubt >= self.looksNeeded else { return .usual }
-        self.looksSinceDoubt = 0
-        self.looksNeeded = min(self.looksNeeded * 2, Self.mostLooks)
+        guard self.looks == self.nextDoubt else { return .usual }
+        self.patience = min(self.patience * 2, Self.mostPatience)
+        self.nextDoubt += self.patience
         return .longer
     }
 }
