@@ -271,7 +271,7 @@ let package = Package(
         tests("PeerPathTests", ["PeerPath", "Basics", "Crypto", "ICE", "STUN", "TestSupport", .nioCore]),
         tests("SOCKSTests", ["SOCKS", "Basics", "TestSupport", .nioCore]),
         tests("UDPTests", ["LibC", "UDP", .nioCore, .nioPosix]),
-        tests("NameResolutionTests", ["NameResolution", .nioCore, .nioPosix]),
+        tests("NameResolutionTests", ["NameResolution", "TestSupport", .nioCore, .nioPosix]),
         tests(
             "HostNetworkTests", ["HostNetwork", "TestSupport", .nioCore, .nioPosix],
             exclude: isPortable ? ["Linux"] : []),
@@ -286,18 +286,22 @@ let package = Package(
         tests(
             "PeerChannelTests",
             [
-                "PeerChannel", "PeerPath", "Tunnel", "TestSupport", "AppProto", "Crypto", "HostNetwork", "ICE", "QUIC",
-                "STUN", "TLS", "UDP", .nioCore, .nioEmbedded, .nioPosix, .logging,
+                "PeerChannel", "PeerPath", "PeerTestSupport", "Tunnel", "TestSupport", "AppProto", "Crypto",
+                "HostNetwork",
+                "ICE", "QUIC", "STUN", "TLS", "UDP", .nioCore, .nioEmbedded, .nioPosix, .logging,
             ]),
         tests(
             "TunnelTests",
             [
-                "Tunnel", "PeerPath", "PeerChannel", "TestSupport", "AppProto", "TLS", .nioCore, .nioEmbedded,
-                .nioPosix, .logging,
+                "Tunnel", "PeerPath", "PeerChannel", "PeerTestSupport", "TestSupport", "AppProto", "Crypto", "QUIC",
+                "TLS", .nioCore, .nioEmbedded, .nioPosix, .logging,
             ]),
         tests(
             "RelayChannelTests",
-            ["RelayChannel", "PeerPath", "PeerChannel", "TLS", "UDPRelay", .nioCore, .nioEmbedded, .logging]),
+            [
+                "RelayChannel", "PeerPath", "PeerChannel", "PeerTestSupport", "UDPRelay", .nioCore, .nioEmbedded,
+                .logging,
+            ]),
         tests("UDPRelayTests", ["UDPRelay", "FlowLedger", .nioCore]),
         tests("FlowLedgerTests", ["FlowLedger", .nioCore]),
         tests("TunnelClientTests", ["TunnelClient", "AgentChoice", "TestSupport", .nioCore]),
@@ -329,8 +333,8 @@ let package = Package(
         tests(
             "rtun-agentTests",
             [
-                "rtun-agent", "Basics", "NameResolution", "PeerChannel", "AppProto", "TLS", .nioCore, .nioPosix,
-                .argumentParser, .logging,
+                "rtun-agent", "Basics", "NameResolution", "PeerChannel", "AppProto", "TLS", "TestSupport", .nioCore,
+                .nioPosix, .argumentParser, .logging,
             ]),
         tests("rtun-relayTests", ["rtun-relay", "CommandSupport", .nioCore, .argumentParser]),
         tests(
@@ -343,6 +347,14 @@ let package = Package(
         .target(
             name: "TestSupport", dependencies: ["Crypto", "STUN", "Signaling", .nioCore, .logging],
             path: "Tests/TestSupport", swiftSettings: strict),
+        .target(
+            name: "PeerTestSupport",
+            dependencies: [
+                "TestSupport", "AppProto", "PeerChannel", "PeerPath", "TLS", "Tunnel", .nioCore, .nioEmbedded,
+                .nioPosix,
+                .logging,
+            ],
+            path: "Tests/PeerTestSupport", swiftSettings: strict),
         tests("EndToEndTests", ["TestSupport", "Crypto", "AppProto", "Signaling", .nioPosix, .logging] + programs),
         tests("NATLabTests", ["TestSupport"] + programs, exclude: ["lab_traffic.py", "bridge_middle.py"]),
         tests(
