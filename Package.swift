@@ -84,7 +84,7 @@ func tests(_ name: String, _ dependencies: [Target.Dependency], exclude: [String
 /// What `Tests/FuzzTests` feeds.
 let fuzzDependencies: [Target.Dependency] = [
     "rtun-agent", "rtun-server", "AppProto", "Basics", "CommandSupport", "HostNetwork", "ICE", "PeerChannel",
-    "QUIC", "SOCKS", "STUN", "Signaling", "TLS", "TestSupport", "Tunnel", "UDPRelay",
+    "HTTPProxy", "QUIC", "SOCKS", "STUN", "Signaling", "TLS", "TestSupport", "Tunnel", "UDPRelay",
     .nioCore, .nioEmbedded, .nioHTTP1, .nioWebSocket, .logging,
 ]
 
@@ -154,6 +154,7 @@ let package = Package(
         shared("ICE", ["Basics", "STUN", .nioCore, .dequeModule]),
         shared("PeerPath", ["Basics", "STUN", "ICE", .nioCore, .dequeModule]),
         shared("SOCKS", ["Basics", .nioCore]),
+        shared("HTTPProxy", ["Basics", .nioCore, .dequeModule]),
         shared("UDPRelay", ["Basics", "FlowLedger", .nioCore]),
         shared("AgentChoice", [.nioCore]),
         shared("FlowLedger", [.nioCore]),
@@ -249,9 +250,9 @@ let package = Package(
         program(
             "rtun-socks", main: "RtunSocks.swift",
             [
-                "Basics", "FlowLedger", "TLS", "Signaling", "PeerChannel", "SOCKS", "TunnelClient", "PeerSupport",
-                "ClientSupport", "Diagnosis", "CommandSupport", .nioCore, .nioPosix, .dequeModule, .argumentParser,
-                .logging,
+                "Basics", "FlowLedger", "HTTPProxy", "LibC", "TLS", "Signaling", "PeerChannel", "SOCKS", "Tunnel",
+                "TunnelClient", "PeerSupport", "ClientSupport", "Diagnosis", "CommandSupport", .nioCore, .nioPosix,
+                .dequeModule, .argumentParser, .logging,
             ]),
 
         program(
@@ -270,6 +271,7 @@ let package = Package(
         tests("ICETests", ["ICE", "STUN", "TestSupport", .nioCore]),
         tests("PeerPathTests", ["PeerPath", "Basics", "Crypto", "ICE", "STUN", "TestSupport", .nioCore]),
         tests("SOCKSTests", ["SOCKS", "Basics", "TestSupport", .nioCore]),
+        tests("HTTPProxyTests", ["HTTPProxy", "Basics", "TestSupport", .nioCore]),
         tests("UDPTests", ["LibC", "UDP", .nioCore, .nioPosix]),
         tests("NameResolutionTests", ["NameResolution", "TestSupport", .nioCore, .nioPosix]),
         tests(
@@ -340,7 +342,8 @@ let package = Package(
         tests(
             "rtun-socksTests",
             [
-                "rtun-socks", "Basics", "FlowLedger", "TestSupport", "SOCKS", "TunnelClient", .nioCore, .nioEmbedded, .argumentParser, .logging,
+                "rtun-socks", "Basics", "FlowLedger", "HTTPProxy", "TestSupport", "SOCKS", "Tunnel", "TunnelClient",
+                .nioCore, .nioEmbedded, .argumentParser, .logging,
             ]),
 
         // The real programs, from outside.
