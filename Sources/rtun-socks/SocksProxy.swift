@@ -32,6 +32,17 @@ struct SocksProxy {
     /// Serves until the system asks to stop. Throws a `ProgramError` when there is no point in going on.
     func run() async throws {
         let parts = try await self.start()
+        do {
+            try await self.serve(parts)
+        } catch {
+            // A socket in the file system does not stay behind.
+            await self.close(parts.listeners)
+            throw error
+        }
+        await self.close(parts)
+    }
+
+    private func serve(_ parts: Parts) async throws {
         try await ProgramLifecycle.run(
             logger: self.log.logger,
             endsOnHangup: { self.log.isOnTerminal },
@@ -49,7 +60,6 @@ struct SocksProxy {
                 parts.readyLine.announce()
                 if let error = await self.control.run().programError { throw error }
             })
-        await self.close(parts)
     }
 
     // MARK: Start
