@@ -201,8 +201,8 @@ let package = Package(
         shared(
             "PeerSupport",
             [
-                "TLS", "HostNetwork", "QUIC", "Signaling", "PeerPath", "PeerChannel", "CommandSupport", .nioCore,
-                .argumentParser, .logging,
+                "Basics", "TLS", "HostNetwork", "QUIC", "Signaling", "PeerPath", "PeerChannel", "CommandSupport",
+                .nioCore, .argumentParser, .logging,
             ]),
         shared(
             "RelayChannel",
@@ -212,8 +212,8 @@ let package = Package(
         shared(
             "ClientSupport",
             [
-                "AgentChoice", "AppProto", "LibC", "TLS", "HostNetwork", "Signaling", "PeerPath", "PeerChannel",
-                "CommandSupport", "PeerSupport", .nioCore, .nioPosix, .dequeModule, .argumentParser, .logging,
+                "AgentChoice", "AppProto", "Basics", "LibC", "TLS", "HostNetwork", "Signaling", "PeerPath",
+                "PeerChannel", "CommandSupport", "PeerSupport", .nioCore, .nioPosix, .dequeModule, .argumentParser, .logging,
             ]),
 
         shared(
@@ -294,7 +294,8 @@ let package = Package(
         tests("UDPRelayTests", ["UDPRelay", .nioCore]),
         tests("AgentChoiceTests", ["AgentChoice", "TestSupport", .nioCore]),
         tests(
-            "ClientSupportTests", ["ClientSupport", "AppProto", "Signaling", "TestSupport", .nioCore, .nioPosix]),
+            "ClientSupportTests",
+            ["ClientSupport", "AppProto", "Basics", "Signaling", "TestSupport", .nioCore, .nioPosix]),
         tests(
             "PeerSupportTests",
             [
