@@ -14,6 +14,7 @@ struct SocksProxy {
     private let control: SignalClient
     private let proxy: ProxyOptions
     private let agents: AgentOptions
+    private let peers: PeerOptions
     private let peerConfiguration: PeerChannelConfiguration
     private let log: ProgramLog
 
@@ -22,6 +23,7 @@ struct SocksProxy {
         self.control = control
         self.proxy = command.proxy
         self.agents = command.agents
+        self.peers = command.peers
         self.log = log
         command.peers.watchInterfaces(on: control.eventLoop, logger: log.logger)
         self.peerConfiguration = try command.peers.configuration(
@@ -80,8 +82,20 @@ struct SocksProxy {
         let parts = Parts(
             pool: pool, listener: listener, readyLine: ReadyLine(program: SocksCommand.name, ["socks": local]),
             openAddress: bound.isLoopback ? nil : "\(local)")
+        self.sayStarted(on: local)
         self.warn(of: self.proxy, parts)
         return parts
+    }
+
+    private func sayStarted(on address: String) {
+        var metadata = self.peers.startMetadata
+        metadata["socks"] = "\(address)"
+        metadata["server"] = "\(self.control.configuration.url)"
+        metadata["agents"] = "\(self.agents.expression)"
+        metadata["login"] = .stringConvertible(self.proxy.credentials.isRequired)
+        metadata["max_connections"] = .stringConvertible(self.proxy.maximumConnections)
+        metadata["e2e"] = .stringConvertible(self.peerConfiguration.e2eKey != nil)
+        StartLine.log(program: SocksCommand.name, "listens on \(address)", metadata, to: self.log.logger)
     }
 
     /// Says in the log when the proxy is open to others.
