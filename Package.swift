@@ -156,6 +156,7 @@ let package = Package(
         shared("SOCKS", ["Basics", .nioCore]),
         shared("UDPRelay", ["Basics", .nioCore]),
         shared("AgentChoice", [.nioCore]),
+        shared("FlowLedger", [.nioCore]),
         shared("AppProto", ["CAppProto", "Basics", .nioCore]),
         shared("Crypto", ["COpenSSL"]),
         shared("TLS", ["COpenSSL", "Basics", "Crypto", "LibC", "OperatingSystem", .nioCore, .nioTLS]),
@@ -217,6 +218,13 @@ let package = Package(
             ]),
 
         shared(
+            "TunnelClient",
+            [
+                "AgentChoice", "AppProto", "Basics", "ClientSupport", "FlowLedger", "PeerChannel", "PeerPath",
+                "Signaling", "Tunnel", .nioCore, .dequeModule, .logging,
+            ]),
+
+        shared(
             "Diagnosis",
             [
                 "AppProto", "Basics", "TLS", "NameResolution", "Signaling", "PeerChannel", "CommandSupport",
@@ -241,8 +249,7 @@ let package = Package(
         program(
             "rtun-socks", main: "RtunSocks.swift",
             [
-                "AgentChoice", "AppProto", "Basics", "TLS", "Signaling", "PeerChannel", "Tunnel", "SOCKS",
-                "PeerSupport",
+                "Basics", "FlowLedger", "TLS", "Signaling", "PeerChannel", "SOCKS", "TunnelClient", "PeerSupport",
                 "ClientSupport", "Diagnosis", "CommandSupport", .nioCore, .nioPosix, .dequeModule, .argumentParser,
                 .logging,
             ]),
@@ -262,7 +269,7 @@ let package = Package(
         tests("STUNTests", ["STUN", "TestSupport", .nioCore]),
         tests("ICETests", ["ICE", "STUN", "TestSupport", .nioCore]),
         tests("PeerPathTests", ["PeerPath", "Basics", "Crypto", "ICE", "STUN", "TestSupport", .nioCore]),
-        tests("SOCKSTests", ["SOCKS", "TestSupport", .nioCore]),
+        tests("SOCKSTests", ["SOCKS", "Basics", "TestSupport", .nioCore]),
         tests("UDPTests", ["LibC", "UDP", .nioCore, .nioPosix]),
         tests("NameResolutionTests", ["NameResolution", .nioCore, .nioPosix]),
         tests(
@@ -292,6 +299,8 @@ let package = Package(
             "RelayChannelTests",
             ["RelayChannel", "PeerPath", "PeerChannel", "TLS", "UDPRelay", .nioCore, .nioEmbedded, .logging]),
         tests("UDPRelayTests", ["UDPRelay", .nioCore]),
+        tests("FlowLedgerTests", ["FlowLedger", .nioCore]),
+        tests("TunnelClientTests", ["TunnelClient", "AgentChoice", "TestSupport", .nioCore]),
         tests("AgentChoiceTests", ["AgentChoice", "TestSupport", .nioCore]),
         tests(
             "ClientSupportTests",
@@ -328,9 +337,7 @@ let package = Package(
         tests(
             "rtun-socksTests",
             [
-                "rtun-socks", "AgentChoice", "TestSupport", "ClientSupport", "AppProto", "PeerChannel", "SOCKS",
-                .nioCore,
-                .nioEmbedded, .argumentParser, .logging,
+                "rtun-socks", "Basics", "FlowLedger", "TestSupport", "SOCKS", "TunnelClient", .nioCore, .nioEmbedded, .argumentParser, .logging,
             ]),
 
         // The real programs, from outside.
