@@ -154,7 +154,7 @@ let package = Package(
         shared("ICE", ["Basics", "STUN", .nioCore, .dequeModule]),
         shared("PeerPath", ["Basics", "STUN", "ICE", .nioCore, .dequeModule]),
         shared("SOCKS", ["Basics", .nioCore]),
-        shared("UDPRelay", ["Basics", .nioCore]),
+        shared("UDPRelay", ["Basics", "FlowLedger", .nioCore]),
         shared("AgentChoice", [.nioCore]),
         shared("FlowLedger", [.nioCore]),
         shared("AppProto", ["CAppProto", "Basics", .nioCore]),
@@ -241,7 +241,7 @@ let package = Package(
         program(
             "rtun-agent", main: "RtunAgent.swift",
             [
-                "AppProto", "Basics", "LibC", "TLS", "NameResolution", "HostNetwork", "OperatingSystem", "Signaling",
+                "AppProto", "Basics", "FlowLedger", "LibC", "TLS", "NameResolution", "HostNetwork", "OperatingSystem", "Signaling",
                 "PeerChannel", "Tunnel", "RelayChannel", "UDP", "UDPRelay", "PeerSupport", "Diagnosis",
                 "CommandSupport",
                 .nioCore, .nioPosix, .argumentParser, .logging,
@@ -257,7 +257,7 @@ let package = Package(
         program(
             "rtun-relay", main: "RtunRelay.swift",
             [
-                "AgentChoice", "AppProto", "Basics", "TLS", "HostNetwork", "Signaling", "PeerChannel", "RelayChannel",
+                "AgentChoice", "AppProto", "Basics", "FlowLedger", "TLS", "HostNetwork", "Signaling", "PeerChannel", "RelayChannel",
                 "UDP", "UDPRelay", "PeerSupport", "ClientSupport", "Diagnosis", "CommandSupport", .nioCore, .nioPosix,
                 .dequeModule, .argumentParser, .logging,
             ]),
@@ -298,7 +298,7 @@ let package = Package(
         tests(
             "RelayChannelTests",
             ["RelayChannel", "PeerPath", "PeerChannel", "TLS", "UDPRelay", .nioCore, .nioEmbedded, .logging]),
-        tests("UDPRelayTests", ["UDPRelay", .nioCore]),
+        tests("UDPRelayTests", ["UDPRelay", "FlowLedger", .nioCore]),
         tests("FlowLedgerTests", ["FlowLedger", .nioCore]),
         tests("TunnelClientTests", ["TunnelClient", "AgentChoice", "TestSupport", .nioCore]),
         tests("AgentChoiceTests", ["AgentChoice", "TestSupport", .nioCore]),
