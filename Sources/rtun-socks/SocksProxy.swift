@@ -49,9 +49,20 @@ struct SocksProxy {
             drain: { await self.drain(parts) },
             body: {
                 parts.readyLine.announce()
+                await self.showLiveLine(parts)
                 if let error = await self.control.run().programError { throw error }
             })
         await self.close(parts)
+    }
+
+    /// On a terminal, shows how the proxy is getting on.
+    private func showLiveLine(_ parts: Parts) async {
+        let eventLoop = self.control.eventLoop
+        try? await eventLoop.submit {
+            LiveLineTicker(log: self.log, eventLoop: eventLoop) {
+                eventLoop.makeSucceededFuture(parts.pool.value.liveStatus)
+            }.start()
+        }.get()
     }
 
     // MARK: Start

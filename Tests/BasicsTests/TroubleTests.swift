@@ -11,7 +11,8 @@ import Testing
     @Test func `trouble is told at once, and again every five minutes while it lasts`() {
         var trouble = Trouble<String>()
         let news = [0, 1, 299, 300, 301, 599, 600, 1000].map { trouble.occurred("refused", at: self.at($0)) }
-        #expect(news == [.began, nil, nil, .lasts(.seconds(300)), nil, nil, .lasts(.seconds(600)), .lasts(.seconds(1000))])
+        #expect(
+            news == [.began, nil, nil, .lasts(.seconds(300)), nil, nil, .lasts(.seconds(600)), .lasts(.seconds(1000))])
         #expect(trouble.since == self.start)
         #expect(trouble.ended(at: self.at(1010)) == .seconds(1010))
         #expect(trouble.ended(at: self.at(1011)) == nil)

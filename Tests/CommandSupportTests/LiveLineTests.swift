@@ -69,7 +69,8 @@ private struct Screen {
         #expect(screen.mistakes.isEmpty)
     }
 
-    @Test(arguments: [1, 2, 3, 5, 10, 13, 20, 80], ["office, direct, 12 ms", "日本のサーバー, direct", "e\u{301}cole 日本", ""])
+    @Test(
+        arguments: [1, 2, 3, 5, 10, 13, 20, 80], ["office, direct, 12 ms", "日本のサーバー, direct", "e\u{301}cole 日本", ""])
     func `it takes one row, however narrow the terminal is`(columns: Int, text: String) {
         var screen = Screen(columns: columns)
         var live = LiveLine()
@@ -136,16 +137,23 @@ private struct Screen {
 
     @Test func `rates are what has passed since the last time`() {
         var meter = LiveMeter(isUnicode: true)
-        #expect(meter.text(self.status([self.office]), at: self.start) == "office, direct, 12 ms  ↑ 0 B/s  ↓ 0 B/s  3 connections")
+        #expect(
+            meter.text(self.status([self.office]), at: self.start)
+                == "office, direct, 12 ms  ↑ 0 B/s  ↓ 0 B/s  3 connections")
         #expect(
             meter.text(self.status([self.office], out: 1_250_000, back: 340_000), at: self.start + .seconds(1))
                 == "office, direct, 12 ms  ↑ 1.3 MB/s  ↓ 340 kB/s  3 connections")
         #expect(
             meter.text(self.status([self.office], out: 1_250_000, back: 540_000), at: self.start + .seconds(3))
                 == "office, direct, 12 ms  ↑ 0 B/s  ↓ 100 kB/s  3 connections")
+        var alone = self.status([self.office], out: 1_250_000, back: 540_000)
+        alone.hasServer = false
+        #expect(
+            meter.text(alone, at: self.start + .seconds(4))
+                == "office, direct, 12 ms, no connection to the server  ↑ 0 B/s  ↓ 0 B/s  3 connections")
         // A counter that begins anew is no traffic.
         #expect(
-            meter.text(self.status([self.office], connections: 1), at: self.start + .seconds(4))
+            meter.text(self.status([self.office], connections: 1), at: self.start + .seconds(5))
                 == "office, direct, 12 ms  ↑ 0 B/s  ↓ 0 B/s  1 connection")
     }
 
@@ -175,10 +183,11 @@ private struct Screen {
                 == "office+home, direct+bridge, 3.4-12 ms, 1 without an agent  out 0 B/s  in 0 B/s  7 flows")
     }
 
-    @Test(arguments: [
-        (0, "0 B"), (999, "999 B"), (1000, "1.0 kB"), (1234, "1.2 kB"), (9949, "9.9 kB"), (9950, "10 kB"),
-        (999_499, "999 kB"), (999_500, "1.0 MB"), (340_000_000, "340 MB"), (UInt64.max, "18 EB"),
-    ] as [(UInt64, String)])
+    @Test(
+        arguments: [
+            (0, "0 B"), (999, "999 B"), (1000, "1.0 kB"), (1234, "1.2 kB"), (9949, "9.9 kB"), (9950, "10 kB"),
+            (999_499, "999 kB"), (999_500, "1.0 MB"), (340_000_000, "340 MB"), (UInt64.max, "18 EB"),
+        ] as [(UInt64, String)])
     func `amounts are short`(bytes: UInt64, text: String) {
         #expect(ByteText.size(bytes) == text)
     }

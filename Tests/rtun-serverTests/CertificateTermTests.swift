@@ -18,8 +18,10 @@ import Testing
         }
         let soon = told.filter { $0.1 == .endsSoon }.map { $0.0 }
         // In the hour behind the fourteenth day before, and each day at that time.
-        #expect(soon == (0..<14).map { 6 * 24 + 1 + $0 * 24 })
-        #expect(told.filter { $0.1 == .hasEnded }.map { $0.0 } == [20 * 24, 21 * 24, 22 * 24])
+        let expected: [Int64] = (0..<14).map { (day: Int64) -> Int64 in 145 + day * 24 }
+        #expect(soon == expected)
+        let over: [Int64] = told.filter { $0.1 == .hasEnded }.map { $0.0 }
+        #expect(over == [480, 504, 528])
     }
 
     @Test(arguments: [

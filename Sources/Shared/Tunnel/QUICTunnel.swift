@@ -148,7 +148,7 @@ package final class QUICTunnel: PeerCarrier {
     /// Whether the tunnel is over.
     package var isClosed: Bool { self.session.isClosed }
     /// As QUIC measures it.
-    package var roundTripTime: TimeAmount? { self.session.smoothedRTT }
+    package var roundTripTime: TimeAmount? { self.session.measuredRTT }
     /// The largest packet that is sent, in bytes of UDP payload.
     package var maximumPacketSize: Int { self.session.maximumDatagramSize }
     /// Since when packets wait for any sign of life; nil when none does.

@@ -19,9 +19,11 @@ extension Server {
             metadata["certificate_ends"] = "\(UnixTime.text(identity.leafEnd))"
         }
         let ports = Set(stun.map { Int($0.port) } + [address.port ?? 0]).sorted()
-        metadata["stun"] = .array(ports.map { .stringConvertible($0) })
+        metadata["stun"] = "\(ports.map { ":\($0)" }.joined(separator: ","))"
         metadata["bridge"] = .stringConvertible(configuration.bridge != nil)
-        let rates = ["bridge_rate": configuration.bridge?.channelRate, "bridge_total_rate": configuration.bridge?.totalRate]
+        let rates = [
+            "bridge_rate": configuration.bridge?.channelRate, "bridge_total_rate": configuration.bridge?.totalRate,
+        ]
         for (key, rate) in rates { metadata[key] = rate.map { .stringConvertible($0.bitsPerSecond) } }
         StartLine.log(
             program: "rtun-server", "serves \(tcp) and quic on \(announced)", metadata, to: configuration.logger)

@@ -68,7 +68,8 @@ struct AgentTrouble {
 
     /// An attempt to reach `agent` has failed, which was told. Returns what else there is to tell, when none of
     /// `candidates`, of which there are several, can be reached.
-    mutating func attemptFailed(_ agent: String, _ cause: String, candidates: [String], at now: NIODeadline) -> Notice? {
+    mutating func attemptFailed(_ agent: String, _ cause: String, candidates: [String], at now: NIODeadline) -> Notice?
+    {
         if self.failures.count >= Self.maximumAgents, self.failures[agent] == nil { self.failures = [:] }
         _ = self.failures[agent, default: Trouble()].occurred(cause, at: now)
         self.since = self.since ?? now

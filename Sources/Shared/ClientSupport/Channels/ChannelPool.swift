@@ -84,6 +84,9 @@ extension ChannelPool: Sendable {}
 // MARK: - Connections
 
 extension ChannelPool {
+    /// Whether the control connection stands.
+    package var hasServer: Bool { self.choice.isConnected }
+
     /// Whether connections wait for a channel: agents are looked for more often then.
     package var isAwaited: Bool {
         get { self.choice.isAwaited }
@@ -104,7 +107,7 @@ extension ChannelPool {
 
     /// Why there is no channel, for whoever has waited for one in vain; nil when nothing is known to stand in the way.
     package var obstacle: String? {
-        guard self.session != nil else { return "there is no connection to the server" }
+        guard self.choice.isConnected else { return "there is no connection to the server" }
         return self.trouble.reason(at: self.now)
     }
 

@@ -4,6 +4,7 @@ extension ChannelPool {
     /// Which agent is in use, and how it is reached.
     package var liveStatus: LiveStatus {
         var status = LiveStatus()
+        status.hasServer = self.hasServer
         if let (agent, channel) = self.serving {
             status.channels = [
                 LiveStatus.Channel(

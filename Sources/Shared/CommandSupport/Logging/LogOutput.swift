@@ -24,10 +24,10 @@ package final class LogOutput: Sendable {
     private let complaint = Mutex(LogRateLimiter(interval: .seconds(60)))
     /// Where lines go when that is a terminal.
     package let terminal: Terminal?
-    private let live = Mutex(Live())
+    private let live: Mutex<Live>
 
     private struct Live {
-        var line = LiveLine()
+        var line: LiveLine
         /// What is to be shown next, and is not yet; `.some(nil)`: nothing.
         var next: String??
         /// Whether somebody hears that the program is stopped by its terminal (^Z).
@@ -44,7 +44,9 @@ package final class LogOutput: Sendable {
     package init() {
         self.path = nil
         self.descriptor = Mutex(StandardStream.error.rawValue)
-        self.terminal = Terminal(.error)
+        let terminal = Terminal(.error)
+        self.terminal = terminal
+        self.live = Mutex(Live(line: LiveLine(isUnicode: terminal?.traits.isUnicode ?? false)))
     }
 
     /// Lines are appended to the file at `path`, which is created when it does not exist.
@@ -52,6 +54,7 @@ package final class LogOutput: Sendable {
         self.path = path
         self.descriptor = Mutex(try Self.openFile(path))
         self.terminal = nil
+        self.live = Mutex(Live(line: LiveLine()))
     }
 
     deinit {

@@ -40,7 +40,8 @@ struct EventWords {
         case "peer.closed":
             // The server's, which knows both.
             if let client = fields.take("client") { return self.use(ofAgentBy: client, &fields, isOver: true) }
-            let reason = fields.take("reason") ?? ""
+            let given = fields.take("reason") ?? ""
+            let reason = given.hasPrefix("closed: ") ? String(given.dropFirst("closed: ".count)) : given
             return "\(level >= .warning ? "no channel to" : "the channel to") \(self.peer(&fields))"
                 + "\(level >= .warning ? "" : " is closed"): \(reason)"
         case "peer.opened":
@@ -54,7 +55,8 @@ struct EventWords {
         case "agent.registered":
             guard let agent = fields.take("agent") else { return nil }
             let isBack = message.hasSuffix("is back")
-            return "\(agent) \(isBack ? "is back" : "has registered")" + (fields.take("remote").map { ", from \($0)" } ?? "")
+            return "\(agent) \(isBack ? "is back" : "has registered")"
+                + (fields.take("remote").map { ", from \($0)" } ?? "")
         case "client.connected", "session.closed":
             return message + (fields.take("remote").map { ", from \($0)" } ?? "")
                 + (fields.take("reason").map { ": \($0)" } ?? "")

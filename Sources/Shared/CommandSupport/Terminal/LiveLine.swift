@@ -5,9 +5,14 @@ struct LiveLine {
     /// To the first column, and everything from there to the end of the row away (ECMA-48 §8.3.41).
     private static let wipe = "\r\u{1B}[K"
 
+    /// Stands for what is cut off; one column.
+    private let ellipsis: String
     /// What is to be seen; nil: nothing.
     private var text: String?
     private var isShown = false
+
+    /// `isUnicode`: whether the terminal shows more than ASCII.
+    init(isUnicode: Bool = true) { self.ellipsis = isUnicode ? "…" : ">" }
 
     /// Shows other text from now on. Returns what to write.
     mutating func show(_ text: String?, columns: Int) -> String {
@@ -35,6 +40,6 @@ struct LiveLine {
         guard let text = self.text else { return self.clear() }
         self.isShown = true
         // The last column stays free: many terminals go to the next row when it is filled.
-        return Self.wipe + TextWidth.cut(text, to: max(0, columns - 1))
+        return Self.wipe + TextWidth.cut(text, to: max(0, columns - 1), ellipsis: self.ellipsis)
     }
 }

@@ -19,6 +19,8 @@ package struct LiveStatus: Hashable, Sendable {
 
     /// Those that take new work.
     package var channels: [Channel] = []
+    /// Whether there is a connection to the server, without which channels work, but no new one can be had.
+    package var hasServer = true
     /// Why there is none, or why one of several is missing; nil: it is being looked for.
     package var trouble: String?
     /// How many have no channel, of how many that want one.
@@ -35,6 +37,7 @@ package struct LiveStatus: Hashable, Sendable {
     /// Adds another part of the same program.
     package mutating func add(_ other: LiveStatus) {
         self.channels += other.channels
+        self.hasServer = self.hasServer && other.hasServer
         self.trouble = self.trouble ?? other.trouble
         self.idle += other.idle
         self.bytesOut &+= other.bytesOut
@@ -82,6 +85,7 @@ package struct LiveMeter {
             words.append(low == high ? "\(low) ms" : "\(low)-\(high) ms")
         }
         if status.idle > 0 { words.append("\(status.idle) without an agent") }
+        if !status.hasServer { words.append("no connection to the server") }
         return words.joined(separator: ", ")
     }
 

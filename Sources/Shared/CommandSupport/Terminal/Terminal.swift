@@ -43,6 +43,10 @@ package struct Terminal: Sendable {
         return Int(size.ws_col)
     }
 
-    /// Whether this process is in front: one in the background must leave the lines of others alone.
-    var isOurs: Bool { tcgetpgrp(self.descriptor) == getpgrp() }
+    /// Whether this process is in front: one in the background must leave the rows of others alone. Where a terminal does not
+    /// control its processes, all of them are.
+    var isOurs: Bool {
+        let front = tcgetpgrp(self.descriptor)
+        return front < 0 || front == getpgrp()
+    }
 }

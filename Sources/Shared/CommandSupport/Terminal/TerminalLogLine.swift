@@ -13,8 +13,12 @@ struct TerminalLogLine {
     /// Of no use to people: names that programs go by, and what stands in the words already.
     private static let unused: Set<String> = [
         "event", "advice", "report", "peer", "instance", "session", "software", "fingerprint", "retry_in_ms", "away_s",
-        "after_s", "for_s", "registered", "names", "pattern", "version",
+        "after_s", "for_s", "registered", "names", "pattern", "version", "max_connections", "max_flows", "max_peers",
+        "max_streams",
     ]
+
+    /// What is not so need not be said.
+    private static let silent: Set<String> = ["", "false", ".*"]
 
     /// A value of so many bytes that is part of the words need not be said again; a shorter one may be there by chance.
     private static let shortestTelling = 4
@@ -37,7 +41,7 @@ struct TerminalLogLine {
         self.pairs = fields.sorted { $0.key < $1.key }.filter { key, value in
             // Who looks for a fault wants everything.
             if level <= .debug { return key != "advice" && key != "report" }
-            return !Self.unused.contains(key) && !event.used.contains(key)
+            return !Self.unused.contains(key) && !Self.silent.contains(value) && !event.used.contains(key)
                 && !(value.utf8.count >= Self.shortestTelling && event.text.includes(value))
         }
     }

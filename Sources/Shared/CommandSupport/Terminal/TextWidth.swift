@@ -12,8 +12,8 @@ package enum TextWidth {
         text.reduce(0) { width, character in width + (character.unicodeScalars.map(Self.columns).max() ?? 0) }
     }
 
-    /// As much of the beginning of `text` as takes no more than `columns`, with `…` for what is left out.
-    package static func cut(_ text: String, to columns: Int) -> String {
+    /// As much of the beginning of `text` as takes no more than `columns`, with `ellipsis`, which takes one, for what is left out.
+    package static func cut(_ text: String, to columns: Int, ellipsis: String = "…") -> String {
         guard Self.columns(of: text) > columns else { return text }
         guard columns > 0 else { return "" }
         var result = ""
@@ -23,7 +23,7 @@ package enum TextWidth {
             guard width < columns else { break }
             result.append(character)
         }
-        return result + "…"
+        return result + ellipsis
     }
 
     private static func columns(of scalar: Unicode.Scalar) -> Int {

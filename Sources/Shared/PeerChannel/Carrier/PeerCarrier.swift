@@ -49,7 +49,7 @@ package protocol PeerCarrier: AnyObject {
     var isSuspect: Bool { get }
     /// Called when `isSuspect` becomes true, and when the peer has spoken again. Set by who uses the channel.
     var suspicionChanged: ((Bool) -> Void)? { get set }
-    /// As the carrier measures it; nil when it doesn't.
+    /// As the carrier measures it; nil when it doesn't, or hasn't yet.
     var roundTripTime: TimeAmount? { get }
 
     /// Takes one datagram, or with `segmentSize` several; `receiveComplete` ends the batch. Equal `arrival`s came the same
