@@ -3,7 +3,7 @@ import LibC
 import OperatingSystem
 import Synchronization
 
-/// Where log lines go: stderr, or a file that can be opened anew after it was rotated away.
+/// Where log lines go: a standard stream, or a file that can be opened anew after it was rotated away.
 ///
 /// A thread of its own writes: a terminal that has been stopped, a pipe that nobody reads or a disk that hangs keep nobody
 /// waiting who has something to log. What they cannot take is lost, and counted.
@@ -18,12 +18,16 @@ package final class LogOutput: Sendable {
     }
 
     private let path: String?
+    /// What it is to people: `log file`.
+    private let name: String
     private let descriptor: Mutex<Int32>
     private let waiting = Mutex(Waiting())
-    private let queue = DispatchQueue(label: "log")
+    private let queue: DispatchQueue
     private let complaint = Mutex(LogRateLimiter(interval: .seconds(60)))
     /// Where lines go when that is a terminal.
     package let terminal: Terminal?
+    /// Who has the live line of the terminal that this writes to; nil: this has, if anybody.
+    private let host: LogOutput?
     private let live: Mutex<Live>
 
     private struct Live {
@@ -40,20 +44,27 @@ package final class LogOutput: Sendable {
         }
     }
 
-    /// Lines go to stderr.
-    package init() {
+    /// Lines go to `stream`. `other`: what else may write there, and with it is to take turns on a terminal.
+    package init(_ stream: StandardStream = .error, beside other: LogOutput? = nil) {
         self.path = nil
-        self.descriptor = Mutex(StandardStream.error.rawValue)
-        let terminal = Terminal(.error)
+        self.name = "log"
+        self.descriptor = Mutex(stream.rawValue)
+        let terminal = Terminal(stream)
         self.terminal = terminal
+        let isShared = terminal.map { terminal in other?.terminal.map { $0.isSame(as: terminal) } ?? false } ?? false
+        self.host = isShared ? other : nil
+        self.queue = (isShared ? other?.queue : nil) ?? DispatchQueue(label: "log")
         self.live = Mutex(Live(line: LiveLine(isUnicode: terminal?.traits.isUnicode ?? false)))
     }
 
-    /// Lines are appended to the file at `path`, which is created when it does not exist.
-    package init(path: String) throws(ProgramError) {
+    /// Lines are appended to the file at `path`, which is created when it does not exist. `name` is what errors call it.
+    package init(path: String, called name: String = "log file") throws(ProgramError) {
         self.path = path
-        self.descriptor = Mutex(try Self.openFile(path))
+        self.name = name
+        self.descriptor = Mutex(try Self.openFile(path, called: name))
         self.terminal = nil
+        self.host = nil
+        self.queue = DispatchQueue(label: "log")
         self.live = Mutex(Live(line: LiveLine()))
     }
 
@@ -66,7 +77,7 @@ package final class LogOutput: Sendable {
     /// Opens the file anew, for example on SIGHUP after a rotation. Lines go on to the old file when it cannot be opened.
     package func reopen() throws(ProgramError) {
         guard let path = self.path else { return }
-        let fresh = try Self.openFile(path)
+        let fresh = try Self.openFile(path, called: self.name)
         // In its turn: a write may be stuck in the old one.
         self.queue.async {
             let old = self.descriptor.withLock { current in
@@ -80,7 +91,7 @@ package final class LogOutput: Sendable {
     /// Says on stderr that the file does not take the log; once a minute.
     private func couldNotWrite(_ error: Int32) {
         guard let path = self.path, self.complaint.withLock({ $0.occurrences(at: .now()) }) != nil else { return }
-        StandardStream.error.write("cannot write the log file \(path): \(SystemError.text(error))\n")
+        StandardStream.error.write("cannot write the \(self.name) \(path): \(SystemError.text(error))\n")
     }
 
     private static func tell(_ lost: Int, to descriptor: Int32) {
@@ -101,7 +112,7 @@ package final class LogOutput: Sendable {
         }
         guard let lost else { return }
         self.queue.async {
-            let line = self.withLiveLine { $0.above(line, columns: $1) } ?? line
+            let line = (self.host ?? self).withLiveLine { $0.above(line, columns: $1) } ?? line
             self.descriptor.withLock { descriptor in
                 if lost > 0 { Self.tell(lost, to: descriptor) }
                 if !FileDescriptorWriter.write(line, to: descriptor) { self.couldNotWrite(errno) }
@@ -130,17 +141,6 @@ package final class LogOutput: Sendable {
             guard let text = self.live.withLock({ $0.takeNext() }) else { return }
             let bytes = self.withLiveLine { $0.show(text, columns: $1) } ?? ""
             self.descriptor.withLock { _ = FileDescriptorWriter.write(bytes, to: $0) }
-        }
-    }
-
-    /// Has `body` done while no live line is in its way, in turn with all that is written. For other things that go to the
-    /// same terminal, such as to stdout.
-    package func withoutLiveLine(_ body: @escaping @Sendable () -> Void) {
-        guard self.canShowLiveLine else { return body() }
-        self.queue.async {
-            let room = self.withLiveLine { line, _ in line.clear() } ?? ""
-            self.descriptor.withLock { _ = FileDescriptorWriter.write(room, to: $0) }
-            body()
         }
     }
 
@@ -207,10 +207,25 @@ package final class LogOutput: Sendable {
         _ = written.wait(timeout: .now() + .seconds(1))
     }
 
-    private static func openFile(_ path: String) throws(ProgramError) -> Int32 {
+    /// Throws with exit code 69 when the file cannot be written, or made in its folder; makes none.
+    static func check(_ file: String, called name: String) throws(ProgramError) {
+        var status = stat()
+        if stat(file, &status) == 0, status.st_mode & S_IFMT == S_IFDIR {
+            throw ProgramError(.unavailable, "cannot open the \(name) \(file): \(SystemError.text(EISDIR))")
+        }
+        var path = file
+        if access(file, F_OK) != 0 {
+            path = file.lastIndex(of: "/").map { $0 == file.startIndex ? "/" : String(file[..<$0]) } ?? "."
+        }
+        guard access(path, W_OK) == 0 else {
+            throw ProgramError(.unavailable, "cannot open the \(name) \(file): \(SystemError.text(errno))")
+        }
+    }
+
+    private static func openFile(_ path: String, called name: String) throws(ProgramError) -> Int32 {
         let descriptor = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0o640)
         guard descriptor >= 0 else {
-            throw ProgramError(.unavailable, "cannot open the log file \(path): \(SystemError.text(errno))")
+            throw ProgramError(.unavailable, "cannot open the \(name) \(path): \(SystemError.text(errno))")
         }
         return descriptor
     }

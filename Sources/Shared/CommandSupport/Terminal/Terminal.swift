@@ -36,6 +36,13 @@ package struct Terminal: Sendable {
         self.traits = Traits { getenv($0).map { String(cString: $0) } }
     }
 
+    /// Whether what is written to the one is seen on the other.
+    func isSame(as other: Terminal) -> Bool {
+        var (one, another) = (stat(), stat())
+        guard fstat(self.descriptor, &one) == 0, fstat(other.descriptor, &another) == 0 else { return false }
+        return one.st_rdev == another.st_rdev
+    }
+
     /// How wide it is now; 80 where it does not say.
     var columns: Int {
         var size = winsize()
