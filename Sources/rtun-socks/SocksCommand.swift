@@ -102,7 +102,7 @@ struct SocksCommand: ProgramCommand {
         if self.agents.list {
             try await AgentListing(control: control, pattern: self.agents.pattern()).run()
         } else {
-            log.accessLog = try self.accessLog.open(self.logging)
+            log.accessLog = try self.accessLog.open(self.logging, beside: log)
             try await SocksProxy(self, control: control, endToEndSecret: endToEndSecret, log: log).run()
         }
     }

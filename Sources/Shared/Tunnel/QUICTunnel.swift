@@ -145,7 +145,7 @@ package final class QUICTunnel: PeerCarrier {
     /// Whether the tunnel is over.
     package var isClosed: Bool { self.session.isClosed }
     /// As QUIC measures it.
-    package var roundTripTime: TimeAmount? { self.session.smoothedRTT }
+    package var roundTripTime: TimeAmount? { self.session.measuredRTT }
 
     /// Ends the tunnel: streams are reset, the peer sees the reason.
     package func close(saying words: String) {

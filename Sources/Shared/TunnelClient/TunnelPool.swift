@@ -204,7 +204,7 @@ extension TunnelPool: ChannelPoolDelegate {
     private func reject(_ id: RequestID, _ rejection: RequestQueue.Rejection) {
         let reason =
             switch rejection {
-            case .noAgent: "no agent could be reached in time"
+            case .noAgent: self.channels.obstacle ?? "no agent could be reached in time"
             case .tooManyAttempts: "one agent after the other stopped answering"
             }
         self.fail(id, ConnectFailure(.noAgent, reason: reason))

@@ -80,6 +80,9 @@ struct EgressOptions: ParsableArguments {
         (self.allowed + self.denied).sorted { $0.position < $1.position }.map(\.rule)
     }
 
+    /// The same as they were given: `allow 10.0.0.0/8:80`.
+    var ruleTexts: [String] { (self.allowed + self.denied).sorted { $0.position < $1.position }.map(\.text) }
+
     /// Where targets may be.
     var policy: EgressPolicy { EgressPolicy(self.rules, preset: self.preset, nat64: self.nat64Prefixes) }
     /// Where clients may be looked for directly.
@@ -106,10 +109,12 @@ private struct OrderedRule {
     private static let nextPosition = Atomic<Int>(0)
 
     let rule: EgressRule
+    let text: String
     let position: Int
 
     init(_ action: EgressRule.Action, parsing text: String) throws(EgressRuleError) {
         self.rule = try EgressRule(action, parsing: text)
+        self.text = "\(action) \(text)"
         self.position = Self.nextPosition.wrappingAdd(1, ordering: .relaxed).oldValue
     }
 }

@@ -108,7 +108,8 @@ final class SOCKSConnectionHandler: ChannelInboundHandler, RemovableChannelHandl
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        self.logger.debug("connection to the client failed", metadata: ["client": "\(context.peer)", "error": "\(error)"])
+        self.logger.debug(
+            "connection to the client failed", metadata: ["client": "\(context.peer)", "error": "\(error)"])
         self.end(context)
     }
 

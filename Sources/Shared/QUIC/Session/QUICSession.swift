@@ -169,6 +169,8 @@ package final class QUICSession {
 
     /// Smoothed round-trip time (RFC 9002 §5.3); before the first sample the initial 333 ms.
     package var smoothedRTT: TimeAmount { self.connection?.smoothedRTT ?? .zero }
+    /// The same; nil before there is a sample of the path in use.
+    package var measuredRTT: TimeAmount? { self.connection?.measuredRTT }
 
     /// When the last authentic packet of the peer came.
     package var lastReceived: NIODeadline { self.connection?.contact.lastReceived ?? self.created }
