@@ -84,7 +84,7 @@ func tests(_ name: String, _ dependencies: [Target.Dependency], exclude: [String
 /// What `Tests/FuzzTests` feeds.
 let fuzzDependencies: [Target.Dependency] = [
     "rtun-agent", "rtun-server", "AppProto", "Basics", "CommandSupport", "HostNetwork", "ICE", "PeerChannel",
-    "QUIC", "SOCKS", "STUN", "Signaling", "TLS", "TestSupport", "Tunnel", "UDPRelay",
+    "QUIC", "SOCKS", "STUN", "Signaling", "TLS", "TestSupport", "Tunnel", "UDPAssociation", "UDPRelay",
     .nioCore, .nioEmbedded, .nioHTTP1, .nioWebSocket, .logging,
 ]
 
@@ -155,6 +155,7 @@ let package = Package(
         shared("PeerPath", ["Basics", "STUN", "ICE", .nioCore, .dequeModule]),
         shared("SOCKS", ["Basics", .nioCore]),
         shared("UDPRelay", ["Basics", .nioCore]),
+        shared("UDPAssociation", ["Basics", .nioCore, .dequeModule]),
         shared("AgentChoice", [.nioCore]),
         shared("AppProto", ["CAppProto", "Basics", .nioCore]),
         shared("Crypto", ["COpenSSL"]),
@@ -189,8 +190,8 @@ let package = Package(
         shared(
             "Tunnel",
             [
-                "AppProto", "Basics", "LibC", "TLS", "HostNetwork", "QUIC", "PeerPath", "PeerChannel", .nioCore,
-                .dequeModule, .logging,
+                "AppProto", "Basics", "LibC", "TLS", "HostNetwork", "QUIC", "PeerPath", "PeerChannel",
+                "UDPAssociation", .nioCore, .dequeModule, .logging,
             ], linux: []),
         shared(
             "CommandSupport",
@@ -234,8 +235,8 @@ let package = Package(
             "rtun-agent", main: "RtunAgent.swift",
             [
                 "AppProto", "Basics", "LibC", "TLS", "NameResolution", "HostNetwork", "OperatingSystem", "Signaling",
-                "PeerChannel", "Tunnel", "RelayChannel", "UDP", "UDPRelay", "PeerSupport", "Diagnosis",
-                "CommandSupport",
+                "PeerChannel", "Tunnel", "RelayChannel", "UDP", "UDPRelay", "UDPAssociation",
+                "PeerSupport", "Diagnosis", "CommandSupport",
                 .nioCore, .nioPosix, .argumentParser, .logging,
             ]),
         program(
@@ -262,7 +263,7 @@ let package = Package(
         tests("STUNTests", ["STUN", "TestSupport", .nioCore]),
         tests("ICETests", ["ICE", "STUN", "TestSupport", .nioCore]),
         tests("PeerPathTests", ["PeerPath", "Basics", "Crypto", "ICE", "STUN", "TestSupport", .nioCore]),
-        tests("SOCKSTests", ["SOCKS", "TestSupport", .nioCore]),
+        tests("SOCKSTests", ["SOCKS", "Basics", "TestSupport", .nioCore]),
         tests("UDPTests", ["LibC", "UDP", .nioCore, .nioPosix]),
         tests("NameResolutionTests", ["NameResolution", .nioCore, .nioPosix]),
         tests(
@@ -292,6 +293,7 @@ let package = Package(
             "RelayChannelTests",
             ["RelayChannel", "PeerPath", "PeerChannel", "TLS", "UDPRelay", .nioCore, .nioEmbedded, .logging]),
         tests("UDPRelayTests", ["UDPRelay", .nioCore]),
+        tests("UDPAssociationTests", ["UDPAssociation", "Basics", "TestSupport", .nioCore]),
         tests("AgentChoiceTests", ["AgentChoice", "TestSupport", .nioCore]),
         tests(
             "ClientSupportTests", ["ClientSupport", "AppProto", "Signaling", "TestSupport", .nioCore, .nioPosix]),

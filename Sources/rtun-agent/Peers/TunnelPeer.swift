@@ -10,6 +10,9 @@ final class TunnelPeer: AcceptedPeer {
     private let channel: PeerChannel<QUICTunnel>
     private let egress: Egress
     private let watch: ConnectionWatch
+    private lazy var associations = TunnelAssociations(
+        egress: self.egress, eventLoop: self.channel.eventLoop, logger: self.logger
+    ) { [unowned self] in self.giveBackPlace() }
     private let logger: Logger
     /// Connections open or being opened.
     private var streams = 0
@@ -50,25 +53,45 @@ final class TunnelPeer: AcceptedPeer {
                 guard let self else { return request.refuse(.failed, reason: "the agent is closing this channel") }
                 self.connect(request)
             }
+            tunnel.associationRequested = { [weak self] association in
+                guard let self else { return TunnelRefusal(.failed, reason: "the agent is closing this channel") }
+                return self.open(association)
+            }
             return tunnel
         }.flatMapErrorThrowing { throw Failure(refusing: $0) }
     }
 
-    private func connect(_ request: TunnelRequest) {
+    /// Takes a place for one more connection or association; otherwise why not.
+    private func takePlace() -> TunnelRefusal? {
         guard self.egress.takeStream(beside: self.streams) else {
             self.refusals.dropped(
                 .limit,
                 ["limit": .stringConvertible(self.egress.maximumStreams), "open": .stringConvertible(self.streams)])
-            request.refuse(.limit, reason: "the agent is at its limit of \(self.egress.maximumStreams) connections")
-            return
+            return TunnelRefusal(
+                .limit, reason: "the agent is at its limit of \(self.egress.maximumStreams) connections")
         }
         self.streams += 1
+        return nil
+    }
+
+    private func giveBackPlace() {
+        self.streams -= 1
+        self.egress.giveBackStream()
+    }
+
+    private func open(_ association: TunnelAssociation) -> TunnelRefusal? {
+        if let refusal = self.takePlace() { return refusal }
+        self.associations.open(association)
+        return nil
+    }
+
+    private func connect(_ request: TunnelRequest) {
+        if let refusal = self.takePlace() { return request.refuse(refusal.code, reason: refusal.reason) }
         EgressConnection(
             request: request, owner: ObjectIdentifier(self), eventLoop: self.channel.eventLoop,
             dialer: self.egress.dialer, watch: self.watch, logger: self.logger
         ) { failure in
-            self.streams -= 1
-            self.egress.giveBackStream()
+            self.giveBackPlace()
             if let failure, failure.code == .limit { self.refusals.dropped(.system, ["error": "\(failure.reason)"]) }
         }.open()
     }
@@ -82,6 +105,7 @@ extension TunnelPeer: Sendable {}
 
 extension TunnelPeer: PeerChannelDelegate {
     func peerChannel(_ peerID: PeerID, closed reason: PeerChannelError) {
+        self.associations.close()
         self.closed()
     }
 }

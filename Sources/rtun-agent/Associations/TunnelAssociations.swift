@@ -1,0 +1,197 @@
+import Basics
+import CommandSupport
+import LibC
+import Logging
+import NIOCore
+import NameResolution
+import RelayChannel
+import Tunnel
+import UDPAssociation
+import UDPRelay
+
+/// The UDP associations of one client's tunnel at the agent, and their sockets, each of which is a flow among those of
+/// `--max-flows`. Belongs to the tunnel's event loop.
+final class TunnelAssociations: AssociationHost {
+    /// How long a socket stays that nothing passes through: as long as the flows of relays, and as RFC 4787 §4.3 asks for at
+    /// least. The association stays; its next datagram opens another socket.
+    private static let idleTimeout = TimeAmount.seconds(120)
+
+    let eventLoop: any EventLoop
+    private let egress: Egress
+    private let logger: Logger
+    private let drops: DropLog<AssociationDrop>
+    private let ended: () -> Void
+    private var associations: [AssociationID: EgressAssociation] = [:]
+    private var sockets: FlowTable<AssociationSocketKey, AssociationSocket>
+    private var flowRate = FlowRate()
+    /// While there are associations.
+    private var share: Share?
+    private var dropCounts: [AssociationDrop: UInt64] = [:]
+
+    /// The tunnel's place among those who share the flows.
+    private struct Share {
+        let id: FlowShares.RelayID
+        let sweep: IdleSweep
+    }
+
+    /// `ended` is called when an association is over.
+    init(egress: Egress, eventLoop: any EventLoop, logger: Logger, ended: @escaping () -> Void) {
+        self.egress = egress
+        self.eventLoop = eventLoop
+        self.logger = logger
+        self.drops = DropLog(eventLoop: eventLoop, logger: logger)
+        self.ended = ended
+        self.sockets = FlowTable(capacity: egress.maximumFlows)
+    }
+
+    var rules: EgressRules { self.egress.dialer.rules }
+    var names: NameResolver { self.egress.dialer.names }
+    var owner: ObjectIdentifier { ObjectIdentifier(self) }
+
+    /// Takes in a new one.
+    func open(_ association: TunnelAssociation) {
+        if self.share == nil { self.share = self.openShare() }
+        self.associations[association.id] = EgressAssociation(association, host: self)
+        self.logger.debug(
+            "UDP association opened",
+            metadata: ["event": "flow.opened", "association": .stringConvertible(association.id.rawValue)])
+    }
+
+    /// Ends all.
+    func close() {
+        for association in self.associations.values {
+            association.close()
+            self.ended(association)
+        }
+    }
+
+    private func openShare() -> Share {
+        let table = NIOLoopBound(WeakTable(self), eventLoop: self.eventLoop)
+        let id = self.egress.relayOpened { [egress, eventLoop] id in
+            eventLoop.execute {
+                if table.value.table?.endSocketForAnother() != true { egress.flowHadEnded(of: id) }
+            }
+        }
+        let sweep = IdleSweep(eventLoop: self.eventLoop, idleTimeout: Self.idleTimeout) { [weak self] deadline in
+            guard let self, let (_, socket) = self.sockets.removeIdle(before: deadline) else { return false }
+            socket.close()
+            self.giveBackFlow()
+            return true
+        }
+        return Share(id: id, sweep: sweep)
+    }
+
+    private struct WeakTable {
+        weak var table: TunnelAssociations?
+        init(_ table: TunnelAssociations) { self.table = table }
+    }
+
+    func ended(_ association: EgressAssociation) {
+        guard self.associations.removeValue(forKey: association.association.id) != nil else { return }
+        for family in [IPAddress.Family.v4, .v6] {
+            let key = AssociationSocketKey(association: association.association.id, family: family)
+            guard let socket = self.sockets.removeValue(of: key) else { continue }
+            socket.close()
+            self.giveBackFlow()
+        }
+        self.logger.debug(
+            "UDP association closed",
+            metadata: [
+                "event": "flow.closed", "association": .stringConvertible(association.association.id.rawValue),
+                "sent": .stringConvertible(association.bytesOut),
+                "received": .stringConvertible(association.bytesIn),
+                "seconds": .stringConvertible((self.eventLoop.now - association.since).nanoseconds / 1_000_000_000),
+            ])
+        if self.associations.isEmpty, let share = self.share {
+            share.sweep.stop()
+            self.egress.relayClosed(share.id)
+            self.share = nil
+        }
+        self.ended()
+    }
+
+    // MARK: Sockets
+
+    func socket(_ family: IPAddress.Family, of association: EgressAssociation) -> AssociationSocket? {
+        let key = AssociationSocketKey(association: association.association.id, family: family)
+        let now = self.eventLoop.now
+        if let slot = self.sockets.touch(key, at: now) { return self.sockets[slot] }
+        guard let share = self.share, self.associations[key.association] === association else { return nil }
+        guard self.egress.takeFlow(of: share.id) || self.evictIdle(at: now) else {
+            self.dropped(.flowLimit, 1, nil)
+            return nil
+        }
+        guard self.flowRate.take(at: now) else {
+            self.giveBackFlow()
+            self.dropped(.flowRate, 1, nil)
+            return nil
+        }
+        // Sockets whose places others have got may still be there.
+        if self.sockets.isFull, self.endSocketForAnother() { self.giveBackFlow() }
+        let socket = AssociationSocket(key, delegate: association)
+        guard self.sockets.insert(key, socket, at: now) != nil else {
+            self.giveBackFlow()
+            return nil
+        }
+        socket.open(on: self.eventLoop)
+        return socket
+    }
+
+    /// Ends the socket that is missed least; its place is the caller's.
+    private func evictIdle(at now: NIODeadline) -> Bool {
+        guard let (_, socket) = self.sockets.makeRoom(at: now) else { return false }
+        socket.close()
+        return true
+    }
+
+    /// Ends the socket that is missed least, however short it has been idle; its place is the caller's.
+    private func endSocketForAnother() -> Bool {
+        guard
+            let (_, socket) = self.sockets.removeLeastUsed(
+                unansweredBefore: .distantFuture, answeredBefore: .distantFuture)
+        else { return false }
+        socket.close()
+        return true
+    }
+
+    private func giveBackFlow() {
+        if let share = self.share { self.egress.giveBackFlow(of: share.id) }
+    }
+
+    func answered(_ key: AssociationSocketKey) {
+        _ = self.sockets.answer(key, at: self.eventLoop.now)
+    }
+
+    func failed(_ socket: AssociationSocket, _ error: (any Error)?) {
+        guard self.sockets.removeValue(of: socket.key) != nil else { return }
+        self.giveBackFlow()
+        let reason: AssociationDrop
+        switch (error as? IOError)?.errnoCode {
+        case EMFILE, ENFILE, EADDRNOTAVAIL, EADDRINUSE, ENOBUFS, ENOMEM:
+            reason = .flowLimit
+            // The next datagram may have its descriptor.
+            if self.evictIdle(at: self.eventLoop.now) { self.giveBackFlow() }
+        default: reason = .notSent
+        }
+        self.drops.dropped(reason, ["error": "\(error.map { "\($0)" } ?? "the socket is gone")"])
+    }
+
+    func dropped(_ reason: AssociationDrop, _ count: Int, _ endpoint: Endpoint?) {
+        self.dropCounts[reason, default: 0] += UInt64(count)
+        switch reason {
+        case .policy, .name:
+            // What clients ask for is their business, as with connections.
+            self.logger.debug(
+                "datagram refused", metadata: ["event": "flow.refused", "reason": "\(reason.rawValue)", "target": "\(endpoint.map { "\($0)" } ?? "")"])
+        case .oversize:
+            self.drops.dropped(reason, ["limit": .stringConvertible(AssociationLimits.payload)])
+        case .flowLimit:
+            self.drops.dropped(reason, ["limit": .stringConvertible(self.egress.maximumFlows)])
+        case .flowRate, .notSent:
+            self.drops.dropped(reason)
+        }
+    }
+}
+
+@available(*, unavailable)
+extension TunnelAssociations: Sendable {}
