@@ -157,6 +157,7 @@ let package = Package(
         shared("UDPRelay", ["Basics", .nioCore]),
         shared("UDPAssociation", ["Basics", .nioCore, .dequeModule]),
         shared("AgentChoice", [.nioCore]),
+        shared("FlowLedger", [.nioCore]),
         shared("AppProto", ["CAppProto", "Basics", .nioCore]),
         shared("Crypto", ["COpenSSL"]),
         shared("TLS", ["COpenSSL", "Basics", "Crypto", "LibC", "OperatingSystem", .nioCore, .nioTLS]),
@@ -218,6 +219,13 @@ let package = Package(
             ]),
 
         shared(
+            "TunnelClient",
+            [
+                "AgentChoice", "AppProto", "Basics", "ClientSupport", "FlowLedger", "PeerChannel", "PeerPath",
+                "Signaling", "Tunnel", .nioCore, .dequeModule, .logging,
+            ]),
+
+        shared(
             "Diagnosis",
             [
                 "AppProto", "Basics", "TLS", "NameResolution", "Signaling", "PeerChannel", "CommandSupport",
@@ -242,8 +250,7 @@ let package = Package(
         program(
             "rtun-socks", main: "RtunSocks.swift",
             [
-                "AgentChoice", "AppProto", "Basics", "TLS", "Signaling", "PeerChannel", "Tunnel", "SOCKS",
-                "PeerSupport",
+                "Basics", "FlowLedger", "TLS", "Signaling", "PeerChannel", "SOCKS", "TunnelClient", "PeerSupport",
                 "ClientSupport", "Diagnosis", "CommandSupport", .nioCore, .nioPosix, .dequeModule, .argumentParser,
                 .logging,
             ]),
@@ -294,6 +301,8 @@ let package = Package(
             ["RelayChannel", "PeerPath", "PeerChannel", "TLS", "UDPRelay", .nioCore, .nioEmbedded, .logging]),
         tests("UDPRelayTests", ["UDPRelay", .nioCore]),
         tests("UDPAssociationTests", ["UDPAssociation", "Basics", "TestSupport", .nioCore]),
+        tests("FlowLedgerTests", ["FlowLedger", .nioCore]),
+        tests("TunnelClientTests", ["TunnelClient", "AgentChoice", "TestSupport", .nioCore]),
         tests("AgentChoiceTests", ["AgentChoice", "TestSupport", .nioCore]),
         tests(
             "ClientSupportTests", ["ClientSupport", "AppProto", "Signaling", "TestSupport", .nioCore, .nioPosix]),
@@ -329,9 +338,7 @@ let package = Package(
         tests(
             "rtun-socksTests",
             [
-                "rtun-socks", "AgentChoice", "TestSupport", "ClientSupport", "AppProto", "PeerChannel", "SOCKS",
-                .nioCore,
-                .nioEmbedded, .argumentParser, .logging,
+                "rtun-socks", "Basics", "FlowLedger", "TestSupport", "SOCKS", "TunnelClient", .nioCore, .nioEmbedded, .argumentParser, .logging,
             ]),
 
         // The real programs, from outside.

@@ -13,7 +13,7 @@ import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 
-CORES = ["Basics", "STUN", "ICE", "PeerPath", "SOCKS", "UDPRelay", "UDPAssociation", "AgentChoice"]
+CORES = ["Basics", "STUN", "ICE", "PeerPath", "SOCKS", "UDPRelay", "UDPAssociation", "AgentChoice", "FlowLedger"]
 # What a core may use of other packages: buffers, addresses and deadlines, and collections.
 PORTABLE = {"NIOCore", "DequeModule", "HeapModule"}
 

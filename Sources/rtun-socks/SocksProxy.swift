@@ -8,6 +8,7 @@ import PeerSupport
 import SOCKS
 import Signaling
 import TLS
+import TunnelClient
 
 /// The proxy's parts, wired together.
 struct SocksProxy {

@@ -1,3 +1,4 @@
+import Basics
 import Foundation
 import NIOCore
 import TestSupport
@@ -44,7 +45,7 @@ struct Dialogue: CustomTestStringConvertible, Sendable {
         var arriving = ByteBuffer(bytes: hexBytes(self.sends))
         var buffer = ByteBuffer()
         var gets = ByteBuffer()
-        var target: SOCKSTarget?
+        var target: Target?
         var position = 0
         for cut in cuts + [arriving.readableBytes] {
             if let piece = arriving.readSlice(length: cut - position) { buffer.writeImmutableBuffer(piece) }

@@ -1,17 +1,22 @@
+import Basics
+import FlowLedger
 import Logging
 import NIOCore
 import NIOEmbedded
 import SOCKS
 import Testing
+import TunnelClient
 
 @testable import rtun_socks
 
 /// Records what is asked of it; the test answers.
 private final class FakeConnector: TargetConnector {
-    var requests: [(target: SOCKSTarget, completion: (TargetResult) -> Void)] = []
+    var requests: [(target: Target, completion: (TargetResult) -> Void)] = []
     var cancelled: [RequestID] = []
 
-    func connect(to target: SOCKSTarget, completion: @escaping (TargetResult) -> Void) -> RequestID {
+    func connect(
+        to target: Target, for origin: FlowOrigin, completion: @escaping (TargetResult) -> Void
+    ) -> RequestID {
         self.requests.append((target, completion))
         return RequestID(rawValue: UInt64(self.requests.count))
     }
@@ -115,7 +120,7 @@ private final class FakeCarrier: ChannelInboundHandler {
 
     @Test func `a failed dial is answered, then the connection closes`() throws {
         try self.negotiate()
-        self.connector.requests[0].completion(.failed(.refused, reason: ""))
+        self.connector.requests[0].completion(.failed(ConnectFailure(.refused, reason: "")))
         #expect(try self.sent() == [5, 5, 0, 1, 0, 0, 0, 0, 0, 0])
         self.loop.advanceTime(by: .seconds(1))
         #expect(self.isOver)

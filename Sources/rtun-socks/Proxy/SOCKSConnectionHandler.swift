@@ -1,8 +1,10 @@
 import Basics
+import FlowLedger
 import Logging
 import NIOCore
 import SOCKS
 import Signaling
+import TunnelClient
 
 /// One client from its first byte until its connection is glued to the target's; then this leaves the pipeline.
 ///
@@ -23,7 +25,7 @@ final class SOCKSConnectionHandler: ChannelInboundHandler, RemovableChannelHandl
     private enum State {
         case idle
         case handshake(timeout: Scheduled<Void>)
-        case connecting(RequestID, SOCKSTarget, inputClosed: Bool)
+        case connecting(RequestID, Target, inputClosed: Bool)
         /// The refusal is on its way; what the client still sends is thrown away.
         case refused(timeout: Scheduled<Void>)
         /// Closed, or handed over.
@@ -69,7 +71,7 @@ final class SOCKSConnectionHandler: ChannelInboundHandler, RemovableChannelHandl
         guard case .idle = self.state else { return }
         self.state = .handshake(
             timeout: self.schedule(self.timing.handshake, context) { handler, context in
-                handler.logger.debug("no SOCKS request in time", metadata: ["client": context.peer])
+                handler.logger.debug("no SOCKS request in time", metadata: ["client": "\(context.peer)"])
                 handler.end(context)
             })
     }
@@ -106,7 +108,7 @@ final class SOCKSConnectionHandler: ChannelInboundHandler, RemovableChannelHandl
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        self.logger.debug("connection to the client failed", metadata: ["client": context.peer, "error": "\(error)"])
+        self.logger.debug("connection to the client failed", metadata: ["client": "\(context.peer)", "error": "\(error)"])
         self.end(context)
     }
 
@@ -141,10 +143,11 @@ extension SOCKSConnectionHandler {
         }
     }
 
-    private func connect(to target: SOCKSTarget, _ context: ChannelHandlerContext) {
+    private func connect(to target: Target, _ context: ChannelHandlerContext) {
         // More than the first bytes for the target is left in the kernel until somebody takes them.
         self.setAutoRead(false, context)
-        let id = self.connector.connect(to: target) { result in
+        let origin = FlowOrigin(self.machine.isVersion4 ? .socks4 : .socks5, client: context.peer)
+        let id = self.connector.connect(to: target, for: origin) { result in
             // The state keeps an answer from a client that has gone; the context is valid while the state says so.
             guard case .connecting(_, let target, let inputClosed) = self.state else {
                 if case .connected(let connection) = result { connection.abandon() }
@@ -153,14 +156,14 @@ extension SOCKSConnectionHandler {
             self.state = .finished
             switch result {
             case .connected(let connection): self.glue(connection, inputClosed: inputClosed, context)
-            case .failed(let outcome, let reason):
+            case .failed(let failure):
                 self.logger.debug(
                     "no connection to the target",
                     metadata: [
-                        "event": "flow.failed", "client": context.peer, "target": "\(target)", "outcome": "\(outcome)",
-                        "reason": "\(reason)",
+                        "event": "flow.failed", "client": "\(context.peer)", "target": "\(target)",
+                        "outcome": "\(failure.kind)", "reason": "\(failure.reason)",
                     ])
-                self.refuse(self.machine.complete(outcome), context)
+                self.refuse(self.machine.complete(SOCKSOutcome(failure.kind)), context)
             }
         }
         self.state = .connecting(id, target, inputClosed: false)
@@ -231,6 +234,22 @@ extension SOCKSConnectionHandler {
 }
 
 extension ChannelHandlerContext {
-    /// The other side's address, for the log.
-    fileprivate var peer: Logger.MetadataValue { "\(self.remoteAddress?.authority ?? "unknown")" }
+    /// The other side's address, for people.
+    fileprivate var peer: String { self.remoteAddress?.authority ?? "unknown" }
+}
+
+extension SOCKSOutcome {
+    /// What the client is told of a connection that could not be made.
+    init(_ kind: ConnectFailure.Kind) {
+        self =
+            switch kind {
+            case .refused: .refused
+            case .hostUnreachable: .hostUnreachable
+            case .networkUnreachable: .networkUnreachable
+            case .nameNotFound: .nameNotFound
+            case .timedOut: .timedOut
+            case .policy: .policy
+            case .limit, .noAgent, .failed: .failed
+            }
+    }
 }

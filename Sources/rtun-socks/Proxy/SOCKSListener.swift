@@ -3,6 +3,7 @@ import Logging
 import NIOCore
 import NIOPosix
 import SOCKS
+import TunnelClient
 
 /// The proxy's listening socket, on the event loop of the tunnels.
 final class SOCKSListener {

@@ -1,3 +1,4 @@
+package import Basics
 package import NIOCore
 
 /// The proxy's side of one SOCKS handshake: SOCKS 4, 4a, and 5 (RFC 1928) with user and password (RFC 1929).
@@ -13,7 +14,7 @@ package struct SOCKSServerStateMachine: Sendable {
         /// The buffer holds the start of a message; nothing was taken from it.
         case needMoreBytes
         case send(ByteBuffer)
-        case connect(SOCKSTarget)
+        case connect(Target)
         case refuse(ByteBuffer?, SOCKSViolation)
     }
 
@@ -36,6 +37,9 @@ package struct SOCKSServerStateMachine: Sendable {
     package init(credentials: SOCKSCredentials = SOCKSCredentials()) {
         self.credentials = credentials
     }
+
+    /// Whether the request that is being answered is one of SOCKS 4.
+    package var isVersion4: Bool { if case .connecting(.socks4) = self.state { true } else { false } }
 
     /// Takes at most one message from the front of `bytes`. Each has a largest size (521 bytes for SOCKS 4a, the longest):
     /// a caller that feeds what has arrived never holds more than that without a decision.
@@ -165,7 +169,7 @@ extension SOCKSServerStateMachine {
             return .needMoreBytes
         }
 
-        let host: SOCKSTarget.Host?
+        let host: Target.Host?
         switch type {
         case 0x01:
             guard let address = reader.readBytes(length: 4) else { return .needMoreBytes }
@@ -175,7 +179,7 @@ extension SOCKSServerStateMachine {
             host = .ipv6(address)
         case 0x03:
             guard let name = reader.readLengthPrefixedSlice(as: UInt8.self) else { return .needMoreBytes }
-            host = SOCKSTarget.Host(name: name.readableBytesView)
+            host = Target.Host(name: name.readableBytesView)
         default:
             // The rest can't be read without knowing how long the address is.
             bytes = reader
@@ -188,7 +192,7 @@ extension SOCKSServerStateMachine {
         guard command == Self.connectCommand else { return self.refuseRequest(.unsupportedCommand(command)) }
         guard let host, port != 0 else { return self.refuseRequest(.invalidTarget) }
         self.state = .connecting(.socks5)
-        return .connect(SOCKSTarget(host: host, port: port))
+        return .connect(Target(host: host, port: port))
     }
 
     private mutating func refuseRequest(_ violation: SOCKSViolation) -> Step {
@@ -246,12 +250,12 @@ extension SOCKSServerStateMachine {
         case .complete: break
         }
 
-        let host: SOCKSTarget.Host?
+        let host: Target.Host?
         if (1...0xFF).contains(address) {
             switch reader.readNullTerminatedSlice(maxLength: 255) {
             case .incomplete: return .needMoreBytes
             case .tooLong: return self.refuseSOCKS4(.malformed(.socks4Request))
-            case .complete(let name): host = SOCKSTarget.Host(name: name.readableBytesView)
+            case .complete(let name): host = Target.Host(name: name.readableBytesView)
             }
         } else {
             host = .ipv4(withUnsafeBytes(of: address.bigEndian) { [UInt8]($0) })
@@ -262,7 +266,7 @@ extension SOCKSServerStateMachine {
         guard command == Self.connectCommand else { return self.refuseSOCKS4(.unsupportedCommand(command)) }
         guard let host, port != 0 else { return self.refuseSOCKS4(.invalidTarget) }
         self.state = .connecting(.socks4)
-        return .connect(SOCKSTarget(host: host, port: port))
+        return .connect(Target(host: host, port: port))
     }
 
     private mutating func refuseSOCKS4(_ violation: SOCKSViolation) -> Step {

@@ -38,7 +38,8 @@ package final class StreamSplice {
     private var eventLoop: (any EventLoop)?
     private var socket: (any SplicedSocket)?
     private var closed: ((Summary) -> Void)?
-    private var summary = Summary()
+    /// What has passed so far, and how it ended once it has.
+    package private(set) var summary = Summary()
 
     private var ends = HalfClose()
     private var gate = ReadGate.open

@@ -1,8 +1,7 @@
-import Basics
 import NIOCore
 
-/// Where a SOCKS client wants to go.
-package struct SOCKSTarget: Hashable, Sendable {
+/// Where a client wants to go: a host and a port.
+package struct Target: Hashable, Sendable {
     /// The target's host. A name that spells an IP address is stored as that address.
     package enum Host: Hashable, Sendable {
         /// 4 bytes, network order.
@@ -34,14 +33,14 @@ package struct SOCKSTarget: Hashable, Sendable {
     }
 }
 
-extension SOCKSTarget: CustomStringConvertible {
+extension Target: CustomStringConvertible {
     /// `host:port`, an IPv6 address in brackets.
     package var description: String {
         hostWithPort(self.hostText, self.port)
     }
 }
 
-extension SOCKSTarget.Host {
+extension Target.Host {
     /// Checks a name as it came from a client. `nil`: empty, longer than 255 bytes, not UTF-8, or with control characters
     /// or spaces in it, none of which a resolver could make sense of (and NUL would cut the name short in one).
     ///

@@ -3,8 +3,10 @@ import DequeModule
 import NIOCore
 
 /// Names one client's request for a connection, for as long as the program runs.
-struct RequestID: Hashable {
-    var rawValue: UInt64
+package struct RequestID: Hashable, Sendable {
+    package var rawValue: UInt64
+
+    package init(rawValue: UInt64) { self.rawValue = rawValue }
 }
 
 /// The requests that have no answer yet: those that wait for a tunnel, in the order in which they came, and those that are

@@ -3,7 +3,7 @@ import NIOCore
 import TestSupport
 import Testing
 
-@testable import rtun_socks
+@testable import TunnelClient
 
 /// Seconds on the test's clock.
 private func at(_ seconds: Double) -> NIODeadline {

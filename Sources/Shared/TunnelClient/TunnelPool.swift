@@ -1,20 +1,22 @@
-import AgentChoice
+package import AgentChoice
 import AppProto
-import ClientSupport
-import Logging
+package import Basics
+package import ClientSupport
+package import FlowLedger
+package import Logging
 import NIOCore
-import PeerChannel
-import Signaling
-import SOCKS
-import Tunnel
+package import PeerChannel
+package import Signaling
+package import Tunnel
 
 /// Opens clients' connections as streams in the tunnels of a pool.
 ///
 /// Belongs to one event loop, which is that of the tunnels and of the clients' sockets.
-final class TunnelPool {
+package final class TunnelPool {
     /// A connection that has no answer yet.
     private struct Request {
-        let target: SOCKSTarget
+        let target: Target
+        let flow: FlowLedger.FlowID
         let completion: (TargetResult) -> Void
         var opening: TunnelOpening?
     }
@@ -23,7 +25,9 @@ final class TunnelPool {
     private static let openTimeout = TimeAmount.seconds(60)
 
     /// The tunnels; hears of the control connection.
-    let channels: ChannelPool<QUICTunnel>
+    package let channels: ChannelPool<QUICTunnel>
+    /// The connections of its clients.
+    package let ledger = FlowLedger()
     private let eventLoop: any EventLoop
     private let logger: Logger
     private let watch: ConnectionWatch
@@ -33,7 +37,7 @@ final class TunnelPool {
     private var timer: Scheduled<Void>?
 
     /// `configuration` as for `ChannelPool`.
-    init(
+    package init(
         pattern: AgentNamePattern, configuration: PeerChannelConfiguration, signal: SignalClient, logger: Logger
     ) {
         self.eventLoop = signal.eventLoop
@@ -46,7 +50,7 @@ final class TunnelPool {
     }
 
     /// Closes every tunnel; the agents are told. Streams are reset.
-    func close() {
+    package func close() {
         self.timer?.cancel()
         self.channels.close()
     }
@@ -56,18 +60,22 @@ final class TunnelPool {
 extension TunnelPool: Sendable {}
 
 extension TunnelPool: TargetConnector {
-    func connect(to target: SOCKSTarget, completion: @escaping (TargetResult) -> Void) -> RequestID {
+    package func connect(
+        to target: Target, for origin: FlowOrigin, completion: @escaping (TargetResult) -> Void
+    ) -> RequestID {
         let id = RequestID(rawValue: self.nextRequest)
         self.nextRequest += 1
-        self.requests[id] = Request(target: target, completion: completion)
+        let flow = self.ledger.open(origin, to: "\(target)", at: self.eventLoop.now)
+        self.requests[id] = Request(target: target, flow: flow, completion: completion)
         self.queue.append(id, at: self.eventLoop.now)
         self.openWaiting()
         return id
     }
 
-    func cancel(_ id: RequestID) {
+    package func cancel(_ id: RequestID) {
         guard let request = self.requests.removeValue(forKey: id) else { return }
         request.opening?.cancel()
+        self.ledger.end(request.flow, .cancelled, at: self.eventLoop.now)
         self.forget(id)
     }
 
@@ -105,14 +113,14 @@ extension TunnelPool: TargetConnector {
 }
 
 extension TunnelPool: ChannelPoolDelegate {
-    func makeCarrier(_ context: PeerCarrierContext) throws -> QUICTunnel {
+    package func makeCarrier(_ context: PeerCarrierContext) throws -> QUICTunnel {
         try QUICTunnel(context)
     }
 
-    func serves(_ channel: AgentChannel<QUICTunnel>) { self.openWaiting() }
-    func closed(_ channel: AgentChannel<QUICTunnel>) { self.doubts(channel.id) }
+    package func serves(_ channel: AgentChannel<QUICTunnel>) { self.openWaiting() }
+    package func closed(_ channel: AgentChannel<QUICTunnel>) { self.doubts(channel.id) }
 
-    func doubts(_ channel: ChannelID) {
+    package func doubts(_ channel: ChannelID) {
         for withdrawal in self.queue.withdraw(from: channel, at: self.eventLoop.now) {
             self.channels.ended(on: channel, wasAnswered: false)
             self.requests[withdrawal.id]?.opening?.cancel()
@@ -130,7 +138,7 @@ extension TunnelPool: ChannelPoolDelegate {
             case .success(let stream): self.opened(id, stream, channel)
             // The tunnel is over, which is told next: another one is tried then.
             case .failure(.notConnected): self.requests[id]?.opening = nil
-            case .failure(let error): self.fail(id, SOCKSOutcome(error), reason: "\(error)")
+            case .failure(let error): self.fail(id, ConnectFailure(error))
             }
         }
     }
@@ -143,11 +151,14 @@ extension TunnelPool: ChannelPoolDelegate {
             "flow": .stringConvertible(id.rawValue), "target": "\(request.target)", "agent": "\(channel.agent.name)",
         ]
         self.logger.debug("connected", metadata: metadata.merging(["event": "flow.opened"]) { $1 })
-        let ended = { self.channels.ended(on: channel.id, wasAnswered: true) }
+        let ended = { (outcome: FlowOutcome) in
+            self.ledger.end(request.flow, outcome, at: self.eventLoop.now)
+            self.channels.ended(on: channel.id, wasAnswered: true)
+        }
         let connection = TargetConnection(
             boundAddress: stream.boundAddress,
             makeHandler: {
-                StreamSplice(stream: stream, watch: self.watch) { summary in
+                let splice = StreamSplice(stream: stream, watch: self.watch) { summary in
                     self.logger.debug(
                         "connection closed",
                         metadata: metadata.merging([
@@ -156,20 +167,30 @@ extension TunnelPool: ChannelPoolDelegate {
                             "received": .stringConvertible(summary.bytesReceived),
                             "reset": .stringConvertible(summary.wasReset),
                         ]) { $1 })
-                    ended()
+                    ended(summary.wasReset ? .reset : .closed)
                 }
+                self.ledger.connected(
+                    request.flow, resolved: stream.boundAddress?.authority, agent: channel.agent.name,
+                    at: self.eventLoop.now
+                ) {
+                    FlowLedger.Look(
+                        traffic: FlowTraffic(sent: splice.summary.bytesSent, received: splice.summary.bytesReceived),
+                        path: self.channels.path(of: channel.carrier)?.name)
+                }
+                return splice
             },
             abandon: {
                 stream.abandon()
-                ended()
+                ended(.cancelled)
             })
         request.completion(.connected(connection))
     }
 
-    private func fail(_ id: RequestID, _ outcome: SOCKSOutcome, reason: String) {
+    private func fail(_ id: RequestID, _ failure: ConnectFailure) {
         guard let request = self.requests.removeValue(forKey: id) else { return }
         self.forget(id)
-        request.completion(.failed(outcome, reason: reason))
+        self.ledger.end(request.flow, FlowOutcome(failure.kind), at: self.eventLoop.now)
+        request.completion(.failed(failure))
     }
 
     private func reject(_ id: RequestID, _ rejection: RequestQueue.Rejection) {
@@ -178,22 +199,26 @@ extension TunnelPool: ChannelPoolDelegate {
             case .noAgent: "no agent could be reached in time"
             case .tooManyAttempts: "one agent after the other stopped answering"
             }
-        self.fail(id, .failed, reason: reason)
+        self.fail(id, ConnectFailure(.noAgent, reason: reason))
     }
 }
 
-extension SOCKSOutcome {
-    /// What the client is told of an open that failed.
+extension ConnectFailure {
+    /// An open that failed.
     init(_ error: TunnelOpenError) {
-        self =
+        let kind: Kind =
             switch error {
-            case .refused(let code, _): SOCKSOutcome(code)
+            case .refused(let code, _): Kind(code)
             case .timedOut: .timedOut
-            case .streamLimitReached, .notConnected, .brokenStream, .invalidTarget: .failed
+            case .streamLimitReached: .limit
+            case .notConnected, .brokenStream, .noDatagrams, .invalidTarget: .failed
             }
+        self.init(kind, reason: "\(error)")
     }
+}
 
-    private init(_ code: OpenCode) {
+extension ConnectFailure.Kind {
+    fileprivate init(_ code: OpenCode) {
         self =
             switch code {
             case .refused: .refused
@@ -202,7 +227,25 @@ extension SOCKSOutcome {
             case .nameNotFound: .nameNotFound
             case .timedOut: .timedOut
             case .policy: .policy
-            case .ok, .limit, .badRequest, .failed: .failed
+            case .limit: .limit
+            case .ok, .badRequest, .failed: .failed
+            }
+    }
+}
+
+extension FlowOutcome {
+    /// What a connection that could not be made counts as.
+    fileprivate init(_ kind: ConnectFailure.Kind) {
+        self =
+            switch kind {
+            case .refused: .refused
+            case .hostUnreachable, .networkUnreachable: .unreachable
+            case .nameNotFound: .nameNotFound
+            case .timedOut: .timedOut
+            case .policy: .policy
+            case .limit: .limit
+            case .noAgent: .noAgent
+            case .failed: .failed
             }
     }
 }

@@ -1,0 +1,67 @@
+package import Basics
+package import FlowLedger
+package import NIOCore
+
+/// Reaches targets through an agent. Belongs to one event loop.
+package protocol TargetConnector: AnyObject {
+    /// Connects to `target` for `origin`. `completion` is called at most once: not before this returns, and not after
+    /// `cancel`.
+    func connect(
+        to target: Target, for origin: FlowOrigin, completion: @escaping (TargetResult) -> Void
+    ) -> RequestID
+    /// The client is gone; nobody waits for the completion any more.
+    func cancel(_ id: RequestID)
+}
+
+/// What became of a connection request.
+package enum TargetResult {
+    case connected(TargetConnection)
+    case failed(ConnectFailure)
+}
+
+/// A connection to a target, not yet glued to the client's.
+package struct TargetConnection {
+    /// The address that the target sees.
+    package var boundAddress: SocketAddress?
+    /// Makes the last handler of the client's pipeline, which owns the connection from then on.
+    package var makeHandler: () -> any ChannelHandler
+    /// Gives the connection up instead.
+    package var abandon: () -> Void
+
+    package init(
+        boundAddress: SocketAddress?, makeHandler: @escaping () -> any ChannelHandler, abandon: @escaping () -> Void
+    ) {
+        self.boundAddress = boundAddress
+        self.makeHandler = makeHandler
+        self.abandon = abandon
+    }
+}
+
+/// Why there is no connection to a target.
+package struct ConnectFailure: Error, Hashable, Sendable {
+    package enum Kind: Hashable, Sendable {
+        /// The target answered with a reset.
+        case refused
+        case hostUnreachable
+        case networkUnreachable
+        case nameNotFound
+        case timedOut
+        /// The agent's rules forbid the target.
+        case policy
+        /// The agent has no place for another connection.
+        case limit
+        /// No agent could be reached in time.
+        case noAgent
+        /// Anything else.
+        case failed
+    }
+
+    package var kind: Kind
+    /// For people.
+    package var reason: String
+
+    package init(_ kind: Kind, reason: String) {
+        self.kind = kind
+        self.reason = reason
+    }
+}
