@@ -222,7 +222,7 @@ let package = Package(
             "TunnelClient",
             [
                 "AgentChoice", "AppProto", "Basics", "ClientSupport", "FlowLedger", "PeerChannel", "PeerPath",
-                "Signaling", "Tunnel", .nioCore, .dequeModule, .logging,
+                "Signaling", "Tunnel", "UDPAssociation", .nioCore, .dequeModule, .logging,
             ]),
 
         shared(
@@ -250,9 +250,9 @@ let package = Package(
         program(
             "rtun-socks", main: "RtunSocks.swift",
             [
-                "Basics", "FlowLedger", "TLS", "Signaling", "PeerChannel", "SOCKS", "TunnelClient", "PeerSupport",
-                "ClientSupport", "Diagnosis", "CommandSupport", .nioCore, .nioPosix, .dequeModule, .argumentParser,
-                .logging,
+                "Basics", "FlowLedger", "TLS", "Signaling", "PeerChannel", "SOCKS", "Tunnel", "TunnelClient", "UDP",
+                "UDPAssociation", "PeerSupport", "ClientSupport", "Diagnosis", "CommandSupport", .nioCore, .nioPosix,
+                .dequeModule, .argumentParser, .logging,
             ]),
 
         program(
@@ -293,7 +293,8 @@ let package = Package(
         tests(
             "TunnelTests",
             [
-                "Tunnel", "PeerPath", "PeerChannel", "TestSupport", "AppProto", "TLS", .nioCore, .nioEmbedded,
+                "Tunnel", "Basics", "UDPAssociation", "PeerPath", "PeerChannel", "TestSupport", "AppProto", "TLS",
+                .nioCore, .nioEmbedded,
                 .nioPosix, .logging,
             ]),
         tests(
@@ -338,7 +339,8 @@ let package = Package(
         tests(
             "rtun-socksTests",
             [
-                "rtun-socks", "Basics", "FlowLedger", "TestSupport", "SOCKS", "TunnelClient", .nioCore, .nioEmbedded, .argumentParser, .logging,
+                "rtun-socks", "Basics", "FlowLedger", "TestSupport", "SOCKS", "TunnelClient", .nioCore, .nioEmbedded,
+                .argumentParser, .logging,
             ]),
 
         // The real programs, from outside.
@@ -356,7 +358,7 @@ let package = Package(
             ] + programs,
             exclude: [
                 "requirements.txt", "quic_middle.py", "server_hello.py", "ice_peer.py", "relay_injector.py",
-                "icmp_target.py", "quic_attacks.py", "tunnel_attacks.py", "silent_clients.py",
+                "icmp_target.py", "pysocks_udp.py", "quic_attacks.py", "tunnel_attacks.py", "silent_clients.py",
             ]),
     ] + systemTargets + staticTargets + fuzzTargets
 )

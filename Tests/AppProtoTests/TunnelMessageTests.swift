@@ -25,12 +25,13 @@ import Testing
         #expect(throws: AppProtoError.self) { try OpenTcp(decoding: StreamOpening.udpAssociation.encoded()) }
     }
 
-    @Test(arguments: [
-        [0x0A, 1, 0x61, 0x1A, 0],  // a host
-        [0x10, 80, 0x1A, 0],  // a port
-        [0x0A, 1, 0x61, 0x10, 80, 0x1A, 0],
-        [],
-    ] as [[UInt8]])
+    @Test(
+        arguments: [
+            [0x0A, 1, 0x61, 0x1A, 0],  // a host
+            [0x10, 80, 0x1A, 0],  // a port
+            [0x0A, 1, 0x61, 0x10, 80, 0x1A, 0],
+            [],
+        ] as [[UInt8]])
     func `a connection and an association at once are refused`(bytes: [UInt8]) {
         #expect(throws: AppProtoError.self) { try StreamOpening(decoding: ByteBuffer(bytes: bytes)) }
     }

@@ -75,8 +75,9 @@ final class EgressAssociation {
 
     // MARK: To the targets
 
-    private func send(_ payload: ByteBuffer, _ endpoint: Endpoint, at addresses: [IPAddress], _ host: any AssociationHost)
-    {
+    private func send(
+        _ payload: ByteBuffer, _ endpoint: Endpoint, at addresses: [IPAddress], _ host: any AssociationHost
+    ) {
         let destination = self.targets.destination(of: endpoint, at: addresses, by: host.rules) {
             NetworkRoute.lookup(to: $0) != nil
         }

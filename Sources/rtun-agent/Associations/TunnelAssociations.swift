@@ -182,7 +182,11 @@ final class TunnelAssociations: AssociationHost {
         case .policy, .name:
             // What clients ask for is their business, as with connections.
             self.logger.debug(
-                "datagram refused", metadata: ["event": "flow.refused", "reason": "\(reason.rawValue)", "target": "\(endpoint.map { "\($0)" } ?? "")"])
+                "datagram refused",
+                metadata: [
+                    "event": "flow.refused", "reason": "\(reason.rawValue)",
+                    "target": "\(endpoint?.description ?? "")",
+                ])
         case .oversize:
             self.drops.dropped(reason, ["limit": .stringConvertible(AssociationLimits.payload)])
         case .flowLimit:

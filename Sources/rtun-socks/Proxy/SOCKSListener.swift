@@ -44,6 +44,7 @@ final class SOCKSListener {
         let login = NIOLoopBound(Login(credentials), eventLoop: eventLoop)
         let connector = NIOLoopBound(BoxedConnector(connector), eventLoop: eventLoop)
         let refusals = NIOLoopBound(ClientRefusals(eventLoop: eventLoop, logger: logger), eventLoop: eventLoop)
+        let drops = NIOLoopBound(DatagramDrops(eventLoop: eventLoop, logger: logger), eventLoop: eventLoop)
         var bootstrap = ServerBootstrap(group: eventLoop)
         if address.protocol == .inet6 {
             // The wildcard takes IPv4 as well, however the machine is set up.
@@ -67,7 +68,7 @@ final class SOCKSListener {
                     try channel.pipeline.syncOperations.addHandler(
                         SOCKSConnectionHandler(
                             credentials: login.value.credentials, connector: connector.value.connector, logger: logger,
-                            requestCame: { limiter.value.requestCame(from: channel) },
+                            drops: drops.value, requestCame: { limiter.value.requestCame(from: channel) },
                             turnedAway: { refusals.value.turnedAway($1, because: $0) }))
                 }
             }

@@ -41,7 +41,7 @@ final class TunnelDatagrams {
     /// A client wants one; `decide` is asked whether it may.
     func accept(_ stream: TunnelStream, _ decide: ((TunnelAssociation) -> TunnelRefusal?)?) {
         guard self.session.maxDatagramPayload > 0 else {
-            return stream.refuse(.badRequest, reason: "a UDP association needs DATAGRAM frames, which this client takes none of")
+            return stream.refuse(.badRequest, reason: "this client takes no DATAGRAM frames, which associations need")
         }
         let association = TunnelAssociation(stream, self)
         guard let decide else { return stream.refuse(.failed, reason: "the agent is closing") }

@@ -1,5 +1,5 @@
 import LibC
-import NIOCore
+package import NIOCore
 
 /// The socket below a TCP channel, for what NIO has no words for. Used on the channel's event loop only, where it is also
 /// closed.
@@ -16,10 +16,10 @@ protocol SplicedSocket {
 }
 
 /// The real one. On a channel that is closed everything is as if nothing had to be waited for.
-struct ConnectionSocket: SplicedSocket {
+package struct ConnectionSocket: SplicedSocket {
     private let channel: any Channel
 
-    init(_ channel: any Channel) { self.channel = channel }
+    package init(_ channel: any Channel) { self.channel = channel }
 
     func setResetsOnClose(_ resets: Bool) {
         var option = linger(l_onoff: resets ? 1 : 0, l_linger: 0)
@@ -29,7 +29,7 @@ struct ConnectionSocket: SplicedSocket {
     }
 
     /// `SO_KEEPALIVE` (tcp(7)) after 60 s, and every 15 s then: one that has vanished is noticed after 105 s.
-    func enableKeepalive() {
+    package func enableKeepalive() {
         self.withDescriptor { descriptor in
             let options = [
                 (SOL_SOCKET, SO_KEEPALIVE, 1), (CInt(IPPROTO_TCP), TCPOption.keepaliveIdle, 60),
