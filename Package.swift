@@ -154,7 +154,7 @@ let package = Package(
         shared("ICE", ["Basics", "STUN", .nioCore, .dequeModule]),
         shared("PeerPath", ["Basics", "STUN", "ICE", .nioCore, .dequeModule]),
         shared("SOCKS", ["Basics", .nioCore]),
-        shared("UDPRelay", ["Basics", .nioCore]),
+        shared("UDPRelay", ["Basics", "FlowLedger", .nioCore]),
         shared("UDPAssociation", ["Basics", .nioCore, .dequeModule]),
         shared("AgentChoice", [.nioCore]),
         shared("FlowLedger", [.nioCore]),
@@ -242,8 +242,8 @@ let package = Package(
         program(
             "rtun-agent", main: "RtunAgent.swift",
             [
-                "AppProto", "Basics", "LibC", "TLS", "NameResolution", "HostNetwork", "OperatingSystem", "Signaling",
-                "PeerChannel", "Tunnel", "RelayChannel", "UDP", "UDPRelay", "UDPAssociation",
+                "AppProto", "Basics", "FlowLedger", "LibC", "TLS", "NameResolution", "HostNetwork", "OperatingSystem",
+                "Signaling", "PeerChannel", "Tunnel", "RelayChannel", "UDP", "UDPRelay", "UDPAssociation",
                 "PeerSupport", "Diagnosis", "CommandSupport",
                 .nioCore, .nioPosix, .argumentParser, .logging,
             ]),
@@ -258,7 +258,7 @@ let package = Package(
         program(
             "rtun-relay", main: "RtunRelay.swift",
             [
-                "AgentChoice", "AppProto", "Basics", "TLS", "HostNetwork", "Signaling", "PeerChannel", "RelayChannel",
+                "AgentChoice", "AppProto", "Basics", "FlowLedger", "TLS", "HostNetwork", "Signaling", "PeerChannel", "RelayChannel",
                 "UDP", "UDPRelay", "PeerSupport", "ClientSupport", "Diagnosis", "CommandSupport", .nioCore, .nioPosix,
                 .dequeModule, .argumentParser, .logging,
             ]),
@@ -300,7 +300,7 @@ let package = Package(
         tests(
             "RelayChannelTests",
             ["RelayChannel", "PeerPath", "PeerChannel", "TLS", "UDPRelay", .nioCore, .nioEmbedded, .logging]),
-        tests("UDPRelayTests", ["UDPRelay", .nioCore]),
+        tests("UDPRelayTests", ["UDPRelay", "FlowLedger", .nioCore]),
         tests("UDPAssociationTests", ["UDPAssociation", "Basics", "TestSupport", .nioCore]),
         tests("FlowLedgerTests", ["FlowLedger", .nioCore]),
         tests("TunnelClientTests", ["TunnelClient", "AgentChoice", "TestSupport", .nioCore]),

@@ -12,6 +12,9 @@ package struct Endpoint: Hashable, Sendable {
     /// 1 to 65535.
     package let port: UInt16
 
+    /// What is shown as the target of those that may send anywhere.
+    package static let anywhere = "*:0"
+
     package init(host: Host, port: UInt16) {
         self.host = host
         self.port = port

@@ -48,8 +48,6 @@ package final class PooledAssociation {
         case ended
     }
 
-    /// What the ledger has as its target: an association has as many as it likes.
-    static let target = "*:0"
     /// Datagrams that wait for a place; then the oldest goes.
     private static let maximumWaiting = 16
     /// How long it puts up with a silent tunnel after nobody else was found.

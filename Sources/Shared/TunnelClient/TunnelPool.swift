@@ -75,7 +75,7 @@ extension TunnelPool: TargetConnector {
     package func associate(
         for origin: FlowOrigin, delegate: any PooledAssociationDelegate
     ) -> PooledAssociation? {
-        let flow = self.ledger.open(origin, to: PooledAssociation.target, at: self.eventLoop.now)
+        let flow = self.ledger.open(origin, to: Endpoint.anywhere, at: self.eventLoop.now)
         let association = PooledAssociation(self, flow: flow, delegate: delegate)
         association.start()
         return association

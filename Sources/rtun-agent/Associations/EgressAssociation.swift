@@ -1,4 +1,5 @@
 import Basics
+import FlowLedger
 import HostNetwork
 import NIOCore
 import NameResolution
@@ -35,7 +36,7 @@ protocol AssociationHost: AnyObject {
     func answered(_ key: AssociationSocketKey)
     func failed(_ socket: AssociationSocket, _ error: (any Error)?)
     func dropped(_ reason: AssociationDrop, _ count: Int, _ endpoint: Endpoint?)
-    func ended(_ association: EgressAssociation)
+    func ended(_ association: EgressAssociation, _ outcome: FlowOutcome)
 }
 
 /// One UDP association of a client at the agent: takes its datagrams to their targets, and brings it whatever comes to its
@@ -44,9 +45,8 @@ final class EgressAssociation {
     let association: TunnelAssociation
     /// When it began.
     let since: NIODeadline
-    /// Bytes of payload towards targets, and from them.
-    private(set) var bytesOut: UInt64 = 0
-    private(set) var bytesIn: UInt64 = 0
+    /// Towards targets, and from them.
+    private(set) var traffic = FlowTraffic()
     private weak var host: (any AssociationHost)?
     private var names = AssociationNames()
     private var targets = AssociationTargets()
@@ -89,7 +89,7 @@ final class EgressAssociation {
     ) {
         guard let destination else { return host.dropped(.policy, 1, endpoint) }
         guard let socket = host.socket(destination.protocol == .inet6 ? .v6 : .v4, of: self) else { return }
-        self.bytesOut += UInt64(payload.readableBytes)
+        self.traffic.sent += UInt64(payload.readableBytes)
         let lost = socket.send(payload, to: destination)
         if lost > 0 { host.dropped(.notSent, lost, endpoint) }
         guard !socket.needsFlush else { return }
@@ -162,7 +162,7 @@ extension EgressAssociation: TunnelAssociationDelegate {
 
     func association(_ association: TunnelAssociation, ended: TunnelAssociation.End) {
         self.stop()
-        self.host?.ended(self)
+        self.host?.ended(self, ended == .tunnelClosed ? .reset : .closed)
     }
 }
 
@@ -171,7 +171,7 @@ extension EgressAssociation: AssociationSocketDelegate {
         guard let host = self.host, let endpoint = Endpoint(source) else { return }
         host.answered(socket.key)
         guard self.association.send(payload, endpoint) else { return host.dropped(.oversize, 1, endpoint) }
-        self.bytesIn += UInt64(payload.readableBytes)
+        self.traffic.received += UInt64(payload.readableBytes)
     }
 
     func socket(_ socket: AssociationSocket, failed error: (any Error)?) {

@@ -1,5 +1,6 @@
 import Basics
 import CommandSupport
+import FlowLedger
 import LibC
 import Logging
 import NIOCore
@@ -20,13 +21,17 @@ final class TunnelAssociations: AssociationHost {
     private let egress: Egress
     private let logger: Logger
     private let drops: DropLog<AssociationDrop>
-    private let ended: () -> Void
-    private var associations: [AssociationID: EgressAssociation] = [:]
+    private var associations: [AssociationID: Entry] = [:]
     private var sockets: FlowTable<AssociationSocketKey, AssociationSocket>
     private var flowRate = FlowRate()
     /// While there are associations.
     private var share: Share?
     private var dropCounts: [AssociationDrop: UInt64] = [:]
+
+    private struct Entry {
+        let association: EgressAssociation
+        let ended: (FlowOutcome) -> Void
+    }
 
     /// The tunnel's place among those who share the flows.
     private struct Share {
@@ -34,13 +39,11 @@ final class TunnelAssociations: AssociationHost {
         let sweep: IdleSweep
     }
 
-    /// `ended` is called when an association is over.
-    init(egress: Egress, eventLoop: any EventLoop, logger: Logger, ended: @escaping () -> Void) {
+    init(egress: Egress, eventLoop: any EventLoop, logger: Logger) {
         self.egress = egress
         self.eventLoop = eventLoop
         self.logger = logger
         self.drops = DropLog(eventLoop: eventLoop, logger: logger)
-        self.ended = ended
         self.sockets = FlowTable(capacity: egress.maximumFlows)
     }
 
@@ -48,20 +51,22 @@ final class TunnelAssociations: AssociationHost {
     var names: NameResolver { self.egress.dialer.names }
     var owner: ObjectIdentifier { ObjectIdentifier(self) }
 
-    /// Takes in a new one.
-    func open(_ association: TunnelAssociation) {
+    /// Takes in a new one. `ended` is called when it is over.
+    func open(_ association: TunnelAssociation, ended: @escaping (FlowOutcome) -> Void) -> EgressAssociation {
         if self.share == nil { self.share = self.openShare() }
-        self.associations[association.id] = EgressAssociation(association, host: self)
+        let egress = EgressAssociation(association, host: self)
+        self.associations[association.id] = Entry(association: egress, ended: ended)
         self.logger.debug(
             "UDP association opened",
             metadata: ["event": "flow.opened", "association": .stringConvertible(association.id.rawValue)])
+        return egress
     }
 
     /// Ends all.
     func close() {
-        for association in self.associations.values {
-            association.close()
-            self.ended(association)
+        for entry in self.associations.values {
+            entry.association.close()
+            self.ended(entry.association, .reset)
         }
     }
 
@@ -86,8 +91,8 @@ final class TunnelAssociations: AssociationHost {
         init(_ table: TunnelAssociations) { self.table = table }
     }
 
-    func ended(_ association: EgressAssociation) {
-        guard self.associations.removeValue(forKey: association.association.id) != nil else { return }
+    func ended(_ association: EgressAssociation, _ outcome: FlowOutcome) {
+        guard let entry = self.associations.removeValue(forKey: association.association.id) else { return }
         for family in [IPAddress.Family.v4, .v6] {
             let key = AssociationSocketKey(association: association.association.id, family: family)
             guard let socket = self.sockets.removeValue(of: key) else { continue }
@@ -98,8 +103,8 @@ final class TunnelAssociations: AssociationHost {
             "UDP association closed",
             metadata: [
                 "event": "flow.closed", "association": .stringConvertible(association.association.id.rawValue),
-                "sent": .stringConvertible(association.bytesOut),
-                "received": .stringConvertible(association.bytesIn),
+                "sent": .stringConvertible(association.traffic.sent),
+                "received": .stringConvertible(association.traffic.received),
                 "seconds": .stringConvertible((self.eventLoop.now - association.since).nanoseconds / 1_000_000_000),
             ])
         if self.associations.isEmpty, let share = self.share {
@@ -107,7 +112,7 @@ final class TunnelAssociations: AssociationHost {
             self.egress.relayClosed(share.id)
             self.share = nil
         }
-        self.ended()
+        entry.ended(outcome)
     }
 
     // MARK: Sockets
@@ -116,7 +121,7 @@ final class TunnelAssociations: AssociationHost {
         let key = AssociationSocketKey(association: association.association.id, family: family)
         let now = self.eventLoop.now
         if let slot = self.sockets.touch(key, at: now) { return self.sockets[slot] }
-        guard let share = self.share, self.associations[key.association] === association else { return nil }
+        guard let share = self.share, self.associations[key.association]?.association === association else { return nil }
         guard self.egress.takeFlow(of: share.id) || self.evictIdle(at: now) else {
             self.dropped(.flowLimit, 1, nil)
             return nil

@@ -1,5 +1,7 @@
 import AppProto
+import Basics
 import CommandSupport
+import FlowLedger
 import Logging
 import NIOCore
 import PeerChannel
@@ -11,12 +13,12 @@ final class TunnelPeer: AcceptedPeer {
     private let egress: Egress
     private let watch: ConnectionWatch
     private lazy var associations = TunnelAssociations(
-        egress: self.egress, eventLoop: self.channel.eventLoop, logger: self.logger
-    ) { [unowned self] in self.giveBackPlace() }
+        egress: self.egress, eventLoop: self.channel.eventLoop, logger: self.logger)
     private let logger: Logger
     /// Connections open or being opened.
     private var streams = 0
     private let refusals: DropLog<Refusal>
+    private let ledger: FlowLedger
     private let closed: () -> Void
 
     /// Why the agent itself refuses a connection. The raw values stand in logs.
@@ -31,11 +33,12 @@ final class TunnelPeer: AcceptedPeer {
     /// channel is over.
     init(
         offer: OpenPeer, configuration: PeerChannelConfiguration, signaling: any PeerSignaling,
-        eventLoop: any EventLoop, egress: Egress, logger: Logger, closed: @escaping () -> Void
+        ledger: FlowLedger, eventLoop: any EventLoop, egress: Egress, logger: Logger, closed: @escaping () -> Void
     ) throws(PeerChannelError) {
         self.watch = .shared(by: eventLoop, logger: logger)
         var logger = logger
         logger[metadataKey: "peer"] = "\(offer.peerID)"
+        self.ledger = ledger
         self.egress = egress
         self.refusals = DropLog(
             eventLoop: eventLoop, logger: logger, message: "connections refused", event: "stream.refused")
@@ -61,12 +64,13 @@ final class TunnelPeer: AcceptedPeer {
         }.flatMapErrorThrowing { throw Failure(refusing: $0) }
     }
 
-    /// Takes a place for one more connection or association; otherwise why not.
-    private func takePlace() -> TunnelRefusal? {
+    /// Takes a place for one more connection or association, which is `flow` in the ledger; otherwise why not.
+    private func takePlace(for flow: FlowLedger.FlowID) -> TunnelRefusal? {
         guard self.egress.takeStream(beside: self.streams) else {
             self.refusals.dropped(
                 .limit,
                 ["limit": .stringConvertible(self.egress.maximumStreams), "open": .stringConvertible(self.streams)])
+            self.ledger.end(flow, .limit, at: self.channel.eventLoop.now)
             return TunnelRefusal(
                 .limit, reason: "the agent is at its limit of \(self.egress.maximumStreams) connections")
         }
@@ -80,19 +84,39 @@ final class TunnelPeer: AcceptedPeer {
     }
 
     private func open(_ association: TunnelAssociation) -> TunnelRefusal? {
-        if let refusal = self.takePlace() { return refusal }
-        self.associations.open(association)
+        let flow = self.ledger.open(
+            FlowOrigin(.udp, client: "\(self.channel.peerID)"), to: Endpoint.anywhere, at: self.channel.eventLoop.now)
+        if let refusal = self.takePlace(for: flow) { return refusal }
+        let egress = self.associations.open(association) { outcome in
+            self.giveBackPlace()
+            self.ledger.end(flow, outcome, at: self.channel.eventLoop.now)
+        }
+        self.ledger.connected(flow, resolved: nil, agent: nil, at: self.channel.eventLoop.now) {
+            FlowLedger.Look(traffic: egress.traffic, path: self.channel.path?.name)
+        }
         return nil
     }
 
     private func connect(_ request: TunnelRequest) {
-        if let refusal = self.takePlace() { return request.refuse(refusal.code, reason: refusal.reason) }
+        let flow = self.ledger.open(
+            FlowOrigin(.tcp, client: "\(self.channel.peerID)"),
+            to: hostWithPort(request.target.host, request.target.port), at: self.channel.eventLoop.now)
+        if let refusal = self.takePlace(for: flow) { return request.refuse(refusal.code, reason: refusal.reason) }
         EgressConnection(
             request: request, owner: ObjectIdentifier(self), eventLoop: self.channel.eventLoop,
             dialer: self.egress.dialer, watch: self.watch, logger: self.logger
-        ) { failure in
+        ) { splice, resolved in
+            self.ledger.connected(flow, resolved: resolved?.authority, agent: nil, at: self.channel.eventLoop.now) {
+                FlowLedger.Look(
+                    traffic: FlowTraffic(sent: splice.summary.bytesReceived, received: splice.summary.bytesSent),
+                    path: self.channel.path?.name)
+            }
+        } ended: { end in
             self.giveBackPlace()
-            if let failure, failure.code == .limit { self.refusals.dropped(.system, ["error": "\(failure.reason)"]) }
+            self.ledger.end(flow, end.outcome, at: self.channel.eventLoop.now)
+            if case .failed(let failure) = end, failure.code == .limit {
+                self.refusals.dropped(.system, ["error": "\(failure.reason)"])
+            }
         }.open()
     }
 
