@@ -258,7 +258,8 @@ let package = Package(
         program(
             "rtun-relay", main: "RtunRelay.swift",
             [
-                "AgentChoice", "AppProto", "Basics", "FlowLedger", "TLS", "HostNetwork", "Signaling", "PeerChannel", "RelayChannel",
+                "AgentChoice", "AppProto", "Basics", "FlowLedger", "TLS", "HostNetwork", "Signaling", "PeerChannel",
+                "RelayChannel",
                 "UDP", "UDPRelay", "PeerSupport", "ClientSupport", "Diagnosis", "CommandSupport", .nioCore, .nioPosix,
                 .dequeModule, .argumentParser, .logging,
             ]),

@@ -89,7 +89,8 @@ package final class PooledAssociation {
         case .homeless(let request, var waiting):
             self.state = .ended
             if waiting.count >= Self.maximumWaiting { waiting.removeFirst() }
-            waiting.append((payload, endpoint))
+            // A copy: the payload is a small part of what the client's socket has read at once.
+            waiting.append((ByteBuffer(buffer: payload), endpoint))
             self.state = .homeless(request, waiting: waiting)
         case .ended:
             break

@@ -1,7 +1,5 @@
 import Basics
-import LibC
 import NIOCore
-import OperatingSystem
 import UDP
 import UDPAssociation
 
@@ -125,12 +123,7 @@ extension AssociationSocket: UDPSocketDelegate {
         _ socket: UDPSocket, received bytes: ByteBuffer, segmentSize: Int?, from source: SocketAddress,
         at local: SocketAddress?
     ) {
-        guard let segmentSize, segmentSize > 0, bytes.readableBytes > segmentSize else {
-            self.delegate?.socket(self, received: bytes, from: source)
-            return
-        }
-        var rest = bytes
-        while rest.readableBytes > 0, let payload = rest.readSlice(length: min(segmentSize, rest.readableBytes)) {
+        for payload in DatagramSegments(bytes, size: segmentSize) {
             self.delegate?.socket(self, received: payload, from: source)
         }
     }

@@ -121,7 +121,9 @@ final class TunnelAssociations: AssociationHost {
         let key = AssociationSocketKey(association: association.association.id, family: family)
         let now = self.eventLoop.now
         if let slot = self.sockets.touch(key, at: now) { return self.sockets[slot] }
-        guard let share = self.share, self.associations[key.association]?.association === association else { return nil }
+        guard let share = self.share, self.associations[key.association]?.association === association else {
+            return nil
+        }
         guard self.egress.takeFlow(of: share.id) || self.evictIdle(at: now) else {
             self.dropped(.flowLimit, 1, nil)
             return nil

@@ -73,6 +73,8 @@ final class TunnelDatagrams {
         }
         // Who finds nobody in front and room need not queue.
         guard self.scheduler.isEmpty, self.session.hasDatagramRoom else {
+            // A copy: the payload may be a small part of what a socket has read at once.
+            let payload = ByteBuffer(buffer: payload)
             self.scheduler.append(payload, endpoint, of: association.id, at: self.session.eventLoop.now)
             return true
         }
