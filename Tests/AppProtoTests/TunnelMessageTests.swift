@@ -55,6 +55,12 @@ import Testing
         }
     }
 
+    @Test func `a result that says nothing but yes has bytes all the same`() throws {
+        let result = OpenResult(code: .ok)
+        #expect(result.encoded() == ByteBuffer(bytes: [0x08, 0]))
+        #expect(try OpenResult(decoding: result.encoded()) == result)
+    }
+
     @Test func `a code of a later version counts as failed`() throws {
         #expect(try OpenResult(decoding: ByteBuffer(bytes: [0x08, 99])).code == .failed)
     }

@@ -40,9 +40,15 @@ struct AssociationTests {
     {
         let socket = try DatagramSocket(host)
         let answer = try await SOCKSTestClient.associate(host: host, proxy: proxy, port: namesPort ? socket.port : 0)
-        guard answer.reply == 0 else { throw SOCKSTestClient.Unexpected(bytes: [answer.reply]) }
+        try #require(answer.reply == 0)
         #expect(answer.relay.address == (host == "::1" ? [UInt8](repeating: 0, count: 15) + [1] : [127, 0, 0, 1]))
         return Client(socket: socket, connection: answer.connection, relay: answer.relay.port, host: host)
+    }
+
+    /// One byte comes back.
+    private static func expectEcho(_ client: Client, port: Int) async throws {
+        let isEchoed = try await onThread { try client.isEchoed([1], port: port, within: .seconds(10)) }
+        #expect(isEchoed)
     }
 
     private static func payload(_ size: Int) -> [UInt8] {
@@ -220,12 +226,12 @@ struct AssociationTests {
         let agent = try await cluster.agent("egress")
         let socks = try await cluster.socks()
         let echo = try UDPEchoService()
-        var client: Client? = try await Self.client(socks.port)
-        let (relay, socket) = (client!.relay, client!.socket)
-        try await onThread { [client] in
-            #expect(try client!.isEchoed([1], port: echo.port, within: .seconds(10)))
+        let relay: Int
+        do {
+            let client = try await Self.client(socks.port)
+            relay = client.relay
+            try await Self.expectEcho(client, port: echo.port)
         }
-        client = nil
         _ = try await agent.program.logLine("the end") {
             $0.contains("event=flow.closed") && $0.contains("association=")
         }
@@ -236,7 +242,6 @@ struct AssociationTests {
         try await eventually(within: .seconds(5), "the port \(relay) is free") {
             (try? DatagramSocket(port: relay)) != nil
         }
-        withExtendedLifetime(socket) {}
         await stopAll([cluster.server, agent.program, socks.program])
     }
 
@@ -247,7 +252,7 @@ struct AssociationTests {
         let socks = try await cluster.socks()
         let echo = try UDPEchoService()
         let client = try await Self.client(socks.port)
-        try await onThread { #expect(try client.isEchoed([1], port: echo.port, within: .seconds(10))) }
+        try await Self.expectEcho(client, port: echo.port)
         let second = try await cluster.agent("second")
         await first.program.kill9()
         try await eventually(within: .seconds(20), "datagrams go by the second agent") {
@@ -271,7 +276,7 @@ struct AssociationTests {
         let echo = try UDPEchoService()
         for host in ["::1", "127.0.0.1"] {
             let client = try await Self.client(port, host: host)
-            try await onThread { #expect(try client.isEchoed([1], port: echo.port, within: .seconds(10)), "\(host)") }
+            try await Self.expectEcho(client, port: echo.port)
         }
         await stopAll([cluster.server, agent.program, program])
     }
