@@ -122,15 +122,22 @@ import Testing
     }
 
     @Test func `numbers that come again do not mix datagrams`() {
+        let id = AssociationID(rawValue: 1)
+        func piece(_ packet: UInt16, _ index: Int, _ text: String) -> AssociationFrame.Fragment {
+            AssociationFrame.Fragment(
+                packet: packet, index: index, count: 2, endpoint: index == 0 ? Self.v4 : nil,
+                payload: ByteBuffer(string: text))
+        }
         var reassembler = DatagramReassembler()
-        var writer = FrameWriter(association: AssociationID(rawValue: 1))
-        let stale = Self.pieces(2000, by: &writer)
-        _ = Self.feed([stale[0]], to: &reassembler)
-        // All at the same time: nothing has waited for long.
-        for _ in 0..<65_535 { #expect(Self.feed(Self.pieces(1200, by: &writer), to: &reassembler).count == 1) }
-        let fresh = Self.pieces(1200, by: &writer)
-        #expect(fresh[0].encoded().getInteger(at: 2, as: UInt16.self) == 0)
-        #expect(Self.feed(fresh, to: &reassembler).map(\.1) == [Self.payload(1200)])
+        #expect(reassembler.receive(piece(0, 0, "stale"), of: id, at: Self.start) == nil)
+        // Others pass by, all at the same time, until the numbers have gone round.
+        for packet in stride(from: UInt16(500), to: 65_000, by: 500) {
+            #expect(reassembler.receive(piece(packet, 0, "a"), of: id, at: Self.start) == nil)
+            #expect(reassembler.receive(piece(packet, 1, "b"), of: id, at: Self.start) != nil)
+        }
+        #expect(reassembler.abandoned == 1)
+        #expect(reassembler.receive(piece(0, 1, "sh"), of: id, at: Self.start) == nil)
+        #expect(reassembler.receive(piece(0, 0, "fre"), of: id, at: Self.start)?.payload == ByteBuffer(string: "fresh"))
     }
 
     @Test func `pieces that do not fit together are dropped with what was there`() {
