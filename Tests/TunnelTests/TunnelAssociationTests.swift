@@ -37,8 +37,8 @@ import UDPAssociation
         var agentAssociation: TunnelAssociation?
         var error: TunnelOpenError?
 
-        init(refusal: TunnelRefusal? = nil) throws {
-            self.pair = try TunnelPair()
+        init(refusal: TunnelRefusal? = nil, agentIsOld: Bool = false) throws {
+            self.pair = try TunnelPair(agentIsOld: agentIsOld)
             self.agent.echoes = true
             self.pair.agent.associationRequested = { [unowned self] association in
                 if let refusal { return refusal }
@@ -87,6 +87,13 @@ import UDPAssociation
         let ends = try Ends(refusal: TunnelRefusal(.limit, reason: "full"))
         #expect(ends.error == .refused(.limit, reason: "full"))
         #expect(ends.clientAssociation == nil)
+    }
+
+    @Test func `an agent that takes no datagrams is not even asked`() throws {
+        let ends = try Ends(agentIsOld: true)
+        #expect(ends.error == .noDatagrams)
+        #expect(ends.agentAssociation == nil)
+        #expect(ends.pair.client.openStreams == 0)
     }
 
     @Test func `what is closed at one end is closed at the other`() throws {

@@ -59,7 +59,8 @@ final class TunnelPair {
     let clientEnd = TunnelEnd()
     let agentEnd = TunnelEnd()
 
-    init() throws {
+    /// - Parameter agentIsOld: it takes no datagrams.
+    init(agentIsOld: Bool = false) throws {
         let configurations = try (0..<2).map { _ in
             PeerChannelConfiguration(identity: try Identity.selfSigned(commonName: "test"))
         }
@@ -68,7 +69,8 @@ final class TunnelPair {
         self.agent = try QUICTunnel(
             PeerCarrierContext(
                 side: .agent, peerFingerprint: configurations[0].identity.leafFingerprint,
-                configuration: configurations[1], eventLoop: self.eventLoop, path: self.toClient))
+                configuration: configurations[1], eventLoop: self.eventLoop, path: self.toClient),
+            takesDatagrams: !agentIsOld)
         self.client = try QUICTunnel(
             PeerCarrierContext(
                 side: .client, peerFingerprint: configurations[1].identity.leafFingerprint,

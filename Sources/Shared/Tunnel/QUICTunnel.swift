@@ -40,7 +40,12 @@ package final class QUICTunnel: PeerCarrier {
     /// Starts at once on the client's side; the agent's waits for the client.
     ///
     /// - Throws: `QUICError` when the certificate of ours cannot be used.
-    package init(_ context: PeerCarrierContext) throws {
+    package convenience init(_ context: PeerCarrierContext) throws {
+        try self.init(context, takesDatagrams: true)
+    }
+
+    /// - Parameter takesDatagrams: false for an end such as older versions are, which know no UDP associations.
+    init(_ context: PeerCarrierContext, takesDatagrams: Bool) throws {
         let configuration = context.configuration
         var quic = QUICConfiguration(
             applicationProtocol: Self.applicationProtocol, identity: configuration.identity,
@@ -55,7 +60,7 @@ package final class QUICTunnel: PeerCarrier {
         // What the path carries, and which path that is, is known below.
         quic.discoversPathMTU = false
         quic.allowsMigration = true
-        quic.datagrams = true
+        quic.datagrams = takesDatagrams
         self.eventLoop = context.eventLoop
         self.path = context.path
         let (path, silence) = (context.path, self.silence)
