@@ -84,7 +84,11 @@ struct Relay {
             do {
                 let worker = try await eventLoop.flatSubmit { self.openWorker(rule, on: eventLoop) }.get()
                 workers.append(worker)
-                ports.append(try await eventLoop.submit { worker.value.announcedAddress }.get())
+                ports.append(
+                    try await eventLoop.submit {
+                        self.log.accessLog?.follow(worker.value.ledger)
+                        return worker.value.announcedAddress
+                    }.get())
             } catch let error as IOError {
                 throw ListenAddress.error(
                     error, on: rule.listenAddress.authority, port: UInt16(clamping: rule.listenAddress.port ?? 0))

@@ -1,9 +1,12 @@
 import AppProto
 import Basics
 import NIOCore
+import PeerTestSupport
+import TestSupport
 import Testing
 import UDPAssociation
 
+@testable import PeerChannel
 @testable import Tunnel
 
 /// UDP associations between two ends of a tunnel in memory.
@@ -30,7 +33,7 @@ import UDPAssociation
     private static let endpoint = Endpoint(host: .name("example.org"), port: 53)
 
     private final class Ends {
-        let pair: TunnelPair
+        let pair: CarrierPair<QUICTunnel>
         let client = Recorder()
         let agent = Recorder()
         var clientAssociation: TunnelAssociation?
@@ -38,7 +41,12 @@ import UDPAssociation
         var error: TunnelOpenError?
 
         init(refusal: TunnelRefusal? = nil, agentIsOld: Bool = false) throws {
-            self.pair = try TunnelPair(agentIsOld: agentIsOld)
+            self.pair = try CarrierPair(delay: .milliseconds(10)) {
+                try QUICTunnel(
+                    PeerCarrierContext(side: $0, peerFingerprint: $1, configuration: $2, eventLoop: $3, path: $4),
+                    takesDatagrams: !agentIsOld || $0 == .client)
+            }
+            try #require(self.pair.connect())
             self.agent.echoes = true
             self.pair.agent.associationRequested = { [unowned self] association in
                 if let refusal { return refusal }
@@ -71,7 +79,7 @@ import UDPAssociation
     @Test(arguments: [0, 1, 1200, 1452, 4096], [1200, 1232, 1452])
     func `a datagram goes there and back, whatever the path carries`(size: Int, path: Int) throws {
         let ends = try Ends()
-        for way in [ends.pair.toAgent, ends.pair.toClient] { way.preferredDatagramSize = path }
+        for way in [ends.pair.toAgent, ends.pair.toClient] { way.maximumDatagramSize = path }
         ends.pair.client.pathLimitChanged()
         ends.pair.agent.pathLimitChanged()
         #expect(ends.send(size) == true)
@@ -123,7 +131,8 @@ import UDPAssociation
 
     @Test func `in a lossy network most datagrams of several pieces come whole, and none comes broken`() throws {
         let ends = try Ends()
-        ends.pair.toAgent.loss = 0.1
+        var random = SeededGenerator(11)
+        ends.pair.toAgent.loses = { Int.random(in: 0..<10, using: &random) == 0 }
         for _ in 0..<200 {
             #expect(ends.send(2000) == true)
             ends.run(for: .milliseconds(10))

@@ -20,10 +20,6 @@ package final class QUICTunnel: PeerCarrier {
     /// The client wants a UDP association: nil takes it, and it can be used from then on; otherwise why not. Agents set it;
     /// never called from inside a call to the tunnel.
     package var associationRequested: ((TunnelAssociation) -> TunnelRefusal?)?
-    package var suspicionChanged: ((Bool) -> Void)? {
-        get { self.silence.changed }
-        set { self.silence.changed = newValue }
-    }
     /// Streams that are not over yet, of either direction.
     package private(set) var openStreams = 0
 
@@ -81,6 +77,7 @@ package final class QUICTunnel: PeerCarrier {
         }
         self.datagrams = TunnelDatagrams(self.session)
         self.silence.session = self.session
+        self.silence.changed = { [unowned self] in self.carrierDelegate?.carrierSuspicionChanged($0) }
         self.session.delegate = self
         self.session.maximumDatagramSize = path.preferredDatagramSize
     }
@@ -182,15 +179,11 @@ package final class QUICTunnel: PeerCarrier {
     package var isClosed: Bool { self.session.isClosed }
     /// As QUIC measures it.
     package var roundTripTime: TimeAmount? { self.session.smoothedRTT }
-    /// The largest packet that is sent, in bytes of UDP payload.
-    package var maximumPacketSize: Int { self.session.maximumDatagramSize }
-    /// Since when packets wait for any sign of life; nil when none does.
-    package var unansweredSince: NIODeadline? { self.session.unansweredSince }
 
     /// What became of the datagrams of its UDP associations.
     package var datagramStatistics: TunnelDatagramStatistics { self.datagrams.statistics }
 
-    /// Whether packets have been outstanding for at least 2 s with nothing heard.
+    /// Whether packets have waited for any sign of life for too long.
     package var isSuspect: Bool {
         self.session.unansweredSince.map { self.eventLoop.now - $0 >= SilenceWatch.limit } ?? false
     }

@@ -74,10 +74,8 @@ final class RelayPeer: AcceptedPeer {
             self?.addressesLost($0)
         }
         let relay = NIOLoopBound(self, eventLoop: self.eventLoop)
-        self.shareID = self.egress.relayOpened { [egress, eventLoop] id in
-            eventLoop.execute {
-                if !relay.value.endFlowForAnother() { egress.flowHadEnded(of: id) }
-            }
+        self.shareID = self.egress.relayOpened { [eventLoop] in
+            eventLoop.execute { relay.value.endFlowForAnother() }
         }
         return self.channel.accept { [weak self] context in
             let datagrams = try DatagramChannel(context)
@@ -159,13 +157,13 @@ final class RelayPeer: AcceptedPeer {
     }
 
     /// Another relay has less than its share of `--max-flows`, and has got the place of a flow of this one.
-    ///
-    /// - Returns: false when there is none.
-    private func endFlowForAnother() -> Bool {
-        guard let (_, flow) = self.leastUsedFlow() else { return false }
+    private func endFlowForAnother() {
+        guard let shareID = self.shareID, self.egress.owesFlow(shareID), let (_, flow) = self.leastUsedFlow() else {
+            return
+        }
         self.evict(flow, .share)
+        self.egress.giveBackFlow(of: shareID)
         self.scheduleFlush()
-        return true
     }
 
     /// Removes the flow that is missed least, however short it has been idle.
