@@ -88,13 +88,13 @@ extension TunnelAssociation: Sendable {}
 
 /// Nothing travels on the stream itself, as yet.
 extension TunnelAssociation: StreamConsumer {
-    func streamReceived(_ bytes: ByteBuffer) {
+    package func streamReceived(_ bytes: ByteBuffer) {
         if case .open(let stream) = self.state { stream.consume(bytes.readableBytes) }
     }
 
-    func streamFinished() { self.ended(.closedByPeer) }
-    func streamReset() { self.ended(.closedByPeer) }
-    func streamStopped() { self.ended(.closedByPeer) }
-    func streamBecameWritable() {}
-    func streamClosed() { self.ended(self.datagrams?.isOver ?? true ? .tunnelClosed : .closedByPeer) }
+    package func streamFinished() { self.ended(.closedByPeer) }
+    package func streamReset() { self.ended(.closedByPeer) }
+    package func streamStopped() { self.ended(.closedByPeer) }
+    package func streamBecameWritable() {}
+    package func streamClosed() { self.ended(self.datagrams?.isOver ?? true ? .tunnelClosed : .closedByPeer) }
 }
