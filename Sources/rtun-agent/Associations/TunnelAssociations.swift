@@ -72,10 +72,8 @@ final class TunnelAssociations: AssociationHost {
 
     private func openShare() -> Share {
         let table = NIOLoopBound(WeakTable(self), eventLoop: self.eventLoop)
-        let id = self.egress.relayOpened { [egress, eventLoop] id in
-            eventLoop.execute {
-                if table.value.table?.endSocketForAnother() != true { egress.flowHadEnded(of: id) }
-            }
+        let id = self.egress.relayOpened { [eventLoop] in
+            eventLoop.execute { table.value.table?.endSocketForAnother() }
         }
         let sweep = IdleSweep(eventLoop: self.eventLoop, idleTimeout: Self.idleTimeout) { [weak self] deadline in
             guard let self, let (_, socket) = self.sockets.removeIdle(before: deadline) else { return false }
@@ -134,7 +132,7 @@ final class TunnelAssociations: AssociationHost {
             return nil
         }
         // Sockets whose places others have got may still be there.
-        if self.sockets.isFull, self.endSocketForAnother() { self.giveBackFlow() }
+        if self.sockets.isFull { self.endLeastUsed() }
         let socket = AssociationSocket(key, delegate: association)
         guard self.sockets.insert(key, socket, at: now) != nil else {
             self.giveBackFlow()
@@ -151,14 +149,19 @@ final class TunnelAssociations: AssociationHost {
         return true
     }
 
-    /// Ends the socket that is missed least, however short it has been idle; its place is the caller's.
-    private func endSocketForAnother() -> Bool {
+    /// Another one has less than its share of `--max-flows`, and has got the place of a socket of this tunnel's.
+    private func endSocketForAnother() {
+        if let share = self.share, self.egress.owesFlow(share.id) { self.endLeastUsed() }
+    }
+
+    /// Ends the socket that is missed least, however short it has been idle.
+    private func endLeastUsed() {
         guard
             let (_, socket) = self.sockets.removeLeastUsed(
                 unansweredBefore: .distantFuture, answeredBefore: .distantFuture)
-        else { return false }
+        else { return }
         socket.close()
-        return true
+        self.giveBackFlow()
     }
 
     private func giveBackFlow() {
