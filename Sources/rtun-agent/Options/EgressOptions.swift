@@ -56,13 +56,16 @@ struct EgressOptions: ParsableArguments {
 
     @Option(
         name: .customLong("max-streams"),
-        help: ArgumentHelp("How many TCP connections may be open at once, for all clients together.", valueName: "n"))
+        help: ArgumentHelp(
+            "How many TCP connections and UDP associations may be open at once, for all clients together.",
+            valueName: "n"))
     var maximumStreams = 4096
 
     @Option(
         name: .customLong("max-flows"),
         help: ArgumentHelp(
-            "How many UDP flows of relays there may be at once, for all clients together. Each takes a local port.",
+            "How many UDP flows of relays, and UDP sockets of proxies' clients, there may be at once, for all clients "
+                + "together. Each takes a local port.",
             valueName: "n"))
     var maximumFlows = 16_384
 
