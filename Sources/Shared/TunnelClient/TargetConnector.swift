@@ -11,6 +11,15 @@ package protocol TargetConnector: AnyObject {
     ) -> RequestID
     /// The client is gone; nobody waits for the completion any more.
     func cancel(_ id: RequestID)
+    /// Begins a UDP association for `origin`, which tells `delegate` how it fares, not before this returns; nil where there
+    /// are none.
+    func associate(for origin: FlowOrigin, delegate: any PooledAssociationDelegate) -> PooledAssociation?
+}
+
+extension TargetConnector {
+    package func associate(
+        for origin: FlowOrigin, delegate: any PooledAssociationDelegate
+    ) -> PooledAssociation? { nil }
 }
 
 /// What became of a connection request.
@@ -19,20 +28,24 @@ package enum TargetResult {
     case failed(ConnectFailure)
 }
 
-/// A connection to a target, not yet glued to the client's.
+/// A connection to a target, not yet glued to the client's. One of its functions is called, once.
 package struct TargetConnection {
     /// The address that the target sees.
     package var boundAddress: SocketAddress?
     /// Makes the last handler of the client's pipeline, which owns the connection from then on.
     package var makeHandler: () -> any ChannelHandler
+    /// Gives a door the connection that speaks with the target itself, and owns it from then on.
+    package var makeStream: () -> TargetStream
     /// Gives the connection up instead.
     package var abandon: () -> Void
 
     package init(
-        boundAddress: SocketAddress?, makeHandler: @escaping () -> any ChannelHandler, abandon: @escaping () -> Void
+        boundAddress: SocketAddress?, makeHandler: @escaping () -> any ChannelHandler,
+        makeStream: @escaping () -> TargetStream, abandon: @escaping () -> Void
     ) {
         self.boundAddress = boundAddress
         self.makeHandler = makeHandler
+        self.makeStream = makeStream
         self.abandon = abandon
     }
 }

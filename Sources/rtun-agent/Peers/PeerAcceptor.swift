@@ -1,4 +1,5 @@
 import AppProto
+import CommandSupport
 import FlowLedger
 import Logging
 import NIOCore
@@ -50,11 +51,14 @@ final class PeerAcceptor: Sendable {
     private let egress: Egress
     private let logger: Logger
 
-    /// Accepts at most `maximumPeers` channels at once, whose way out is `egress`.
-    init(maximumPeers: Int, group: any EventLoopGroup, egress: Egress, logger: Logger) {
+    /// Accepts at most `maximumPeers` channels at once, whose way out is `egress`. Connections and flows that have ended are
+    /// written to `accessLog`.
+    init(maximumPeers: Int, group: any EventLoopGroup, egress: Egress, accessLog: AccessLog?, logger: Logger) {
         self.state = Mutex(State(quota: Quota(limit: maximumPeers)))
         self.ledgers = group.makeIterator().map { eventLoop in
-            NIOLoopBoundBox.makeBoxSendingValue(FlowLedger(), as: FlowLedger.self, eventLoop: eventLoop)
+            let ledger = FlowLedger()
+            accessLog?.follow(ledger)
+            return NIOLoopBoundBox.makeBoxSendingValue(ledger, as: FlowLedger.self, eventLoop: eventLoop)
         }
         self.egress = egress
         self.logger = logger

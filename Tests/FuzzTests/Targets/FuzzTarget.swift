@@ -9,11 +9,14 @@ struct FuzzTarget: Sendable {
 
     static let all =
         [
+            FuzzTarget(name: "association-frame", run: fuzzAssociationFrames),
             FuzzTarget(name: "control-message", run: fuzzControlMessage),
             FuzzTarget(name: "dtls", run: fuzzDTLS),
             FuzzTarget(name: "dtls-handshake", run: fuzzDTLSHandshake),
             FuzzTarget(name: "egress-rule", run: fuzzEgressRule),
             FuzzTarget(name: "envelope", run: fuzzEnvelope),
+            FuzzTarget(name: "http-proxy-client", run: fuzzHTTPProxyClient),
+            FuzzTarget(name: "http-proxy-target", run: fuzzHTTPProxyTarget),
             FuzzTarget(name: "http-request", run: fuzzHTTPRequest),
             FuzzTarget(name: "http-response", run: fuzzHTTPResponse),
             FuzzTarget(name: "ice", run: fuzzICE),
@@ -24,6 +27,7 @@ struct FuzzTarget: Sendable {
             FuzzTarget(name: "relay-rule", run: fuzzRelayRule),
             FuzzTarget(name: "signal-record", run: fuzzSignalRecord),
             FuzzTarget(name: "socks", run: fuzzSOCKS),
+            FuzzTarget(name: "socks-datagram", run: fuzzSOCKSDatagram),
             FuzzTarget(name: "stun", run: fuzzSTUN),
             FuzzTarget(name: "token", run: fuzzToken),
             FuzzTarget(name: "toml", run: fuzzTOML),

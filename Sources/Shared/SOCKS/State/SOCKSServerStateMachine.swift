@@ -5,6 +5,7 @@ package import NIOCore
 ///
 ///     receive → .send       write it, call receive again with what is left
 ///     receive → .connect    dial, then complete(_:) and write what it returns; the handshake is over
+///     receive → .associate  open a UDP relay, then complete(_:) with where it is; the handshake is over
 ///     receive → .refuse     write it if there is something, then close
 ///
 /// Bytes that follow the request stay in the caller's buffer: they are the first bytes for the target.
@@ -15,6 +16,8 @@ package struct SOCKSServerStateMachine: Sendable {
         case needMoreBytes
         case send(ByteBuffer)
         case connect(Target)
+        /// The client wants to send UDP. `port`: the one that it says it will send from; nil when it does not say.
+        case associate(port: UInt16?)
         case refuse(ByteBuffer?, SOCKSViolation)
     }
 
@@ -50,7 +53,7 @@ package struct SOCKSServerStateMachine: Sendable {
             case nil: return .needMoreBytes
             case 4: return self.receiveSOCKS4Request(&bytes)
             case 5: return self.receiveGreeting(&bytes)
-            case .some(let version): return self.receiveForeign(bytes, version)
+            case .some(let version): return self.refuse(nil, .unknownVersion(version))
             }
         case .password:
             return self.receivePassword(&bytes)
@@ -62,8 +65,8 @@ package struct SOCKSServerStateMachine: Sendable {
         }
     }
 
-    /// The reply that tells the client how the dial ended. Call once, after `.connect`; close after it unless `outcome`
-    /// is `.connected`.
+    /// The reply that tells the client how the dial ended, or where its UDP relay is. Call once, after `.connect` or
+    /// `.associate`; close after it unless `outcome` is `.connected`.
     package mutating func complete(_ outcome: SOCKSOutcome) -> ByteBuffer {
         guard case .connecting(let version) = self.state else {
             preconditionFailure("SOCKS: complete(_:) without a connection request to answer")
@@ -76,32 +79,6 @@ package struct SOCKSServerStateMachine: Sendable {
         case .socks5: return Self.socks5Reply(SOCKS5Reply(outcome), bound: bound)
         }
     }
-
-    /// Not SOCKS: what speaks HTTP is told so in its own words.
-    private mutating func receiveForeign(_ bytes: ByteBuffer, _ version: UInt8) -> Step {
-        // The shortest methods have three letters (RFC 9110 §9); a space follows the last one.
-        let head = bytes.readableBytesView.prefix(Self.longestMethod + 1)
-        let method = head.prefix { (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains($0) }
-        guard !method.isEmpty, method.count <= Self.longestMethod else {
-            return self.refuse(nil, .unknownVersion(version))
-        }
-        guard method.endIndex != head.endIndex else { return .needMoreBytes }
-        guard head[method.endIndex] == UInt8(ascii: " "), method.count >= 3 else {
-            return self.refuse(nil, .unknownVersion(version))
-        }
-        let text = """
-            This port speaks SOCKS (5, 4a and 4), not HTTP: use it as socks5h://HOST:PORT, as in curl --proxy \
-            socks5h://127.0.0.1:2080 URL\n
-            """
-        let reply = """
-            HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nContent-Length: \(text.utf8.count)\r\nConnection: close\
-            \r\n\r\n\(text)
-            """
-        return self.refuse(ByteBuffer(string: reply), .http)
-    }
-
-    /// PROPPATCH, and what may come.
-    private static let longestMethod = 16
 
     private mutating func refuse(_ reply: ByteBuffer?, _ violation: SOCKSViolation) -> Step {
         self.state = .finished
@@ -116,6 +93,7 @@ extension SOCKSServerStateMachine {
     private static let userPassword: UInt8 = 0x02
     private static let noAcceptableMethod: UInt8 = 0xFF
     private static let connectCommand: UInt8 = 0x01  // RFC 1928 §4
+    private static let associateCommand: UInt8 = 0x03
 
     ///     +-----+----------+----------+
     ///     | VER | NMETHODS | METHODS  |    RFC 1928 §3
@@ -183,12 +161,19 @@ extension SOCKSServerStateMachine {
         default:
             // The rest can't be read without knowing how long the address is.
             bytes = reader
-            guard command == Self.connectCommand else { return self.refuseRequest(.unsupportedCommand(command)) }
-            return self.refuseRequest(.unsupportedAddressType(type))
+            return self.refuseRequest(
+                [Self.connectCommand, Self.associateCommand].contains(command)
+                    ? .unsupportedAddressType(type) : .unsupportedCommand(command))
         }
         guard let port = reader.readInteger(as: UInt16.self) else { return .needMoreBytes }
         bytes = reader
 
+        if command == Self.associateCommand {
+            // The address says nothing that the connection does not: who is behind a NAT, or does not know it, names another
+            // one, or something that is none.
+            self.state = .connecting(.socks5)
+            return .associate(port: port == 0 ? nil : port)
+        }
         guard command == Self.connectCommand else { return self.refuseRequest(.unsupportedCommand(command)) }
         guard let host, port != 0 else { return self.refuseRequest(.invalidTarget) }
         self.state = .connecting(.socks5)

@@ -1,3 +1,4 @@
+import AppProto
 package import NIOCore
 package import QUIC
 
@@ -48,6 +49,17 @@ package final class TunnelStream {
         self.stopSending(code)
     }
 
+    /// Its number (RFC 9000 §2.1).
+    var id: Int64 { self.stream.id }
+
+    /// Answers a client in order: there will be nothing on this stream. `code` is not `.ok`.
+    func refuse(_ code: OpenCode, reason: String) {
+        let result = OpenResult(code: code == .ok ? .failed : code, reason: reason.cut(toBytes: AppProtoLimits.reason))
+        self.write(TunnelMessageReader.frame(result.encoded()))
+        self.finish()
+        self.stopSending(.none)
+    }
+
     /// Whether the peer has abandoned the stream, or the tunnel is gone, before anybody was attached.
     var isBroken: Bool {
         switch self.state {
@@ -78,17 +90,17 @@ package final class TunnelStream {
 @available(*, unavailable)
 extension TunnelStream: Sendable {}
 
-extension TunnelStream: SpliceableStream {
-    var isWritable: Bool { self.stream.isWritable }
-    func write(_ bytes: ByteBuffer) { self.stream.write(bytes) }
-    func finish() { self.stream.finish() }
-    func reset(_ code: TunnelErrorCode) { self.stream.reset(code: code.rawValue) }
-    func resetAfterDelivery(_ code: TunnelErrorCode) { self.stream.resetAfterDelivery(code: code.rawValue) }
-    var undeliveredBytes: Int { self.stream.undeliveredBytes }
-    func stopSending(_ code: TunnelErrorCode) { self.stream.stopSending(code: code.rawValue) }
-    func consume(_ bytes: Int) { self.stream.consume(bytes) }
+extension TunnelStream: ReturnableStream {
+    package var isWritable: Bool { self.stream.isWritable }
+    package func write(_ bytes: ByteBuffer) { self.stream.write(bytes) }
+    package func finish() { self.stream.finish() }
+    package func reset(_ code: TunnelErrorCode) { self.stream.reset(code: code.rawValue) }
+    package func resetAfterDelivery(_ code: TunnelErrorCode) { self.stream.resetAfterDelivery(code: code.rawValue) }
+    package var undeliveredBytes: Int { self.stream.undeliveredBytes }
+    package func stopSending(_ code: TunnelErrorCode) { self.stream.stopSending(code: code.rawValue) }
+    package func consume(_ bytes: Int) { self.stream.consume(bytes) }
 
-    func attach(_ consumer: any StreamConsumer) {
+    package func attach(_ consumer: any StreamConsumer) {
         guard case .holding(let held) = self.state else {
             preconditionFailure("a tunnel stream is attached once, and not after its end")
         }
@@ -102,6 +114,11 @@ extension TunnelStream: SpliceableStream {
             self.state = .closed
             consumer.streamClosed()
         }
+    }
+
+    package func detach(unread: ByteBuffer) {
+        guard case .attached = self.state else { return }
+        self.state = .holding(Held(bytes: unread))
     }
 }
 
