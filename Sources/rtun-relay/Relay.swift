@@ -15,6 +15,7 @@ struct Relay {
     private let control: SignalClient
     private let options: RelayOptions
     private let agents: AgentOptions
+    private let peers: PeerOptions
     private let statisticsInterval: TimeAmount?
     private let peerConfiguration: PeerChannelConfiguration
     private let log: ProgramLog
@@ -28,6 +29,7 @@ struct Relay {
         self.control = control
         self.options = command.relay
         self.agents = command.agents
+        self.peers = command.peers
         self.statisticsInterval = command.statistics.interval
         self.log = log
         command.peers.watchInterfaces(on: control.eventLoop, logger: log.logger)
@@ -49,6 +51,7 @@ struct Relay {
             drain: { await self.close(workers) },
             body: {
                 readyLine.announce()
+                await self.showLiveLine(of: workers)
                 do {
                     try await self.serve(workers)
                 } catch {
@@ -103,11 +106,46 @@ struct Relay {
                 self.report(workers)
             }
         }
+        self.sayStarted(ports)
         for port in ports where !port.isLoopback {
             self.log.logger.notice(
                 "everybody who can reach this address can use the rule", metadata: ["udp": "\(port.authority)"])
         }
         return (workers, ReadyLine(program: RelayCommand.name, ports.map { ("udp", $0.authority) }))
+    }
+
+    /// So many rules the first line of the log names.
+    private static let rulesShown = 3
+
+    private func sayStarted(_ ports: [SocketAddress]) {
+        let rules = zip(ports, self.options.rules).map { "\($0.authority) to \($1.target.authority)" }
+        let more = rules.count > Self.rulesShown ? " and \(rules.count - Self.rulesShown) more" : ""
+        var metadata = self.peers.startMetadata
+        metadata["server"] = "\(self.control.configuration.url)"
+        metadata["agents"] = "\(self.agents.expression)"
+        metadata["rules"] = .stringConvertible(rules.count)
+        metadata["idle_timeout_s"] = .stringConvertible(self.options.idleTimeout.wholeSeconds)
+        metadata["max_flows"] = .stringConvertible(self.options.maximumFlows)
+        metadata["e2e"] = .stringConvertible(self.peerConfiguration.e2eKey != nil)
+        StartLine.log(
+            program: RelayCommand.name,
+            "forwards \(rules.prefix(Self.rulesShown).joined(separator: ", "))\(more)", metadata,
+            to: self.log.logger)
+    }
+
+    /// On a terminal, shows how all rules together are getting on.
+    private func showLiveLine(of workers: [NIOLoopBound<RelayWorker>]) async {
+        let eventLoop = self.control.eventLoop
+        try? await eventLoop.submit {
+            LiveLineTicker(log: self.log, eventLoop: eventLoop) {
+                let parts = workers.map { worker in worker.eventLoop.submit { worker.value.liveStatus } }
+                return EventLoopFuture.whenAllSucceed(parts, on: eventLoop).map { parts in
+                    var status = LiveStatus()
+                    for part in parts { status.add(part) }
+                    return status
+                }
+            }.start()
+        }.get()
     }
 
     /// Writes statistics to the log. From any event loop.
