@@ -83,7 +83,8 @@ func tests(_ name: String, _ dependencies: [Target.Dependency], exclude: [String
 
 /// What `Tests/FuzzTests` feeds.
 let fuzzDependencies: [Target.Dependency] = [
-    "rtun-agent", "rtun-server", "AppProto", "Basics", "CommandSupport", "HostNetwork", "ICE", "PeerChannel",
+    "rtun-agent", "rtun-relay", "rtun-server", "AppProto", "Basics", "CommandSupport", "HostNetwork", "ICE",
+    "PeerChannel",
     "QUIC", "SOCKS", "STUN", "Signaling", "TLS", "TestSupport", "Tunnel", "UDPRelay",
     .nioCore, .nioEmbedded, .nioHTTP1, .nioWebSocket, .logging,
 ]
@@ -220,8 +221,8 @@ let package = Package(
         shared(
             "TunnelClient",
             [
-                "AgentChoice", "AppProto", "Basics", "ClientSupport", "FlowLedger", "PeerChannel", "PeerPath",
-                "Signaling", "Tunnel", .nioCore, .dequeModule, .logging,
+                "AgentChoice", "AppProto", "Basics", "ClientSupport", "CommandSupport", "FlowLedger", "PeerChannel",
+                "PeerPath", "Signaling", "Tunnel", .nioCore, .nioPosix, .dequeModule, .logging,
             ]),
 
         shared(
@@ -257,9 +258,9 @@ let package = Package(
         program(
             "rtun-relay", main: "RtunRelay.swift",
             [
-                "AgentChoice", "AppProto", "Basics", "TLS", "HostNetwork", "Signaling", "PeerChannel", "RelayChannel",
-                "UDP", "UDPRelay", "PeerSupport", "ClientSupport", "Diagnosis", "CommandSupport", .nioCore, .nioPosix,
-                .dequeModule, .argumentParser, .logging,
+                "AgentChoice", "AppProto", "Basics", "FlowLedger", "TLS", "HostNetwork", "Signaling", "PeerChannel",
+                "RelayChannel", "Tunnel", "TunnelClient", "UDP", "UDPRelay", "PeerSupport", "ClientSupport",
+                "Diagnosis", "CommandSupport", .nioCore, .nioPosix, .dequeModule, .argumentParser, .logging,
             ]),
 
         tests("AppProtoTests", ["AppProto", "TestSupport", .nioCore]),
@@ -300,7 +301,9 @@ let package = Package(
             ["RelayChannel", "PeerPath", "PeerChannel", "TLS", "UDPRelay", .nioCore, .nioEmbedded, .logging]),
         tests("UDPRelayTests", ["UDPRelay", .nioCore]),
         tests("FlowLedgerTests", ["FlowLedger", .nioCore]),
-        tests("TunnelClientTests", ["TunnelClient", "AgentChoice", "TestSupport", .nioCore]),
+        tests(
+            "TunnelClientTests",
+            ["TunnelClient", "AgentChoice", "TestSupport", .nioCore, .nioEmbedded, .logging]),
         tests("AgentChoiceTests", ["AgentChoice", "TestSupport", .nioCore]),
         tests(
             "ClientSupportTests", ["ClientSupport", "AppProto", "Signaling", "TestSupport", .nioCore, .nioPosix]),
@@ -332,11 +335,17 @@ let package = Package(
                 "rtun-agent", "Basics", "NameResolution", "PeerChannel", "AppProto", "TLS", .nioCore, .nioPosix,
                 .argumentParser, .logging,
             ]),
-        tests("rtun-relayTests", ["rtun-relay", "CommandSupport", .nioCore, .argumentParser]),
+        tests(
+            "rtun-relayTests",
+            [
+                "rtun-relay", "Basics", "CommandSupport", "FlowLedger", "TunnelClient", .nioCore, .nioEmbedded,
+                .argumentParser,
+            ]),
         tests(
             "rtun-socksTests",
             [
-                "rtun-socks", "Basics", "FlowLedger", "TestSupport", "SOCKS", "TunnelClient", .nioCore, .nioEmbedded, .argumentParser, .logging,
+                "rtun-socks", "Basics", "FlowLedger", "TestSupport", "SOCKS", "TunnelClient", .nioCore, .nioEmbedded,
+                .argumentParser, .logging,
             ]),
 
         // The real programs, from outside.

@@ -70,7 +70,7 @@ struct SocksProxy {
         let pool = try await eventLoop.submit {
             let pool = TunnelPool(
                 pattern: try self.agents.pattern(), configuration: self.peerConfiguration, signal: self.control,
-                logger: self.log.logger)
+                eventLoop: eventLoop, logger: self.log.logger)
             self.control.setDelegate(SignalFanout([NIOLoopBound(pool.channels, eventLoop: eventLoop)]))
             return NIOLoopBound(pool, eventLoop: eventLoop)
         }.get()

@@ -4,7 +4,7 @@ package import Basics
 package import ClientSupport
 package import FlowLedger
 package import Logging
-import NIOCore
+package import NIOCore
 package import PeerChannel
 package import Signaling
 package import Tunnel
@@ -36,16 +36,17 @@ package final class TunnelPool {
     private var nextRequest: UInt64 = 1
     private var timer: Scheduled<Void>?
 
-    /// `configuration` as for `ChannelPool`.
+    /// `configuration` as for `ChannelPool`. The control connection may live on another event loop.
     package init(
-        pattern: AgentNamePattern, configuration: PeerChannelConfiguration, signal: SignalClient, logger: Logger
+        pattern: AgentNamePattern, configuration: PeerChannelConfiguration, signal: SignalClient,
+        eventLoop: any EventLoop, logger: Logger
     ) {
-        self.eventLoop = signal.eventLoop
+        self.eventLoop = eventLoop
         self.logger = logger
-        self.watch = .shared(by: signal.eventLoop, logger: logger)
+        self.watch = .shared(by: eventLoop, logger: logger)
         self.channels = ChannelPool(
             pattern: pattern, kind: .quicTunnel, usage: .connections, configuration: configuration, signal: signal,
-            eventLoop: signal.eventLoop, logger: logger)
+            eventLoop: eventLoop, logger: logger)
         self.channels.delegate = self
     }
 
@@ -235,7 +236,7 @@ extension ConnectFailure.Kind {
 
 extension FlowOutcome {
     /// What a connection that could not be made counts as.
-    fileprivate init(_ kind: ConnectFailure.Kind) {
+    package init(_ kind: ConnectFailure.Kind) {
         self =
             switch kind {
             case .refused: .refused

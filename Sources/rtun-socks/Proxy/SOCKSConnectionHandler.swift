@@ -108,7 +108,8 @@ final class SOCKSConnectionHandler: ChannelInboundHandler, RemovableChannelHandl
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        self.logger.debug("connection to the client failed", metadata: ["client": "\(context.peer)", "error": "\(error)"])
+        self.logger.debug(
+            "connection to the client failed", metadata: ["client": "\(context.peer)", "error": "\(error)"])
         self.end(context)
     }
 
@@ -173,22 +174,8 @@ extension SOCKSConnectionHandler {
     private func glue(_ connection: TargetConnection, inputClosed: Bool, _ context: ChannelHandlerContext) {
         let reply = self.machine.complete(.connected(bound: connection.boundAddress))
         context.writeAndFlush(self.wrapOutboundOut(reply), promise: nil)
-        guard context.channel.isActive else { return connection.abandon() }
-        do {
-            try context.pipeline.syncOperations.addHandler(connection.makeHandler(), position: .after(self))
-        } catch {
-            connection.abandon()
-            return self.end(context)
-        }
-        if self.buffer.readableBytes > 0 {
-            context.fireChannelRead(self.wrapInboundOut(self.buffer))
-            context.fireChannelReadComplete()
-        }
+        connection.takeOver(from: self, context, early: self.buffer, inputClosed: inputClosed)
         self.buffer = ByteBuffer()
-        if inputClosed { context.fireUserInboundEventTriggered(ChannelEvent.inputClosed) }
-        let channel = context.channel
-        context.pipeline.syncOperations.removeHandler(context: context, promise: nil)
-        if channel.isActive { try? channel.syncOptions?.setOption(.autoRead, value: true) }
     }
 }
 

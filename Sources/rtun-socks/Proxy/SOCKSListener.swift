@@ -44,7 +44,7 @@ final class SOCKSListener {
         let login = NIOLoopBound(Login(credentials), eventLoop: eventLoop)
         let connector = NIOLoopBound(BoxedConnector(connector), eventLoop: eventLoop)
         let refusals = NIOLoopBound(ClientRefusals(eventLoop: eventLoop, logger: logger), eventLoop: eventLoop)
-        var bootstrap = ServerBootstrap(group: eventLoop)
+        var bootstrap = ServerBootstrap.clients(on: eventLoop, limiter: limiter, logger: logger)
         if address.protocol == .inet6 {
             // The wildcard takes IPv4 as well, however the machine is set up.
             bootstrap = bootstrap.serverChannelOption(
@@ -52,16 +52,6 @@ final class SOCKSListener {
         }
         return
             bootstrap
-            .serverChannelOption(.backlog, value: 4096)
-            .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
-            .serverChannelInitializer { channel in
-                channel.eventLoop.makeCompletedFuture {
-                    try channel.pipeline.syncOperations.addHandler(limiter.value)
-                    try channel.pipeline.syncOperations.addHandler(AcceptErrorHandler(logger: logger))
-                }
-            }
-            .childChannelOption(.allowRemoteHalfClosure, value: true)
-            .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
                     try channel.pipeline.syncOperations.addHandler(

@@ -96,6 +96,9 @@ extension ChannelPool {
         return id.flatMap { self.channel($0) }
     }
 
+    /// The channel that takes new work now, if there is one.
+    package var serving: AgentChannel<Carrier>? { self.choice.serving.flatMap { self.channel($0) } }
+
     /// The agent has answered: the connection carries data from now on.
     package func answered(on channel: ChannelID) {
         self.choice.connectionAnswered(on: channel)

@@ -1,5 +1,5 @@
 import LibC
-import NIOCore
+package import NIOCore
 
 /// The socket below a TCP channel, for what NIO has no words for. Used on the channel's event loop only, where it is also
 /// closed.
@@ -16,12 +16,13 @@ protocol SplicedSocket {
 }
 
 /// The real one. On a channel that is closed everything is as if nothing had to be waited for.
-struct ConnectionSocket: SplicedSocket {
+package struct ConnectionSocket: SplicedSocket {
     private let channel: any Channel
 
-    init(_ channel: any Channel) { self.channel = channel }
+    package init(_ channel: any Channel) { self.channel = channel }
 
-    func setResetsOnClose(_ resets: Bool) {
+    /// Whether closing it, be it at the end of the process, sends RST instead of FIN (`SO_LINGER`, socket(7)).
+    package func setResetsOnClose(_ resets: Bool) {
         var option = linger(l_onoff: resets ? 1 : 0, l_linger: 0)
         self.withDescriptor {
             _ = setsockopt($0, SOL_SOCKET, SO_LINGER, &option, socklen_t(MemoryLayout<linger>.size))

@@ -1,21 +1,20 @@
 import Basics
 import CommandSupport
 import DequeModule
-import Logging
-import NIOCore
-import Signaling
+package import Logging
+package import NIOCore
 
 /// The server socket's handler that stops accepting at a limit: further clients wait in the kernel's queue.
 ///
 /// Clients that have not said yet what they want make room: when places are short, the one goes that has been silent longest.
 /// So nobody holds all places by saying nothing. A batch of accepts that has begun is finished, so that the limit may be exceeded by a few.
-final class ConnectionLimiter: ChannelDuplexHandler {
-    typealias InboundIn = any Channel
-    typealias InboundOut = any Channel
-    typealias OutboundIn = Never
+package final class ConnectionLimiter: ChannelDuplexHandler {
+    package typealias InboundIn = any Channel
+    package typealias InboundOut = any Channel
+    package typealias OutboundIn = Never
 
     /// Connections that are open.
-    private(set) var count = 0
+    package private(set) var count = 0
     /// Clients whose request has not come, in the order of their coming.
     private var unfinished: Deque<(channel: any Channel, since: NIODeadline)> = []
     /// The next look whether somebody has been silent for long enough.
@@ -23,7 +22,7 @@ final class ConnectionLimiter: ChannelDuplexHandler {
     /// Whoever means well says what it wants within that; before, nobody makes room.
     private static let patience = TimeAmount.seconds(1)
     /// How many may be open at once. One that grows lets those in that wait.
-    var limit: Int {
+    package var limit: Int {
         didSet { self.resume() }
     }
     private let logger: Logger
@@ -32,22 +31,22 @@ final class ConnectionLimiter: ChannelDuplexHandler {
     private var readIsHeld = false
     private var onEmpty: [EventLoopPromise<Void>] = []
 
-    init(limit: Int, logger: Logger) {
+    package init(limit: Int, logger: Logger) {
         self.limit = limit
         self.logger = logger
     }
 
-    func handlerAdded(context: ChannelHandlerContext) {
+    package func handlerAdded(context: ChannelHandlerContext) {
         self.context = context
     }
 
-    func handlerRemoved(context: ChannelHandlerContext) {
+    package func handlerRemoved(context: ChannelHandlerContext) {
         self.look?.cancel()
         self.look = nil
         self.context = nil
     }
 
-    func read(context: ChannelHandlerContext) {
+    package func read(context: ChannelHandlerContext) {
         guard self.count < self.limit || self.isSomebodySilent(at: context.eventLoop.now) else {
             self.readIsHeld = true
             self.armLook(context)
@@ -61,7 +60,7 @@ final class ConnectionLimiter: ChannelDuplexHandler {
         context.read()
     }
 
-    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+    package func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         let channel = self.unwrapInboundIn(data)
         self.count += 1
         if self.count > self.limit, self.isSomebodySilent(at: context.eventLoop.now),
@@ -81,7 +80,7 @@ final class ConnectionLimiter: ChannelDuplexHandler {
     }
 
     /// A client has said what it wants, or is gone: it makes room for nobody any more.
-    func requestCame(from channel: any Channel) {
+    package func requestCame(from channel: any Channel) {
         self.unfinished.removeAll { $0.channel === channel }
     }
 
@@ -103,7 +102,7 @@ final class ConnectionLimiter: ChannelDuplexHandler {
     }
 
     /// Succeeds once no connection is open.
-    func whenEmpty(on eventLoop: any EventLoop) -> EventLoopFuture<Void> {
+    package func whenEmpty(on eventLoop: any EventLoop) -> EventLoopFuture<Void> {
         let promise = eventLoop.makePromise(of: Void.self)
         if self.count == 0 { promise.succeed() } else { self.onEmpty.append(promise) }
         return promise.futureResult
