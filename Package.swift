@@ -363,7 +363,8 @@ let package = Package(
             ] + programs,
             exclude: [
                 "requirements.txt", "quic_middle.py", "server_hello.py", "ice_peer.py", "relay_injector.py",
-                "icmp_target.py", "quic_attacks.py", "tunnel_attacks.py", "silent_clients.py",
+                "icmp_target.py", "quic_attacks.py", "tunnel_attacks.py", "silent_clients.py", "git_server.py",
+                "web_page.py",
             ]),
     ] + systemTargets + staticTargets + fuzzTargets
 )
