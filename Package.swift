@@ -84,8 +84,7 @@ func tests(_ name: String, _ dependencies: [Target.Dependency], exclude: [String
 /// What `Tests/FuzzTests` feeds.
 let fuzzDependencies: [Target.Dependency] = [
     "rtun-agent", "rtun-relay", "rtun-server", "AppProto", "Basics", "CommandSupport", "HostNetwork", "ICE",
-    "PeerChannel",
-    "QUIC", "SOCKS", "STUN", "Signaling", "TLS", "TestSupport", "Tunnel", "UDPRelay",
+    "PeerChannel", "HTTPProxy", "QUIC", "SOCKS", "STUN", "Signaling", "TLS", "TestSupport", "Tunnel", "UDPRelay",
     .nioCore, .nioEmbedded, .nioHTTP1, .nioWebSocket, .logging,
 ]
 
@@ -155,7 +154,8 @@ let package = Package(
         shared("ICE", ["Basics", "STUN", .nioCore, .dequeModule]),
         shared("PeerPath", ["Basics", "STUN", "ICE", .nioCore, .dequeModule]),
         shared("SOCKS", ["Basics", .nioCore]),
-        shared("UDPRelay", ["Basics", .nioCore]),
+        shared("HTTPProxy", ["Basics", .nioCore, .dequeModule]),
+        shared("UDPRelay", ["Basics", "FlowLedger", .nioCore]),
         shared("AgentChoice", [.nioCore]),
         shared("FlowLedger", [.nioCore]),
         shared("AppProto", ["CAppProto", "Basics", .nioCore]),
@@ -197,7 +197,7 @@ let package = Package(
         shared(
             "CommandSupport",
             [
-                "Basics", "CBuild", "LibC", "OperatingSystem", .argumentParser, .logging, .unixSignals, .nioCore,
+                "Basics", "CBuild", "FlowLedger", "LibC", "OperatingSystem", .argumentParser, .logging, .unixSignals, .nioCore,
             ], linux: ["CLinuxProcess"]),
 
         shared(
@@ -242,7 +242,7 @@ let package = Package(
         program(
             "rtun-agent", main: "RtunAgent.swift",
             [
-                "AppProto", "Basics", "LibC", "TLS", "NameResolution", "HostNetwork", "OperatingSystem", "Signaling",
+                "AppProto", "Basics", "FlowLedger", "LibC", "TLS", "NameResolution", "HostNetwork", "OperatingSystem", "Signaling",
                 "PeerChannel", "Tunnel", "RelayChannel", "UDP", "UDPRelay", "PeerSupport", "Diagnosis",
                 "CommandSupport",
                 .nioCore, .nioPosix, .argumentParser, .logging,
@@ -250,9 +250,9 @@ let package = Package(
         program(
             "rtun-socks", main: "RtunSocks.swift",
             [
-                "Basics", "FlowLedger", "TLS", "Signaling", "PeerChannel", "SOCKS", "TunnelClient", "PeerSupport",
-                "ClientSupport", "Diagnosis", "CommandSupport", .nioCore, .nioPosix, .dequeModule, .argumentParser,
-                .logging,
+                "Basics", "FlowLedger", "HTTPProxy", "LibC", "TLS", "Signaling", "PeerChannel", "SOCKS", "Tunnel",
+                "TunnelClient", "PeerSupport", "ClientSupport", "Diagnosis", "CommandSupport", .nioCore, .nioPosix,
+                .dequeModule, .argumentParser, .logging,
             ]),
 
         program(
@@ -271,8 +271,9 @@ let package = Package(
         tests("ICETests", ["ICE", "STUN", "TestSupport", .nioCore]),
         tests("PeerPathTests", ["PeerPath", "Basics", "Crypto", "ICE", "STUN", "TestSupport", .nioCore]),
         tests("SOCKSTests", ["SOCKS", "Basics", "TestSupport", .nioCore]),
+        tests("HTTPProxyTests", ["HTTPProxy", "Basics", "TestSupport", .nioCore]),
         tests("UDPTests", ["LibC", "UDP", .nioCore, .nioPosix]),
-        tests("NameResolutionTests", ["NameResolution", .nioCore, .nioPosix]),
+        tests("NameResolutionTests", ["NameResolution", "TestSupport", .nioCore, .nioPosix]),
         tests(
             "HostNetworkTests", ["HostNetwork", "TestSupport", .nioCore, .nioPosix],
             exclude: isPortable ? ["Linux"] : []),
@@ -287,19 +288,23 @@ let package = Package(
         tests(
             "PeerChannelTests",
             [
-                "PeerChannel", "PeerPath", "Tunnel", "TestSupport", "AppProto", "Crypto", "HostNetwork", "ICE", "QUIC",
-                "STUN", "TLS", "UDP", .nioCore, .nioEmbedded, .nioPosix, .logging,
+                "PeerChannel", "PeerPath", "PeerTestSupport", "Tunnel", "TestSupport", "AppProto", "Crypto",
+                "HostNetwork",
+                "ICE", "QUIC", "STUN", "TLS", "UDP", .nioCore, .nioEmbedded, .nioPosix, .logging,
             ]),
         tests(
             "TunnelTests",
             [
-                "Tunnel", "PeerPath", "PeerChannel", "TestSupport", "AppProto", "TLS", .nioCore, .nioEmbedded,
-                .nioPosix, .logging,
+                "Tunnel", "PeerPath", "PeerChannel", "PeerTestSupport", "TestSupport", "AppProto", "Crypto", "QUIC",
+                "TLS", .nioCore, .nioEmbedded, .nioPosix, .logging,
             ]),
         tests(
             "RelayChannelTests",
-            ["RelayChannel", "PeerPath", "PeerChannel", "TLS", "UDPRelay", .nioCore, .nioEmbedded, .logging]),
-        tests("UDPRelayTests", ["UDPRelay", .nioCore]),
+            [
+                "RelayChannel", "PeerPath", "PeerChannel", "PeerTestSupport", "UDPRelay", .nioCore, .nioEmbedded,
+                .logging,
+            ]),
+        tests("UDPRelayTests", ["UDPRelay", "FlowLedger", .nioCore]),
         tests("FlowLedgerTests", ["FlowLedger", .nioCore]),
         tests(
             "TunnelClientTests",
@@ -318,7 +323,7 @@ let package = Package(
             ["Diagnosis", "AppProto", "Basics", "CommandSupport", "PeerChannel", "Signaling", .nioCore]),
         tests(
             "CommandSupportTests",
-            ["CommandSupport", "LibC", "TestSupport", .nioCore, .nioEmbedded, .argumentParser, .logging]
+            ["CommandSupport", "FlowLedger", "LibC", "TestSupport", .nioCore, .nioEmbedded, .argumentParser, .logging]
                 + onThisSystem(linux: ["CLinuxProcess"]),
             exclude: [otherSystem]),
         tests(
@@ -332,8 +337,8 @@ let package = Package(
         tests(
             "rtun-agentTests",
             [
-                "rtun-agent", "Basics", "NameResolution", "PeerChannel", "AppProto", "TLS", .nioCore, .nioPosix,
-                .argumentParser, .logging,
+                "rtun-agent", "Basics", "NameResolution", "PeerChannel", "AppProto", "TLS", "TestSupport", .nioCore,
+                .nioPosix, .argumentParser, .logging,
             ]),
         tests(
             "rtun-relayTests",
@@ -344,14 +349,22 @@ let package = Package(
         tests(
             "rtun-socksTests",
             [
-                "rtun-socks", "Basics", "FlowLedger", "TestSupport", "SOCKS", "TunnelClient", .nioCore, .nioEmbedded,
-                .argumentParser, .logging,
+                "rtun-socks", "Basics", "FlowLedger", "HTTPProxy", "TestSupport", "SOCKS", "Tunnel", "TunnelClient",
+                .nioCore, .nioEmbedded, .argumentParser, .logging,
             ]),
 
         // The real programs, from outside.
         .target(
             name: "TestSupport", dependencies: ["Crypto", "STUN", "Signaling", .nioCore, .logging],
             path: "Tests/TestSupport", swiftSettings: strict),
+        .target(
+            name: "PeerTestSupport",
+            dependencies: [
+                "TestSupport", "AppProto", "PeerChannel", "PeerPath", "TLS", "Tunnel", .nioCore, .nioEmbedded,
+                .nioPosix,
+                .logging,
+            ],
+            path: "Tests/PeerTestSupport", swiftSettings: strict),
         tests("EndToEndTests", ["TestSupport", "Crypto", "AppProto", "Signaling", .nioPosix, .logging] + programs),
         tests("NATLabTests", ["TestSupport"] + programs, exclude: ["lab_traffic.py", "bridge_middle.py"]),
         tests(

@@ -2,18 +2,23 @@
 """Looks whether the modules are what docs/architecture.md says of them. A part of `make lint`; silent when all is well.
 
 A core has no socket and no C library: what it depends on, and what that depends on in turn, is Swift of ours and the
-few products of PORTABLE; and its files import nothing else. No file in Sources has more than MAXIMUM_LINES lines. What is
-cited of an RFC is cited in one form, `RFC 8445 §7.2.5.3`.
+few products of PORTABLE; and its files import nothing else. No file in Sources has more than MAXIMUM_LINES lines. A type of
+LEAN_MODULES with more than MAXIMUM_VARIABLES stored variables says why in a comment. No chain of more than
+MAXIMUM_FORWARDERS methods only passes a call on, as far as text shows who calls whom. What is cited of an RFC is cited in
+one form, `RFC 8445 §7.2.5.3`.
 """
+import collections
 import json
 import pathlib
 import re
 import subprocess
 import sys
 
+import swift_declarations
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 
-CORES = ["Basics", "STUN", "ICE", "PeerPath", "SOCKS", "UDPRelay", "AgentChoice", "FlowLedger"]
+CORES = ["Basics", "STUN", "ICE", "PeerPath", "SOCKS", "HTTPProxy", "UDPRelay", "AgentChoice", "FlowLedger"]
 # What a core may use of other packages: buffers, addresses and deadlines, and collections.
 PORTABLE = {"NIOCore", "DequeModule", "HeapModule"}
 
@@ -23,6 +28,10 @@ LANGUAGE = {"Synchronization"}
 MAXIMUM_LINES = 400
 # Longer than that for now. A name leaves this list with the reason for it, and none is added.
 LONG: set[str] = set()
+
+LEAN_MODULES = {"PeerPath", "PeerChannel", "QUIC"}
+MAXIMUM_VARIABLES = 15
+MAXIMUM_FORWARDERS = 2
 
 BAD_CITATION = re.compile(r"RFC ?\d+(?:'s)?,? (?:[Ss]ections?|[Aa]ppendix|§ )|RFC(?: \d+)?\n\s*//+ (?:\d+ )?(?:§|[Ss]ection)")
 
@@ -81,6 +90,47 @@ def length_problems():
         yield f"{name} is not longer than {MAXIMUM_LINES} lines; take it out of LONG in {pathlib.Path(__file__).name}"
 
 
+def variable_problems(types):
+    for (module, name), kept in types.items():
+        count = len(kept.variables)
+        if module in LEAN_MODULES and count > MAXIMUM_VARIABLES and "stored variable" not in kept.comments:
+            yield (f"{kept.place}: {name} has {count} stored variables, more than {MAXIMUM_VARIABLES}, and no comment that"
+                   " says why (\"stored variables\" is looked for)")
+
+
+def forwarder_problems(types):
+    named, children = collections.defaultdict(list), collections.defaultdict(list)
+    for kept in types.values():
+        named[kept.name.split(".")[-1]].append(kept)
+        for parent in kept.parents:
+            children[parent].append(kept)
+
+    def owners(of, variable):
+        """What a stored variable may be, as it is declared: a type, or all that conform to a protocol."""
+        kind = of.variables.get(variable, "")
+        kind = of.generics.get(kind, kind)
+        # Of several types of one name the text does not say which is meant.
+        return named[kind] + children[kind] if len(named[kind]) == 1 else []
+
+    def chain(of, method, before=()):
+        call = method.passes_on()
+        if call is None or method in before:
+            return []
+        path, name, labels = call
+        found = [of]
+        for step in path:
+            found = [one for owner in found for one in owners(owner, step)]
+        rests = [chain(one, next_, (*before, method))
+                 for one in found for next_ in one.methods if (next_.name, next_.labels) == (name, labels)]
+        return [f"{of.name}.{method.name}", *max(rests, key=len, default=[])]
+
+    for kept in types.values():
+        for method in kept.methods:
+            names = chain(kept, method)
+            if len(names) > MAXIMUM_FORWARDERS:
+                yield f"{kept.place}: {' → '.join(names)} only pass a call on: let one of them go"
+
+
 def citation_problems():
     for file in sorted([*(ROOT / "Sources").rglob("*.swift"), *(ROOT / "Tests").rglob("*.swift")]):
         name, text = str(file.relative_to(ROOT)), file.read_text()
@@ -89,7 +139,11 @@ def citation_problems():
             yield f"{name}:{line}: cite an RFC as in \"RFC 8445 §7.2.5.3\", all on one line"
 
 
-problems = [*core_problems(targets()), *length_problems(), *citation_problems()]
+types = swift_declarations.read(sorted((ROOT / "Sources").rglob("*.swift")), ROOT)
+problems = [
+    *core_problems(targets()), *length_problems(), *variable_problems(types), *forwarder_problems(types),
+    *citation_problems(),
+]
 for problem in problems:
     print(problem, file=sys.stderr)
 sys.exit(1 if problems else 0)

@@ -11,13 +11,11 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
+name=dist
+. scripts/debian-root.sh
 target=$1
 shift
 programs=("$@")
-fail() {
-    echo "dist: $*" >&2
-    exit 1
-}
 case $(uname -m)-$target in
 x86_64-aarch64-linux) architecture=arm64 ;;
 *) fail "what is for $target can be built on a machine of that kind only, or on x86-64 for aarch64-linux" ;;
@@ -38,52 +36,12 @@ tools=(swiftlang libswiftlang g++ libc6-dev git ca-certificates make patch pkgco
 libraries=(libssl-dev libprotobuf-c-dev libgnutls28-dev libc-ares-dev libunistring-dev libidn2-dev libtasn1-6-dev nettle-dev
     libgmp-dev zlib1g-dev libzstd-dev)
 
-# Runs a step with its output in the log, and says how long it took, or what the log has about its failure.
-step() {
-    local title=$1 began=$SECONDS
-    shift
-    if ! "$@" >>"$log" 2>&1 </dev/null; then
-        tail -n 30 "$log" >&2
-        fail "$title: failed; the log is $log"
-    fi
-    echo "dist: $title: $((SECONDS - began)) s"
-}
-
 inside() {
     chroot "$root" env -i HOME=/root LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive \
         PATH="$swift/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin" "$@"
 }
 
-# Makes a folder of this machine usable in the root, by the same path.
-lend() {
-    mkdir -p "$root$1"
-    mount --bind "$1" "$root$1"
-}
-
-# The network is this machine's: its names, whom it trusts, what apt has to know of the mirror, and where git finds packages.
-lend_network() {
-    local file entry key base
-    for file in /etc/resolv.conf /etc/hosts /etc/ssl/certs/ca-certificates.crt; do
-        if [ -e "$file" ]; then
-            mkdir -p "$root$(dirname "$file")"
-            cp --dereference --remove-destination "$file" "$root$file"
-        fi
-    done
-    apt-config dump Acquire >"$root/etc/apt/apt.conf.d/99this-machine"
-    printf '[safe]\n\tdirectory = *\n' >"$root/etc/gitconfig"
-    while IFS= read -r -d '' entry; do
-        key=${entry%%$'\n'*}
-        git config --file "$root/etc/gitconfig" --add "$key" "${entry#*$'\n'}"
-        base=${key#url.}
-        base=${base%.insteadof}
-        base=${base#file://}
-        if [[ $base == /* && -d $base ]] && ! mountpoint -q "$root$base"; then lend "${base%/}"; fi
-    done < <(git config --null --get-regexp '^url\..*\.insteadof$' || true)
-}
-
 install_tools() {
-    # What can be made again need not survive a power cut; and only Swift's libraries are wanted, not their manuals.
-    echo force-unsafe-io >"$root/etc/dpkg/dpkg.cfg.d/unsafe-io"
     inside dpkg --add-architecture "$architecture"
     inside apt-get update
     inside apt-get install -y --no-install-recommends "${tools[@]}"
@@ -112,15 +70,13 @@ build_ngtcp2() {
 
 build() {
     local recipe
-    recipe=$(sha256sum <scripts/cross.sh)
+    recipe=$(cat scripts/cross.sh scripts/debian-root.sh | sha256sum)
     if [ "$(cat "$folder/recipe" 2>/dev/null)" != "$recipe" ]; then
         rm -rf --one-file-system "$folder"
         mkdir -p "$folder"
-        step "debootstrap of $suite${mirror:+ from $mirror}" debootstrap --variant=minbase "$suite" "$root" ${mirror:+"$mirror"}
+        make_root
     fi
-    mount -t proc proc "$root/proc"
-    mount --rbind /dev "$root/dev"
-    lend_network
+    enter_root
     lend "$PWD"
     if [ ! -e "$folder/recipe" ]; then
         step "the compiler" install_tools
@@ -136,7 +92,6 @@ build() {
 [ "$(id -u)" -eq 0 ] || fail "needs root, to make a Debian with libraries for $target"
 scripts/install-packages.sh dist debootstrap
 emulator=$(scripts/emulator.sh "$target")
-mirror=$(scripts/debian-mirror.sh)
 if [ "${RTUN_CROSS:-}" = in-namespaces ]; then
     build
     exit

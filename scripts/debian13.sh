@@ -3,11 +3,15 @@
 # with scripts/setup.sh, builds programs and tests there, runs the tests of what stands on the system's libraries, and the
 # demo: `make debian13`. Runs on any Debian, or what is like it.
 #
+#   scripts/debian13.sh         all of that; what has been built of the same sources already is used
+#   scripts/debian13.sh build   no further than to the build, which stays
+#
 # Swift's toolchain is this machine's, and packages come from where its own sources and its git have them. Needs root, and
-# leaves nothing behind but the log of a failure.
+# leaves nothing behind but a build that was asked for, or the log of a failure.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
+name=debian13
 suite=trixie
 folder=$PWD/.build-debian13
 root=$folder/root
@@ -20,33 +24,7 @@ flags=(-c release -Xswiftc -enable-testing)
 # The others would take longer to build than all the rest.
 tests=(QUICTests CryptoTests TLSTests PeerChannelTests TunnelTests RelayChannelTests NameResolutionTests)
 
-fail() {
-    echo "debian13: $*" >&2
-    exit 1
-}
-
-# Runs a step with its output in the log, and says how long it took, or what the log has about its failure.
-step() {
-    local title=$1 began=$SECONDS first
-    shift
-    first=$(($(wc -l <"$log") + 1))
-    if ! "$@" >>"$log" 2>&1 </dev/null; then
-        {
-            tail -n "+$first" "$log" | grep -aE 'error: |✘' | tail -n 30 || true
-            echo "…"
-            tail -n 20 "$log"
-        } >&2
-        fail "$title: failed; the log is $log"
-    fi
-    echo "debian13: $title: $((SECONDS - began)) s"
-}
-
-# Makes a folder of this machine readable in the root, by the same path.
-lend() {
-    mkdir -p "$root$1"
-    mount --bind "$1" "$root$1"
-    mount -o remount,bind,ro "$root$1"
-}
+. scripts/debian-root.sh
 
 inside() {
     chroot "$root" env --unset=TMPDIR HOME=/root LC_ALL=C.UTF-8 RTUN_TESTS="${tests[*]}" \
@@ -55,43 +33,23 @@ inside() {
         sh -ec 'cd /rtun; exec "$@"' - "$@"
 }
 
-try() {
-    # What is thrown away afterwards need not survive a power cut; waiting for the disk would double the time.
-    mkdir -p "$root/etc/dpkg/dpkg.cfg.d"
-    echo force-unsafe-io >"$root/etc/dpkg/dpkg.cfg.d/unsafe-io"
-    local packages
-    packages=$(IFS=, && echo "${for_swift[*]}")
-    step "debootstrap${mirror:+ from $mirror}" \
-        debootstrap --variant=minbase --include="$packages" "$suite" "$root" ${mirror:+"$mirror"}
-
-    mount -t proc proc "$root/proc"
-    mount --rbind /sys "$root/sys"
-    mount --rbind /dev "$root/dev"
-    # The network is this machine's: its names, whom it trusts, and what apt has to know of the mirror.
+sources() {
     local file
-    for file in /etc/resolv.conf /etc/hosts /etc/ssl/certs/ca-certificates.crt; do
-        [ ! -e "$file" ] || cp --dereference --remove-destination "$file" "$root$file"
-    done
-    apt-config dump Acquire >"$root/etc/apt/apt.conf.d/99this-machine"
-    lend "$toolchain"
-    # Where git has been told to look for packages, and that folder if it is one.
-    local entry key base
-    while IFS= read -r -d '' entry; do
-        key=${entry%%$'\n'*}
-        git config --file "$root/etc/gitconfig" --add "$key" "${entry#*$'\n'}"
-        base=${key#url.}
-        base=${base%.insteadof}
-        base=${base#file://}
-        if [[ $base == /* && -d $base ]] && ! mountpoint -q "$root$base"; then lend "${base%/}"; fi
-    done < <(git config --null --get-regexp '^url\..*\.insteadof$' || true)
-
-    mkdir "$root/rtun"
     git ls-files -z --cached --others --exclude-standard |
-        while IFS= read -r -d '' file; do [ ! -e "$file" ] || printf '%s\0' "$file"; done |
-        tar --create --null --files-from=- | tar --extract --directory="$root/rtun" --no-same-owner
+        while IFS= read -r -d '' file; do [ ! -e "$file" ] || printf '%s\0' "$file"; done
+}
 
-    step "scripts/setup.sh" inside scripts/setup.sh
-    step "swift build" inside swift build --build-tests "${flags[@]}"
+try() {
+    if [ ! -e "$folder/built" ]; then make_root "${for_swift[@]}"; fi
+    enter_root
+    lend "$toolchain" ro
+    if [ ! -e "$folder/built" ]; then
+        mkdir "$root/rtun"
+        sources | tar --create --null --files-from=- | tar --extract --directory="$root/rtun" --no-same-owner
+        step "scripts/setup.sh" inside scripts/setup.sh
+        step "swift build" inside swift build --build-tests "${flags[@]}"
+    fi
+    [ "$1" != build ] || return 0
     step "swift test" inside swift test --skip-build "${flags[@]}"
     step "make demo" inside make demo
     echo "debian13: programs, ${tests[*]} and the demo pass on Debian $(<"$root/etc/debian_version")"
@@ -102,19 +60,23 @@ command -v debootstrap >/dev/null || fail "needs debootstrap, which make setup i
 # Not by the path of swift, which may be that of a program that chooses among toolchains.
 toolchain=$(swift -print-target-info | sed -n 's|.*"runtimeResourcePath": "\(.*\)/usr/lib/swift".*|\1|p')
 [ -n "$toolchain" ] || fail "needs a Swift toolchain that is in a folder of its own, which can be shown to Debian 13"
-for name in "${tests[@]}"; do [ -d "Tests/$name" ] || fail "there are no $name any more"; done
-mirror=$(scripts/debian-mirror.sh)
+for suite_of_tests in "${tests[@]}"; do
+    [ -d "Tests/$suite_of_tests" ] || fail "there are no $suite_of_tests any more"
+done
 
-if [ "${1:-}" = --in-namespaces ]; then
-    try
+stage=${1:-all}
+if [ "${RTUN_DEBIAN13:-}" = in-namespaces ]; then
+    try "$stage"
     exit
 fi
-rm -rf "$folder"
-mkdir "$folder"
-touch "$log"
+digest=$(sources | xargs -0 sha256sum | sha256sum)
+if [ "$(cat "$folder/built" 2>/dev/null)" != "$digest" ]; then
+    rm -rf "$folder"
+    mkdir "$folder"
+fi
 # In namespaces of its own: nothing stays mounted and nothing stays running, whatever ends this. What is mounted there is
 # not to be seen here, so that nothing but the folder is removed.
-setpriv --pdeathsig KILL unshare --mount --pid --fork --kill-child scripts/debian13.sh --in-namespaces &
+RTUN_DEBIAN13=in-namespaces setpriv --pdeathsig KILL unshare --mount --pid --fork --kill-child scripts/debian13.sh "$stage" &
 inside=$!
 clean_up() {
     # Takes all processes of the namespace along, which may be writing still.
@@ -125,4 +87,9 @@ clean_up() {
 trap 'clean_up || true' EXIT
 trap 'exit 130' INT TERM HUP
 wait "$inside"
-rm -rf "$folder"
+if [ "$stage" = build ]; then
+    trap - EXIT
+    echo "$digest" >"$folder/built"
+else
+    rm -rf "$folder"
+fi

@@ -5,6 +5,7 @@
 #   TIME=600 scripts/fuzz.sh stun ice   these targets for 600 s each
 #   SEED=1 scripts/fuzz.sh              the same inputs as every time, as far as the machine gets
 #   scripts/fuzz.sh stun FILE...        the target with these inputs only, to repeat a finding
+#   scripts/fuzz.sh --build             builds, and no more
 #
 # Ends at the first finding, with the command that repeats it. What is found is kept in .build-fuzz/findings/TARGET;
 # once mended, the input belongs into Tests/FuzzCorpus/TARGET, where the unit tests read it. New inputs that reach more
@@ -19,6 +20,11 @@ scratch=.build-fuzz
 # The largest input, in bytes; limits of more are for unit tests.
 largest=4096
 
+only_build=
+if [ "${1:-}" = --build ]; then
+    only_build=yes
+    shift
+fi
 targets=()
 inputs=()
 for argument in "$@"; do
@@ -41,6 +47,7 @@ build=(swift build --scratch-path "$scratch" -c release --sanitize fuzzer --sani
 export RTUN_FUZZ=1
 # The linker names each function of AddressSanitizer that it does not export.
 "${build[@]}" --product rtun-fuzz 2> >(grep -v 'Cannot export local symbol' >&2)
+[ -z "$only_build" ] || exit 0
 program=$("${build[@]}" --show-bin-path)/rtun-fuzz
 
 # Swift's own report of a crash would keep libFuzzer from writing its input. Swift keeps other bits in pointers, which

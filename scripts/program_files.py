@@ -63,6 +63,7 @@ EXAMPLES = {
     "log-level": "info",
     "log-format": "text",
     "log-file": "/var/lib/rtun/{name}/log",
+    "access-log": "/var/lib/rtun/{name}/access.log",
 }
 # An agent is called, clients choose.
 EXAMPLE_AGENT = {"agent": "office", "socks": "office|home", "relay": "office|home"}

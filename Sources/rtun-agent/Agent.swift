@@ -60,7 +60,8 @@ struct Agent {
         self.peerConfiguration = peerConfiguration
         self.statisticsInterval = command.statistics.interval
         self.acceptor = PeerAcceptor(
-            maximumPeers: command.egress.maximumPeers, group: group, egress: self.egress, logger: log.logger)
+            maximumPeers: command.egress.maximumPeers, group: group, egress: self.egress,
+            accessLog: log.accessLog, logger: log.logger)
 
         self.client = try command.server.client(
             role: .agent(

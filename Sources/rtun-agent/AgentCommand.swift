@@ -61,6 +61,8 @@ struct AgentCommand: ProgramCommand {
     var statistics: StatisticsOptions
     @OptionGroup(title: "Logging")
     var logging: LoggingOptions
+    @OptionGroup(title: "Logging")
+    var accessLog: AccessLogOptions
     @OptionGroup
     var configurationFile: ConfigurationOptions
 
@@ -76,12 +78,13 @@ struct AgentCommand: ProgramCommand {
             role: .agent(name: name, expireIn: self.registration.expireIn, labels: self.registration.labels),
             secret: secret, program: Self.name, congestion: self.peers.congestion)
         try self.logging.check()
+        try self.accessLog.check()
     }
 
     func run() async throws {
         let secret = try self.secret.load()
         let endToEndSecret = try self.endToEndSecret.load()
-        let log = try self.logging.open(program: Self.name)
+        var log = try self.logging.open(program: Self.name)
         if self.check.isWanted {
             return try await ConnectionCheck(
                 program: Self.name, role: .agent(name: try self.registration.name()), server: self.server,
@@ -89,6 +92,7 @@ struct AgentCommand: ProgramCommand {
                 eventLoop: MultiThreadedEventLoopGroup(numberOfThreads: 1).next(), log: log
             ).run()
         }
+        log.accessLog = try self.accessLog.open(self.logging)
         try await Agent(self, secret: secret, endToEndSecret: endToEndSecret, log: log).run()
     }
 }

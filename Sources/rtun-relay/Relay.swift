@@ -84,7 +84,11 @@ struct Relay {
             do {
                 let worker = try await eventLoop.flatSubmit { self.services.open(rule, on: eventLoop) }.get()
                 workers.append(worker)
-                ports.append((rule.transport, try await eventLoop.submit { worker.value.announcedAddress }.get()))
+                let address = try await eventLoop.submit {
+                    self.log.accessLog?.follow(worker.value.ledger)
+                    return worker.value.announcedAddress
+                }.get()
+                ports.append((rule.transport, address))
             } catch let error as IOError {
                 throw ListenAddress.error(
                     error, on: rule.listenAddress.authority, port: UInt16(clamping: rule.listenAddress.port ?? 0))

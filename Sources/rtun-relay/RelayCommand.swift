@@ -78,6 +78,8 @@ struct RelayCommand: ProgramCommand {
     var statistics: StatisticsOptions
     @OptionGroup(title: "Logging")
     var logging: LoggingOptions
+    @OptionGroup(title: "Logging")
+    var accessLog: AccessLogOptions
     @OptionGroup
     var configurationFile: ConfigurationOptions
 
@@ -95,6 +97,7 @@ struct RelayCommand: ProgramCommand {
         try self.server.check(
             role: .client, secret: secret, program: Self.name, congestion: self.peers.congestion)
         try self.logging.check()
+        try self.accessLog.check()
     }
 
     func run() async throws {
@@ -117,6 +120,7 @@ struct RelayCommand: ProgramCommand {
         if self.agents.list {
             try await AgentListing(control: control, pattern: self.agents.pattern()).run()
         } else {
+            log.accessLog = try self.accessLog.open(self.logging)
             try await Relay(self, group: group, control: control, endToEndSecret: endToEndSecret, log: log).run()
         }
     }

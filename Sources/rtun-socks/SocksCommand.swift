@@ -15,15 +15,16 @@ struct SocksCommand: ProgramCommand {
 
     static let configuration = CommandConfiguration(
         commandName: Self.name,
-        abstract: "A SOCKS proxy whose connections leave from an agent.",
+        abstract: "A SOCKS and HTTP proxy whose connections leave from an agent.",
         discussion: """
-            Speaks SOCKS 5, 4a and 4. Finds an agent through an rtun server and reaches it over an encrypted tunnel, \
+            Speaks SOCKS 5, 4a and 4, and HTTP, on the same port. Finds an agent through an rtun server and reaches it over an encrypted tunnel, \
             directly if possible. Names are resolved at the agent. If the agent goes away, new connections use the next one.
 
             Examples:
               # a proxy on 127.0.0.1:2080
               rtun-socks https://rtun.example.com:8888 --secret-file secret
               curl --socks5-hostname 127.0.0.1:2080 https://example.com/
+              curl --proxy http://127.0.0.1:2080 https://example.com/
 
               # for the whole network, with a password, through one agent only
               rtun-socks https://rtun.example.com:8888 --secret-file secret \\
@@ -61,6 +62,8 @@ struct SocksCommand: ProgramCommand {
     var check: CheckOptions
     @OptionGroup(title: "Logging")
     var logging: LoggingOptions
+    @OptionGroup(title: "Logging")
+    var accessLog: AccessLogOptions
     @OptionGroup
     var configurationFile: ConfigurationOptions
 
@@ -73,8 +76,9 @@ struct SocksCommand: ProgramCommand {
         _ = try self.endToEndSecret.load()
         try self.server.check(
             role: .client, secret: secret, program: Self.name, congestion: self.peers.congestion)
-        _ = try self.proxy.address().resolve()
+        for case .network(let address) in try self.proxy.places() { _ = try address.resolve() }
         try self.logging.check()
+        try self.accessLog.check()
     }
 
     func run() async throws {
@@ -98,6 +102,7 @@ struct SocksCommand: ProgramCommand {
         if self.agents.list {
             try await AgentListing(control: control, pattern: self.agents.pattern()).run()
         } else {
+            log.accessLog = try self.accessLog.open(self.logging)
             try await SocksProxy(self, control: control, endToEndSecret: endToEndSecret, log: log).run()
         }
     }

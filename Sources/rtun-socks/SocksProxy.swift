@@ -57,82 +57,84 @@ struct SocksProxy {
     /// What lives on the event loop.
     private struct Parts: Sendable {
         let pool: NIOLoopBound<TunnelPool>
-        let listener: NIOLoopBound<SOCKSListener>
+        let clients: NIOLoopBound<ProxyClients>
+        let listeners: [NIOLoopBound<SOCKSListener>]
         /// Clients can connect from then on, and are kept waiting until there is a tunnel.
         let readyLine: ReadyLine
-        /// Where it listens, as others see it; nil when only this machine can get there.
-        let openAddress: String?
+        /// Where it listens for others than this machine, as they see it.
+        let openAddresses: [String]
     }
 
     /// Listens.
     private func start() async throws -> Parts {
         let eventLoop = self.control.eventLoop
-        let pool = try await eventLoop.submit {
+        let (pool, clients) = try await eventLoop.submit {
             let pool = TunnelPool(
                 pattern: try self.agents.pattern(), configuration: self.peerConfiguration, signal: self.control,
                 eventLoop: eventLoop, logger: self.log.logger)
+            self.log.accessLog?.follow(pool.ledger)
             self.control.setDelegate(SignalFanout([NIOLoopBound(pool.channels, eventLoop: eventLoop)]))
-            return NIOLoopBound(pool, eventLoop: eventLoop)
+            let clients = ProxyClients(self.proxy, connector: pool, eventLoop: eventLoop, logger: self.log.logger)
+            return (NIOLoopBound(pool, eventLoop: eventLoop), NIOLoopBound(clients, eventLoop: eventLoop))
         }.get()
 
-        let address = try self.proxy.address()
-        let (listener, bound) = try await self.listen(address, for: pool)
-        let local = address.announced(as: bound)
+        let listeners = try await self.listen(for: clients)
+        let (names, open) = try await eventLoop.submit {
+            (listeners.map(\.value.name), listeners.compactMap(\.value.openAddress))
+        }.get()
         let parts = Parts(
-            pool: pool, listener: listener, readyLine: ReadyLine(program: SocksCommand.name, ["socks": local]),
-            openAddress: bound.isLoopback ? nil : "\(local)")
+            pool: pool, clients: clients, listeners: listeners,
+            readyLine: ReadyLine(program: SocksCommand.name, names.map { ("socks", $0) }), openAddresses: open)
         self.warn(of: self.proxy, parts)
         return parts
     }
 
-    /// Says in the log when the proxy is open to others.
-    private func warn(of proxy: ProxyOptions, _ parts: Parts) {
-        guard let address = parts.openAddress, !proxy.credentials.isRequired else { return }
-        self.log.logger.warning(
-            "everybody who can reach this address can use the proxy: set --auth user:password",
-            metadata: ["socks": "\(address)"])
+    /// Listens at all places, or at none.
+    private func listen(for clients: NIOLoopBound<ProxyClients>) async throws -> [NIOLoopBound<SOCKSListener>] {
+        var listeners: [NIOLoopBound<SOCKSListener>] = []
+        do {
+            for place in try self.proxy.places() {
+                listeners.append(
+                    try await SOCKSListener.start(
+                        at: place, for: clients, eventLoop: self.control.eventLoop, logger: self.log.logger))
+            }
+        } catch {
+            await self.close(listeners)
+            throw error
+        }
+        return listeners
     }
 
-    /// Listens on the first of the addresses that can be had; the IPv6 wildcard takes IPv4 as well.
-    private func listen(
-        _ address: ListenAddress, for pool: NIOLoopBound<TunnelPool>
-    ) async throws -> (NIOLoopBound<SOCKSListener>, SocketAddress) {
-        let addresses = try address.resolve()
-        for candidate in addresses {
-            do {
-                let eventLoop = self.control.eventLoop
-                let listener = try await eventLoop.flatSubmit {
-                    SOCKSListener.start(
-                        on: candidate, maximumConnections: self.proxy.maximumConnections,
-                        credentials: self.proxy.credentials, connector: pool.value, eventLoop: eventLoop,
-                        logger: self.log.logger)
-                }.get()
-                let bound = try await eventLoop.submit { listener.value.localAddress }.get()
-                return (listener, bound ?? candidate)
-            } catch {
-                guard ListenAddress.lacksFamily(error), candidate != addresses.last else { throw address.error(error) }
-            }
+    /// Says in the log when the proxy is open to others.
+    private func warn(of proxy: ProxyOptions, _ parts: Parts) {
+        guard !proxy.credentials.isRequired else { return }
+        for address in parts.openAddresses {
+            self.log.logger.warning(
+                "everybody who can reach this address can use the proxy: set --auth user:password",
+                metadata: ["socks": "\(address)"])
         }
-        throw ProgramError(.internalError, "nothing to listen on")
     }
 
     /// Goes by other options for clients that come from now on.
     private func change(to proxy: ProxyOptions, _ parts: Parts) async {
-        try? await self.control.eventLoop.submit {
-            parts.listener.value.change(
-                credentials: proxy.credentials, maximumConnections: proxy.maximumConnections)
-        }.get()
+        try? await self.control.eventLoop.submit { parts.clients.value.change(to: proxy) }.get()
     }
 
     // MARK: Stop
 
     private func drain(_ parts: Parts) async {
-        try? await self.control.eventLoop.flatSubmit { parts.listener.value.drain() }.get()
+        await self.close(parts.listeners)
+        try? await self.control.eventLoop.flatSubmit { parts.clients.value.limiter.drain() }.get()
         await self.close(parts)
+    }
+
+    private func close(_ listeners: [NIOLoopBound<SOCKSListener>]) async {
+        try? await self.control.eventLoop.submit { for listener in listeners { listener.value.close() } }.get()
     }
 
     /// Tells agents and server, so that they need not find out by themselves.
     private func close(_ parts: Parts) async {
+        await self.close(parts.listeners)
         try? await self.control.eventLoop.submit { parts.pool.value.close() }.get()
         await self.control.stopAndWait()
     }

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import TestSupport
 import Testing
 
 @testable import CommandSupport
@@ -15,26 +16,23 @@ import Testing
         @Option(name: .customLong("auth")) var auth: [String] = []
     }
 
-    private let folder: URL
+    private let folder: TestFolder
 
     init() throws {
-        self.folder = FileManager.default.temporaryDirectory.appending(path: "rtun-configuration-\(UUID())")
+        self.folder = try TestFolder()
         for name in ["etc/rtun", "home/.config/rtun", "xdg/rtun"] {
-            try FileManager.default.createDirectory(
-                at: self.folder.appending(path: name), withIntermediateDirectories: true)
+            try self.folder.makeFolder(name)
         }
     }
 
     private func write(_ text: String, to path: String) throws -> String {
-        let url = self.folder.appending(path: path)
-        try Data(text.utf8).write(to: url)
-        return url.path
+        try self.folder.write(path, text)
     }
 
     private func places(_ commandLine: [String] = [], _ environment: [String: String] = [:]) -> ConfigurationPlaces {
         ConfigurationPlaces(
             program: "rtun-socks", commandLine: commandLine, environment: { environment[$0] },
-            system: self.folder.appending(path: "etc").path)
+            system: self.folder.file("etc"))
     }
 
     private func source(
@@ -46,10 +44,9 @@ import Testing
     }
 
     @Test func `files are looked for in the system's folder and the user's`() throws {
-        defer { try? FileManager.default.removeItem(at: self.folder) }
-        let home = self.folder.appending(path: "home").path
-        let xdg = self.folder.appending(path: "xdg").path
-        let system = self.folder.appending(path: "etc/rtun/rtun-socks.toml").path
+        let home = self.folder.file("home")
+        let xdg = self.folder.file("xdg")
+        let system = self.folder.file("etc/rtun/rtun-socks.toml")
         #expect(self.places().defaults == [system])
         #expect(self.places([], ["HOME": home]).defaults == [system, "\(home)/.config/rtun/rtun-socks.toml"])
         #expect(
@@ -79,7 +76,6 @@ import Testing
     }
 
     @Test func `a file that cannot be read is named`() {
-        defer { try? FileManager.default.removeItem(at: self.folder) }
         for places in [
             self.places(["--config", "/nonexistent/rtun.toml"]),
             self.places([], ["RTUN_CONFIG": "/nonexistent/rtun.toml"]),
@@ -95,9 +91,8 @@ import Testing
     }
 
     @Test func `a pipe is recognised as readable only once`() throws {
-        defer { try? FileManager.default.removeItem(at: self.folder) }
         let file = try self.write("[socks]", to: "rtun.toml")
-        let pipe = self.folder.appending(path: "pipe").path
+        let pipe = self.folder.file("pipe")
         #expect(mkfifo(pipe, 0o600) == 0)
         for path in [file, self.folder.path, "/nonexistent", "/dev/null"] {
             #expect(self.places(["--config", path]).unrepeatable == nil)
@@ -107,7 +102,6 @@ import Testing
     }
 
     @Test func `a URL's password is masked with a scheme and without`() throws {
-        defer { try? FileManager.default.removeItem(at: self.folder) }
         for (url, shown) in [
             ("user:pa/ss@host:1", "***@host:1"), ("quic://a@b@host", "quic://***@host"), ("h:1", "h:1"),
         ] {
@@ -119,7 +113,6 @@ import Testing
     }
 
     @Test func `a folder is refused as a log file`() throws {
-        defer { try? FileManager.default.removeItem(at: self.folder) }
         let error = #expect(throws: ProgramError.self) {
             try LoggingOptions.parse(["--log-file", self.folder.path]).check()
         }
@@ -127,7 +120,6 @@ import Testing
     }
 
     @Test func `a file that is too large or not text is refused`() throws {
-        defer { try? FileManager.default.removeItem(at: self.folder) }
         let large = try self.write(String(repeating: "#", count: ConfigurationFile.maximumSize + 1), to: "large.toml")
         let error = #expect(throws: ProgramError.self) { try ConfigurationFile(reading: large) }
         #expect(error?.status == .unavailable)
@@ -137,7 +129,6 @@ import Testing
 
     @Test(arguments: [["--help"], ["-h"], ["--version"], ["--generate-completion-script", "bash"]])
     func `--help and --version are answered whatever the file says`(commandLine: [String]) throws {
-        defer { try? FileManager.default.removeItem(at: self.folder) }
         let broken = try self.write("[", to: "broken.toml")
         let places = self.places([], ["RTUN_CONFIG": broken])
         #expect(
@@ -146,7 +137,6 @@ import Testing
     }
 
     @Test func `--print-config names each value's place, and shows no secret`() throws {
-        defer { try? FileManager.default.removeItem(at: self.folder) }
         let file = try self.write(
             "[socks]\nauth = [\"me:pass\", \"you:word\"]\nquic-insecure = true\nsecret = \"hidden\"\nlog-level = \"debug\"",
             to: "rtun.toml")
@@ -174,7 +164,6 @@ import Testing
     }
 
     @Test func `variables are captured without secrets, and passwords removed`() {
-        defer { try? FileManager.default.removeItem(at: self.folder) }
         let environment = [
             "RTUN_AUTH": "me:pass", "RTUN_EMPTY": "", "RTUN_DENY": " \n", "RTUN_SECRET": "s", "RTUN_URL": "u",
             "PATH": "/bin",

@@ -1,6 +1,7 @@
 import Foundation
 import Glibc
 import Logging
+import TestSupport
 import Testing
 
 @testable import CommandSupport
@@ -95,19 +96,18 @@ import Testing
     }
 
     @Test func `a rotated file is reopened`() throws {
-        let path = FileManager.default.temporaryDirectory.appending(path: "rtun-log-\(UUID())").path
+        let folder = try TestFolder()
+        let path = folder.file("log")
         let log = try LoggingOptions.parse(["--log-file", path, "--log-level", "warn"]).open(program: "test")
         log.logger.info("left out")
         log.logger.warning("first", metadata: ["event": "e"])
         log.output.flush()
-        try FileManager.default.moveItem(atPath: path, toPath: path + ".1")
+        try FileManager.default.moveItem(atPath: path, toPath: folder.file("log.1"))
         log.reopen()
         log.logger.error("second")
         log.output.flush()
-        #expect(try String(contentsOfFile: path + ".1", encoding: .utf8).hasSuffix("Z warn first event=e\n"))
+        #expect(try String(contentsOfFile: folder.file("log.1"), encoding: .utf8).hasSuffix("Z warn first event=e\n"))
         #expect(try String(contentsOfFile: path, encoding: .utf8).hasSuffix("Z error second\n"))
-        try FileManager.default.removeItem(atPath: path)
-        try FileManager.default.removeItem(atPath: path + ".1")
     }
 
     @Test func `a log file that cannot be opened ends the program with 69`() throws {

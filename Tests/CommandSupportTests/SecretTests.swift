@@ -1,21 +1,15 @@
 import Foundation
+import TestSupport
 import Testing
 
 @testable import CommandSupport
 
 @Suite struct SecretTests {
-    private let directory: URL
+    private let folder: TestFolder
 
-    init() throws {
-        self.directory = FileManager.default.temporaryDirectory.appending(path: "rtun-secret-\(UUID())")
-        try FileManager.default.createDirectory(at: self.directory, withIntermediateDirectories: true)
-    }
+    init() throws { self.folder = try TestFolder() }
 
-    private func file(_ contents: String) throws -> String {
-        let url = self.directory.appending(path: UUID().uuidString)
-        try Data(contents.utf8).write(to: url)
-        return url.path
-    }
+    private func file(_ contents: String) throws -> String { try self.folder.write(UUID().uuidString, contents) }
 
     private func load(_ arguments: [String], _ environment: [String: String] = [:]) throws -> String {
         let secret = try SecretOptions.parse(arguments).load(environment: { environment[$0] })
@@ -53,12 +47,11 @@ import Testing
     }
 
     @Test func `a file that cannot be read is named`() throws {
-        let path = self.directory.appending(path: "missing").path
+        let path = self.folder.file("missing")
         let error = #expect(throws: ProgramError.self) { try self.load(["--secret-file", path]) }
         #expect(error?.status == .unavailable)
         #expect(error?.message == "cannot read the file \(path) given by --secret-file: no such file or directory")
-        let directory = self.directory.path
-        #expect(throws: ProgramError.self) { try self.load(["--secret-file", directory]) }
+        #expect(throws: ProgramError.self) { try self.load(["--secret-file", self.folder.path]) }
         let large = try self.file(String(repeating: "x", count: 70_000))
         #expect(throws: ProgramError.self) { try self.load(["--secret-file", large]) }
     }

@@ -27,9 +27,9 @@ struct RelayTests {
         let queries = try cluster.folder.write(
             "queries", (0..<100).map { "host\($0).rtun.test A\n" }.joined())
         let report = try await ShellCommand.run(
-            "dnsperf -s 127.0.0.1 -p \(relay.port) -d '\(queries)' -l 30 -Q 2000 -t 5", within: .seconds(60))
+            "dnsperf -s 127.0.0.1 -p \(relay.port) -d '\(queries)' -l 12 -Q 2000 -t 5", within: .seconds(40))
         let sent = try #require(Self.number(in: report, after: "Queries sent:"))
-        #expect(sent > 50_000)
+        #expect(sent > 20_000)
         #expect(Self.number(in: report, after: "Queries completed:") == sent, "\(report)")
         withExtendedLifetime(names) {}
         await stopAll([cluster.server, agent.program, relay.program])
@@ -289,17 +289,18 @@ struct RelayTests {
                 try socket.send([1])
                 #expect(try socket.receive() == [1])
             }
-            for _ in 0..<50 {
-                let socket = try DatagramSocket(connectedTo: modest.port)
+            // Held like those, too: the port of a closed socket may be the next one's, which would be the same flow.
+            let few = try (0..<50).map { _ in try DatagramSocket(connectedTo: modest.port) }
+            for socket in few {
                 try socket.send([2])
                 #expect(try socket.receive(within: .seconds(2)) == [2])
             }
         }
-        let (lost, gained) = (
-            try await Cluster.statistics(of: greedy.program), try await Cluster.statistics(of: modest.program)
-        )
-        #expect(lost["flows"] == "50")
-        #expect(gained["flows"] == "50")
+        #expect(try await Cluster.statistics(of: modest.program)["flows"] == "50")
+        // The word that the last of them is over may still be on its way.
+        try await eventually(within: .seconds(5), "the loss of 50 flows") {
+            try await Cluster.statistics(of: greedy.program)["flows"] == "50"
+        }
         await stopAll([cluster.server, agent.program, greedy.program, modest.program])
     }
 

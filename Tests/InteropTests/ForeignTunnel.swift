@@ -108,8 +108,6 @@ private final class ForeignCarrier: PeerCarrier {
     private(set) var isClosed = false
 
     var isConnected: Bool { !self.isClosed }
-    var isSuspect: Bool { false }
-    var suspicionChanged: ((Bool) -> Void)?
     var roundTripTime: TimeAmount? { nil }
 
     init(_ context: PeerCarrierContext, socket: any Channel) {

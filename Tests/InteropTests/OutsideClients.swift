@@ -22,6 +22,7 @@ enum OutsideClient: String {
 enum ProxyProtocol: String, CaseIterable {
     /// With names that the proxy resolves.
     case socks5h
+    case http
 
     /// The proxy's URL.
     func url(_ port: Int) -> String { "\(self.rawValue)://127.0.0.1:\(port)" }

@@ -1,7 +1,7 @@
-import Foundation
 import NIOCore
 import NIOPosix
 import Synchronization
+import TestSupport
 
 @testable import NameResolution
 
@@ -13,6 +13,7 @@ final class NameServer: Sendable {
     let port: UInt16
     private let channel: any Channel
     private let questions: Questions
+    private let folder: TestFolder
     private let resolverConfiguration: String
 
     /// How often each name was asked for, both families.
@@ -37,8 +38,8 @@ final class NameServer: Sendable {
             }
             .bind(host: "127.0.0.1", port: 0).get()
         self.port = UInt16(self.channel.localAddress?.port ?? 0)
-        self.resolverConfiguration = NSTemporaryDirectory() + "resolv.conf." + UUID().uuidString
-        try "nameserver 127.0.0.1\n".write(toFile: self.resolverConfiguration, atomically: true, encoding: .utf8)
+        self.folder = try TestFolder()
+        self.resolverConfiguration = try self.folder.write("resolv.conf", "nameserver 127.0.0.1\n")
     }
 
     var configuration: AresConfiguration {
@@ -49,7 +50,6 @@ final class NameServer: Sendable {
 
     func close() async throws {
         try await self.channel.close()
-        try FileManager.default.removeItem(atPath: self.resolverConfiguration)
     }
 }
 

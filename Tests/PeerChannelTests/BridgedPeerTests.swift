@@ -1,12 +1,13 @@
 import AppProto
 import Crypto
 import NIOCore
+import PeerTestSupport
 import Synchronization
 import TLS
 import TestSupport
 import Testing
-
 import Tunnel
+
 @testable import PeerChannel
 @testable import PeerPath
 

@@ -2,6 +2,7 @@ import AppProto
 import HostNetwork
 import ICE
 import NIOCore
+import PeerTestSupport
 import Synchronization
 import TestSupport
 import Testing

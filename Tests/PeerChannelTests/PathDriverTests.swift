@@ -2,6 +2,7 @@ import Logging
 import NIOCore
 import NIOEmbedded
 import PeerPath
+import PeerTestSupport
 import Testing
 
 @testable import PeerChannel

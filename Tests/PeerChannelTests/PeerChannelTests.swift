@@ -1,9 +1,10 @@
 import AppProto
 import NIOCore
+import PeerPath
+import PeerTestSupport
 import TLS
 import TestSupport
 import Testing
-import PeerPath
 
 @testable import PeerChannel
 @testable import Tunnel
@@ -14,7 +15,6 @@ struct PeerChannelTests {
         let pair = try await PeerPair.connect()
         try await PeerPair.on(pair) { pair in
             #expect(pair.client.isConnected)
-            #expect(pair.client.carrier?.isSuspect == false)
             let path = try #require(pair.client.path)
             #expect(path.name == "direct")
             #expect(["127.0.0.1", "::1"].contains(path.remote?.ipAddress))
@@ -32,7 +32,8 @@ struct PeerChannelTests {
         let pair = try await PeerPair.connect(client: configuration, agent: configuration)
         try await eventually(within: .seconds(10), "packets of 1452 bytes on both sides") {
             try await PeerPair.on(pair) { pair in
-                pair.client.carrier?.maximumPacketSize == 1452 && pair.agent?.carrier?.maximumPacketSize == 1452
+                pair.client.carrier?.session.maximumDatagramSize == 1452
+                    && pair.agent?.carrier?.session.maximumDatagramSize == 1452
             }
         }
         try await PeerPair.finish(pair)
@@ -259,15 +260,8 @@ struct PeerChannelTests {
             pair.agent?.paths.close()
             pair.client.carrier?.open(OpenTcp(host: "example.org", port: 80), timeout: .seconds(20)) { _ in }
         }
-        // At every look it is suspect just when it has waited for so long.
         try await eventually(within: .seconds(30), "suspicion") {
-            try await PeerPair.on(pair) { pair in
-                guard let carrier = pair.client.carrier, let since = carrier.unansweredSince else { return false }
-                let before = NIODeadline.now() - since
-                let isSuspect = carrier.isSuspect
-                #expect(isSuspect ? NIODeadline.now() - since >= .seconds(2) : before < .seconds(2))
-                return isSuspect
-            }
+            try await PeerPair.on(pair) { $0.suspicions == [true] }
         }
         try await PeerPair.on(pair) { #expect($0.client.isConnected) }
         try await PeerPair.finish(pair)

@@ -49,6 +49,8 @@ final class EnginePair {
     private(set) var restarts: [PathDescription] = []
     private(set) var ended: [End: PathFailure] = [:]
     private(set) var reports: [End: Int] = [:]
+    /// How often what was measured was to be forgotten.
+    private(set) var forgotten: [End: Int] = [:]
 
     init(
         choice: [End: PathChoice] = [:], bridges: Bool = true,
@@ -185,7 +187,8 @@ final class EnginePair {
             if new != nil { self.tell(end) { $0.connected(at: $1) } }
         case .noDirectPath: self.reports[end, default: 0] += 1
         case .ended(let failure): self.ended[end] = failure
-        case .openSpreadSocket, .limitChanged, .forgetRoundTrips, .note: break
+        case .forgetRoundTrips: self.forgotten[end, default: 0] += 1
+        case .openSpreadSocket, .limitChanged, .note: break
         }
     }
 

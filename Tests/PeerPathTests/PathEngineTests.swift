@@ -39,7 +39,7 @@ import Testing
         pair.run(for: .seconds(10))
         pair.isReached = [.client: false, .agent: false]
         _ = pair.delivers(from: .client)
-        pair.tell(.client) { $0.carrierSeen(isSuspect: true, at: $1) }
+        pair.tell(.client) { $0.suspicionChanged(isSuspect: true, at: $1) }
         let time = try #require(pair.run(until: .seconds(20)) { $0.path(.client) == "bridge" })
         #expect(time < .seconds(6))
         #expect(pair.reasons[.client]?.last == .silent)
@@ -137,6 +137,23 @@ import Testing
         // The old session has had its time.
         pair.run(for: .seconds(20))
         #expect(pair.engines[.client]?.sessions.list.count == 1)
+    }
+
+    @Test func `while a carrier on the bridge misses answers, the route is asked for now and then`() throws {
+        let pair = EnginePair(choice: [.client: .bridge])
+        pair.begin()
+        _ = try #require(pair.run(until: .seconds(5)) { $0.path(.client) == "bridge" && $0.path(.agent) == "bridge" })
+        pair.run(for: .minutes(5))
+        #expect(pair.restarts.isEmpty)
+        pair.tell(.client) { $0.suspicionChanged(isSuspect: true, at: $1) }
+        // After 1, 5 and 13 s.
+        pair.run(for: .seconds(20))
+        #expect(pair.restarts.count == 3)
+        #expect(pair.forgotten.isEmpty)
+        pair.tell(.client) { $0.suspicionChanged(isSuspect: false, at: $1) }
+        pair.run(for: .minutes(5))
+        #expect(pair.restarts.count == 3)
+        #expect(pair.forgotten == [.client: 1])
     }
 
     @Test func `a lost control connection takes the bridge along, and brings it back with the channel's route`() throws

@@ -98,7 +98,7 @@ import Testing
             Issue.record("closed with \(String(describing: network.clientEvents.closeReason))")
             return
         }
-        #expect(rejection.isCuredByAuthority)
+        #expect(rejection.kind == .untrustedIssuer)
         #expect(rejection.description.contains("issued by an authority that is not known"))
     }
 

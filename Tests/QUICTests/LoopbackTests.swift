@@ -1,7 +1,7 @@
-import Foundation
 import NIOCore
 import NIOPosix
 import TLS
+import TestSupport
 import Testing
 import UDP
 
@@ -88,9 +88,8 @@ import UDP
         server.verification = .notRequested
         let channel = try await self.startServer(server)
         let address = try #require(channel.localAddress)
-        let file = NSTemporaryDirectory() + "quic-tests-\(UInt64.random(in: .min ... .max)).pem"
-        try Data(TestIdentity.server.certificateChainPEM).write(to: URL(fileURLWithPath: file))
-        defer { try? FileManager.default.removeItem(atPath: file) }
+        let folder = try TestFolder()
+        let file = try folder.write("authority.pem", TestIdentity.server.certificateChainPEM)
         for name in ["localhost", "127.0.0.1"] {
             var client = QUICConfiguration.pinnedClient
             client.verification = .certificateAuthorities(file: file, serverName: name)

@@ -1,40 +1,18 @@
 import NIOCore
-import NIOEmbedded
-import TLS
+import PeerTestSupport
+import RelayChannel
 import Testing
 import UDPRelay
 
 @testable import PeerChannel
-@testable import RelayChannel
 
-/// Two datagram channels in memory, with a clock of their own and a path that carries what the test lets it.
+/// Two datagram channels in memory.
 @Suite struct DatagramChannelTests {
-    /// One direction of a path.
-    private final class Path: DatagramPath {
-        var preferredDatagramSize: Int { self.maximumDatagramSize }
-        var maximumDatagramSize = 1452
-        var roundTripTime: TimeAmount? { .milliseconds(20) }
-        var isBroken = false
-        var sent: [ByteBuffer] = []
-        var deliver: (ByteBuffer, Int?) -> Void = { _, _ in }
-        let eventLoop: EmbeddedEventLoop
-
-        init(_ eventLoop: EmbeddedEventLoop) { self.eventLoop = eventLoop }
-
-        func send(_ bytes: ByteBuffer, segmentSize: Int?) -> Bool {
-            self.sent.append(bytes)
-            if !self.isBroken { self.eventLoop.execute { self.deliver(bytes, segmentSize) } }
-            return true
-        }
-    }
-
-    private final class End: DatagramChannelDelegate, PeerCarrierDelegate {
+    /// What the user of one end hears.
+    private final class User: DatagramChannelDelegate {
         var received: [(UInt32, [UInt8])] = []
         var closedFlows: [FlowID] = []
         var limits: [Int] = []
-        var suspicions: [Bool] = []
-        var isConnected = false
-        var closed: PeerChannelError?
 
         func datagramChannel(_ channel: DatagramChannel, received payload: ByteBuffer, of flow: FlowID) {
             self.received.append((flow.rawValue, Array(payload.readableBytesView)))
@@ -42,56 +20,35 @@ import UDPRelay
         func datagramChannelReceiveComplete(_ channel: DatagramChannel) {}
         func datagramChannel(_ channel: DatagramChannel, closedByPeer flow: FlowID) { self.closedFlows.append(flow) }
         func datagramChannelLimitChanged(_ channel: DatagramChannel) { self.limits.append(channel.maximumPayload) }
-        func carrierConnected() { self.isConnected = true }
-        func carrierClosed(_ reason: PeerChannelError) { self.closed = reason }
     }
 
-    private final class Pair {
-        let eventLoop = EmbeddedEventLoop()
-        let toAgent: Path
-        let toClient: Path
-        let client: DatagramChannel
-        let agent: DatagramChannel
-        let clientEnd = End()
-        let agentEnd = End()
+    @dynamicMemberLookup
+    private struct Pair {
+        private let carriers: CarrierPair<DatagramChannel>
+        let clientUser = User()
+        let agentUser = User()
 
         init() throws {
-            let clientConfiguration = PeerChannelConfiguration(identity: try Identity.selfSigned(commonName: "test"))
-            let agentConfiguration = PeerChannelConfiguration(identity: try Identity.selfSigned(commonName: "test"))
-            self.toAgent = Path(self.eventLoop)
-            self.toClient = Path(self.eventLoop)
-            self.agent = try DatagramChannel(
-                PeerCarrierContext(
-                    side: .agent, peerFingerprint: clientConfiguration.identity.leafFingerprint,
-                    configuration: agentConfiguration, eventLoop: self.eventLoop, path: self.toClient))
-            self.client = try DatagramChannel(
-                PeerCarrierContext(
-                    side: .client, peerFingerprint: agentConfiguration.identity.leafFingerprint,
-                    configuration: clientConfiguration, eventLoop: self.eventLoop, path: self.toAgent))
-            let (client, agent) = (self.client, self.agent)
-            self.toAgent.deliver = { [unowned agent] in Self.deliver($0, $1, to: agent) }
-            self.toClient.deliver = { [unowned client] in Self.deliver($0, $1, to: client) }
-            for (channel, end) in [(client, self.clientEnd), (agent, self.agentEnd)] {
-                channel.delegate = end
-                channel.carrierDelegate = end
-                channel.suspicionChanged = { [unowned end] in end.suspicions.append($0) }
+            self.carriers = try CarrierPair(delay: .zero) {
+                try DatagramChannel(
+                    PeerCarrierContext(side: $0, peerFingerprint: $1, configuration: $2, eventLoop: $3, path: $4))
             }
-            self.eventLoop.run()
-            try #require(self.clientEnd.isConnected && self.agentEnd.isConnected)
+            self.client.delegate = self.clientUser
+            self.agent.delegate = self.agentUser
+            try #require(self.carriers.connect())
             self.toAgent.sent = []
             self.toClient.sent = []
         }
 
-        private static func deliver(_ bytes: ByteBuffer, _ segmentSize: Int?, to channel: DatagramChannel) {
-            channel.receive(bytes, segmentSize: segmentSize, arrival: 0)
-            channel.receiveComplete()
+        subscript<Value>(dynamicMember path: KeyPath<CarrierPair<DatagramChannel>, Value>) -> Value {
+            self.carriers[keyPath: path]
         }
     }
 
     @Test func `payloads of one loop turn share records, and the records share a call`() throws {
         let pair = try Pair()
         #expect(pair.client.maximumPayload == 1409)
-        #expect(pair.clientEnd.limits == [1409])
+        #expect(pair.clientUser.limits == [1409])
         for number in 0..<40 {
             pair.client.send(ByteBuffer(repeating: UInt8(number), count: 100), on: FlowID(rawValue: UInt32(number + 1)))
         }
@@ -100,8 +57,8 @@ import UDPRelay
         #expect(pair.client.statistics.recordsSent == 4)
         #expect(pair.toAgent.sent.count == 1)
         pair.eventLoop.run()
-        #expect(pair.agentEnd.received.map(\.0) == Array(1...40))
-        #expect(pair.agentEnd.received.allSatisfy { $0.1 == [UInt8](repeating: UInt8($0.0 - 1), count: 100) })
+        #expect(pair.agentUser.received.map(\.0) == Array(1...40))
+        #expect(pair.agentUser.received.allSatisfy { $0.1 == [UInt8](repeating: UInt8($0.0 - 1), count: 100) })
         #expect(pair.agent.statistics.recordsReceived == 4)
     }
 
@@ -112,8 +69,8 @@ import UDPRelay
         pair.client.flush()
         pair.eventLoop.run()
         #expect(pair.toAgent.sent.first?.readableBytes == 1452 + 37 + 6)
-        #expect(pair.agentEnd.received.map(\.0) == [7, 8])
-        #expect(pair.agentEnd.received.map(\.1.count) == [1409, 0])
+        #expect(pair.agentUser.received.map(\.0) == [7, 8])
+        #expect(pair.agentUser.received.map(\.1.count) == [1409, 0])
     }
 
     @Test func `the limit follows the path`() throws {
@@ -123,7 +80,7 @@ import UDPRelay
         #expect(pair.client.maximumPayload == 1209)
         pair.toAgent.maximumDatagramSize = 1452
         pair.client.pathChanged()
-        #expect(pair.clientEnd.limits == [1409, 1209, 1409])
+        #expect(pair.clientUser.limits == [1409, 1209, 1409])
         #expect(pair.client.fits(1409) && !pair.client.fits(1410))
     }
 
@@ -149,21 +106,20 @@ import UDPRelay
         pair.client.send(ByteBuffer(string: "anybody?"), on: FlowID(rawValue: 1))
         pair.client.flush()
         pair.eventLoop.advanceTime(by: .milliseconds(2_900))
-        #expect(pair.clientEnd.suspicions == [])
+        #expect(pair.clientEnd.suspicions.map(\.isSuspect) == [])
         pair.eventLoop.advanceTime(by: .milliseconds(200))
-        #expect(pair.clientEnd.suspicions == [true])
-        #expect(pair.client.isSuspect)
+        #expect(pair.clientEnd.suspicions.map(\.isSuspect) == [true])
         pair.toAgent.isBroken = false
         // The next question is answered.
         pair.eventLoop.advanceTime(by: .seconds(2))
-        #expect(pair.clientEnd.suspicions == [true, false])
-        #expect(pair.agentEnd.suspicions == [])
+        #expect(pair.clientEnd.suspicions.map(\.isSuspect) == [true, false])
+        #expect(pair.agentEnd.suspicions.map(\.isSuspect) == [])
     }
 
     @Test func `an idle channel stays calm for as long as questions are answered`() throws {
         let pair = try Pair()
         pair.eventLoop.advanceTime(by: .seconds(65))
-        #expect(pair.clientEnd.suspicions == [])
+        #expect(pair.clientEnd.suspicions.map(\.isSuspect) == [])
         // A question and an answer every ten seconds.
         #expect((6...7).contains(pair.toAgent.sent.count))
         #expect(pair.toAgent.sent.count == pair.toClient.sent.count)
@@ -174,7 +130,7 @@ import UDPRelay
         pair.client.sendClosed(FlowID(rawValue: 9))
         pair.client.flush()
         pair.eventLoop.run()
-        #expect(pair.agentEnd.closedFlows == [FlowID(rawValue: 9)])
+        #expect(pair.agentUser.closedFlows == [FlowID(rawValue: 9)])
         pair.client.close(saying: "enough")
         pair.eventLoop.run()
         guard case .closedHere = pair.clientEnd.closed, case .closedByPeer = pair.agentEnd.closed else {
@@ -212,11 +168,11 @@ import UDPRelay
         }
         pair.eventLoop.run()
         #expect(pair.agent.statistics.rejectedDatagrams - before == injected)
-        #expect(pair.agentEnd.received.count == 1)
+        #expect(pair.agentUser.received.count == 1)
         #expect(pair.agentEnd.closed == nil && pair.clientEnd.closed == nil)
         pair.client.send(ByteBuffer(string: "and on"), on: FlowID(rawValue: 1))
         pair.client.flush()
         pair.eventLoop.run()
-        #expect(pair.agentEnd.received.last?.1 == Array("and on".utf8))
+        #expect(pair.agentUser.received.last?.1 == Array("and on".utf8))
     }
 }

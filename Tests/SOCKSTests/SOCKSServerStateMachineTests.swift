@@ -203,7 +203,6 @@ private let dialogues: [Dialogue] = [
 
     // Something else
     Dialogue("nothing", sends: "", gets: "", end: .incomplete),
-    Dialogue("a word that is no method of HTTP", sends: text("GETTING"), gets: "", end: .incomplete),
     Dialogue(
         "a word that is too long", sends: text("ABCDEFGHIJKLMNOPQ "), gets: "", end: .refused(.unknownVersion(0x41))),
     Dialogue("letters, and no space", sends: text("GET/ HTTP/1.1"), gets: "", end: .refused(.unknownVersion(0x47))),
@@ -338,19 +337,4 @@ private let dialogues: [Dialogue] = [
         #expect(!credentials.accept(user: Array("bob".utf8), password: []))
     }
 
-    @Test(arguments: ["GET / HTTP/1.1\r\n", "CONNECT example.org:443 HTTP/1.1\r\n", "PROPPATCH "])
-    func `HTTP requests are answered in HTTP`(request: String) {
-        var machine = SOCKSServerStateMachine()
-        var bytes = ByteBuffer(string: String(request.prefix(2)))
-        #expect(machine.receive(&bytes) == .needMoreBytes)
-        bytes = ByteBuffer(string: request)
-        guard case .refuse(let reply?, .http) = machine.receive(&bytes) else {
-            Issue.record("not refused as HTTP")
-            return
-        }
-        let parts = String(buffer: reply).components(separatedBy: "\r\n\r\n")
-        #expect(parts[0].hasPrefix("HTTP/1.1 400 Bad Request\r\n"))
-        #expect(parts[0].contains("Content-Length: \(parts[1].utf8.count)\r\n"))
-        #expect(parts[1].hasSuffix("\n") && parts[1].dropLast().contains("\n") == false)
-    }
 }

@@ -1,19 +1,20 @@
 import Crypto
 import TLS
+import TestSupport
 import Testing
 
 @Suite struct IdentityTests {
-    let directory: TemporaryDirectory
+    let directory: TestFolder
 
     init() throws {
-        self.directory = try TemporaryDirectory()
+        self.directory = try TestFolder()
     }
 
     @Test func `a self-signed identity survives being written and loaded`() throws {
         let made = try Identity.selfSigned(commonName: "rtun")
         let loaded = try Identity.load(
-            certificateFile: self.directory.write(made.certificateChainPEM, as: "cert.pem"),
-            keyFile: self.directory.write(made.privateKeyPEM, as: "key.pem"))
+            certificateFile: self.directory.write("cert.pem", made.certificateChainPEM),
+            keyFile: self.directory.write("key.pem", made.privateKeyPEM))
         #expect(loaded.leafFingerprint == made.leafFingerprint)
         #expect(loaded.certificateChainPEM == made.certificateChainPEM)
         #expect(loaded.privateKeyPEM == made.privateKeyPEM)
@@ -21,7 +22,7 @@ import Testing
 
     @Test func `openssl accepts a self-signed certificate`() throws {
         let identity = try Identity.selfSigned(commonName: "rtun", alternativeNames: ["a.example", "192.0.2.1", "::1"])
-        _ = try self.directory.write(identity.certificateChainPEM, as: "cert.pem")
+        try self.directory.write("cert.pem", identity.certificateChainPEM)
         let text = try self.directory.openssl(
             "x509 -in cert.pem -noout -fingerprint -sha256 -subject -issuer -nameopt RFC2253 -ext subjectAltName "
                 + "-checkend 300000000")
@@ -74,24 +75,22 @@ import Testing
         let issuer = try Identity.selfSigned(commonName: "issuer")
         let loaded = try Identity.load(
             certificateFile: self.directory.write(
-                Array("a comment before\n".utf8) + leaf.certificateChainPEM + issuer.certificateChainPEM,
-                as: "chain.pem"),
-            keyFile: self.directory.write(leaf.privateKeyPEM, as: "key.pem"))
+                "chain.pem", Array("a comment before\n".utf8) + leaf.certificateChainPEM + issuer.certificateChainPEM),
+            keyFile: self.directory.write("key.pem", leaf.privateKeyPEM))
         #expect(loaded.leafFingerprint == leaf.leafFingerprint)
         #expect(loaded.certificateChainPEM == leaf.certificateChainPEM + issuer.certificateChainPEM)
     }
 
     @Test func `certificate and key in one file load`() throws {
         let made = try Identity.selfSigned(commonName: "rtun")
-        let file = try self.directory.write(made.privateKeyPEM + made.certificateChainPEM, as: "both.pem")
+        let file = try self.directory.write("both.pem", made.privateKeyPEM + made.certificateChainPEM)
         #expect(
             try Identity.load(certificateFile: file, keyFile: file).leafFingerprint == made.leafFingerprint)
     }
 
     @Test func `a key of another certificate is refused, naming both files`() throws {
-        let certificate = try self.directory.write(
-            Identity.selfSigned(commonName: "a").certificateChainPEM, as: "cert.pem")
-        let key = try self.directory.write(Identity.selfSigned(commonName: "b").privateKeyPEM, as: "key.pem")
+        let certificate = try self.directory.write("cert.pem", Identity.selfSigned(commonName: "a").certificateChainPEM)
+        let key = try self.directory.write("key.pem", Identity.selfSigned(commonName: "b").privateKeyPEM)
         #expect(throws: TLSError.keyDoesNotMatch(certificateFile: certificate, keyFile: key)) {
             try Identity.load(certificateFile: certificate, keyFile: key)
         }
@@ -110,7 +109,7 @@ import Testing
 
     @Test func `files that cannot be read are named with the system's reason`() throws {
         let made = try Identity.selfSigned(commonName: "rtun")
-        let certificate = try self.directory.write(made.certificateChainPEM, as: "cert.pem")
+        let certificate = try self.directory.write("cert.pem", made.certificateChainPEM)
         let missing = self.directory.file("missing.pem")
         #expect(throws: TLSError.cannotReadFile(path: missing, reason: "no such file or directory")) {
             try Identity.load(certificateFile: missing, keyFile: missing)
@@ -121,7 +120,7 @@ import Testing
         #expect(throws: TLSError.cannotReadFile(path: self.directory.path, reason: "is a directory")) {
             try Identity.load(certificateFile: self.directory.path, keyFile: missing)
         }
-        let huge = try self.directory.write([UInt8](repeating: 0x2d, count: 2 << 20), as: "huge.pem")
+        let huge = try self.directory.write("huge.pem", [UInt8](repeating: 0x2d, count: 2 << 20))
         #expect(throws: TLSError.cannotReadFile(path: huge, reason: "larger than 1 MiB")) {
             try Identity.load(certificateFile: huge, keyFile: missing)
         }
@@ -129,15 +128,15 @@ import Testing
 
     @Test func `a file that is not PEM is named with what was expected`() throws {
         let made = try Identity.selfSigned(commonName: "rtun")
-        let certificate = try self.directory.write(made.certificateChainPEM, as: "cert.pem")
-        let key = try self.directory.write(made.privateKeyPEM, as: "key.pem")
+        let certificate = try self.directory.write("cert.pem", made.certificateChainPEM)
+        let key = try self.directory.write("key.pem", made.privateKeyPEM)
         for garbage in [[], Array("hello\n".utf8), Array(made.certificateChainPEM.prefix(200)), made.privateKeyPEM] {
-            let file = try self.directory.write(garbage, as: "garbage.pem")
+            let file = try self.directory.write("garbage.pem", garbage)
             let error = #expect(throws: TLSError.self) { try Identity.load(certificateFile: file, keyFile: key) }
             #expect(error?.description.hasPrefix("no usable certificate in \(file): a PEM file is expected") == true)
         }
         for garbage in [[], Array("hello\n".utf8), Array(made.privateKeyPEM.prefix(60)), made.certificateChainPEM] {
-            let file = try self.directory.write(garbage, as: "garbage.pem")
+            let file = try self.directory.write("garbage.pem", garbage)
             let error = #expect(throws: TLSError.self) {
                 try Identity.load(certificateFile: certificate, keyFile: file)
             }
@@ -145,7 +144,7 @@ import Testing
         }
         // A damaged block after a good one is not taken for the end.
         let damaged = try self.directory.write(
-            made.certificateChainPEM + made.certificateChainPEM.prefix(200), as: "damaged.pem")
+            "damaged.pem", made.certificateChainPEM + made.certificateChainPEM.prefix(200))
         #expect(throws: TLSError.self) { try Identity.load(certificateFile: damaged, keyFile: key) }
     }
 

@@ -2,19 +2,20 @@ import Foundation
 import NIOCore
 import NIOPosix
 import TLS
+import TestSupport
 import Testing
 
 /// Against OpenSSL's own programs, over loopback.
 @Suite(.serialized, .timeLimit(.minutes(1))) struct OpenSSLInteroperabilityTests {
-    let directory: TemporaryDirectory
+    let directory: TestFolder
     let identity: Identity
     let authority: String
 
     init() throws {
-        self.directory = try TemporaryDirectory()
+        self.directory = try TestFolder()
         self.identity = try #require(Identity.shared)
-        self.authority = try self.directory.write(self.identity.certificateChainPEM, as: "cert.pem")
-        _ = try self.directory.write(self.identity.privateKeyPEM, as: "key.pem")
+        self.authority = try self.directory.write("cert.pem", self.identity.certificateChainPEM)
+        try self.directory.write("key.pem", self.identity.privateKeyPEM)
     }
 
     @Test(arguments: ["-tls1_2", "-tls1_3"])
@@ -154,7 +155,7 @@ private final class OpenSSLServer {
     private let input = Pipe()
     private let output = Pipe()
 
-    init(_ options: String, in directory: TemporaryDirectory) throws {
+    init(_ options: String, in directory: TestFolder) throws {
         let command = "openssl s_server -accept 127.0.0.1:0 -cert cert.pem -key key.pem \(options)"
         self.process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
         self.process.arguments = command.split(separator: " ").map(String.init)

@@ -1,38 +1,10 @@
 import Foundation
 import NIOCore
 import TLS
+import TestSupport
 
-/// A directory that is removed at the end of the test.
-final class TemporaryDirectory {
-    let path: String
-
-    init() throws {
-        self.path = NSTemporaryDirectory() + "rtun-tls-" + UUID().uuidString
-        try FileManager.default.createDirectory(atPath: self.path, withIntermediateDirectories: true)
-    }
-
-    deinit {
-        try? FileManager.default.removeItem(atPath: self.path)
-    }
-
-    /// Makes a directory in here, with those above it.
-    func makeDirectory(_ name: String) throws {
-        try FileManager.default.createDirectory(atPath: self.path + name, withIntermediateDirectories: true)
-    }
-
-    /// Writes a file and returns its path.
-    func write(_ bytes: [UInt8], as name: String) throws -> String {
-        let path = self.path + "/" + name
-        try Data(bytes).write(to: URL(fileURLWithPath: path))
-        return path
-    }
-
-    /// Writes text to a file and returns its path.
-    func write(_ text: String, as name: String) throws -> String {
-        try self.write(Array(text.utf8), as: name)
-    }
-
-    /// Runs `openssl` in this directory; the words of `command` are separated by spaces.
+extension TestFolder {
+    /// Runs `openssl` in this folder; the words of `command` are separated by spaces.
     @discardableResult
     func openssl(_ command: String) throws -> String {
         let process = Process()
@@ -49,11 +21,6 @@ final class TemporaryDirectory {
             throw CommandFailed(command: command, output: text)
         }
         return text
-    }
-
-    /// The path of a file in here.
-    func file(_ name: String) -> String {
-        self.path + "/" + name
     }
 }
 

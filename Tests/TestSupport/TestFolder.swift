@@ -1,21 +1,43 @@
 import Foundation
 
-/// A folder for one test's files, removed with the value.
+/// A folder for one test's files, removed with the value, and at the latest with the process.
 package final class TestFolder: Sendable {
     package let path: String
 
     package init() throws {
-        self.path = NSTemporaryDirectory() + "rtun-test-" + UUID().uuidString
+        self.path = Self.all + "/" + UUID().uuidString
         try FileManager.default.createDirectory(atPath: self.path, withIntermediateDirectories: true)
     }
 
     deinit { try? FileManager.default.removeItem(atPath: self.path) }
 
+    /// Where the folders of this process are. What is left when it ends goes then, whoever still holds it; and what a
+    /// process has left that was killed, or died, goes with the next one.
+    private static let all: String = {
+        let parent = NSTemporaryDirectory()
+        let prefix = "rtun-tests-"
+        for name in (try? FileManager.default.contentsOfDirectory(atPath: parent)) ?? [] where name.hasPrefix(prefix) {
+            guard let pid = pid_t(name.dropFirst(prefix.count)), kill(pid, 0) != 0, errno == ESRCH else { continue }
+            try? FileManager.default.removeItem(atPath: parent + name)
+        }
+        atexit { try? FileManager.default.removeItem(atPath: TestFolder.all) }
+        return parent + prefix + "\(getpid())"
+    }()
+
+    /// Makes a folder in here, with those above it.
+    package func makeFolder(_ name: String) throws {
+        try FileManager.default.createDirectory(atPath: self.file(name), withIntermediateDirectories: true)
+    }
+
     /// Writes a file and returns its path.
     @discardableResult
-    package func write(_ name: String, _ text: String) throws -> String {
-        let file = self.path + "/" + name
-        try text.write(toFile: file, atomically: true, encoding: .utf8)
+    package func write(_ name: String, _ text: String) throws -> String { try self.write(name, Array(text.utf8)) }
+
+    /// Writes a file and returns its path.
+    @discardableResult
+    package func write(_ name: String, _ bytes: [UInt8]) throws -> String {
+        let file = self.file(name)
+        try Data(bytes).write(to: URL(fileURLWithPath: file), options: .atomic)
         return file
     }
 

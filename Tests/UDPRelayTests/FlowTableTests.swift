@@ -1,3 +1,4 @@
+import FlowLedger
 import NIOCore
 import Testing
 
@@ -82,31 +83,31 @@ struct FlowTableTests {
 
     @Test func `client flows are found from both sides, and ids are not used again at once`() {
         var flows = ClientFlows<String>(capacity: 2)
-        let opened = ["a", "b", "c"].enumerated().map { flows.open(for: $1, at: self.time(Int64($0))) }
+        let opened = ["a", "b", "c"].enumerated().map { flows.open(for: $1, sending: 1, at: self.time(Int64($0))) }
         let (first, second, third) = (FlowID(rawValue: 1), FlowID(rawValue: 2), FlowID(rawValue: 3))
         #expect(opened == [first, second, nil])
-        let known = ["a", "c"].map { flows.flow(of: $0, at: self.time(3)) }
+        let known = ["a", "c"].map { flows.flow(of: $0, sending: 10, at: self.time(3)) }
         #expect(known == [first, nil])
-        let sources = [second, .control].map { flows.source(ofAnswerOn: $0, at: self.time(4)) }
+        let sources = [second, .control].map { flows.source(ofAnswerOn: $0, receiving: 100, at: self.time(4)) }
         #expect(sources == ["b", nil])
         let idle = flows.removeIdle(before: self.time(4))
-        #expect(idle?.source == "a")
-        let anew = flows.open(for: "a", at: self.time(5))
+        #expect(idle?.source == "a" && idle?.flow.traffic == FlowTraffic(sent: 11))
+        let anew = flows.open(for: "a", sending: 1, at: self.time(5))
         #expect(anew == third)
         let forgotten = flows.remove(third)
-        #expect(forgotten == "a")
+        #expect(forgotten?.source == "a")
         let rest = flows.removeAll()
-        #expect(rest == 1)
-        let gone = flows.source(ofAnswerOn: second, at: self.time(6))
+        #expect(rest.map(\.flow.traffic) == [FlowTraffic(sent: 1, received: 100)])
+        let gone = flows.source(ofAnswerOn: second, receiving: 1, at: self.time(6))
         #expect(gone == nil)
     }
 
     @Test func `idle flows make room, those that had an answer last`() {
         var flows = ClientFlows<String>(capacity: 3)
-        let opened = ["a", "b", "c"].map { flows.open(for: $0, at: self.time(10)) }
+        let opened = ["a", "b", "c"].map { flows.open(for: $0, sending: 1, at: self.time(10)) }
         #expect(!opened.contains(nil))
-        _ = flows.source(ofAnswerOn: FlowID(rawValue: 1), at: self.time(10))
-        _ = flows.flow(of: "b", at: self.time(12))
+        _ = flows.source(ofAnswerOn: FlowID(rawValue: 1), receiving: 1, at: self.time(10))
+        _ = flows.flow(of: "b", sending: 1, at: self.time(12))
         // At 11.5 s "c" has been idle for long enough, at 12.5 s "a", which has an answer, and only then "b".
         let times = [1000, 1500, 2000, 2500, 2500, 3500].map { self.time(10) + .milliseconds($0) }
         #expect(times.map { flows.makeRoom(at: $0)?.source } == [nil, "c", nil, "a", nil, "b"])

@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 
 @testable import rtun_agent
@@ -23,19 +24,57 @@ import Testing
         for number in UInt64(1)...3 { #expect(shares.take(by: self.relay(number)) == .own) }
     }
 
-    @Test func `places that were given back before they could be taken are counted once`() {
+    @Test func `a flow that ends by itself makes room for a newcomer, and no further one has to`() {
         var shares = FlowShares(limit: 2)
-        _ = shares.take(by: self.relay(1))
-        _ = shares.take(by: self.relay(1))
+        for _ in 0..<2 { _ = shares.take(by: self.relay(1)) }
         #expect(shares.take(by: self.relay(2)) == .of(self.relay(1)))
-        // Both end before the first relay hears that one was to end.
+        #expect(shares.owes(self.relay(1)))
+        // It ends before the first relay hears that one was to end.
         shares.giveBack(by: self.relay(1))
+        #expect(!shares.owes(self.relay(1)))
+        #expect(shares.used == 2)
         shares.giveBack(by: self.relay(1))
-        #expect(shares.used == 0)
-        shares.hadEnded(by: self.relay(1))
         #expect(shares.used == 1)
         #expect(shares.take(by: self.relay(1)) == .free)
         #expect(shares.take(by: self.relay(1)) == .own)
+    }
+
+    @Test(arguments: 1...3 as ClosedRange<UInt64>)
+    func `whatever crosses on the way between relays, none ends a flow too many`(seed: UInt64) {
+        var shares = FlowShares(limit: 20)
+        var flows: [UInt64: Int] = [1: 0, 2: 0, 3: 0]
+        // Who has been told to end a flow and has not looked yet.
+        var told: [UInt64] = []
+        var generator = SeededGenerator(seed)
+        for _ in 0..<20_000 {
+            let number = UInt64.random(in: 1...3, using: &generator)
+            let relay = self.relay(number)
+            switch Int.random(in: 0..<4, using: &generator) {
+            case 0 where !told.isEmpty:
+                let greedy = told.remove(at: Int.random(in: told.indices, using: &generator))
+                guard shares.owes(self.relay(greedy)) else { continue }
+                shares.giveBack(by: self.relay(greedy))
+                flows[greedy]! -= 1
+            case 1 where flows[number]! > 0:
+                shares.giveBack(by: relay)
+                flows[number]! -= 1
+            default:
+                switch shares.take(by: relay) {
+                case .free: flows[number]! += 1
+                case .own: #expect(flows[number]! > 0)
+                case .of(let greedy):
+                    told.append(greedy.rawValue)
+                    flows[number]! += 1
+                }
+            }
+            // Some have been told that need not end one any more; those that need to have all been told.
+            let beyond = flows.values.reduce(0, +) - shares.used
+            #expect((0...told.count).contains(beyond) && shares.used <= 20)
+            for (number, count) in flows {
+                #expect(count >= 0)
+                if count == 0 { #expect(!shares.owes(self.relay(number))) }
+            }
+        }
     }
 
     @Test func `more relays than places take turns`() {

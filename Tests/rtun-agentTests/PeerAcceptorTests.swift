@@ -28,7 +28,7 @@ import Testing
         let dialer = EgressDialer(policy: EgressPolicy([]))
         return PeerAcceptor(
             maximumPeers: limit, group: MultiThreadedEventLoopGroup.singleton,
-            egress: Egress(dialer: dialer, maximumStreams: 1, maximumFlows: 1),
+            egress: Egress(dialer: dialer, maximumStreams: 1, maximumFlows: 1), accessLog: nil,
             logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }))
     }
 

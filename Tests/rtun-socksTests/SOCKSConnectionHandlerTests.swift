@@ -1,5 +1,3 @@
-import Basics
-import FlowLedger
 import Logging
 import NIOCore
 import NIOEmbedded
@@ -8,43 +6,6 @@ import Testing
 import TunnelClient
 
 @testable import rtun_socks
-
-/// Records what is asked of it; the test answers.
-private final class FakeConnector: TargetConnector {
-    var requests: [(target: Target, completion: (TargetResult) -> Void)] = []
-    var cancelled: [RequestID] = []
-
-    func connect(
-        to target: Target, for origin: FlowOrigin, completion: @escaping (TargetResult) -> Void
-    ) -> RequestID {
-        self.requests.append((target, completion))
-        return RequestID(rawValue: UInt64(self.requests.count))
-    }
-
-    func cancel(_ id: RequestID) {
-        self.cancelled.append(id)
-    }
-}
-
-/// What takes over from the handshake.
-private final class FakeCarrier: ChannelInboundHandler {
-    typealias InboundIn = ByteBuffer
-    var received = ""
-    var isInputClosed = false
-    var isAbandoned = false
-
-    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        self.received += String(buffer: self.unwrapInboundIn(data))
-    }
-
-    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
-        if case .inputClosed = event as? ChannelEvent { self.isInputClosed = true }
-    }
-
-    var connection: TargetConnection {
-        TargetConnection(boundAddress: nil, makeHandler: { self }, abandon: { self.isAbandoned = true })
-    }
-}
 
 @Suite struct `SOCKS connection handler` {
     private let connector = FakeConnector()
@@ -140,15 +101,6 @@ private final class FakeCarrier: ChannelInboundHandler {
     @Test func `something that is not SOCKS is closed at once`() throws {
         try self.send([0x16, 0x03, 0x01, 0x02, 0x00])
         #expect(try self.sent() == nil)
-        #expect(self.isOver)
-    }
-
-    @Test func `HTTP is answered in HTTP`() throws {
-        try self.send(Array("GET / HTTP/1.1\r\n\r\n".utf8))
-        let answer = String(decoding: try #require(try self.sent()), as: UTF8.self)
-        #expect(answer.hasPrefix("HTTP/1.1 400 Bad Request\r\n"))
-        #expect(answer.contains("socks5h://"))
-        self.loop.advanceTime(by: .seconds(1))
         #expect(self.isOver)
     }
 

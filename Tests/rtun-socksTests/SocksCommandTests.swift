@@ -6,7 +6,8 @@ import Testing
 @Suite struct `rtun-socks command line` {
     @Test func `the shortest form has sane defaults`() throws {
         let command = try SocksCommand.parse(["https://rtun.example.com:8888"])
-        #expect(try command.proxy.address().description == "127.0.0.1:2080")
+        #expect(try command.proxy.places().map(\.description) == ["127.0.0.1:2080"])
+        #expect(!command.proxy.announcesClients)
         #expect(!command.proxy.credentials.isRequired)
         #expect(command.proxy.maximumConnections == 4096)
         #expect(try command.agents.pattern().description == ".*")
@@ -16,10 +17,13 @@ import Testing
 
     @Test func `everything can be given`() throws {
         let command = try SocksCommand.parse([
-            "--listen", "[::]:0", "quic://rtun.example.com", "--auth", "a:b:c", "--auth", "d:e", "--agent", "o.*",
+            "--listen", "[::]:0", "quic://rtun.example.com", "--listen", "3128", "--listen", "unix:/run/p.sock",
+            "--http-forwarded", "--auth", "a:b:c", "--auth", "d:e", "--agent", "o.*",
             "--max-connections", "7", "--list-agents", "--congestion", "cubic",
         ])
-        #expect(try command.proxy.address().description == "[::]:0")
+        #expect(
+            try command.proxy.places().map(\.description) == ["[::]:0", "127.0.0.1:3128", "unix:/run/p.sock"])
+        #expect(command.proxy.announcesClients)
         #expect(command.proxy.credentials.accept(user: Array("a".utf8), password: Array("b:c".utf8)))
         #expect(command.proxy.credentials.accept(user: Array("d".utf8), password: Array("e".utf8)))
         #expect(command.proxy.maximumConnections == 7)
@@ -30,6 +34,8 @@ import Testing
     @Test(arguments: [
         [], ["--auth", "nobody"], ["--auth", ":x"], ["--auth", "x:"], ["--listen", "2080:x"], ["--agent", "a("],
         ["--max-connections", "0"], ["--congestion", "reno"], ["--listen", "127.0.0.1:65536"],
+        ["--listen", "unix:"], ["--listen", "2080", "--listen", "127.0.0.1:2080"],
+        ["--listen", "unix:/a", "--listen", "unix:/a"],
     ])
     func `mistakes are refused with exit code 64`(arguments: [String]) {
         let url = arguments.isEmpty ? ["ftp://example.com"] : ["https://example.com"]

@@ -30,11 +30,13 @@ package struct FlowTraffic: Hashable, Sendable {
     /// From the target towards the client.
     package var received: UInt64
 
+    @inlinable
     package init(sent: UInt64 = 0, received: UInt64 = 0) {
         self.sent = sent
         self.received = received
     }
 
+    @inlinable
     package static func += (total: inout FlowTraffic, part: FlowTraffic) {
         total.sent &+= part.sent
         total.received &+= part.received

@@ -8,9 +8,6 @@ package struct ICEPairID: Hashable, Sendable {
 
 /// Probes of what a valid pair carries, as a path MTU discovery (RFC 8899) or a watch over the path wants them.
 extension ICEAgent {
-    /// The largest probe, in bytes.
-    package static let largestProbe = STUNMessage.maximumLength
-
     /// Sends one authentic request on a pair that has worked, with padding up to `size` bytes of UDP payload; nil for
     /// none. Answers come as `ICEEvent.probeAnswered`; the loss of one is for the caller to notice. They count for consent,
     /// too.

@@ -64,7 +64,8 @@ extension PeerChannel: PathDriverDelegate {
 extension PeerChannel: PeerCarrierDelegate {
     package func carrierConnected() {
         guard case .handshaking = self.state else { return }
-        self.watchCarrier()
+        self.timer?.cancel()
+        self.timer = nil
         let addresses = self.configuration.addressMonitor?.subscribe(on: self.eventLoop) { [weak self] change in
             self?.networkChanged(change)
         }
@@ -80,13 +81,10 @@ extension PeerChannel: PeerCarrierDelegate {
         self.paths.tell { $0.networkChanged(isRerouted: change.isRerouted, hasLost: change.hasLost, at: $1) }
     }
 
-    private func watchCarrier() {
-        self.timer?.cancel()
-        self.timer = self.eventLoop.assumeIsolated().scheduleTask(in: Self.watchInterval) { [weak self] in
-            guard let self, let carrier = self.carrier, !self.isEnding else { return }
-            self.paths.tell { $0.carrierSeen(isSuspect: carrier.isSuspect, at: $1) }
-            self.watchCarrier()
-        }
+    package func carrierSuspicionChanged(_ isSuspect: Bool) {
+        guard case .connected = self.state else { return }
+        self.paths.tell { $0.suspicionChanged(isSuspect: isSuspect, at: $1) }
+        self.delegate?.peerChannel(self.peerID, isSuspect: isSuspect)
     }
 
     package func carrierClosed(_ reason: PeerChannelError) {

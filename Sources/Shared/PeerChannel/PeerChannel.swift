@@ -10,12 +10,15 @@ import TLS
 package protocol PeerChannelDelegate: AnyObject {
     /// The carrier is up: both sides are authenticated.
     func peerChannelConnected(_ peerID: PeerID)
+    /// The peer leaves what was sent unanswered and nothing at all is heard of it, or it speaks again.
+    func peerChannel(_ peerID: PeerID, isSuspect: Bool)
     /// The channel is over, or never came up. The last call; users of its carrier have been told before.
     func peerChannel(_ peerID: PeerID, closed reason: PeerChannelError)
 }
 
 extension PeerChannelDelegate {
     package func peerChannelConnected(_ peerID: PeerID) {}
+    package func peerChannel(_ peerID: PeerID, isSuspect: Bool) {}
 }
 
 /// A peer channel, whatever its carrier.
@@ -58,7 +61,7 @@ package final class PeerChannel<Carrier: PeerCarrier>: AnyPeerChannel {
         case described(makeCarrier: (PeerCarrierContext) throws -> Carrier, peer: CertificateFingerprint)
         /// The carrier authenticates the other side, and itself.
         case handshaking
-        /// The carrier is up: it is looked at now and then, and so are this machine's addresses.
+        /// The carrier is up, and this machine's addresses are watched.
         case connected(AddressSubscription?)
         /// The carrier says goodbye.
         case ending(Ending)
@@ -75,8 +78,6 @@ package final class PeerChannel<Carrier: PeerCarrier>: AnyPeerChannel {
 
     /// How long the carrier's handshake may take once there is a path.
     private static var handshakeTimeout: TimeAmount { .seconds(10) }
-    /// How often the carrier is asked whether it misses answers.
-    static var watchInterval: TimeAmount { .seconds(1) }
 
     /// Where all calls are made and all callbacks come.
     package let eventLoop: any EventLoop
@@ -97,7 +98,7 @@ package final class PeerChannel<Carrier: PeerCarrier>: AnyPeerChannel {
     var state = State.new
     /// Keeps this alive from the start to the end, so that the end is orderly even when the owner has gone.
     private var running: PeerChannel?
-    /// Until the carrier is up, what ends the wait; then the next look at it.
+    /// Until the carrier is up, what ends the wait.
     var timer: Scheduled<Void>?
     /// Whether the other side has got an offer or an answer, and wants to hear of the end.
     var peerKnows = false

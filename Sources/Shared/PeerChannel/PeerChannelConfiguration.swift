@@ -5,7 +5,7 @@ package import PeerPath
 package import QUIC
 package import TLS
 
-/// What every peer channel of a process has in common.
+/// What every peer channel of a process has in common: the stored variables are as many as there are things to choose.
 package struct PeerChannelConfiguration: Sendable {
     /// A STUN server, by IP literal (no brackets) or name.
     package struct STUNServerAddress: Hashable, Sendable {

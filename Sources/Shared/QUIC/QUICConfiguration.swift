@@ -1,7 +1,7 @@
 package import NIOCore
 package import TLS
 
-/// What both ends of a QUIC connection are set up with.
+/// What both ends of a QUIC connection are set up with: the stored variables are as many as there are things to choose.
 ///
 /// Values that the peer has to know (idle timeout, stream limit, datagrams) travel as transport parameters
 /// (RFC 9000 §18.2).

@@ -47,7 +47,6 @@ package final class DatagramChannel: PeerCarrier {
     package weak var delegate: (any DatagramChannelDelegate)?
     /// The largest payload of one frame that the path carries, in bytes; 0 before the channel is connected.
     package private(set) var maximumPayload = 0
-    package var suspicionChanged: ((Bool) -> Void)?
 
     private let eventLoop: any EventLoop
     private let path: any DatagramPath
@@ -94,7 +93,6 @@ package final class DatagramChannel: PeerCarrier {
         self.timer?.task.cancel()
     }
 
-    package var isSuspect: Bool { self.liveness.isSuspect }
     package var isConnected: Bool { if case .connected = self.state { true } else { false } }
     package var isClosed: Bool { if case .closed = self.state { true } else { false } }
     package var roundTripTime: TimeAmount? { self.path.roundTripTime }
@@ -302,10 +300,10 @@ package final class DatagramChannel: PeerCarrier {
     // MARK: Time
 
     private func heard(at now: NIODeadline) {
-        let wasSuspect = self.isSuspect
+        let wasSuspect = self.liveness.isSuspect
         self.lastHeard = now
         self.liveness.heard(at: now)
-        if wasSuspect { self.suspicionChanged?(false) }
+        if wasSuspect { self.notify { $0.carrierSuspicionChanged(false) } }
     }
 
     /// A timer that is early is left as it is: most deadlines move on.
@@ -337,12 +335,12 @@ package final class DatagramChannel: PeerCarrier {
         case .connected where now - self.lastHeard >= self.idleTimeout:
             self.end(.silent(self.idleTimeout))
         case .connected:
-            let wasSuspect = self.isSuspect
+            let wasSuspect = self.liveness.isSuspect
             if let token = self.liveness.timerFired(at: now) {
                 self.send(.keepalive(token: token))
                 self.flush()
             }
-            if !wasSuspect, self.isSuspect { self.suspicionChanged?(true) }
+            if !wasSuspect, self.liveness.isSuspect { self.notify { $0.carrierSuspicionChanged(true) } }
             self.armTimer()
         case .closed: break
         }

@@ -16,10 +16,6 @@ package final class QUICTunnel: PeerCarrier {
     /// The client wants a TCP connection: answer with `request.accept` or `request.refuse`, now or later. Agents set it;
     /// never called from inside a call to the tunnel.
     package var requested: ((TunnelRequest) -> Void)?
-    package var suspicionChanged: ((Bool) -> Void)? {
-        get { self.silence.changed }
-        set { self.silence.changed = newValue }
-    }
     /// Streams that are not over yet, of either direction.
     package private(set) var openStreams = 0
 
@@ -69,6 +65,7 @@ package final class QUICTunnel: PeerCarrier {
                 configuration: quic, eventLoop: context.eventLoop, transmit: transmit)
         }
         self.silence.session = self.session
+        self.silence.changed = { [unowned self] in self.carrierDelegate?.carrierSuspicionChanged($0) }
         self.session.delegate = self
         self.session.maximumDatagramSize = path.preferredDatagramSize
     }
@@ -149,15 +146,6 @@ package final class QUICTunnel: PeerCarrier {
     package var isClosed: Bool { self.session.isClosed }
     /// As QUIC measures it.
     package var roundTripTime: TimeAmount? { self.session.smoothedRTT }
-    /// The largest packet that is sent, in bytes of UDP payload.
-    package var maximumPacketSize: Int { self.session.maximumDatagramSize }
-    /// Since when packets wait for any sign of life; nil when none does.
-    package var unansweredSince: NIODeadline? { self.session.unansweredSince }
-
-    /// Whether packets have been outstanding for at least 2 s with nothing heard.
-    package var isSuspect: Bool {
-        self.session.unansweredSince.map { self.eventLoop.now - $0 >= SilenceWatch.limit } ?? false
-    }
 
     /// Ends the tunnel: streams are reset, the peer sees the reason.
     package func close(saying words: String) {

@@ -17,6 +17,7 @@ final class SilenceWatch {
     }
 
     weak var session: QUICSession?
+    /// Told of each change, never from inside a call to the session or to this.
     var changed: ((Bool) -> Void)?
     private var state = State.calm
 
@@ -27,15 +28,20 @@ final class SilenceWatch {
 
     /// Whatever came has been read.
     func received() {
-        guard case .silent = self.state, self.session?.unansweredSince == nil else { return }
-        self.state = .calm
-        self.changed?(false)
+        guard case .silent = self.state, let session = self.session, !self.isSilent(session) else { return }
+        self.wait()
+        session.eventLoop.assumeIsolated().execute { self.changed?(false) }
     }
 
     /// The session is over.
     func stop() {
         if case .waiting(let look) = self.state { look.cancel() }
         self.session = nil
+        self.changed = nil
+    }
+
+    private func isSilent(_ session: QUICSession) -> Bool {
+        session.unansweredSince.map { session.eventLoop.now - $0 >= Self.limit } ?? false
     }
 
     private func wait() {
@@ -48,9 +54,7 @@ final class SilenceWatch {
     }
 
     private func look() {
-        guard let session = self.session, let since = session.unansweredSince,
-            session.eventLoop.now - since >= Self.limit
-        else { return self.wait() }
+        guard let session = self.session, self.isSilent(session) else { return self.wait() }
         self.state = .silent
         self.changed?(true)
     }

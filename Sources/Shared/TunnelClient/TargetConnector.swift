@@ -19,20 +19,24 @@ package enum TargetResult {
     case failed(ConnectFailure)
 }
 
-/// A connection to a target, not yet glued to the client's.
+/// A connection to a target, not yet glued to the client's. One of its functions is called, once.
 package struct TargetConnection {
     /// The address that the target sees.
     package var boundAddress: SocketAddress?
     /// Makes the last handler of the client's pipeline, which owns the connection from then on.
     package var makeHandler: () -> any ChannelHandler
+    /// Gives a door the connection that speaks with the target itself, and owns it from then on.
+    package var makeStream: () -> TargetStream
     /// Gives the connection up instead.
     package var abandon: () -> Void
 
     package init(
-        boundAddress: SocketAddress?, makeHandler: @escaping () -> any ChannelHandler, abandon: @escaping () -> Void
+        boundAddress: SocketAddress?, makeHandler: @escaping () -> any ChannelHandler,
+        makeStream: @escaping () -> TargetStream, abandon: @escaping () -> Void
     ) {
         self.boundAddress = boundAddress
         self.makeHandler = makeHandler
+        self.makeStream = makeStream
         self.abandon = abandon
     }
 }

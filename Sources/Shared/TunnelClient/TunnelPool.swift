@@ -152,37 +152,45 @@ extension TunnelPool: ChannelPoolDelegate {
             "flow": .stringConvertible(id.rawValue), "target": "\(request.target)", "agent": "\(channel.agent.name)",
         ]
         self.logger.debug("connected", metadata: metadata.merging(["event": "flow.opened"]) { $1 })
-        let ended = { (outcome: FlowOutcome) in
+        let ended = { (traffic: FlowTraffic, outcome: FlowOutcome) in
+            self.logger.debug(
+                "connection closed",
+                metadata: metadata.merging([
+                    "event": "flow.closed", "sent": .stringConvertible(traffic.sent),
+                    "received": .stringConvertible(traffic.received),
+                    "reset": .stringConvertible(outcome == .reset),
+                ]) { $1 })
             self.ledger.end(request.flow, outcome, at: self.eventLoop.now)
             self.channels.ended(on: channel.id, wasAnswered: true)
+        }
+        let connected = { (traffic: @escaping () -> FlowTraffic) in
+            self.ledger.connected(
+                request.flow, resolved: stream.boundAddress?.authority, agent: channel.agent.name,
+                at: self.eventLoop.now
+            ) {
+                FlowLedger.Look(traffic: traffic(), path: self.channels.path(of: channel.carrier)?.name)
+            }
         }
         let connection = TargetConnection(
             boundAddress: stream.boundAddress,
             makeHandler: {
                 let splice = StreamSplice(stream: stream, watch: self.watch) { summary in
-                    self.logger.debug(
-                        "connection closed",
-                        metadata: metadata.merging([
-                            "event": "flow.closed",
-                            "sent": .stringConvertible(summary.bytesSent),
-                            "received": .stringConvertible(summary.bytesReceived),
-                            "reset": .stringConvertible(summary.wasReset),
-                        ]) { $1 })
-                    ended(summary.wasReset ? .reset : .closed)
+                    ended(FlowTraffic(summary), summary.wasReset ? .reset : .closed)
                 }
-                self.ledger.connected(
-                    request.flow, resolved: stream.boundAddress?.authority, agent: channel.agent.name,
-                    at: self.eventLoop.now
-                ) {
-                    FlowLedger.Look(
-                        traffic: FlowTraffic(sent: splice.summary.bytesSent, received: splice.summary.bytesReceived),
-                        path: self.channels.path(of: channel.carrier)?.name)
-                }
+                connected { FlowTraffic(splice.summary) }
                 return splice
+            },
+            makeStream: {
+                let target = TargetStream(
+                    stream, eventLoop: self.eventLoop,
+                    makeSplice: { StreamSplice(stream: stream, watch: self.watch, closed: $0) }, ended: ended)
+                connected { target.traffic }
+                return target
             },
             abandon: {
                 stream.abandon()
-                ended(.cancelled)
+                self.ledger.end(request.flow, .cancelled, at: self.eventLoop.now)
+                self.channels.ended(on: channel.id, wasAnswered: true)
             })
         request.completion(.connected(connection))
     }
@@ -201,6 +209,12 @@ extension TunnelPool: ChannelPoolDelegate {
             case .tooManyAttempts: "one agent after the other stopped answering"
             }
         self.fail(id, ConnectFailure(.noAgent, reason: reason))
+    }
+}
+
+extension FlowTraffic {
+    fileprivate init(_ summary: StreamSplice.Summary) {
+        self.init(sent: summary.bytesSent, received: summary.bytesReceived)
     }
 }
 

@@ -1,5 +1,6 @@
 import AppProto
 import CommandSupport
+import FlowLedger
 import LibC
 import NIOCore
 import NIOPosix
@@ -73,5 +74,21 @@ struct DialFailure: Error, Equatable {
             default: .failed
             }
         self.init(openCode, SystemError.text(code))
+    }
+}
+
+extension FlowOutcome {
+    /// What a connection that could not be made counts as.
+    init(_ code: OpenCode) {
+        self =
+            switch code {
+            case .refused: .refused
+            case .hostUnreachable, .networkUnreachable: .unreachable
+            case .nameNotFound: .nameNotFound
+            case .timedOut: .timedOut
+            case .policy: .policy
+            case .limit: .limit
+            case .ok, .badRequest, .failed: .failed
+            }
     }
 }

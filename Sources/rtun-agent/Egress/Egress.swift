@@ -65,13 +65,12 @@ final class Egress: Sendable {
 
     /// A relay has begun.
     ///
-    /// - Parameter endFlow: ends one of its flows for another relay's, without ``giveBackFlow(of:)``; tells
-    ///   ``flowHadEnded(of:)`` when it has none. Called from anywhere.
-    func relayOpened(endFlow: @escaping @Sendable (FlowShares.RelayID) -> Void) -> FlowShares.RelayID {
+    /// - Parameter endFlow: has it look whether it ``owesFlow(_:)``, and end one then; called from anywhere.
+    func relayOpened(endFlow: @escaping @Sendable () -> Void) -> FlowShares.RelayID {
         self.state.withLock { state in
             let id = FlowShares.RelayID(rawValue: state.nextRelay)
             state.nextRelay += 1
-            state.relays[id] = { endFlow(id) }
+            state.relays[id] = endFlow
             return id
         }
     }
@@ -86,21 +85,20 @@ final class Egress: Sendable {
         let (place, endFlow) = self.state.withLock { state in
             let place = state.flows.take(by: relay)
             guard case .of(let other) = place else { return (place, nil as (@Sendable () -> Void)?) }
-            if state.relays[other] == nil { state.flows.hadEnded(by: other) }
             return (place, state.relays[other])
         }
         endFlow?()
         return place != .own
     }
 
-    /// Gives it back.
+    /// A flow has ended.
     func giveBackFlow(of relay: FlowShares.RelayID) {
         self.state.withLock { $0.flows.giveBack(by: relay) }
     }
 
-    /// A relay that was told to end a flow has none.
-    func flowHadEnded(of relay: FlowShares.RelayID) {
-        self.state.withLock { $0.flows.hadEnded(by: relay) }
+    /// Whether a relay has a flow to end because another has got its place.
+    func owesFlow(_ relay: FlowShares.RelayID) -> Bool {
+        self.state.withLock { $0.flows.owes(relay) }
     }
 
     /// Returns when no connection is open or being opened and no relay is left, or when the task is cancelled.

@@ -1,5 +1,6 @@
 import AppProto
 import Basics
+import FlowLedger
 import Logging
 import NameResolution
 import NIOCore
@@ -26,20 +27,42 @@ final class EgressConnection {
     private var lookup: NameLookup?
 
     private let owner: ObjectIdentifier
-    private let ended: (DialFailure?) -> Void
+    private let connected: (StreamSplice, SocketAddress?) -> Void
+    private let ended: (End) -> Void
+
+    /// How it ended.
+    enum End {
+        /// With the connection to the target, or when nobody waited for that any more.
+        case closed
+        case reset
+        case cancelled
+        case failed(DialFailure)
+
+        /// As the ledger has it.
+        var outcome: FlowOutcome {
+            switch self {
+            case .closed: .closed
+            case .reset: .reset
+            case .cancelled: .cancelled
+            case .failed(let failure): FlowOutcome(failure.code)
+            }
+        }
+    }
 
     /// - Parameters:
     ///   - owner: the tunnel.
-    ///   - ended: called once, when all is over, with the reason if there was no connection to the target.
+    ///   - connected: called once there is a connection, with what tells how much has passed, and the target's address.
+    ///   - ended: called once, when all is over.
     init(
         request: TunnelRequest, owner: ObjectIdentifier, eventLoop: any EventLoop, dialer: EgressDialer,
         watch: ConnectionWatch, logger: Logger,
-        ended: @escaping (DialFailure?) -> Void
+        connected: @escaping (StreamSplice, SocketAddress?) -> Void, ended: @escaping (End) -> Void
     ) {
         self.request = request
         self.eventLoop = eventLoop
         self.owner = owner
         self.dialer = dialer
+        self.connected = connected
         self.ended = ended
         self.watch = watch
         self.logger = logger
@@ -58,7 +81,7 @@ final class EgressConnection {
         attempt.channel.assumeIsolated().whenComplete { result in
             self.lookup = nil
             switch result {
-            case .success(let channel): self.connected(channel)
+            case .success(let channel): self.dialed(channel)
             case .failure(let error): self.failed(DialFailure(error))
             }
         }
@@ -84,17 +107,17 @@ final class EgressConnection {
         }
     }
 
-    private func connected(_ channel: any Channel) {
+    private func dialed(_ channel: any Channel) {
         self.state = .done
         guard let stream = self.request.accept(boundAddress: channel.localAddress) else {
             channel.close(promise: nil)
-            self.ended(nil)
+            self.ended(.cancelled)
             return
         }
         let opened = self.eventLoop.now
         self.log("flow opened", event: "flow.opened", ["remote": "\(channel.remoteAddress?.authority ?? "unknown")"])
         let splice = StreamSplice(stream: stream, watch: self.watch) { summary in
-            self.ended(nil)
+            self.ended(summary.wasReset ? .reset : .closed)
             self.log(
                 "flow closed", event: "flow.closed",
                 [
@@ -106,17 +129,19 @@ final class EgressConnection {
         }
         do {
             try channel.pipeline.syncOperations.addHandler(splice)
+            self.connected(splice, channel.remoteAddress)
         } catch {
             // The target closed the connection within this turn of the loop; the splice has not taken over the stream.
             stream.abandon(.connectionReset)
             channel.close(promise: nil)
-            self.ended(nil)
+            self.ended(.reset)
         }
     }
 
     private func failed(_ failure: DialFailure) {
+        let wasCancelled = if case .cancelled = self.state { true } else { false }
         self.state = .done
-        self.ended(failure)
+        self.ended(wasCancelled ? .cancelled : .failed(failure))
         self.log(
             "target not connected", event: "flow.refused", ["code": "\(failure.code)", "reason": "\(failure.reason)"])
         self.request.refuse(failure.code, reason: failure.reason)

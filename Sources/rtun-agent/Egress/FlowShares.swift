@@ -10,7 +10,7 @@ struct FlowShares {
         case free
         /// The relay has its share: it may have a new flow in the place of one of its own.
         case own
-        /// Another has more than its share: it is to end one, and not to give its place back.
+        /// Another has more than its share: it is to end a flow, unless one ends by itself before it hears of that.
         case of(RelayID)
     }
 
@@ -18,8 +18,10 @@ struct FlowShares {
     let limit: Int
     /// How many are in use. That of a flow that another relay is to end counts for the one who has taken it.
     private(set) var used = 0
-    /// How many each relay has, those without any left out. Negative for one that has ended flows which it no longer owned.
+    /// How many each relay has, those without any left out.
     private var counts: [RelayID: Int] = [:]
+    /// How many flows each relay has beyond these: their places are others' already.
+    private var owed: [RelayID: Int] = [:]
 
     /// - Parameter limit: at least 1.
     init(limit: Int) { self.limit = limit }
@@ -28,7 +30,7 @@ struct FlowShares {
     mutating func take(by relay: RelayID) -> Place {
         guard self.used >= self.limit else {
             self.used += 1
-            self.add(1, to: relay)
+            Self.add(1, to: &self.counts, of: relay)
             return .free
         }
         let count = self.counts[relay] ?? 0
@@ -36,25 +38,27 @@ struct FlowShares {
         guard count < max(1, self.limit / relays), let greedy = self.counts.max(by: { $0.value < $1.value }),
             greedy.key != relay, greedy.value > 1 || count == 0
         else { return .own }
-        self.add(-1, to: greedy.key)
-        self.add(1, to: relay)
+        Self.add(-1, to: &self.counts, of: greedy.key)
+        Self.add(1, to: &self.owed, of: greedy.key)
+        Self.add(1, to: &self.counts, of: relay)
         return .of(greedy.key)
     }
 
-    /// Gives a place back: that of a flow that has ended, or of one that was to be ended for another and had ended before.
+    /// Whether a relay has a flow to end because another has got its place.
+    func owes(_ relay: RelayID) -> Bool { self.owed[relay] != nil }
+
+    /// A flow has ended, whyever: its place is free, unless the relay owes one. So whichever flow ends first makes room.
     mutating func giveBack(by relay: RelayID) {
-        self.used -= 1
-        self.add(-1, to: relay)
+        if self.owes(relay) {
+            Self.add(-1, to: &self.owed, of: relay)
+        } else {
+            self.used -= 1
+            Self.add(-1, to: &self.counts, of: relay)
+        }
     }
 
-    /// There was no flow left to be ended for another: its place had been given back already.
-    mutating func hadEnded(by relay: RelayID) {
-        self.used += 1
-        self.add(1, to: relay)
-    }
-
-    private mutating func add(_ change: Int, to relay: RelayID) {
-        let count = (self.counts[relay] ?? 0) + change
-        self.counts[relay] = count == 0 ? nil : count
+    private static func add(_ change: Int, to counts: inout [RelayID: Int], of relay: RelayID) {
+        let count = (counts[relay] ?? 0) + change
+        counts[relay] = count == 0 ? nil : count
     }
 }

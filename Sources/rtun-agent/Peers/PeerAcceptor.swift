@@ -1,4 +1,6 @@
 import AppProto
+import CommandSupport
+import FlowLedger
 import Logging
 import NIOCore
 import PeerChannel
@@ -40,17 +42,24 @@ final class PeerAcceptor: Sendable {
         var slots: [PeerID: Slot] = [:]
         var quota: Quota
         var isStopping = false
+        var nextLoop = 0
     }
 
     private let state: Mutex<State>
-    private let group: any EventLoopGroup
+    /// One for each event loop.
+    private let ledgers: [NIOLoopBoundBox<FlowLedger>]
     private let egress: Egress
     private let logger: Logger
 
-    /// Accepts at most `maximumPeers` channels at once, whose way out is `egress`.
-    init(maximumPeers: Int, group: any EventLoopGroup, egress: Egress, logger: Logger) {
+    /// Accepts at most `maximumPeers` channels at once, whose way out is `egress`. Connections and flows that have ended are
+    /// written to `accessLog`.
+    init(maximumPeers: Int, group: any EventLoopGroup, egress: Egress, accessLog: AccessLog?, logger: Logger) {
         self.state = Mutex(State(quota: Quota(limit: maximumPeers)))
-        self.group = group
+        self.ledgers = group.makeIterator().map { eventLoop in
+            let ledger = FlowLedger()
+            accessLog?.follow(ledger)
+            return NIOLoopBoundBox.makeBoxSendingValue(ledger, as: FlowLedger.self, eventLoop: eventLoop)
+        }
         self.egress = egress
         self.logger = logger
     }
@@ -59,7 +68,8 @@ final class PeerAcceptor: Sendable {
     func accept(
         _ offer: OpenPeer, configuration: PeerChannelConfiguration, signaling: any PeerSignaling
     ) -> EventLoopFuture<OpenPeerReply> {
-        let eventLoop = self.group.next()
+        let ledger = self.nextLedger()
+        let eventLoop = ledger.eventLoop
         let slot = Slot(on: eventLoop)
         if let refusal = self.reserve(offer, slot) {
             slot.vacated.succeed()
@@ -68,7 +78,7 @@ final class PeerAcceptor: Sendable {
         return eventLoop.flatSubmit {
             do {
                 guard case .expected = slot.occupant.value else { throw Self.isStopping }
-                let peer = try self.peer(offer, configuration, signaling, eventLoop) {
+                let peer = try self.peer(offer, configuration, signaling, ledger) {
                     // The box refers to the peer and the peer to this closure: emptying the box ends both.
                     slot.occupant.value = .gone
                     self.release(offer.peerID)
@@ -85,17 +95,17 @@ final class PeerAcceptor: Sendable {
     /// What serves the kind of channel that is offered.
     private func peer(
         _ offer: OpenPeer, _ configuration: PeerChannelConfiguration, _ signaling: any PeerSignaling,
-        _ eventLoop: any EventLoop, closed: @escaping () -> Void
+        _ ledger: NIOLoopBoundBox<FlowLedger>, closed: @escaping () -> Void
     ) throws -> any AcceptedPeer {
         switch offer.kind {
         case .quicTunnel:
             try TunnelPeer(
-                offer: offer, configuration: configuration, signaling: signaling, eventLoop: eventLoop,
-                egress: self.egress, logger: self.logger, closed: closed)
+                offer: offer, configuration: configuration, signaling: signaling, ledger: ledger.value,
+                eventLoop: ledger.eventLoop, egress: self.egress, logger: self.logger, closed: closed)
         case .udpRelay(let relay):
             try RelayPeer(
-                offer: offer, relay: relay, configuration: configuration, signaling: signaling, eventLoop: eventLoop,
-                egress: self.egress, logger: self.logger, closed: closed)
+                offer: offer, relay: relay, configuration: configuration, signaling: signaling, ledger: ledger.value,
+                eventLoop: ledger.eventLoop, egress: self.egress, logger: self.logger, closed: closed)
         case nil:
             throw Failure(code: .kindUnsupported, reason: "this agent does not know that kind of peer channel")
         }
@@ -110,7 +120,7 @@ final class PeerAcceptor: Sendable {
     func restart(_ restart: RestartPeer) -> EventLoopFuture<RestartPeerReply> {
         let unknown = Failure(code: .peerUnknown, reason: "this agent has no such channel")
         guard let slot = self.state.withLock({ $0.slots[restart.peerID] }) else {
-            return self.group.next().makeFailedFuture(unknown)
+            return self.ledgers[0].eventLoop.makeFailedFuture(unknown)
         }
         let promise = slot.eventLoop.makePromise(of: RestartPeerReply.self)
         slot.eventLoop.execute {
@@ -161,6 +171,15 @@ final class PeerAcceptor: Sendable {
         slot.eventLoop.execute {
             if let peer = slot.peer { body(peer) }
         }
+    }
+
+    /// Channels are spread over the event loops.
+    private func nextLedger() -> NIOLoopBoundBox<FlowLedger> {
+        let index = self.state.withLock { state in
+            defer { state.nextLoop = (state.nextLoop + 1) % self.ledgers.count }
+            return state.nextLoop
+        }
+        return self.ledgers[index]
     }
 
     private func reserve(_ offer: OpenPeer, _ slot: Slot) -> Failure? {

@@ -1,5 +1,7 @@
 import AppProto
+import Basics
 import CommandSupport
+import FlowLedger
 import Logging
 import NIOCore
 import PeerChannel
@@ -14,6 +16,7 @@ final class TunnelPeer: AcceptedPeer {
     /// Connections open or being opened.
     private var streams = 0
     private let refusals: DropLog<Refusal>
+    private let ledger: FlowLedger
     private let closed: () -> Void
 
     /// Why the agent itself refuses a connection. The raw values stand in logs.
@@ -28,11 +31,12 @@ final class TunnelPeer: AcceptedPeer {
     /// channel is over.
     init(
         offer: OpenPeer, configuration: PeerChannelConfiguration, signaling: any PeerSignaling,
-        eventLoop: any EventLoop, egress: Egress, logger: Logger, closed: @escaping () -> Void
+        ledger: FlowLedger, eventLoop: any EventLoop, egress: Egress, logger: Logger, closed: @escaping () -> Void
     ) throws(PeerChannelError) {
         self.watch = .shared(by: eventLoop, logger: logger)
         var logger = logger
         logger[metadataKey: "peer"] = "\(offer.peerID)"
+        self.ledger = ledger
         self.egress = egress
         self.refusals = DropLog(
             eventLoop: eventLoop, logger: logger, message: "connections refused", event: "stream.refused")
@@ -55,10 +59,14 @@ final class TunnelPeer: AcceptedPeer {
     }
 
     private func connect(_ request: TunnelRequest) {
+        let flow = self.ledger.open(
+            FlowOrigin(.tcp, client: "\(self.channel.peerID)"),
+            to: hostWithPort(request.target.host, request.target.port), at: self.channel.eventLoop.now)
         guard self.egress.takeStream(beside: self.streams) else {
             self.refusals.dropped(
                 .limit,
                 ["limit": .stringConvertible(self.egress.maximumStreams), "open": .stringConvertible(self.streams)])
+            self.ledger.end(flow, .limit, at: self.channel.eventLoop.now)
             request.refuse(.limit, reason: "the agent is at its limit of \(self.egress.maximumStreams) connections")
             return
         }
@@ -66,10 +74,19 @@ final class TunnelPeer: AcceptedPeer {
         EgressConnection(
             request: request, owner: ObjectIdentifier(self), eventLoop: self.channel.eventLoop,
             dialer: self.egress.dialer, watch: self.watch, logger: self.logger
-        ) { failure in
+        ) { splice, resolved in
+            self.ledger.connected(flow, resolved: resolved?.authority, agent: nil, at: self.channel.eventLoop.now) {
+                FlowLedger.Look(
+                    traffic: FlowTraffic(sent: splice.summary.bytesReceived, received: splice.summary.bytesSent),
+                    path: self.channel.path?.name)
+            }
+        } ended: { end in
             self.streams -= 1
             self.egress.giveBackStream()
-            if let failure, failure.code == .limit { self.refusals.dropped(.system, ["error": "\(failure.reason)"]) }
+            self.ledger.end(flow, end.outcome, at: self.channel.eventLoop.now)
+            if case .failed(let failure) = end, failure.code == .limit {
+                self.refusals.dropped(.system, ["error": "\(failure.reason)"])
+            }
         }.open()
     }
 

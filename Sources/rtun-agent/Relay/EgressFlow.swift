@@ -1,3 +1,4 @@
+import FlowLedger
 import HostNetwork
 import NIOCore
 import UDP
@@ -17,6 +18,9 @@ protocol EgressFlowDelegate: AnyObject {
 /// ICMP errors are counted and change nothing.
 final class EgressFlow {
     let id: FlowID
+    let openedAt: NIODeadline
+    /// What has passed, in bytes of payload.
+    var traffic = FlowTraffic()
     /// The relay's note that it has to call ``flush()``.
     var needsFlush = false
     private let target: SocketAddress
@@ -30,9 +34,10 @@ final class EgressFlow {
 
     /// Opens the socket. Throws `IOError`.
     init(
-        id: FlowID, target: SocketAddress, poller: UDPPoller, delegate: any EgressFlowDelegate
+        id: FlowID, target: SocketAddress, poller: UDPPoller, delegate: any EgressFlowDelegate, at now: NIODeadline
     ) throws(IOError) {
         self.id = id
+        self.openedAt = now
         self.target = target
         self.poller = poller
         self.delegate = delegate

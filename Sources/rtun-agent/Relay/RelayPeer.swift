@@ -1,6 +1,7 @@
 import AppProto
 import Basics
 import CommandSupport
+import FlowLedger
 import HostNetwork
 import LibC
 import Logging
@@ -23,6 +24,7 @@ final class RelayPeer: AcceptedPeer {
     private let egress: Egress
     private let poller: UDPPoller
     private var meter: RelayMeter
+    private let ledger: FlowLedger
     private let closed: () -> Void
     private weak var datagrams: DatagramChannel?
     private var flows: FlowTable<FlowID, EgressFlow>
@@ -38,7 +40,7 @@ final class RelayPeer: AcceptedPeer {
     /// the channel is over.
     init(
         offer: OpenPeer, relay: UdpRelay, configuration: PeerChannelConfiguration, signaling: any PeerSignaling,
-        eventLoop: any EventLoop, egress: Egress, logger: Logger, closed: @escaping () -> Void
+        ledger: FlowLedger, eventLoop: any EventLoop, egress: Egress, logger: Logger, closed: @escaping () -> Void
     ) throws {
         guard let address = IPAddress(relay.target),
             egress.dialer.policy.permits(address, port: relay.target.packedPort)
@@ -53,6 +55,7 @@ final class RelayPeer: AcceptedPeer {
         self.egress = egress
         self.poller = try UDPPoller.shared(by: eventLoop)
         self.meter = RelayMeter(maximumFlows: egress.maximumFlows, eventLoop: eventLoop, logger: logger)
+        self.ledger = ledger
         self.closed = closed
         self.flows = FlowTable(capacity: egress.maximumFlows)
         self.channel = try PeerChannel(
@@ -71,10 +74,8 @@ final class RelayPeer: AcceptedPeer {
             self?.addressesLost($0)
         }
         let relay = NIOLoopBound(self, eventLoop: self.eventLoop)
-        self.shareID = self.egress.relayOpened { [egress, eventLoop] id in
-            eventLoop.execute {
-                if !relay.value.endFlowForAnother() { egress.flowHadEnded(of: id) }
-            }
+        self.shareID = self.egress.relayOpened { [eventLoop] in
+            eventLoop.execute { relay.value.endFlowForAnother() }
         }
         return self.channel.accept { [weak self] context in
             let datagrams = try DatagramChannel(context)
@@ -129,7 +130,7 @@ final class RelayPeer: AcceptedPeer {
             return nil
         }
         guard self.flows.insert(id, flow, at: now) != nil else {
-            self.ended(flow, reason: "no room")
+            self.ended(flow, .failed, reason: "no room")
             return nil
         }
         self.meter.flowOpened(id)
@@ -139,12 +140,12 @@ final class RelayPeer: AcceptedPeer {
     /// When the system gives no further socket, an idle flow makes room, like at `--max-flows`.
     private func openSocket(_ id: FlowID, at now: NIODeadline) throws(IOError) -> EgressFlow {
         do {
-            return try EgressFlow(id: id, target: self.relay.target, poller: self.poller, delegate: self)
+            return try EgressFlow(id: id, target: self.relay.target, poller: self.poller, delegate: self, at: now)
         } catch  where RelayDropReason(openingFailed: error) == .flowLimit {
             guard let (_, idle) = self.flows.makeRoom(at: now) else { throw error }
             self.evict(idle, .system)
             if let shareID = self.shareID { self.egress.giveBackFlow(of: shareID) }
-            return try EgressFlow(id: id, target: self.relay.target, poller: self.poller, delegate: self)
+            return try EgressFlow(id: id, target: self.relay.target, poller: self.poller, delegate: self, at: now)
         }
     }
 
@@ -156,13 +157,13 @@ final class RelayPeer: AcceptedPeer {
     }
 
     /// Another relay has less than its share of `--max-flows`, and has got the place of a flow of this one.
-    ///
-    /// - Returns: false when there is none.
-    private func endFlowForAnother() -> Bool {
-        guard let (_, flow) = self.leastUsedFlow() else { return false }
+    private func endFlowForAnother() {
+        guard let shareID = self.shareID, self.egress.owesFlow(shareID), let (_, flow) = self.leastUsedFlow() else {
+            return
+        }
         self.evict(flow, .share)
+        self.egress.giveBackFlow(of: shareID)
         self.scheduleFlush()
-        return true
     }
 
     /// Removes the flow that is missed least, however short it has been idle.
@@ -172,22 +173,36 @@ final class RelayPeer: AcceptedPeer {
 
     /// Ends a flow that is out of the table; its place is another's from now on.
     private func evict(_ flow: EgressFlow, _ reason: FlowEvictionReason) {
-        self.close(flow)
+        self.close(flow, .evicted)
         self.meter.flowEvicted(flow.id, reason)
         self.datagrams?.sendClosed(flow.id)
     }
 
     /// A flow that is out of the table is over, and its place is free.
-    private func ended(_ flow: EgressFlow, reason: String) {
-        self.close(flow)
+    private func ended(_ flow: EgressFlow, _ outcome: FlowOutcome, reason: String) {
+        self.close(flow, outcome)
         self.meter.flowClosed(flow.id, reason: reason)
         if let shareID = self.shareID { self.egress.giveBackFlow(of: shareID) }
     }
 
-    private func close(_ flow: EgressFlow) {
+    private func close(_ flow: EgressFlow, _ outcome: FlowOutcome) {
         self.reportedErrors += flow.reportedErrors
         flow.close()
+        self.ledger.count(self.record(of: flow), outcome, at: self.eventLoop.now)
     }
+
+    private func record(of flow: EgressFlow) -> FlowRecord {
+        var record = FlowRecord(
+            FlowOrigin(.udp, client: "\(self.channel.peerID)"), target: self.relay.target.authority,
+            openedAt: flow.openedAt)
+        record.connectedAt = flow.openedAt
+        record.traffic = flow.traffic
+        record.path = self.channel.path?.name
+        return record
+    }
+
+    /// The open flows, in no particular order; at most `limit`.
+    func openFlows(limit: Int) -> [FlowRecord] { self.flows.values.prefix(limit).map { self.record(of: $0) } }
 
     /// Flows whose address this machine has lost get sockets on another one; their targets see senders that they have not
     /// seen before.
@@ -210,7 +225,7 @@ final class RelayPeer: AcceptedPeer {
 
     private func endIdleFlow(before deadline: NIODeadline) -> Bool {
         guard let (_, flow) = self.flows.removeIdle(before: deadline) else { return false }
-        self.ended(flow, reason: "idle")
+        self.ended(flow, .idle, reason: "idle")
         return true
     }
 }
@@ -234,6 +249,7 @@ extension RelayPeer: DatagramChannelDelegate {
             return
         }
         self.meter.statistics.toTarget.add(bytes: payload.readableBytes)
+        flow.traffic.sent &+= UInt64(payload.readableBytes)
         self.meter.statistics[.notSent] += UInt64(flow.send(payload))
         if !flow.needsFlush {
             flow.needsFlush = true
@@ -247,7 +263,7 @@ extension RelayPeer: DatagramChannelDelegate {
     }
 
     func datagramChannel(_ channel: DatagramChannel, closedByPeer id: FlowID) {
-        if let flow = self.flows.removeValue(of: id) { self.ended(flow, reason: "closed by the client") }
+        if let flow = self.flows.removeValue(of: id) { self.ended(flow, .closed, reason: "closed by the client") }
     }
 
     func datagramChannelLimitChanged(_ channel: DatagramChannel) {}
@@ -260,6 +276,7 @@ extension RelayPeer: EgressFlowDelegate {
         guard let datagrams = self.datagrams, self.flows.answer(flow.id, at: self.eventLoop.now) else { return }
         guard self.meter.permits(size: payload.readableBytes, limit: self.maximumPayload) else { return }
         self.meter.statistics.fromTarget.add(bytes: payload.readableBytes)
+        flow.traffic.received &+= UInt64(payload.readableBytes)
         datagrams.send(payload, on: flow.id)
     }
 
@@ -293,7 +310,7 @@ extension RelayPeer: PeerChannelDelegate {
     func peerChannel(_ peerID: PeerID, closed reason: PeerChannelError) {
         self.sweep?.stop()
         self.addresses = nil
-        for (_, flow) in self.flows.removeAll() { self.ended(flow, reason: "the channel is closed") }
+        for (_, flow) in self.flows.removeAll() { self.ended(flow, .closed, reason: "the channel is closed") }
         if let shareID = self.shareID { self.egress.relayClosed(shareID) }
         self.closed()
     }

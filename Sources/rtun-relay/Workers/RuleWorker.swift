@@ -1,6 +1,7 @@
 import Basics
 import ClientSupport
 import CommandSupport
+import FlowLedger
 import Logging
 import NIOCore
 import PeerChannel
@@ -15,6 +16,10 @@ protocol RuleWorker: AnyObject {
     var signalListener: any SignalListener { get }
     /// Where the worker listens, with the port that the kernel chose.
     var localAddress: SocketAddress { get }
+    /// What has become of its flows.
+    var ledger: FlowLedger { get }
+    /// The open flows as of now; at most `limit`.
+    func openFlows(limit: Int) -> [FlowRecord]
     /// Writes a line of statistics.
     func report()
     /// Takes nobody new; the future succeeds once all that is open has come to its end.

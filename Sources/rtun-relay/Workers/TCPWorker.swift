@@ -31,24 +31,22 @@ final class TCPWorker: RuleWorker {
         _ rule: RelayRule, _ services: RuleServices, eventLoop: any EventLoop
     ) -> EventLoopFuture<NIOLoopBound<any RuleWorker>> {
         let limiter = NIOLoopBound(
-            ConnectionLimiter(limit: services.options.maximumConnections, logger: services.logger),
+            ConnectionLimiter(
+                limit: services.options.maximumConnections, eventLoop: eventLoop, logger: services.logger),
             eventLoop: eventLoop)
         // There before the first client: the port, and with it the log's metadata, is known once there is a listener.
         let opened = NIOLoopBoundBox<TCPWorker?>.makeEmptyBox(valueType: TCPWorker.self, eventLoop: eventLoop)
         return RuleServices.bind(rule, on: eventLoop) { address in
-            var bootstrap = ServerBootstrap.clients(on: eventLoop, limiter: limiter, logger: services.logger)
-            if address.protocol == .inet6 {
-                // The other family has its own rule.
-                bootstrap = bootstrap.serverChannelOption(
-                    ChannelOptions.Types.SocketOption(level: .ipv6, name: .ipv6_v6only), value: 1)
+            // The IPv4 wildcard has a rule of its own.
+            ServerBootstrap.clients(
+                on: eventLoop, limiter: { limiter.value }, protocol: address.protocol, takesIPv4: false,
+                logger: services.logger
+            )
+            .childChannelOption(.autoRead, value: false)
+            .childChannelInitializer { client in
+                client.eventLoop.makeCompletedFuture { try opened.value?.accept(client) }
             }
-            return
-                bootstrap
-                .childChannelOption(.autoRead, value: false)
-                .childChannelInitializer { client in
-                    client.eventLoop.makeCompletedFuture { try opened.value?.accept(client) }
-                }
-                .bind(to: address)
+            .bind(to: address)
         }.flatMapThrowing { listener in
             let worker = try TCPWorker(rule, services, listener: listener, limiter: limiter.value, eventLoop: eventLoop)
             opened.value = worker
@@ -81,6 +79,8 @@ final class TCPWorker: RuleWorker {
     }
 
     var signalListener: any SignalListener { self.pool.channels }
+    var ledger: FlowLedger { self.pool.ledger }
+    func openFlows(limit: Int) -> [FlowRecord] { self.ledger.openFlows(limit: limit) }
 
     private func accept(_ client: any Channel) throws {
         // There is nothing that it would have to say first.
@@ -105,13 +105,12 @@ final class TCPWorker: RuleWorker {
     // MARK: Statistics
 
     func report() {
-        let ledger = self.pool.ledger
-        let totals = ledger.totals[.tcp] ?? FlowLedger.Totals()
+        let totals = self.ledger.totals[.tcp] ?? FlowLedger.Totals()
         let ended = totals.byOutcome.values.reduce(0, &+)
         var metadata: Logger.Metadata = [
             "event": "relay.stats", "target": "\(self.target)",
-            "flows": .stringConvertible(ledger.count),
-            "flows_opened": .stringConvertible(ended &+ UInt64(ledger.count)),
+            "flows": .stringConvertible(self.ledger.count),
+            "flows_opened": .stringConvertible(ended &+ UInt64(self.ledger.count)),
             "bytes_out": .stringConvertible(totals.traffic.sent),
             "bytes_in": .stringConvertible(totals.traffic.received),
         ]
@@ -139,7 +138,7 @@ final class TCPWorker: RuleWorker {
     func drain() -> EventLoopFuture<Void> {
         self.isClosing = true
         self.listener.close(promise: nil)
-        return self.limiter.whenEmpty(on: self.listener.eventLoop)
+        return self.limiter.drain()
     }
 
     func close() {

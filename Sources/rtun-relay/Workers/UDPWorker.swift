@@ -3,6 +3,7 @@ import AppProto
 import Basics
 import ClientSupport
 import CommandSupport
+import FlowLedger
 import HostNetwork
 import Logging
 import NIOCore
@@ -29,6 +30,8 @@ final class UDPWorker: RuleWorker {
     private var payloadLimit: PayloadLimit
     /// The channel in use, and whose it is.
     private var current: (channel: DatagramChannel, agent: Agent)?
+    /// Of the flows that have ended; those that are open are in `flows`.
+    let ledger = FlowLedger()
     private var flows: ClientFlows<LocalSender>
     private var waiting = WaitingDatagrams()
     private var waitingTimer: Scheduled<Void>?
@@ -91,6 +94,7 @@ final class UDPWorker: RuleWorker {
         self.sweep?.stop()
         self.addresses = nil
         self.waitingTimer?.cancel()
+        self.clearFlows(because: "the relay stops")
         self.current = nil
         self.channels.close()
     }
@@ -157,24 +161,31 @@ extension UDPWorker: UDPSocketDelegate {
     private func forward(_ payload: ByteBuffer, from source: LocalSender, on channel: DatagramChannel) {
         let now = self.eventLoop.now
         guard self.meter.permits(size: payload.readableBytes, limit: self.maximumPayload) else { return }
-        guard let flow = self.flows.flow(of: source, at: now) ?? self.openFlow(of: source, on: channel, at: now) else {
-            return
-        }
+        let size = payload.readableBytes
+        guard
+            let flow = self.flows.flow(of: source, sending: size, at: now)
+                ?? self.openFlow(of: source, sending: size, on: channel, at: now)
+        else { return }
         self.meter.statistics.toTarget.add(bytes: payload.readableBytes)
         channel.send(payload, on: flow)
     }
 
     /// The new flow; nil when there is none to be had, which is counted and told.
-    private func openFlow(of source: LocalSender, on channel: DatagramChannel, at now: NIODeadline) -> FlowID? {
-        if self.flows.isFull, let (_, idle) = self.flows.makeRoom(at: now) {
-            self.meter.flowEvicted(idle, .limit)
-            channel.sendClosed(idle)
+    private func openFlow(
+        of source: LocalSender, sending size: Int, on channel: DatagramChannel, at now: NIODeadline
+    ) -> FlowID? {
+        if self.flows.isFull, let idle = self.flows.makeRoom(at: now) {
+            self.meter.flowEvicted(idle.flow.id, .limit)
+            self.count(idle, .evicted)
+            channel.sendClosed(idle.flow.id)
         }
         guard !self.flows.isFull else {
             self.meter.dropForFlowLimit()
             return nil
         }
-        guard self.meter.permitsFlow(at: now), let flow = self.flows.open(for: source, at: now) else { return nil }
+        guard self.meter.permitsFlow(at: now),
+            let flow = self.flows.open(for: source, sending: size, at: now)
+        else { return nil }
         self.meter.flowOpened(flow, ["source": "\(source.address.authority)"])
         return flow
     }
@@ -213,7 +224,8 @@ extension UDPWorker: UDPSocketDelegate {
 extension UDPWorker: DatagramChannelDelegate {
     func datagramChannel(_ channel: DatagramChannel, received payload: ByteBuffer, of flow: FlowID) {
         guard channel === self.current?.channel,
-            let source = self.flows.source(ofAnswerOn: flow, at: self.eventLoop.now)
+            let source = self.flows.source(
+                ofAnswerOn: flow, receiving: payload.readableBytes, at: self.eventLoop.now)
         else {
             // An answer that was under way when its flow ended.
             self.meter.statistics[.unknownFlow] += 1
@@ -229,7 +241,8 @@ extension UDPWorker: DatagramChannelDelegate {
     }
 
     func datagramChannel(_ channel: DatagramChannel, closedByPeer flow: FlowID) {
-        guard channel === self.current?.channel, self.flows.remove(flow) != nil else { return }
+        guard channel === self.current?.channel, let ended = self.flows.remove(flow) else { return }
+        self.count(ended, .closed)
         self.meter.flowClosed(flow, reason: "closed by the agent")
     }
 
@@ -252,9 +265,10 @@ extension UDPWorker: DatagramChannelDelegate {
 
 extension UDPWorker {
     private func endIdleFlow(before deadline: NIODeadline) -> Bool {
-        guard let (_, flow) = self.flows.removeIdle(before: deadline) else { return false }
-        self.current?.channel.sendClosed(flow)
-        self.meter.flowClosed(flow, reason: "idle")
+        guard let idle = self.flows.removeIdle(before: deadline) else { return false }
+        self.current?.channel.sendClosed(idle.flow.id)
+        self.count(idle, .idle)
+        self.meter.flowClosed(idle.flow.id, reason: "idle")
         return true
     }
 
@@ -269,9 +283,10 @@ extension UDPWorker {
         let isDeaf = lost.contains(self.localAddress)
         let senders = self.flows.sources.filter { isDeaf || $0.askedAt.map(lost.contains) ?? false }
         for sender in senders {
-            guard let flow = self.flows.remove(sender) else { continue }
-            self.current?.channel.sendClosed(flow)
-            self.meter.flowClosed(flow, reason: "its local address is lost")
+            guard let ended = self.flows.remove(sender) else { continue }
+            self.current?.channel.sendClosed(ended.flow.id)
+            self.count(ended, .failed)
+            self.meter.flowClosed(ended.flow.id, reason: "its local address is lost")
         }
         self.current?.channel.flush()
         self.meter.logger.log(
@@ -284,8 +299,28 @@ extension UDPWorker {
     }
 
     private func clearFlows(because reason: String) {
-        self.meter.flowsClosed(count: self.flows.removeAll(), reason: reason)
+        let ended = self.flows.removeAll()
+        for flow in ended { self.count(flow, .failed) }
+        self.meter.flowsClosed(count: ended.count, reason: reason)
     }
+
+    private func count(_ ended: ClientFlows<LocalSender>.Ended, _ outcome: FlowOutcome) {
+        self.ledger.count(self.record(of: ended), outcome, at: self.eventLoop.now)
+    }
+
+    private func record(of flow: ClientFlows<LocalSender>.Ended) -> FlowRecord {
+        var record = FlowRecord(
+            FlowOrigin(.udp, client: flow.source.address.authority), target: self.rule.target.authority,
+            openedAt: flow.flow.openedAt)
+        record.connectedAt = flow.flow.openedAt
+        record.traffic = flow.flow.traffic
+        record.agent = self.current?.agent.name
+        record.path = self.current.flatMap { self.channels.path(of: $0.channel)?.name }
+        return record
+    }
+
+    /// The open flows, in no particular order; at most `limit`.
+    func openFlows(limit: Int) -> [FlowRecord] { self.flows.all.prefix(limit).map { self.record(of: $0) } }
 }
 
 // MARK: - Channels
@@ -307,8 +342,8 @@ extension UDPWorker: ChannelPoolDelegate {
 
     func closed(_ channel: AgentChannel<DatagramChannel>) {
         guard channel.carrier === self.current?.channel else { return }
-        self.current = nil
         self.clearFlows(because: "the channel is closed")
+        self.current = nil
     }
 
     /// Has it gone for good, or only lost its control connection? Then its channel goes on.

@@ -1,10 +1,11 @@
 import Basics
 import CommandSupport
+import HTTPProxy
 import Logging
 import NIOCore
 import SOCKS
 
-/// Tells of clients that are turned away during the handshake: the first of a kind at once, further ones in summaries.
+/// Tells of clients that are turned away before they are connected: the first of a kind at once, further ones in summaries.
 final class ClientRefusals {
     /// The kinds. The raw values stand in logs.
     private enum Reason: String {
@@ -16,22 +17,42 @@ final class ClientRefusals {
     }
 
     private let log: DropLog<Reason>
+    private let logins: LoginFailures
 
     init(eventLoop: any EventLoop, logger: Logger) {
         self.log = DropLog(eventLoop: eventLoop, logger: logger, message: "clients refused", event: "client.refused")
+        self.logins = LoginFailures(eventLoop: eventLoop, logger: logger)
     }
 
-    /// A client was turned away.
+    /// A client was turned away that speaks SOCKS, or nothing that is known.
     func turnedAway(_ client: SocketAddress?, because violation: SOCKSViolation) {
-        let reason: Reason =
-            switch violation {
-            case .wrongPassword: .login
-            case .noAcceptableMethod: .method
-            case .http: .http
-            case .unknownVersion: .version
-            case .unsupportedCommand, .unsupportedAddressType, .invalidTarget, .malformed: .request
-            }
-        self.log.dropped(reason, ["client": "\(client?.authority ?? "unknown")", "detail": "\(violation)"])
+        let reason: Reason
+        switch violation {
+        case .wrongPassword(let user):
+            reason = .login
+            self.logins.failed(client, method: "socks5", user: user)
+        case .noAcceptableMethod: reason = .method
+        case .unknownVersion: reason = .version
+        case .unsupportedCommand, .unsupportedAddressType, .invalidTarget, .malformed: reason = .request
+        }
+        self.tell(reason, client, "\(violation)")
+    }
+
+    /// A client was turned away that speaks HTTP.
+    func turnedAway(_ client: SocketAddress?, because refusal: HTTPRefusal) {
+        let reason: Reason
+        switch refusal {
+        case .wrongLogin(let user):
+            reason = .login
+            self.logins.failed(client, method: "http", user: user)
+        case .notForProxy: reason = .http
+        case .violation: reason = .request
+        }
+        self.tell(reason, client, "\(refusal)")
+    }
+
+    private func tell(_ reason: Reason, _ client: SocketAddress?, _ detail: String) {
+        self.log.dropped(reason, ["client": "\(client?.authority ?? "unknown")", "detail": "\(detail)"])
     }
 }
 

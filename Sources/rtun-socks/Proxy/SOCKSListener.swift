@@ -1,86 +1,90 @@
+import Basics
 import CommandSupport
+import LibC
 import Logging
 import NIOCore
 import NIOPosix
-import SOCKS
 import TunnelClient
 
-/// The proxy's listening socket, on the event loop of the tunnels.
+/// One of the proxy's listening sockets, on the event loop of the tunnels.
 final class SOCKSListener {
     private let channel: any Channel
-    private let limiter: ConnectionLimiter
-    private let login: Login
+    /// What to call it: the port is the real one.
+    let name: String
+    /// Where others can reach it; nil when only this machine can.
+    let openAddress: String?
+    private let file: UnixListeningSocket?
 
-    private init(channel: any Channel, limiter: ConnectionLimiter, login: Login) {
+    private init(channel: any Channel, name: String, openAddress: String?, file: UnixListeningSocket? = nil) {
         self.channel = channel
-        self.limiter = limiter
-        self.login = login
+        self.name = name
+        self.openAddress = openAddress
+        self.file = file
     }
 
-    /// Who may come in now.
-    private final class Login {
-        var credentials: SOCKSCredentials
-
-        init(_ credentials: SOCKSCredentials) {
-            self.credentials = credentials
-        }
-    }
-
-    /// Other logins and another limit for clients that come from now on.
-    func change(credentials: SOCKSCredentials, maximumConnections: Int) {
-        self.login.credentials = credentials
-        self.limiter.limit = maximumConnections
-    }
-
-    /// Where it listens; the port is the real one.
-    var localAddress: SocketAddress? { self.channel.localAddress }
-
-    /// Listens on `address` and serves clients. `maximumConnections`: how many at a time.
+    /// Listens, and serves clients. Throws a `ProgramError`.
     static func start(
-        on address: SocketAddress, maximumConnections: Int, credentials: SOCKSCredentials,
-        connector: any TargetConnector, eventLoop: any EventLoop, logger: Logger
-    ) -> EventLoopFuture<NIOLoopBound<SOCKSListener>> {
-        let limiter = NIOLoopBound(ConnectionLimiter(limit: maximumConnections, logger: logger), eventLoop: eventLoop)
-        let login = NIOLoopBound(Login(credentials), eventLoop: eventLoop)
-        let connector = NIOLoopBound(BoxedConnector(connector), eventLoop: eventLoop)
-        let refusals = NIOLoopBound(ClientRefusals(eventLoop: eventLoop, logger: logger), eventLoop: eventLoop)
-        var bootstrap = ServerBootstrap.clients(on: eventLoop, limiter: limiter, logger: logger)
-        if address.protocol == .inet6 {
-            // The wildcard takes IPv4 as well, however the machine is set up.
-            bootstrap = bootstrap.serverChannelOption(
-                ChannelOptions.Types.SocketOption(level: .ipv6, name: .ipv6_v6only), value: 0)
+        at place: ListenPlace, for clients: NIOLoopBound<ProxyClients>, eventLoop: any EventLoop, logger: Logger
+    ) async throws -> NIOLoopBound<SOCKSListener> {
+        switch place {
+        case .network(let address): try await self.start(at: address, clients, eventLoop, logger)
+        case .unix(let path): try await self.start(at: path, clients, eventLoop, logger)
         }
-        return
-            bootstrap
-            .childChannelInitializer { channel in
-                channel.eventLoop.makeCompletedFuture {
-                    try channel.pipeline.syncOperations.addHandler(
-                        SOCKSConnectionHandler(
-                            credentials: login.value.credentials, connector: connector.value.connector, logger: logger,
-                            requestCame: { limiter.value.requestCame(from: channel) },
-                            turnedAway: { refusals.value.turnedAway($1, because: $0) }))
-                }
+    }
+
+    /// Listens on the first of the addresses that can be had; the IPv6 wildcard takes IPv4 as well.
+    private static func start(
+        at address: ListenAddress, _ clients: NIOLoopBound<ProxyClients>, _ eventLoop: any EventLoop, _ logger: Logger
+    ) async throws -> NIOLoopBound<SOCKSListener> {
+        let addresses = try address.resolve()
+        for candidate in addresses {
+            do {
+                return try await self.bootstrap(clients, eventLoop, logger, protocol: candidate.protocol)
+                    .bind(to: candidate)
+                    .map { channel in
+                        let bound = channel.localAddress ?? candidate
+                        let name = address.announced(as: bound)
+                        let listener = SOCKSListener(
+                            channel: channel, name: name, openAddress: bound.isLoopback ? nil : name)
+                        return NIOLoopBound(listener, eventLoop: eventLoop)
+                    }.get()
+            } catch {
+                guard ListenAddress.lacksFamily(error), candidate != addresses.last else { throw address.error(error) }
             }
-            .bind(to: address)
+        }
+        throw ProgramError(.internalError, "nothing to listen on")
+    }
+
+    private static func start(
+        at path: UnixSocketPath, _ clients: NIOLoopBound<ProxyClients>, _ eventLoop: any EventLoop, _ logger: Logger
+    ) async throws -> NIOLoopBound<SOCKSListener> {
+        let socket = try UnixListeningSocket(path)
+        return try await self.bootstrap(clients, eventLoop, logger, protocol: .unix)
+            .withBoundSocket(socket.descriptor)
             .map { channel in
-                NIOLoopBound(
-                    SOCKSListener(channel: channel, limiter: limiter.value, login: login.value), eventLoop: eventLoop)
-            }
+                // NIO lets fewer clients wait.
+                _ = listen(socket.descriptor, UnixListeningSocket.backlog)
+                let listener = SOCKSListener(channel: channel, name: "\(path)", openAddress: nil, file: socket)
+                return NIOLoopBound(listener, eventLoop: eventLoop)
+            }.get()
     }
 
-    /// Accepts no more; the future succeeds once the last client has gone.
-    func drain() -> EventLoopFuture<Void> {
-        self.channel.close(promise: nil)
-        return self.limiter.whenEmpty(on: self.channel.eventLoop)
-    }
-
-    /// `NIOLoopBound` wants a concrete type.
-    private struct BoxedConnector {
-        let connector: any TargetConnector
-
-        init(_ connector: any TargetConnector) {
-            self.connector = connector
+    private static func bootstrap(
+        _ clients: NIOLoopBound<ProxyClients>, _ eventLoop: any EventLoop, _ logger: Logger,
+        protocol family: NIOBSDSocket.ProtocolFamily
+    ) -> ServerBootstrap {
+        // The wildcard takes IPv4 as well, however the machine is set up.
+        ServerBootstrap.clients(
+            on: eventLoop, limiter: { clients.value.limiter }, protocol: family, takesIPv4: true, logger: logger
+        ).childChannelInitializer { channel in
+            channel.eventLoop.makeCompletedFuture { try clients.value.serve(channel) }
         }
+    }
+
+    /// Accepts no more.
+    func close() {
+        self.channel.close(promise: nil)
+        self.file?.remove()
     }
 }
 

@@ -14,6 +14,8 @@ struct FuzzTarget: Sendable {
             FuzzTarget(name: "dtls-handshake", run: fuzzDTLSHandshake),
             FuzzTarget(name: "egress-rule", run: fuzzEgressRule),
             FuzzTarget(name: "envelope", run: fuzzEnvelope),
+            FuzzTarget(name: "http-proxy-client", run: fuzzHTTPProxyClient),
+            FuzzTarget(name: "http-proxy-target", run: fuzzHTTPProxyTarget),
             FuzzTarget(name: "http-request", run: fuzzHTTPRequest),
             FuzzTarget(name: "http-response", run: fuzzHTTPResponse),
             FuzzTarget(name: "ice", run: fuzzICE),

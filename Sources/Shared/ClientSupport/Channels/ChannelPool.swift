@@ -232,15 +232,8 @@ extension ChannelPool: PeerChannelDelegate {
         channel.knownCauses = self.knownCauses.recent(of: agent.name, at: self.now)
         channel.start { [weak self] context in
             guard let delegate = self?.delegate else { throw ChannelError.alreadyClosed }
-            let carrier = try delegate.makeCarrier(context)
-            carrier.suspicionChanged = { self?.suspicionChanged(of: id, $0) }
-            return carrier
+            return try delegate.makeCarrier(context)
         }
-    }
-
-    private func suspicionChanged(of id: ChannelID, _ isSuspect: Bool) {
-        guard !self.isClosed else { return }
-        self.perform(self.choice.suspicionChanged(id, isSuspect: isSuspect, at: self.now))
     }
 
     private var configuration: PeerChannelConfiguration {
@@ -268,6 +261,11 @@ extension ChannelPool: PeerChannelDelegate {
         self.channels[id]?.hasStood = true
         if let name = self.channels[id]?.agent.name { self.knownCauses.forget(name) }
         self.perform(self.choice.channelReady(id, at: self.now))
+    }
+
+    package func peerChannel(_ peerID: PeerID, isSuspect: Bool) {
+        guard !self.isClosed, let id = self.channelsByPeer[peerID] else { return }
+        self.perform(self.choice.suspicionChanged(id, isSuspect: isSuspect, at: self.now))
     }
 
     package func peerChannel(_ peerID: PeerID, closed reason: PeerChannelError) {

@@ -3,7 +3,7 @@ import LibC
 import OperatingSystem
 import Synchronization
 
-/// Where log lines go: stderr, or a file that can be opened anew after it was rotated away.
+/// Where log lines go: a standard stream, or a file that can be opened anew after it was rotated away.
 ///
 /// A thread of its own writes: a terminal that has been stopped, a pipe that nobody reads or a disk that hangs keep nobody
 /// waiting who has something to log. What they cannot take is lost, and counted.
@@ -18,21 +18,25 @@ package final class LogOutput: Sendable {
     }
 
     private let path: String?
+    /// What it is to people: `log file`.
+    private let name: String
     private let descriptor: Mutex<Int32>
     private let waiting = Mutex(Waiting())
     private let queue = DispatchQueue(label: "log")
     private let complaint = Mutex(LogRateLimiter(interval: .seconds(60)))
 
-    /// Lines go to stderr.
-    package init() {
+    /// Lines go to `stream`.
+    package init(_ stream: StandardStream = .error) {
         self.path = nil
-        self.descriptor = Mutex(StandardStream.error.rawValue)
+        self.name = "log"
+        self.descriptor = Mutex(stream.rawValue)
     }
 
-    /// Lines are appended to the file at `path`, which is created when it does not exist.
-    package init(path: String) throws(ProgramError) {
+    /// Lines are appended to the file at `path`, which is created when it does not exist. `name` is what errors call it.
+    package init(path: String, called name: String = "log file") throws(ProgramError) {
         self.path = path
-        self.descriptor = Mutex(try Self.openFile(path))
+        self.name = name
+        self.descriptor = Mutex(try Self.openFile(path, called: name))
     }
 
     deinit {
@@ -44,7 +48,7 @@ package final class LogOutput: Sendable {
     /// Opens the file anew, for example on SIGHUP after a rotation. Lines go on to the old file when it cannot be opened.
     package func reopen() throws(ProgramError) {
         guard let path = self.path else { return }
-        let fresh = try Self.openFile(path)
+        let fresh = try Self.openFile(path, called: self.name)
         // In its turn: a write may be stuck in the old one.
         self.queue.async {
             let old = self.descriptor.withLock { current in
@@ -58,7 +62,7 @@ package final class LogOutput: Sendable {
     /// Says on stderr that the file does not take the log; once a minute.
     private func couldNotWrite(_ error: Int32) {
         guard let path = self.path, self.complaint.withLock({ $0.occurrences(at: .now()) }) != nil else { return }
-        StandardStream.error.write("cannot write the log file \(path): \(SystemError.text(error))\n")
+        StandardStream.error.write("cannot write the \(self.name) \(path): \(SystemError.text(error))\n")
     }
 
     private static func tell(_ lost: Int, to descriptor: Int32) {
@@ -101,10 +105,25 @@ package final class LogOutput: Sendable {
         _ = written.wait(timeout: .now() + .seconds(1))
     }
 
-    private static func openFile(_ path: String) throws(ProgramError) -> Int32 {
+    /// Throws with exit code 69 when the file cannot be written, or made in its folder; makes none.
+    static func check(_ file: String, called name: String) throws(ProgramError) {
+        var status = stat()
+        if stat(file, &status) == 0, status.st_mode & S_IFMT == S_IFDIR {
+            throw ProgramError(.unavailable, "cannot open the \(name) \(file): \(SystemError.text(EISDIR))")
+        }
+        var path = file
+        if access(file, F_OK) != 0 {
+            path = file.lastIndex(of: "/").map { $0 == file.startIndex ? "/" : String(file[..<$0]) } ?? "."
+        }
+        guard access(path, W_OK) == 0 else {
+            throw ProgramError(.unavailable, "cannot open the \(name) \(file): \(SystemError.text(errno))")
+        }
+    }
+
+    private static func openFile(_ path: String, called name: String) throws(ProgramError) -> Int32 {
         let descriptor = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0o640)
         guard descriptor >= 0 else {
-            throw ProgramError(.unavailable, "cannot open the log file \(path): \(SystemError.text(errno))")
+            throw ProgramError(.unavailable, "cannot open the \(name) \(path): \(SystemError.text(errno))")
         }
         return descriptor
     }

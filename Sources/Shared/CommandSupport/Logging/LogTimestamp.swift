@@ -1,4 +1,5 @@
 import LibC
+import NIOCore
 
 /// A point in time as log lines show it: UTC, RFC 3339, milliseconds.
 struct LogTimestamp: CustomStringConvertible {
@@ -6,6 +7,17 @@ struct LogTimestamp: CustomStringConvertible {
 
     init(_ time: timespec) {
         self.time = time
+    }
+
+    /// The time `interval` later, or earlier if that is negative.
+    func advanced(by interval: TimeAmount) -> LogTimestamp {
+        let second: Int64 = 1_000_000_000
+        let nanoseconds = Int64(self.time.tv_nsec) + interval.nanoseconds % second
+        let carry = nanoseconds < 0 ? -1 : nanoseconds / second
+        var moved = self.time
+        moved.tv_sec += Int(interval.nanoseconds / second + carry)
+        moved.tv_nsec = Int(nanoseconds - carry * second)
+        return LogTimestamp(moved)
     }
 
     static func now() -> LogTimestamp {

@@ -39,7 +39,7 @@ package struct LoggingOptions: ParsableArguments {
         let handler = LineLogHandler(settings: settings, output: output)
         return ProgramLog(
             logger: Logger(label: program, factory: { _ in handler }), output: output, settings: settings,
-            isOnTerminal: self.file == nil && isatty(StandardStream.error.rawValue) == 1)
+            accessLog: nil, isOnTerminal: self.file == nil && isatty(StandardStream.error.rawValue) == 1)
     }
 
     /// Those that ``apply(to:)`` changes in a running program.
@@ -53,18 +53,7 @@ package struct LoggingOptions: ParsableArguments {
 
     /// Throws with exit code 69 when the file cannot be written, or made in its folder; makes none.
     package func check() throws(ProgramError) {
-        guard let file else { return }
-        var status = stat()
-        if stat(file, &status) == 0, status.st_mode & S_IFMT == S_IFDIR {
-            throw ProgramError(.unavailable, "cannot open the log file \(file): \(SystemError.text(EISDIR))")
-        }
-        var path = file
-        if access(file, F_OK) != 0 {
-            path = file.lastIndex(of: "/").map { $0 == file.startIndex ? "/" : String(file[..<$0]) } ?? "."
-        }
-        guard access(path, W_OK) == 0 else {
-            throw ProgramError(.unavailable, "cannot open the log file \(file): \(SystemError.text(errno))")
-        }
+        if let file { try LogOutput.check(file, called: "log file") }
     }
 
     private static func level(_ text: String) throws -> Logger.Level {
@@ -89,6 +78,8 @@ package struct ProgramLog: Sendable {
     package let output: LogOutput
     /// What can change while the program runs.
     let settings: LogSettings
+    /// Where ended connections and flows are written, if anywhere.
+    package var accessLog: AccessLog?
     /// Whether it was shown on a terminal at start: when that is closed, nobody is there any more.
     package let isOnTerminal: Bool
 
@@ -100,13 +91,15 @@ package struct ProgramLog: Sendable {
     package var forOneAnswer: ProgramLog {
         var logger = self.logger
         if logger.logLevel > .debug { logger.logLevel = max(logger.logLevel, .warning) }
-        return ProgramLog(logger: logger, output: self.output, settings: self.settings, isOnTerminal: self.isOnTerminal)
+        return ProgramLog(
+            logger: logger, output: self.output, settings: self.settings, accessLog: nil, isOnTerminal: self.isOnTerminal)
     }
 
-    /// Opens the log file anew and says so in the log when that fails.
+    /// Opens the files anew and says so in the log when that fails.
     package func reopen() {
         do {
             try self.output.reopen()
+            try self.accessLog?.reopen()
         } catch {
             self.logger.error("\(error)", metadata: ["event": "log.reopen_failed"])
         }

@@ -3,7 +3,7 @@ package import NIOCore
 /// What one side does about a NAT whose mapping depends on the destination (RFC 4787 §4.1), when the other side's
 /// filtering lets in only the port that it was told: the one behind that NAT opens many sockets and sends from each to the
 /// other side, so that the NAT has as many ports open towards it; the other side sends to many ports until one of them is
-/// among these. As with birthdays, few of each are enough: see ``SpreadOdds``.
+/// among these. As with birthdays, few of each are enough (docs/nat.md).
 package enum SpreadPlan: Hashable, Sendable {
     /// Open `count` sockets, and send from each to the peer's mapped address, one after `pacing` each.
     case opensSockets(count: Int, pacing: TimeAmount)

@@ -32,6 +32,9 @@ package struct PeerCarrierContext {
 package protocol PeerCarrierDelegate: AnyObject {
     /// Both sides are authenticated.
     func carrierConnected()
+    /// An answer of the peer has been missing for so long that it is better to look for another one, or the peer has spoken
+    /// again. Told of each change.
+    func carrierSuspicionChanged(_ isSuspect: Bool)
     /// The carrier is over. The last call.
     func carrierClosed(_ reason: PeerChannelError)
 }
@@ -45,10 +48,6 @@ package protocol PeerCarrier: AnyObject {
     var isConnected: Bool { get }
     /// Whether the carrier is over.
     var isClosed: Bool { get }
-    /// Whether an answer of the peer has been missing for so long that it is better to look for another one.
-    var isSuspect: Bool { get }
-    /// Called when `isSuspect` becomes true, and when the peer has spoken again. Set by who uses the channel.
-    var suspicionChanged: ((Bool) -> Void)? { get set }
     /// As the carrier measures it; nil when it doesn't.
     var roundTripTime: TimeAmount? { get }
 

@@ -70,17 +70,23 @@ extension PathEngine {
         self.want(self.usesDirectPath ? .route : .session, at: now)
     }
 
-    /// The carrier was looked at, as it has to be every second. One that misses answers is a reason to look at the path.
-    package mutating func carrierSeen(isSuspect: Bool, at now: NIODeadline) {
+    /// The carrier misses answers, or has heard of the peer again. While it misses them, the path is looked at every second.
+    package mutating func suspicionChanged(isSuspect: Bool, at now: NIODeadline) {
         if isSuspect {
-            self.suspect(at: now)
-            // On the bridge it may be that the agent has come back by another connection.
-            if self.silence.isSuspect(), case .bridge = self.route { self.want(.route, at: now) }
-        } else if self.silence.isWell() {
+            self.silence.begin(at: now)
+            self.lookAtSilence(at: now)
+        } else if self.silence.end() {
             // After a long silence round trips look as long as that was, and everything waits for them.
             self.put(.forgetRoundTrips)
         }
         self.settle(at: now)
+    }
+
+    mutating func lookAtSilence(at now: NIODeadline) {
+        guard let look = self.silence.look(at: now) else { return }
+        self.suspect(at: now)
+        // On the bridge it may be that the agent has come back by another connection.
+        if look == .longer, case .bridge = self.route { self.want(.route, at: now) }
     }
 
     private mutating func suspect(at now: NIODeadline) {

@@ -63,31 +63,33 @@ extension PathEngine {
 
     // MARK: What happens at sockets
 
+    /// Tells a session, if it lives, and does what follows.
+    private mutating func tell(_ generation: UInt32, at now: NIODeadline, _ body: (inout PathSession) -> Void) {
+        self.with(generation, body)
+        self.settle(at: now)
+    }
+
     /// STUN servers are about to be asked: `unresolved` calls of `resolved` follow.
     package mutating func gather(generation: UInt32, unresolved: Int, at now: NIODeadline) {
-        self.with(generation) { $0.gather(unresolved: unresolved, at: now) }
-        self.settle(at: now)
+        self.tell(generation, at: now) { $0.gather(unresolved: unresolved, at: now) }
     }
 
     /// One list of STUN servers; empty when a name has no address.
     package mutating func resolved(generation: UInt32, servers: [SocketAddress], at now: NIODeadline) {
-        self.with(generation) { $0.resolved(servers, at: now) }
-        self.settle(at: now)
+        self.tell(generation, at: now) { $0.resolved(servers, at: now) }
     }
 
     /// A socket for a spread is open.
     package mutating func spreadSocketOpened(_ base: PathBase, port: Int, at now: NIODeadline) {
         if self.sessions.index(of: base.generation) == nil { self.put(.closeSocket(base)) }
-        self.with(base.generation) { $0.spreadSocketOpened(base.base, port: port, at: now) }
-        self.settle(at: now)
+        self.tell(base.generation, at: now) { $0.spreadSocketOpened(base.base, port: port, at: now) }
     }
 
     /// A datagram did not leave this machine.
     package mutating func sendFailed(
         _ error: any Error, from base: PathBase, to remote: SocketAddress, at now: NIODeadline
     ) {
-        self.with(base.generation) { $0.sendFailed(error, on: base.base, to: remote, at: now) }
-        self.settle(at: now)
+        self.tell(base.generation, at: now) { $0.sendFailed(error, on: base.base, to: remote, at: now) }
     }
 
     /// All sockets of a session are gone.
@@ -104,8 +106,7 @@ extension PathEngine {
         if self.sessions.index(of: base.generation) == nil {
             self.receiveAsked(message, on: base, from: source, at: now)
         }
-        self.with(base.generation) { $0.receive(message, on: base.base, from: source, at: now) }
-        self.settle(at: now)
+        self.tell(base.generation, at: now) { $0.receive(message, on: base.base, from: source, at: now) }
     }
 
     // MARK: What follows

@@ -9,7 +9,7 @@ package import NIOCore
 ///     offer, answer, candidates ─▶ receive(PathMessage) ──┐               ┌─▶ openSockets, transmit, …   sockets
 ///     sockets ─▶ socketsOpened, receive(STUN), sendFailed ┤               ├─▶ candidate, askRestart, …   signalling
 ///     control connection ─▶ signalChanged, agentCameBack ─┼─▶ PathEngine ─┼─▶ pathChanged, limitChanged  carrier
-///     carrier ─▶ connected, carrierSeen, sends ───────────┤   sessions    ├─▶ noDirectPath, note         log
+///     carrier ─▶ connected, suspicionChanged, sends ──────┤   sessions    ├─▶ noDirectPath, note         log
 ///     machine ─▶ networkChanged, handleTimeout ───────────┘               └─▶ ended
 ///
 /// A value without sockets, clock or tasks. Use: call a mutating method with what happened and the time; then drain
@@ -118,7 +118,7 @@ package struct PathEngine {
         guard self.course != .over else { return nil }
         let deadlines =
             self.sessions.list.map(\.nextDeadline)
-            + [self.presence.deadline, self.sessions.retirementAt, self.roleDeadline]
+            + [self.presence.deadline, self.sessions.retirementAt, self.silence.nextLook, self.roleDeadline]
         return deadlines.compactMap { $0 }.min()
     }
 
@@ -126,6 +126,7 @@ package struct PathEngine {
     package mutating func handleTimeout(at now: NIODeadline) {
         guard self.course != .over else { return }
         for index in self.sessions.list.indices { self.sessions[index].handleTimeout(at: now) }
+        self.lookAtSilence(at: now)
         if let retired = self.sessions.retire(at: now) { self.put(.closeSockets(generation: retired)) }
         if let deadline = self.presence.deadline, now >= deadline {
             self.end(self.report.map { .pathLost($0) } ?? .bridgeLost(self.configuration.pathLossTimeout))

@@ -12,6 +12,8 @@ import STUN
 ///
 /// A value without sockets or clock: call a mutating method; then send what `nextProbe()` wants, tell by `sent` or
 /// `refused` how that went, drain `nextEvent()`, and call `handleTimeout(at:)` at `nextDeadline`.
+///
+/// Of its sixteen stored variables three are what it is made with, and four what it has found out.
 struct PathMonitor {
     struct Configuration: Hashable, Sendable {
         /// What every path must carry, in bytes of UDP payload (QUIC's least, RFC 9000 §14).

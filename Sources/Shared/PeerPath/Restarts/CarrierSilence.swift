@@ -1,29 +1,45 @@
-/// What it means that a carrier misses answers, by how often in a row it was seen to. A value that is told of each look.
+import NIOCore
+
+/// What it means that a carrier misses answers: that its path is looked at every second until it has some again, and its
+/// route doubted now and then. A value without clock or timer.
 struct CarrierSilence {
-    /// Looks at a carrier that misses answers, before its route is doubted; then twice as many each time.
-    private static let firstSuspicion = 2
-    private static let mostSuspicions = 10
-    /// So many looks in a row at a carrier that misses answers, and what it has measured is of no more use.
-    private static let longSilence = 3
-
-    private var suspicions = 0
-    private var suspicionsNeeded = Self.firstSuspicion
-    private var looksInSilence = 0
-
-    /// Returns whether it has been suspect for long.
-    mutating func isWell() -> Bool {
-        let wasSilent = self.looksInSilence >= Self.longSilence
-        self = CarrierSilence()
-        return wasSilent
+    enum Look {
+        case usual
+        /// On the bridge, the route is in doubt.
+        case longer
     }
 
-    /// The carrier misses answers. Returns whether it has for so long that, on the bridge, the route is in doubt.
-    mutating func isSuspect() -> Bool {
-        self.suspicions += 1
-        self.looksInSilence += 1
-        guard self.suspicions >= self.suspicionsNeeded else { return false }
-        self.suspicions = 0
-        self.suspicionsNeeded = min(self.suspicionsNeeded * 2, Self.mostSuspicions)
-        return true
+    private static let interval = TimeAmount.seconds(1)
+    /// Looks between doubts, at most; there are two before the first, and then twice as many each time.
+    private static let mostPatience = 10
+    /// So many looks, and what the carrier has measured is of no more use.
+    private static let longSilence = 3
+
+    /// When to look; nil while the carrier has its answers.
+    private(set) var nextLook: NIODeadline?
+    private var looks = 0
+    private var patience = 2
+    private var nextDoubt = 2
+
+    /// The carrier misses answers.
+    mutating func begin(at now: NIODeadline) {
+        if self.nextLook == nil { self.nextLook = now }
+    }
+
+    /// It has heard of the peer. Returns whether it had not for long.
+    mutating func end() -> Bool {
+        defer { self = CarrierSilence() }
+        return self.looks >= Self.longSilence
+    }
+
+    /// The look that is due; nil when none is.
+    mutating func look(at now: NIODeadline) -> Look? {
+        guard let nextLook = self.nextLook, now >= nextLook else { return nil }
+        self.nextLook = now + Self.interval
+        self.looks += 1
+        guard self.looks == self.nextDoubt else { return .usual }
+        self.patience = min(self.patience * 2, Self.mostPatience)
+        self.nextDoubt += self.patience
+        return .longer
     }
 }

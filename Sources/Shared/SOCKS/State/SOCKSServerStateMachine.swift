@@ -50,7 +50,7 @@ package struct SOCKSServerStateMachine: Sendable {
             case nil: return .needMoreBytes
             case 4: return self.receiveSOCKS4Request(&bytes)
             case 5: return self.receiveGreeting(&bytes)
-            case .some(let version): return self.receiveForeign(bytes, version)
+            case .some(let version): return self.refuse(nil, .unknownVersion(version))
             }
         case .password:
             return self.receivePassword(&bytes)
@@ -76,32 +76,6 @@ package struct SOCKSServerStateMachine: Sendable {
         case .socks5: return Self.socks5Reply(SOCKS5Reply(outcome), bound: bound)
         }
     }
-
-    /// Not SOCKS: what speaks HTTP is told so in its own words.
-    private mutating func receiveForeign(_ bytes: ByteBuffer, _ version: UInt8) -> Step {
-        // The shortest methods have three letters (RFC 9110 §9); a space follows the last one.
-        let head = bytes.readableBytesView.prefix(Self.longestMethod + 1)
-        let method = head.prefix { (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains($0) }
-        guard !method.isEmpty, method.count <= Self.longestMethod else {
-            return self.refuse(nil, .unknownVersion(version))
-        }
-        guard method.endIndex != head.endIndex else { return .needMoreBytes }
-        guard head[method.endIndex] == UInt8(ascii: " "), method.count >= 3 else {
-            return self.refuse(nil, .unknownVersion(version))
-        }
-        let text = """
-            This port speaks SOCKS (5, 4a and 4), not HTTP: use it as socks5h://HOST:PORT, as in curl --proxy \
-            socks5h://127.0.0.1:2080 URL\n
-            """
-        let reply = """
-            HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nContent-Length: \(text.utf8.count)\r\nConnection: close\
-            \r\n\r\n\(text)
-            """
-        return self.refuse(ByteBuffer(string: reply), .http)
-    }
-
-    /// PROPPATCH, and what may come.
-    private static let longestMethod = 16
 
     private mutating func refuse(_ reply: ByteBuffer?, _ violation: SOCKSViolation) -> Step {
         self.state = .finished

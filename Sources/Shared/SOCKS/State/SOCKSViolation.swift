@@ -2,8 +2,6 @@
 package enum SOCKSViolation: Error, Hashable, Sendable {
     /// The first byte is neither 4 nor 5.
     case unknownVersion(UInt8)
-    /// A request of HTTP, which this port does not speak.
-    case http
     /// The client offers no method that this proxy accepts (RFC 1928 §3), or a SOCKS 4 client came where a
     /// password is required: SOCKS 4 has none.
     case noAcceptableMethod
@@ -31,7 +29,6 @@ extension SOCKSViolation: CustomStringConvertible {
     package var description: String {
         switch self {
         case .unknownVersion(let version): "not SOCKS 4 or 5: the first byte is \(version)"
-        case .http: "an HTTP request on a port for SOCKS"
         case .noAcceptableMethod: "no authentication method that both sides accept"
         case .wrongPassword(let user): "wrong user or password (user \(String(reflecting: user)))"
         case .unsupportedCommand(let command): "command \(command) is not supported"

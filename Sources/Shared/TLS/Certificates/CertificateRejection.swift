@@ -48,9 +48,4 @@ package struct CertificateRejection: Hashable, Sendable, CustomStringConvertible
             kind: .fingerprintMismatch(expected: expected, received: received),
             description: "its fingerprint is \(received), the one announced \(expected)")
     }
-
-    /// Whether naming a certificate authority (`--ca-cert`) could make the certificate acceptable.
-    package var isCuredByAuthority: Bool {
-        self.kind == .untrustedIssuer
-    }
 }

@@ -38,7 +38,6 @@ extension Identity {
         return try Identity(chain: [certificate], key: key)
     }
 
-    private static let secondsPerDay = 86_400
     private static let validityDays = 3_650
 
     /// 127 random bits: positive and at most 20 octets (RFC 5280 §4.1.2.2).

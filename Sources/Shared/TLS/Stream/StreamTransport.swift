@@ -13,9 +13,6 @@ final class StreamTransport: OpenSSLTransport {
     /// Received bytes that OpenSSL has not taken yet.
     var receivedBytes: Int { self.received.readableBytes }
 
-    /// Bytes that wait to be sent.
-    var outgoingBytes: Int { self.outgoing.readableBytes }
-
     /// Adds received bytes.
     func receive(_ bytes: ByteBuffer) {
         if self.received.readableBytes == 0 {

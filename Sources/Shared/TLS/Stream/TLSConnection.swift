@@ -82,9 +82,6 @@ package final class TLSConnection {
         self.isEstablished ? self.openSSL.peerFingerprint : nil
     }
 
-    /// Bytes that wait in ``takeOutput()``.
-    package var pendingOutputBytes: Int { self.transport.outgoingBytes }
-
     // MARK: Input
 
     /// Takes bytes from the peer. What follows its close_notify is ignored (RFC 8446 §6.1), as is all after a failure.

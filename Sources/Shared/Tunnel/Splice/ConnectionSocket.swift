@@ -3,7 +3,7 @@ package import NIOCore
 
 /// The socket below a TCP channel, for what NIO has no words for. Used on the channel's event loop only, where it is also
 /// closed.
-protocol SplicedSocket {
+package protocol SplicedSocket {
     /// Whether closing it, be it at the end of the process, sends RST instead of FIN and discards what is queued
     /// (`SO_LINGER` with a time of 0, socket(7)).
     func setResetsOnClose(_ resets: Bool)
@@ -30,7 +30,7 @@ package struct ConnectionSocket: SplicedSocket {
     }
 
     /// `SO_KEEPALIVE` (tcp(7)) after 60 s, and every 15 s then: one that has vanished is noticed after 105 s.
-    func enableKeepalive() {
+    package func enableKeepalive() {
         self.withDescriptor { descriptor in
             let options = [
                 (SOL_SOCKET, SO_KEEPALIVE, 1), (CInt(IPPROTO_TCP), TCPOption.keepaliveIdle, 60),
@@ -43,14 +43,14 @@ package struct ConnectionSocket: SplicedSocket {
         }
     }
 
-    var undeliveredBytes: Int {
+    package var undeliveredBytes: Int {
         let buffered = (try? self.channel.syncOptions?.getOption(.bufferedWritableBytes)) ?? 0
         var queued = 0
         self.withDescriptor { queued = TCPKernel.unacknowledgedBytes(descriptor: $0) }
         return buffered + queued
     }
 
-    var acknowledgements: TCPAcknowledgements? {
+    package var acknowledgements: TCPAcknowledgements? {
         var look: TCPAcknowledgements?
         self.withDescriptor { look = TCPKernel.acknowledgements(descriptor: $0) }
         return look
@@ -63,7 +63,7 @@ package struct ConnectionSocket: SplicedSocket {
 }
 
 /// What a look at a TCP connection says of the other end's acknowledgements.
-struct TCPAcknowledgements: Hashable {
+package struct TCPAcknowledgements: Hashable, Sendable {
     /// Segments on their way.
     var unacknowledgedSegments: Int
     /// Questions in a row, whether there is room again or somebody at all, without an answer.

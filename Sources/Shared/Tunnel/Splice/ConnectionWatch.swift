@@ -3,7 +3,16 @@ package import Logging
 package import NIOCore
 import Synchronization
 
-/// Looks after the spliced TCP connections of one event loop: ends those whose other end has vanished with data on its way
+/// A TCP connection that is looked after.
+package protocol WatchedConnection: AnyObject {
+    /// This machine's address of the connection, while it lives.
+    var localAddress: SocketAddress? { get }
+    var acknowledgements: TCPAcknowledgements? { get }
+    /// The other end has vanished, or can reach us no more.
+    func connectionLost()
+}
+
+/// Looks after the TCP connections of one event loop: ends those whose other end has vanished with data on its way
 /// to it, and those whose local address this machine has lost. Connections without traffic are the kernel's business
 /// (keepalive). Belongs to its event loop.
 package final class ConnectionWatch {
@@ -13,13 +22,13 @@ package final class ConnectionWatch {
     private static let watches = Mutex<[ObjectIdentifier: NIOLoopBound<ConnectionWatch>]>([:])
 
     private struct Member {
-        let splice: Unowned
+        let connection: Unowned
         var acknowledgements = AcknowledgementWatch()
     }
 
-    /// A splice leaves before it goes.
+    /// A connection leaves before it goes.
     private struct Unowned {
-        unowned let splice: StreamSplice
+        unowned let value: any WatchedConnection
     }
 
     private let eventLoop: any EventLoop
@@ -45,19 +54,19 @@ package final class ConnectionWatch {
         self.logger = logger
     }
 
-    func add(_ splice: StreamSplice) {
-        self.members[ObjectIdentifier(splice)] = Member(splice: Unowned(splice: splice))
+    package func add(_ connection: any WatchedConnection) {
+        self.members[ObjectIdentifier(connection)] = Member(connection: Unowned(value: connection))
         self.armTimer()
         guard self.addresses == nil else { return }
         self.addresses = LostAddressWatch(eventLoop: self.eventLoop) { [unowned self] in
-            Set(self.members.values.compactMap { $0.splice.splice.localAddress?.withoutPort })
+            Set(self.members.values.compactMap { $0.connection.value.localAddress?.withoutPort })
         } lost: { [unowned self] lost in
             self.addressesLost(lost)
         }
     }
 
-    func remove(_ splice: StreamSplice) {
-        self.members[ObjectIdentifier(splice)] = nil
+    package func remove(_ connection: any WatchedConnection) {
+        self.members[ObjectIdentifier(connection)] = nil
     }
 
     private func armTimer() {
@@ -72,28 +81,28 @@ package final class ConnectionWatch {
 
     private func look() {
         let now = self.eventLoop.now
-        var vanished: [StreamSplice] = []
+        var vanished: [any WatchedConnection] = []
         for (id, member) in self.members {
-            guard let look = member.splice.splice.acknowledgements else { continue }
+            guard let look = member.connection.value.acknowledgements else { continue }
             if self.members[id]?.acknowledgements.hasVanished(look, at: now) == true {
-                vanished.append(member.splice.splice)
+                vanished.append(member.connection.value)
             }
         }
-        for splice in vanished { splice.connectionLost() }
+        for connection in vanished { connection.connectionLost() }
     }
 
     private func addressesLost(_ lost: Set<SocketAddress>) {
-        let splices = self.members.values.map(\.splice.splice).filter { splice in
-            splice.localAddress.map { lost.contains($0.withoutPort) } ?? false
+        let connections = self.members.values.map(\.connection.value).filter { connection in
+            connection.localAddress?.withoutPort.map(lost.contains) ?? false
         }
-        guard !splices.isEmpty else { return }
+        guard !connections.isEmpty else { return }
         self.logger.info(
             "connections end: this machine has lost their address",
             metadata: [
-                "event": "address.lost", "connections": .stringConvertible(splices.count),
+                "event": "address.lost", "connections": .stringConvertible(connections.count),
                 "address": "\(lost.compactMap(\.ipAddress).sorted().joined(separator: ","))",
             ])
-        for splice in splices { splice.connectionLost() }
+        for connection in connections { connection.connectionLost() }
     }
 }
 
@@ -101,8 +110,9 @@ package final class ConnectionWatch {
 extension ConnectionWatch: Sendable {}
 
 extension SocketAddress {
-    /// The address alone: port 0.
-    fileprivate var withoutPort: SocketAddress {
+    /// The address alone: port 0. Nil for a socket in the file system, which no machine loses.
+    fileprivate var withoutPort: SocketAddress? {
+        guard self.port != nil else { return nil }
         var address = self
         address.port = 0
         return address

@@ -1,7 +1,7 @@
-import NIOCore
+package import NIOCore
 
-/// What a splice needs of a stream. `TunnelStream` is the one in use; tests have their own.
-protocol SpliceableStream: AnyObject {
+/// What a splice, or whoever else speaks with a target, needs of a stream. `TunnelStream` is the one in use; tests have their own.
+package protocol SpliceableStream: AnyObject {
     /// False while too much waits to be sent.
     var isWritable: Bool { get }
     /// Queues bytes to be sent.
@@ -22,8 +22,15 @@ protocol SpliceableStream: AnyObject {
     func attach(_ consumer: any StreamConsumer)
 }
 
+/// A stream that can change hands.
+package protocol ReturnableStream: SpliceableStream {
+    /// Takes the stream from its consumer, which hears nothing more of it: somebody else will be attached, and gets `unread`
+    /// first, which has come already and has not been consumed. Only while both directions are open.
+    func detach(unread: ByteBuffer)
+}
+
 /// Hears what happens on a stream. Never called from inside a call to the stream, except by `attach`.
-protocol StreamConsumer: AnyObject {
+package protocol StreamConsumer: AnyObject {
     /// Bytes arrived; they count against the stream's credit until they are consumed.
     func streamReceived(_ bytes: ByteBuffer)
     /// The peer ended its direction.

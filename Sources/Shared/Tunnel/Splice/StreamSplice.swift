@@ -25,9 +25,7 @@ package final class StreamSplice {
         package var wasReset = false
     }
 
-    /// Between two looks at what is to be delivered: at first, and at most.
-    private static let deliveryLooks = (first: TimeAmount.milliseconds(1), last: TimeAmount.milliseconds(250))
-    /// The same of what the peer is to acknowledge, for which there is news otherwise.
+    /// Between two looks at what the peer is to acknowledge, for which there is news otherwise.
     private static let stallLooks = TimeAmount.seconds(1)
 
     private let stream: any SpliceableStream
@@ -45,8 +43,10 @@ package final class StreamSplice {
     private var gate = ReadGate.open
     /// Received bytes whose credit waits until the channel takes more.
     private var owedCredit = 0
-    /// The next look at what is to be delivered.
-    private var deliveryTimer: Scheduled<Void>?
+    /// The next look at what the peer is to acknowledge.
+    private var stallTimer: Scheduled<Void>?
+    /// What the TCP side is to get before it is reset.
+    private var delivery: DeliveryWait?
 
     /// - Parameters:
     ///   - watch: what notices that the other end of the connection has vanished.
@@ -57,7 +57,8 @@ package final class StreamSplice {
         self.init(splicing: stream, watch: watch, socket: { ConnectionSocket($0) }, closed: closed)
     }
 
-    init(
+    /// For tests, which have streams and sockets of their own.
+    package init(
         splicing stream: any SpliceableStream, watch: ConnectionWatch?,
         socket: @escaping (any Channel) -> any SplicedSocket, closed: ((Summary) -> Void)?
     ) {
@@ -72,8 +73,9 @@ package final class StreamSplice {
     private func receive(_ event: HalfClose.Event) {
         for action in self.ends.receive(event) { self.perform(action) }
         guard self.ends.isOver, let closed = self.closed else { return }
-        self.deliveryTimer?.cancel()
-        self.deliveryTimer = nil
+        self.stallTimer?.cancel()
+        self.stallTimer = nil
+        self.delivery = nil
         self.closed = nil
         self.summary.wasReset = self.ends.wasReset
         closed(self.summary)
@@ -97,7 +99,11 @@ package final class StreamSplice {
         case .close: self.context?.close(promise: nil)
         case .resetWhenDelivered:
             self.socket?.setResetsOnClose(true)
-            self.deliver(StallWatch(at: eventLoop.now), on: eventLoop, nextLook: Self.deliveryLooks.first)
+            guard !self.ends.isConnectionOver, let socket = self.socket else { return }
+            self.delivery = DeliveryWait(of: socket, on: eventLoop) { [weak self] in
+                guard let self, !self.ends.isConnectionOver else { return }
+                self.context?.close(promise: nil)
+            }
         }
     }
 
@@ -108,28 +114,17 @@ package final class StreamSplice {
         guard !stall.isStalled(left: self.stream.undeliveredBytes, at: eventLoop.now) else {
             return self.stream.reset(.connectionReset)
         }
-        self.deliveryTimer = eventLoop.assumeIsolated().scheduleTask(in: Self.stallLooks) { [weak self] in
+        self.stallTimer = eventLoop.assumeIsolated().scheduleTask(in: Self.stallLooks) { [weak self] in
             self?.watchStream(stall, on: eventLoop)
         }
     }
 
-    /// Closes once the other end's kernel has everything, or takes nothing.
-    private func deliver(_ stall: StallWatch, on eventLoop: any EventLoop, nextLook: TimeAmount) {
-        guard !self.ends.isConnectionOver, let context = self.context else { return }
-        var stall = stall
-        let left = self.socket?.undeliveredBytes ?? 0
-        guard left > 0, !stall.isStalled(left: left, at: eventLoop.now) else { return context.close(promise: nil) }
-        self.deliveryTimer = eventLoop.assumeIsolated().scheduleTask(in: nextLook) { [weak self] in
-            self?.deliver(stall, on: eventLoop, nextLook: min(nextLook * 2, Self.deliveryLooks.last))
-        }
-    }
-
     /// This machine's address of the connection, while it lives.
-    var localAddress: SocketAddress? { self.context?.channel.localAddress }
-    var acknowledgements: TCPAcknowledgements? { self.socket?.acknowledgements }
+    package var localAddress: SocketAddress? { self.context?.channel.localAddress }
+    package var acknowledgements: TCPAcknowledgements? { self.socket?.acknowledgements }
 
     /// The other end of the connection has vanished, or can reach us no more. Not called from inside a call to the splice.
-    func connectionLost() {
+    package func connectionLost() {
         if !self.ends.isConnectionOver, self.context != nil { self.receive(.connectionBroke) }
     }
 
@@ -143,6 +138,8 @@ package final class StreamSplice {
 
 @available(*, unavailable)
 extension StreamSplice: Sendable {}
+
+extension StreamSplice: WatchedConnection {}
 
 // MARK: - The TCP side
 
@@ -210,7 +207,7 @@ extension StreamSplice: ChannelDuplexHandler {
 // MARK: - The tunnel's side
 
 extension StreamSplice: StreamConsumer {
-    func streamReceived(_ bytes: ByteBuffer) {
+    package func streamReceived(_ bytes: ByteBuffer) {
         guard let context = self.context, self.ends.takesOutput else {
             return self.stream.consume(bytes.readableBytes)
         }
@@ -221,13 +218,13 @@ extension StreamSplice: StreamConsumer {
         self.returnCredit(context)
     }
 
-    func streamBecameWritable() {
+    package func streamBecameWritable() {
         guard self.gate != .open, self.ends.takesInput, let context = self.context else { return }
         if self.gate.wants(takesMore: self.stream.isWritable) { context.read() }
     }
 
-    func streamFinished() { self.receive(.streamFinished) }
-    func streamReset() { self.receive(.streamReset) }
-    func streamStopped() { self.receive(.streamStopped) }
-    func streamClosed() { self.receive(.streamClosed) }
+    package func streamFinished() { self.receive(.streamFinished) }
+    package func streamReset() { self.receive(.streamReset) }
+    package func streamStopped() { self.receive(.streamStopped) }
+    package func streamClosed() { self.receive(.streamClosed) }
 }

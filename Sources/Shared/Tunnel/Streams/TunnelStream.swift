@@ -78,17 +78,17 @@ package final class TunnelStream {
 @available(*, unavailable)
 extension TunnelStream: Sendable {}
 
-extension TunnelStream: SpliceableStream {
-    var isWritable: Bool { self.stream.isWritable }
-    func write(_ bytes: ByteBuffer) { self.stream.write(bytes) }
-    func finish() { self.stream.finish() }
-    func reset(_ code: TunnelErrorCode) { self.stream.reset(code: code.rawValue) }
-    func resetAfterDelivery(_ code: TunnelErrorCode) { self.stream.resetAfterDelivery(code: code.rawValue) }
-    var undeliveredBytes: Int { self.stream.undeliveredBytes }
-    func stopSending(_ code: TunnelErrorCode) { self.stream.stopSending(code: code.rawValue) }
-    func consume(_ bytes: Int) { self.stream.consume(bytes) }
+extension TunnelStream: ReturnableStream {
+    package var isWritable: Bool { self.stream.isWritable }
+    package func write(_ bytes: ByteBuffer) { self.stream.write(bytes) }
+    package func finish() { self.stream.finish() }
+    package func reset(_ code: TunnelErrorCode) { self.stream.reset(code: code.rawValue) }
+    package func resetAfterDelivery(_ code: TunnelErrorCode) { self.stream.resetAfterDelivery(code: code.rawValue) }
+    package var undeliveredBytes: Int { self.stream.undeliveredBytes }
+    package func stopSending(_ code: TunnelErrorCode) { self.stream.stopSending(code: code.rawValue) }
+    package func consume(_ bytes: Int) { self.stream.consume(bytes) }
 
-    func attach(_ consumer: any StreamConsumer) {
+    package func attach(_ consumer: any StreamConsumer) {
         guard case .holding(let held) = self.state else {
             preconditionFailure("a tunnel stream is attached once, and not after its end")
         }
@@ -102,6 +102,11 @@ extension TunnelStream: SpliceableStream {
             self.state = .closed
             consumer.streamClosed()
         }
+    }
+
+    package func detach(unread: ByteBuffer) {
+        guard case .attached = self.state else { return }
+        self.state = .holding(Held(bytes: unread))
     }
 }
 

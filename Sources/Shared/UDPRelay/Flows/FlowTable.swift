@@ -200,6 +200,10 @@ package struct FlowTable<Key: Hashable, Value> {
         return self.nodes[unanswered].lastActive <= self.nodes[answered].lastActive ? unanswered : answered
     }
 
+    /// All flows, in no particular order.
+    @inlinable
+    package var entries: some Sequence<(key: Key, value: Value)> { self.nodes.lazy.compactMap(\.entry) }
+
     /// The values of all flows, in no particular order.
     @inlinable
     package var values: some Sequence<Value> { self.nodes.lazy.compactMap { $0.entry?.value } }

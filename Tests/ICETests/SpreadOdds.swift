@@ -1,7 +1,7 @@
 /// How likely a spread is to succeed on a NAT that draws its ports at random.
-package enum SpreadOdds {
+enum SpreadOdds {
     /// Ports that are drawn and guessed from: 1024…65535.
-    package static let portCount = 64_512
+    static let portCount = 64_512
 
     /// The odds, 0…1, that at least one of P different guesses is among the S ports that the NAT has given to S sockets.
     ///
@@ -13,7 +13,7 @@ package enum SpreadOdds {
     /// - Parameters:
     ///   - sockets: S, each with a port of its own; 0…64512.
     ///   - probes: P, 0…64512.
-    package static func odds(sockets: Int, probes: Int) -> Double {
+    static func odds(sockets: Int, probes: Int) -> Double {
         guard sockets > 0, probes > 0 else { return 0 }
         // There are not enough other ports to miss with.
         guard probes <= self.portCount - min(sockets, self.portCount) else { return 1 }

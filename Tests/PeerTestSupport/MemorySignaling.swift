@@ -1,47 +1,46 @@
-import AppProto
-import NIOCore
-
-@testable import PeerChannel
+package import AppProto
+package import NIOCore
+import PeerChannel
 
 /// The control connection of tests: hands the messages of one side to the other through their wire form, in order,
 /// each in a later turn of the one event loop that both sides live on.
-struct MemorySignaling: ClientPeerSignaling {
+package struct MemorySignaling: ClientPeerSignaling {
     /// What a test does to the messages on the way, and where they go.
-    final class Hub {
-        let eventLoop: any EventLoop
+    package final class Hub {
+        package let eventLoop: any EventLoop
         /// Makes the agent's end, or fails the offer.
-        var accept: ((OpenPeer) throws -> EventLoopFuture<OpenPeerReply>)?
-        var toClient: ((Envelope.Body) -> Void)?
-        var toAgent: ((Envelope.Body) -> Void)?
-        var changeOffer: (OpenPeer) -> OpenPeer = { $0 }
-        var changeAnswer: (OpenPeerReply) -> OpenPeerReply = { $0 }
-        var restart: ((RestartPeer) -> EventLoopFuture<RestartPeerReply>)?
+        package var accept: ((OpenPeer) throws -> EventLoopFuture<OpenPeerReply>)?
+        package var toClient: ((Envelope.Body) -> Void)?
+        package var toAgent: ((Envelope.Body) -> Void)?
+        package var changeOffer: (OpenPeer) -> OpenPeer = { $0 }
+        package var changeAnswer: (OpenPeerReply) -> OpenPeerReply = { $0 }
+        package var restart: ((RestartPeer) -> EventLoopFuture<RestartPeerReply>)?
         /// Everything that the bridge has carried, for those who want to read it.
-        var bridged: [ByteBuffer] = []
-        var carriesBridge = true
+        package var bridged: [ByteBuffer] = []
+        package var carriesBridge = true
         /// Nothing gets through any more.
-        var isDown = false
+        package var isDown = false
 
-        init(eventLoop: any EventLoop) {
+        package init(eventLoop: any EventLoop) {
             self.eventLoop = eventLoop
         }
 
-        func overWire(_ body: Envelope.Body) throws -> Envelope.Body? {
+        package func overWire(_ body: Envelope.Body) throws -> Envelope.Body? {
             try Envelope(decoding: Envelope(id: 1, body).encoded()).body
         }
     }
 
-    enum Side {
+    package enum Side {
         case client
         case agent
     }
 
     struct Lost: Error {}
 
-    let hub: NIOLoopBound<Hub>
-    let side: Side
+    package let hub: NIOLoopBound<Hub>
+    package let side: Side
 
-    func openPeer(_ offer: OpenPeer) -> EventLoopFuture<OpenPeerReply> {
+    package func openPeer(_ offer: OpenPeer) -> EventLoopFuture<OpenPeerReply> {
         let hub = self.hub.value
         guard !hub.isDown, case .openPeer(let arrived) = try? hub.overWire(.openPeer(hub.changeOffer(offer))),
             let accept = hub.accept
@@ -58,7 +57,7 @@ struct MemorySignaling: ClientPeerSignaling {
         }
     }
 
-    func restartPeer(_ restart: RestartPeer) -> EventLoopFuture<RestartPeerReply> {
+    package func restartPeer(_ restart: RestartPeer) -> EventLoopFuture<RestartPeerReply> {
         let hub = self.hub.value
         guard !hub.isDown, case .restartPeer(let arrived) = try? hub.overWire(.restartPeer(restart)),
             let answer = hub.restart
@@ -74,13 +73,13 @@ struct MemorySignaling: ClientPeerSignaling {
         }
     }
 
-    func sendBridge(_ bridge: Bridge) {
+    package func sendBridge(_ bridge: Bridge) {
         guard self.hub.value.carriesBridge else { return }
         self.hub.value.bridged.append(bridge.datagrams)
         self.sendEvent(.bridge(bridge))
     }
 
-    func sendEvent(_ body: Envelope.Body) {
+    package func sendEvent(_ body: Envelope.Body) {
         let side = self.side
         let bound = self.hub
         bound.value.eventLoop.execute {

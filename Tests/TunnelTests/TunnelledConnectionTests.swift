@@ -1,17 +1,18 @@
 import AppProto
 import Crypto
 import NIOCore
+import PeerChannel
+import PeerTestSupport
 import QUIC
 import TLS
 import TestSupport
 import Testing
 
-@testable import PeerChannel
 @testable import Tunnel
 
 /// TCP through the tunnel, with plain sockets at the far ends.
 @Suite(.timeLimit(.minutes(1)))
-struct TunnelTests {
+struct TunnelledConnectionTests {
     /// A client's socket and the target's, with the tunnel between them.
     private struct Line {
         let pair: NIOLoopBound<PeerPair>
@@ -284,22 +285,4 @@ struct TunnelTests {
             #expect(error == .notConnected)
         }
     }
-}
-
-extension PeerPair {
-    /// Opens `target`, which is expected to fail.
-    func openAndFail(_ target: OpenTcp, timeout: TimeAmount = .seconds(5)) -> EventLoopFuture<TunnelOpenError> {
-        let promise = Self.eventLoop.makePromise(of: TunnelOpenError.self)
-        self.client.carrier?.open(target, timeout: timeout) { result in
-            switch result {
-            case .success(let stream):
-                stream.abandon()
-                promise.fail(UnexpectedSuccess())
-            case .failure(let error): promise.succeed(error)
-            }
-        }
-        return promise.futureResult
-    }
-
-    struct UnexpectedSuccess: Error {}
 }

@@ -1,50 +1,50 @@
-import AppProto
+package import AppProto
 import Logging
-import NIOCore
+package import NIOCore
 import NIOPosix
-import PeerPath
+package import PeerChannel
+package import PeerPath
 import TLS
-import TestSupport
-import Testing
-
-@testable import PeerChannel
-@testable import Tunnel
+package import TestSupport
+package import Tunnel
 
 /// A client's and an agent's end of one peer channel in this process, with real sockets and signalling in memory.
 ///
 /// Lives on one event loop; tests reach in with `PeerPair.on`.
-final class PeerPair {
-    static let eventLoop: any EventLoop = MultiThreadedEventLoopGroup.singleton.next()
+package final class PeerPair {
+    package static let eventLoop: any EventLoop = MultiThreadedEventLoopGroup.singleton.next()
     /// Those that have not been finished: a test that fails must not release one on another thread. Used on the loop only.
     nonisolated(unsafe) private static var unfinished: [PeerPair] = []
 
-    let hub: MemorySignaling.Hub
-    let clientLog = LogRecord()
-    let agentLog = LogRecord()
-    let client: PeerChannel<QUICTunnel>
-    var agent: PeerChannel<QUICTunnel>?
+    package let hub: MemorySignaling.Hub
+    package let clientLog = LogRecord()
+    package let agentLog = LogRecord()
+    package let client: PeerChannel<QUICTunnel>
+    package var agent: PeerChannel<QUICTunnel>?
     /// What the agent does with requests; the default dials.
-    var requested: ((TunnelRequest) -> Void)?
+    package var requested: ((TunnelRequest) -> Void)?
     /// What a test wants to live as long as the pair.
-    var retained: [AnyObject] = []
+    package var retained: [AnyObject] = []
     /// How the splices of either side ended.
-    var summaries: [StreamSplice.Summary] = []
-    let watch = ConnectionWatch(eventLoop: PeerPair.eventLoop, logger: Logger(label: "test"))
+    package private(set) var summaries: [StreamSplice.Summary] = []
+    /// What the client's end has told of its peer.
+    package private(set) var suspicions: [Bool] = []
+    private let watch = ConnectionWatch.shared(by: PeerPair.eventLoop, logger: Logger(label: "test"))
     /// The client's listener: every connection is opened at the agent, to `target`.
-    private(set) var listener: (any Channel)?
-    var target: OpenTcp?
+    package private(set) var listener: (any Channel)?
+    package var target: OpenTcp?
 
-    let connected: EventLoopPromise<Void>
-    let agentConnected: EventLoopPromise<Void>
-    let clientClosed: EventLoopPromise<PeerChannelError>
-    let agentClosed: EventLoopPromise<PeerChannelError>
+    package let connected: EventLoopPromise<Void>
+    package let agentConnected: EventLoopPromise<Void>
+    package let clientClosed: EventLoopPromise<PeerChannelError>
+    package let agentClosed: EventLoopPromise<PeerChannelError>
     /// Succeeds when the first opening has failed.
-    let openFailed: EventLoopPromise<TunnelOpenError>
+    package let openFailed: EventLoopPromise<TunnelOpenError>
 
     private let agentConfiguration: PeerChannelConfiguration
     private let agentDelegate: AgentDelegate
 
-    static func configuration() throws -> PeerChannelConfiguration {
+    package static func configuration() throws -> PeerChannelConfiguration {
         var configuration = PeerChannelConfiguration(identity: try Identity.selfSigned(commonName: "test"))
         configuration.loopbackOnly = true
         // Other tests change addresses.
@@ -52,7 +52,7 @@ final class PeerPair {
         return configuration
     }
 
-    init(client: PeerChannelConfiguration, agent: PeerChannelConfiguration) throws {
+    package init(client: PeerChannelConfiguration, agent: PeerChannelConfiguration) throws {
         let eventLoop = Self.eventLoop
         eventLoop.preconditionInEventLoop()
         self.agentConfiguration = agent
@@ -64,7 +64,7 @@ final class PeerPair {
         self.agentDelegate = AgentDelegate(connected: self.agentConnected, closed: self.agentClosed)
         self.openFailed = eventLoop.makePromise()
         self.client = PeerChannel(
-            agentName: "office", instanceID: try #require(InstanceID(rawValue: String(repeating: "0a", count: 16))),
+            agentName: "office", instanceID: .random(),
             kind: .quicTunnel, configuration: client,
             signaling: MemorySignaling(hub: NIOLoopBound(self.hub, eventLoop: eventLoop), side: .client),
             eventLoop: eventLoop, logger: self.clientLog.logger)
@@ -74,23 +74,17 @@ final class PeerPair {
             self.restart(restart)
         }
         self.hub.toClient = { [unowned self] body in
-            guard let message = PeerMessage(event: body) else {
-                Issue.record("unexpected \(body)")
-                return
-            }
+            guard let message = PeerMessage(event: body) else { preconditionFailure("unexpected \(body)") }
             self.client.receive(message)
         }
         self.hub.toAgent = { [unowned self] body in
-            guard let message = PeerMessage(event: body) else {
-                Issue.record("unexpected \(body)")
-                return
-            }
+            guard let message = PeerMessage(event: body) else { preconditionFailure("unexpected \(body)") }
             self.agent?.receive(message)
         }
     }
 
     /// Has the agent answer a restart.
-    func restart(_ restart: RestartPeer) -> EventLoopFuture<RestartPeerReply> {
+    package func restart(_ restart: RestartPeer) -> EventLoopFuture<RestartPeerReply> {
         let promise = Self.eventLoop.makePromise(of: RestartPeerReply.self)
         if let agent = self.agent {
             agent.receive(.restart(restart, promise))
@@ -119,7 +113,7 @@ final class PeerPair {
     // MARK: TCP at both ends
 
     /// Opens the client's listener on 127.0.0.1, whose connections go to `port` there.
-    func listen(forwardingTo port: Int) -> EventLoopFuture<Int> {
+    package func listen(forwardingTo port: Int) -> EventLoopFuture<Int> {
         self.target = OpenTcp(host: "127.0.0.1", port: UInt16(port))
         let bound = NIOLoopBound(self, eventLoop: Self.eventLoop)
         return ServerBootstrap(group: Self.eventLoop)
@@ -176,14 +170,14 @@ final class PeerPair {
             try channel.pipeline.syncOperations.addHandler(
                 StreamSplice(stream: stream, watch: self.watch) { self.summaries.append($0) })
         } catch {
-            Issue.record(error)
+            preconditionFailure("\(error)")
         }
     }
 
     // MARK: For tests
 
     /// A pair that has been started.
-    static func start(
+    package static func start(
         client: PeerChannelConfiguration? = nil, agent: PeerChannelConfiguration? = nil,
         prepare: @escaping @Sendable (PeerPair) -> Void = { _ in }
     ) async throws -> NIOLoopBound<PeerPair> {
@@ -199,7 +193,7 @@ final class PeerPair {
     }
 
     /// A pair whose tunnel is up.
-    static func connect(
+    package static func connect(
         client: PeerChannelConfiguration? = nil, agent: PeerChannelConfiguration? = nil,
         prepare: @escaping @Sendable (PeerPair) -> Void = { _ in }
     ) async throws -> NIOLoopBound<PeerPair> {
@@ -210,7 +204,7 @@ final class PeerPair {
     }
 
     /// Runs `body` on the event loop.
-    static func on<Value: Sendable>(
+    package static func on<Value: Sendable>(
         _ pair: NIOLoopBound<PeerPair>, _ body: @escaping @Sendable (PeerPair) throws -> Value
     ) async throws -> Value {
         try await self.eventLoop.submit { try body(pair.value) }.get()
@@ -218,14 +212,14 @@ final class PeerPair {
 
     /// Waits for a future that `body` finds or makes on the event loop.
     @discardableResult
-    static func wait<Value: Sendable>(
+    package static func wait<Value: Sendable>(
         _ pair: NIOLoopBound<PeerPair>, _ body: @escaping @Sendable (PeerPair) -> EventLoopFuture<Value>
     ) async throws -> Value {
         try await self.eventLoop.flatSubmit { body(pair.value) }.get()
     }
 
     /// Waits until both sides use the path of this name.
-    static func eventuallyPath(
+    package static func eventuallyPath(
         _ name: String?, _ pair: NIOLoopBound<PeerPair>, within limit: Duration
     ) async throws {
         try await eventually(within: limit, "the path \(name ?? "none") on both sides") {
@@ -233,8 +227,26 @@ final class PeerPair {
         }
     }
 
+    /// Has the client open `target`, which is expected to fail.
+    package func openAndFail(
+        _ target: OpenTcp, timeout: TimeAmount = .seconds(5)
+    ) -> EventLoopFuture<TunnelOpenError> {
+        let promise = Self.eventLoop.makePromise(of: TunnelOpenError.self)
+        self.client.carrier?.open(target, timeout: timeout) { result in
+            switch result {
+            case .success(let stream):
+                stream.abandon()
+                promise.fail(UnexpectedSuccess())
+            case .failure(let error): promise.succeed(error)
+            }
+        }
+        return promise.futureResult
+    }
+
+    private struct UnexpectedSuccess: Error {}
+
     /// Ends both sides and waits until they have.
-    static func finish(_ pair: NIOLoopBound<PeerPair>) async throws {
+    package static func finish(_ pair: NIOLoopBound<PeerPair>) async throws {
         try await self.on(pair) { pair in
             pair.listener?.close(promise: nil)
             pair.client.close(reason: "test over")
@@ -256,8 +268,9 @@ final class PeerPair {
 }
 
 extension PeerPair: PeerChannelDelegate {
-    func peerChannelConnected(_ peerID: PeerID) { self.connected.succeed() }
-    func peerChannel(_ peerID: PeerID, closed reason: PeerChannelError) {
+    package func peerChannelConnected(_ peerID: PeerID) { self.connected.succeed() }
+    package func peerChannel(_ peerID: PeerID, isSuspect: Bool) { self.suspicions.append(isSuspect) }
+    package func peerChannel(_ peerID: PeerID, closed reason: PeerChannelError) {
         self.connected.fail(reason)
         self.clientClosed.succeed(reason)
     }
@@ -265,13 +278,13 @@ extension PeerPair: PeerChannelDelegate {
 
 extension SelectedPath {
     /// The peer's address; nil on the bridge.
-    var remote: SocketAddress? {
+    package var remote: SocketAddress? {
         if case .direct(_, let remote) = self { remote } else { nil }
     }
 }
 
 /// The delegate of both ends has the same methods, so the agent's is somebody else.
-final class AgentDelegate: PeerChannelDelegate {
+private final class AgentDelegate: PeerChannelDelegate {
     private let connected: EventLoopPromise<Void>
     private let closed: EventLoopPromise<PeerChannelError>
 

@@ -1,0 +1,409 @@
+import Basics
+import FlowLedger
+import HTTPProxy
+import Logging
+import NIOCore
+import Tunnel
+import TunnelClient
+
+/// One client that speaks HTTP: gives an ``HTTPProxyMachine`` what happens, and does what it says.
+///
+/// Nothing is read from the client that the machine or the target has no place for, and the target gets credit only for what
+/// the client has taken. The channel must allow remote half-closure. When a tunnel is asked for, or another protocol, this
+/// leaves the pipeline.
+final class HTTPConnectionHandler: ChannelInboundHandler, RemovableChannelHandler {
+    typealias InboundIn = ByteBuffer
+    typealias InboundOut = ByteBuffer
+    typealias OutboundOut = ByteBuffer
+
+    /// How long clients may take.
+    struct Timing {
+        /// From the connection to the whole first request.
+        var handshake = TimeAmount.seconds(30)
+        /// From the first byte of a further request to the whole of it.
+        var request = TimeAmount.seconds(30)
+        /// Between two requests.
+        var idle = TimeAmount.seconds(120)
+        /// How long a client that was told the end has to take it and to close.
+        var farewell = TimeAmount.seconds(5)
+    }
+
+    /// Whom this tells of what the client does.
+    struct Listener {
+        /// The client has said what it wants, or is turned away.
+        var requestCame: () -> Void = {}
+        /// The client is owed nothing, and perhaps asks again.
+        var becameIdle: () -> Void = {}
+        /// The client is turned away.
+        var turnedAway: (HTTPRefusal, SocketAddress?) -> Void = { _, _ in }
+    }
+
+    enum TargetState {
+        case none
+        case connecting(RequestID)
+        /// For a tunnel.
+        case connected(TargetConnection)
+        case stream(TargetStream)
+    }
+
+    private enum End {
+        /// The last answer is written; the client's end is waited for.
+        case farewell(timeout: Scheduled<Void>?)
+        case reset(DeliveryWait)
+    }
+
+    private var machine: HTTPProxyMachine
+    private var target = TargetState.none
+    private let connector: any TargetConnector
+    private let timing: Timing
+    private let logger: Logger
+    private let listener: Listener
+    private let watch: ConnectionWatch?
+
+    private var context: ChannelHandlerContext?
+    private var socket: (any SplicedSocket)?
+    private var isPerforming = false
+    private var isReading = false
+    private var isInputClosed = false
+    /// Bytes of the target whose credit waits until the client takes more.
+    private var owedCredit = 0
+    private var wait = HTTPProxyMachine.Wait.nothing
+    private var timeout: Scheduled<Void>?
+    private var end: End?
+
+    init(
+        _ configuration: HTTPProxyMachine.Configuration, connector: any TargetConnector, timing: Timing = Timing(),
+        watch: ConnectionWatch?, logger: Logger, listener: Listener = Listener()
+    ) {
+        self.machine = HTTPProxyMachine(configuration)
+        self.connector = connector
+        self.timing = timing
+        self.watch = watch
+        self.logger = logger
+        self.listener = listener
+    }
+
+    private var client: String { self.context?.remoteAddress?.authority ?? "unknown" }
+}
+
+@available(*, unavailable)
+extension HTTPConnectionHandler: Sendable {}
+
+// MARK: - The client
+
+extension HTTPConnectionHandler {
+    func handlerAdded(context: ChannelHandlerContext) {
+        self.context = context
+        guard context.channel.isActive else { return }
+        let socket = ConnectionSocket(context.channel)
+        socket.enableKeepalive()
+        self.socket = socket
+        self.watch?.add(self)
+        try? context.channel.syncOptions?.setOption(.autoRead, value: false)
+        self.arm(self.timing.handshake)
+        self.wait = self.machine.wait
+    }
+
+    func handlerRemoved(context: ChannelHandlerContext) { self.leave() }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        let bytes = self.unwrapInboundIn(data)
+        self.change { $0.received(bytes) }
+    }
+
+    func channelReadComplete(context: ChannelHandlerContext) {
+        self.isReading = false
+        self.readOn()
+        context.fireChannelReadComplete()
+    }
+
+    func channelWritabilityChanged(context: ChannelHandlerContext) {
+        self.returnCredit()
+        context.fireChannelWritabilityChanged()
+    }
+
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        guard case .inputClosed = event as? ChannelEvent else { return context.fireUserInboundEventTriggered(event) }
+        self.isInputClosed = true
+        if case .farewell(let timeout) = self.end {
+            if timeout != nil { context.close(promise: nil) }
+        } else {
+            self.change { $0.clientEnded() }
+        }
+    }
+
+    func channelInactive(context: ChannelHandlerContext) {
+        self.leave()
+        context.fireChannelInactive()
+    }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        self.logger.debug(
+            "connection to the client failed", metadata: ["client": "\(self.client)", "error": "\(error)"])
+        context.close(promise: nil)
+    }
+
+    /// Nothing more happens, or somebody else has taken over.
+    private func leave() {
+        self.watch?.remove(self)
+        self.timeout?.cancel()
+        self.timeout = nil
+        if case .farewell(let timeout) = self.end { timeout?.cancel() }
+        self.end = nil
+        self.context = nil
+        switch self.target {
+        case .none: break
+        case .connecting(let id): self.connector.cancel(id)
+        case .connected(let connection): connection.abandon()
+        case .stream(let stream): if self.wait == .nextRequest { stream.close() } else { stream.reset() }
+        }
+        self.target = .none
+    }
+}
+
+extension HTTPConnectionHandler: WatchedConnection {
+    var localAddress: SocketAddress? { self.context?.channel.localAddress }
+    var acknowledgements: TCPAcknowledgements? { self.socket?.acknowledgements }
+    func connectionLost() { self.context?.close(promise: nil) }
+}
+
+// MARK: - What the machine says
+
+extension HTTPConnectionHandler {
+    /// Tells the machine something, and does what it says until it says nothing more.
+    private func change(_ body: (inout HTTPProxyMachine) -> Void) {
+        body(&self.machine)
+        guard !self.isPerforming else { return }
+        self.isPerforming = true
+        while self.context != nil, let action = self.machine.nextAction() { self.perform(action) }
+        self.isPerforming = false
+        self.context?.flush()
+        self.updateWait()
+        self.returnCredit()
+        self.readOn()
+    }
+
+    private func perform(_ action: HTTPProxyMachine.Action) {
+        switch action {
+        case .connect(let target): self.connect(to: target, isTunnel: false)
+        case .tunnel(let target): self.connect(to: target, isTunnel: true)
+        case .sendToTarget(let bytes): if case .stream(let stream) = self.target { stream.write(bytes) }
+        case .sendToClient(let bytes): self.context?.write(self.wrapOutboundOut(bytes), promise: nil)
+        case .closeTarget: self.dropTarget { $0.close() }
+        case .resetTarget: self.dropTarget { $0.reset() }
+        case .splice: self.splice()
+        case .closeClient: self.closeClient()
+        case .resetClient: self.resetClient()
+        case .tell(.requestCame): self.listener.requestCame()
+        case .tell(.becameIdle): self.afterWrites { $0.becomeIdle() }
+        case .tell(.turnedAway(let refusal)):
+            self.listener.requestCame()
+            self.listener.turnedAway(refusal, self.context?.remoteAddress)
+        }
+    }
+
+    /// Does something when all that was written is the kernel's business.
+    private func afterWrites(_ body: @escaping (HTTPConnectionHandler) -> Void) {
+        guard let context = self.context else { return }
+        let written = context.eventLoop.makePromise(of: Void.self)
+        written.futureResult.assumeIsolated().whenSuccess { [weak self] in
+            if let self, self.context != nil { body(self) }
+        }
+        context.write(self.wrapOutboundOut(ByteBuffer()), promise: written)
+    }
+
+    /// Not before it has its answer: whoever is idle can be sent away.
+    private func becomeIdle() {
+        if self.machine.wait == .nextRequest { self.listener.becameIdle() }
+    }
+
+    private func readOn() {
+        guard let context = self.context, !self.isReading, !self.isInputClosed, self.machine.wantsInput else { return }
+        if case .stream(let stream) = self.target, !stream.isWritable { return }
+        self.isReading = true
+        context.read()
+    }
+
+    private func returnCredit() {
+        guard let context = self.context, context.channel.isWritable else { return }
+        let credit = self.owedCredit
+        self.owedCredit = 0
+        if case .stream(let stream) = self.target { stream.consume(credit) }
+    }
+
+    /// Keeps the time for what is waited for. In the middle of an exchange a loss of the connection, also by the end of this
+    /// process, is a reset: for HTTP/1.0 its end may be that of the content.
+    private func updateWait() {
+        let wait = self.machine.wait
+        guard self.context != nil, self.end == nil, wait != self.wait else { return }
+        self.wait = wait
+        self.socket?.setResetsOnClose(wait == .nothing)
+        switch wait {
+        case .nothing:
+            self.timeout?.cancel()
+            self.timeout = nil
+        case .request: self.arm(self.timing.request)
+        case .nextRequest: self.arm(self.timing.idle)
+        }
+    }
+
+    private func arm(_ time: TimeAmount) {
+        self.timeout?.cancel()
+        self.timeout = self.context?.eventLoop.assumeIsolated().scheduleTask(in: time) { [weak self] in
+            guard let self else { return }
+            self.logger.debug("no HTTP request in time", metadata: ["client": "\(self.client)"])
+            self.context?.close(promise: nil)
+        }
+    }
+}
+
+// MARK: - The end
+
+extension HTTPConnectionHandler {
+    /// Behind everything written; then waits a little for the client to close. Closing at once, with bytes of the client
+    /// unread, would make the kernel send a reset, and that can overtake the answer.
+    private func closeClient() {
+        guard let context = self.context else { return }
+        self.end = .farewell(timeout: nil)
+        self.timeout?.cancel()
+        self.timeout = nil
+        self.afterWrites { $0.sayFarewell() }
+        context.flush()
+    }
+
+    private func sayFarewell() {
+        guard let context = self.context, case .farewell = self.end else { return }
+        self.socket?.setResetsOnClose(false)
+        self.listener.becameIdle()
+        guard !self.isInputClosed else { return context.close(promise: nil) }
+        context.close(mode: .output, promise: nil)
+        self.end = .farewell(
+            timeout: context.eventLoop.assumeIsolated().scheduleTask(in: self.timing.farewell) { [weak self] in
+                self?.context?.close(promise: nil)
+            })
+        self.readOn()
+    }
+
+    /// When the client's kernel has everything, or takes nothing.
+    private func resetClient() {
+        guard let context = self.context, let socket = self.socket else { return }
+        context.flush()
+        socket.setResetsOnClose(true)
+        self.end = .reset(
+            DeliveryWait(of: socket, on: context.eventLoop) { [weak self] in self?.context?.close(promise: nil) })
+    }
+}
+
+// MARK: - The target
+
+extension HTTPConnectionHandler {
+    private func connect(to target: Target, isTunnel: Bool) {
+        let origin = FlowOrigin(.http, client: self.client)
+        let id = self.connector.connect(to: target, for: origin) { [weak self] result in
+            guard let self, case .connecting = self.target else {
+                if case .connected(let connection) = result { connection.abandon() }
+                return
+            }
+            switch result {
+            case .connected(let connection): self.connected(connection, isTunnel: isTunnel)
+            case .failed(let failure): self.failed(failure, target)
+            }
+        }
+        self.target = .connecting(id)
+    }
+
+    private func connected(_ connection: TargetConnection, isTunnel: Bool) {
+        if isTunnel {
+            self.target = .connected(connection)
+            return self.change { $0.targetConnected() }
+        }
+        let stream = connection.makeStream()
+        self.target = .stream(stream)
+        self.change { $0.targetConnected() }
+        // The request may have made us drop it again.
+        if case .stream(let current) = self.target, current === stream { stream.attach(self) }
+    }
+
+    private func failed(_ failure: ConnectFailure, _ target: Target) {
+        self.target = .none
+        self.logger.debug(
+            "no connection to the target",
+            metadata: [
+                "event": "flow.failed", "client": "\(self.client)", "target": "\(target)", "outcome": "\(failure.kind)",
+                "reason": "\(failure.reason)",
+            ])
+        self.change { $0.targetFailed(HTTPFailure(failure, target: target)) }
+    }
+
+    private func dropTarget(_ drop: (TargetStream) -> Void) {
+        guard case .stream(let stream) = self.target else { return }
+        self.target = .none
+        // What the client has not taken yet is in the channel, and no business of the stream's any more.
+        stream.consume(self.owedCredit)
+        self.owedCredit = 0
+        drop(stream)
+    }
+
+    /// Glues client and target together: the answer is written; what came early follows, and the client's end if it has closed
+    /// already.
+    private func splice() {
+        // Whatever is owned is given up with the context.
+        guard let context = self.context, context.channel.isActive else { return self.leave() }
+        let unread = self.machine.takeOutput()
+        let handler: any ChannelHandler
+        switch self.target {
+        case .connected(let connection):
+            handler = connection.makeHandler()
+        case .stream(let stream):
+            stream.consume(self.owedCredit - unread.readableBytes)
+            self.owedCredit = 0
+            handler = stream.makeHandler(unread: unread)
+        case .none, .connecting:
+            return context.close(promise: nil)
+        }
+        self.target = .none
+        let early = self.machine.takeInput()
+        let isInputClosed = self.isInputClosed
+        self.leave()
+        context.flush()
+        do {
+            try context.pipeline.syncOperations.addHandler(handler, position: .after(self))
+        } catch {
+            return context.close(promise: nil)
+        }
+        if early.readableBytes > 0 {
+            context.fireChannelRead(self.wrapInboundOut(early))
+            context.fireChannelReadComplete()
+        }
+        if isInputClosed { context.fireUserInboundEventTriggered(ChannelEvent.inputClosed) }
+        let channel = context.channel
+        context.pipeline.syncOperations.removeHandler(context: context, promise: nil)
+        if channel.isActive { try? channel.syncOptions?.setOption(.autoRead, value: true) }
+    }
+}
+
+extension HTTPConnectionHandler: StreamConsumer {
+    func streamReceived(_ bytes: ByteBuffer) {
+        self.owedCredit += bytes.readableBytes
+        self.change { $0.targetReceived(bytes) }
+    }
+
+    func streamFinished() { self.change { $0.targetEnded() } }
+    func streamReset() { self.change { $0.targetBroke() } }
+    func streamStopped() { self.change { $0.targetStopped() } }
+    func streamBecameWritable() { self.readOn() }
+    func streamClosed() { self.change { $0.targetBroke() } }
+}
+
+extension HTTPFailure {
+    /// What the client is told of a target that cannot be had.
+    init(_ failure: ConnectFailure, target: Target) {
+        let status: HTTPStatus =
+            switch failure.kind {
+            case .policy: .forbidden
+            case .timedOut, .noAgent: .gatewayTimeout
+            case .refused, .hostUnreachable, .networkUnreachable, .nameNotFound, .limit, .failed: .badGateway
+            }
+        self.init(status, "\(target): \(failure.reason)")
+    }
+}
