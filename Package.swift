@@ -84,7 +84,8 @@ func tests(_ name: String, _ dependencies: [Target.Dependency], exclude: [String
 /// What `Tests/FuzzTests` feeds.
 let fuzzDependencies: [Target.Dependency] = [
     "rtun-agent", "rtun-relay", "rtun-server", "AppProto", "Basics", "CommandSupport", "HostNetwork", "ICE",
-    "PeerChannel", "HTTPProxy", "QUIC", "SOCKS", "STUN", "Signaling", "TLS", "TestSupport", "Tunnel", "UDPRelay",
+    "PeerChannel", "HTTPProxy", "QUIC", "SOCKS", "STUN", "Signaling", "TLS", "TestSupport", "Tunnel",
+    "UDPAssociation", "UDPRelay",
     .nioCore, .nioEmbedded, .nioHTTP1, .nioWebSocket, .logging,
 ]
 
@@ -156,6 +157,7 @@ let package = Package(
         shared("SOCKS", ["Basics", .nioCore]),
         shared("HTTPProxy", ["Basics", .nioCore, .dequeModule]),
         shared("UDPRelay", ["Basics", "FlowLedger", .nioCore]),
+        shared("UDPAssociation", ["Basics", .nioCore, .dequeModule]),
         shared("AgentChoice", [.nioCore]),
         shared("FlowLedger", [.nioCore]),
         shared("AppProto", ["CAppProto", "Basics", .nioCore]),
@@ -191,20 +193,21 @@ let package = Package(
         shared(
             "Tunnel",
             [
-                "AppProto", "Basics", "LibC", "TLS", "HostNetwork", "QUIC", "PeerPath", "PeerChannel", .nioCore,
-                .dequeModule, .logging,
+                "AppProto", "Basics", "LibC", "TLS", "HostNetwork", "QUIC", "PeerPath", "PeerChannel",
+                "UDPAssociation", .nioCore, .dequeModule, .logging,
             ], linux: []),
         shared(
             "CommandSupport",
             [
-                "Basics", "CBuild", "FlowLedger", "LibC", "OperatingSystem", .argumentParser, .logging, .unixSignals, .nioCore,
+                "Basics", "CBuild", "FlowLedger", "LibC", "OperatingSystem", .argumentParser, .logging, .unixSignals,
+                .nioCore,
             ], linux: ["CLinuxProcess"]),
 
         shared(
             "PeerSupport",
             [
-                "TLS", "HostNetwork", "QUIC", "Signaling", "PeerPath", "PeerChannel", "CommandSupport", .nioCore,
-                .argumentParser, .logging,
+                "Basics", "TLS", "HostNetwork", "QUIC", "Signaling", "PeerPath", "PeerChannel", "CommandSupport",
+                .nioCore, .argumentParser, .logging,
             ]),
         shared(
             "RelayChannel",
@@ -214,15 +217,16 @@ let package = Package(
         shared(
             "ClientSupport",
             [
-                "AgentChoice", "AppProto", "LibC", "TLS", "HostNetwork", "Signaling", "PeerPath", "PeerChannel",
-                "CommandSupport", "PeerSupport", .nioCore, .nioPosix, .dequeModule, .argumentParser, .logging,
+                "AgentChoice", "AppProto", "Basics", "LibC", "TLS", "HostNetwork", "Signaling", "PeerPath",
+                "PeerChannel", "CommandSupport", "PeerSupport", .nioCore, .nioPosix, .dequeModule, .argumentParser,
+                .logging,
             ]),
 
         shared(
             "TunnelClient",
             [
                 "AgentChoice", "AppProto", "Basics", "ClientSupport", "CommandSupport", "FlowLedger", "PeerChannel",
-                "PeerPath", "Signaling", "Tunnel", .nioCore, .nioPosix, .dequeModule, .logging,
+                "PeerPath", "Signaling", "Tunnel", "UDPAssociation", .nioCore, .nioPosix, .dequeModule, .logging,
             ]),
 
         shared(
@@ -242,16 +246,17 @@ let package = Package(
         program(
             "rtun-agent", main: "RtunAgent.swift",
             [
-                "AppProto", "Basics", "FlowLedger", "LibC", "TLS", "NameResolution", "HostNetwork", "OperatingSystem", "Signaling",
-                "PeerChannel", "Tunnel", "RelayChannel", "UDP", "UDPRelay", "PeerSupport", "Diagnosis",
-                "CommandSupport",
+                "AppProto", "Basics", "FlowLedger", "LibC", "TLS", "NameResolution", "HostNetwork", "OperatingSystem",
+                "Signaling", "PeerChannel", "Tunnel", "RelayChannel", "UDP", "UDPRelay", "UDPAssociation",
+                "PeerSupport", "Diagnosis", "CommandSupport",
                 .nioCore, .nioPosix, .argumentParser, .logging,
             ]),
         program(
             "rtun-socks", main: "RtunSocks.swift",
             [
                 "Basics", "FlowLedger", "HTTPProxy", "LibC", "TLS", "Signaling", "PeerChannel", "SOCKS", "Tunnel",
-                "TunnelClient", "PeerSupport", "ClientSupport", "Diagnosis", "CommandSupport", .nioCore, .nioPosix,
+                "TunnelClient", "UDP", "UDPAssociation", "PeerSupport", "ClientSupport", "Diagnosis", "CommandSupport",
+                .nioCore, .nioPosix,
                 .dequeModule, .argumentParser, .logging,
             ]),
 
@@ -295,8 +300,8 @@ let package = Package(
         tests(
             "TunnelTests",
             [
-                "Tunnel", "PeerPath", "PeerChannel", "PeerTestSupport", "TestSupport", "AppProto", "Crypto", "QUIC",
-                "TLS", .nioCore, .nioEmbedded, .nioPosix, .logging,
+                "Tunnel", "Basics", "UDPAssociation", "PeerPath", "PeerChannel", "PeerTestSupport", "TestSupport",
+                "AppProto", "Crypto", "QUIC", "TLS", .nioCore, .nioEmbedded, .nioPosix, .logging,
             ]),
         tests(
             "RelayChannelTests",
@@ -305,13 +310,15 @@ let package = Package(
                 .logging,
             ]),
         tests("UDPRelayTests", ["UDPRelay", "FlowLedger", .nioCore]),
+        tests("UDPAssociationTests", ["UDPAssociation", "Basics", "TestSupport", .nioCore]),
         tests("FlowLedgerTests", ["FlowLedger", .nioCore]),
         tests(
             "TunnelClientTests",
             ["TunnelClient", "AgentChoice", "TestSupport", .nioCore, .nioEmbedded, .logging]),
         tests("AgentChoiceTests", ["AgentChoice", "TestSupport", .nioCore]),
         tests(
-            "ClientSupportTests", ["ClientSupport", "AppProto", "Signaling", "TestSupport", .nioCore, .nioPosix]),
+            "ClientSupportTests",
+            ["ClientSupport", "AppProto", "Basics", "Signaling", "TestSupport", .nioCore, .nioPosix]),
         tests(
             "PeerSupportTests",
             [
@@ -365,7 +372,9 @@ let package = Package(
                 .logging,
             ],
             path: "Tests/PeerTestSupport", swiftSettings: strict),
-        tests("EndToEndTests", ["TestSupport", "Crypto", "AppProto", "Signaling", .nioPosix, .logging] + programs),
+        tests(
+            "EndToEndTests", ["TestSupport", "Crypto", "AppProto", "Signaling", .nioPosix, .logging] + programs,
+            exclude: ["terminal_session.py", "fail2ban_filter.py"]),
         tests("NATLabTests", ["TestSupport"] + programs, exclude: ["lab_traffic.py", "bridge_middle.py"]),
         tests(
             "InteropTests",
@@ -376,8 +385,8 @@ let package = Package(
             ] + programs,
             exclude: [
                 "requirements.txt", "quic_middle.py", "server_hello.py", "ice_peer.py", "relay_injector.py",
-                "icmp_target.py", "quic_attacks.py", "tunnel_attacks.py", "silent_clients.py", "git_server.py",
-                "web_page.py",
+                "icmp_target.py", "pysocks_udp.py", "quic_attacks.py", "tunnel_attacks.py", "silent_clients.py",
+                "git_server.py", "web_page.py",
             ]),
     ] + systemTargets + staticTargets + fuzzTargets
 )

@@ -18,7 +18,9 @@ import swift_declarations
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 
-CORES = ["Basics", "STUN", "ICE", "PeerPath", "SOCKS", "HTTPProxy", "UDPRelay", "AgentChoice", "FlowLedger"]
+CORES = [
+    "Basics", "STUN", "ICE", "PeerPath", "SOCKS", "HTTPProxy", "UDPRelay", "UDPAssociation", "AgentChoice", "FlowLedger",
+]
 # What a core may use of other packages: buffers, addresses and deadlines, and collections.
 PORTABLE = {"NIOCore", "DequeModule", "HeapModule"}
 

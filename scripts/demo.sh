@@ -91,7 +91,7 @@ echo "The agent, on the machine the traffic shall leave from:"
 start agent rtun-agent "https://localhost:$port" --agent demo --expire_in 60 --ca-cert "$folder/cert.pem"
 ready agent
 
-echo "The SOCKS proxy, on the user's machine (over quic:// this time; https:// does as well):"
+echo "The SOCKS and HTTP proxy, on the user's machine (over quic:// this time; https:// does as well):"
 proxy=$(free_port)
 start socks rtun-socks --listen "127.0.0.1:$proxy" "quic://localhost:$port" --ca-cert "$folder/cert.pem"
 ready socks

@@ -165,7 +165,7 @@ class Program:
 
 def table(heading, text):
     """The rows of the first table under a heading."""
-    match = re.search(rf"^## {re.escape(heading)}$(.*?)^(\|.*?)\n(?!\|)", text, re.MULTILINE | re.DOTALL)
+    match = re.search(rf"^##+ {re.escape(heading)}$(.*?)^(\|.*?)\n(?!\|)", text, re.MULTILINE | re.DOTALL)
     if not match:
         sys.exit(f'program_files: docs/operations.md has no table under "{heading}"')
     rows = match[2].strip().split("\n")[2:]
@@ -247,7 +247,7 @@ def manual(program, operations, date):
         out += [".TP", ".B SIGUSR1", "Write statistics to the log."]
 
     out += [".SH LOG EVENTS", "Lines of the log, which goes to standard error, have a key \\fBevent\\fR:"]
-    rows = table("Logs", operations)
+    rows = table("Events", operations)
     mine = [row for row in rows if program.roles & {word.strip() for word in row[1].split(",")}]
     if len(mine) < 5:
         sys.exit(f"program_files: docs/operations.md has too few events of {program.name}")

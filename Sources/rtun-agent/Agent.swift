@@ -68,6 +68,32 @@ struct Agent {
                 name: self.name, expireIn: command.registration.expireIn, labels: command.registration.labels),
             secret: secret, program: AgentCommand.name, congestion: command.peers.congestion, eventLoop: group.next(),
             logger: log.logger)
+        self.sayStarted(command, limits)
+    }
+
+    /// So many rules of the egress policy the first line of the log names.
+    private static let rulesShown = 8
+
+    private func sayStarted(_ command: AgentCommand, _ limits: EgressLimits) {
+        var metadata = command.peers.startMetadata
+        metadata["server"] = "\(self.client.configuration.url)"
+        metadata["agent"] = "\(self.name)"
+        let expiry = command.registration.expireIn
+        metadata["expires_in_s"] = expiry.map { .stringConvertible($0.wholeSeconds) }
+        metadata["egress"] = "\(command.egress.preset.rawValue)"
+        let rules = command.egress.ruleTexts
+        if !rules.isEmpty {
+            let more = rules.count > Self.rulesShown ? "; and \(rules.count - Self.rulesShown) more" : ""
+            metadata["rules"] = "\(rules.prefix(Self.rulesShown).joined(separator: "; "))\(more)"
+        }
+        metadata["max_peers"] = .stringConvertible(command.egress.maximumPeers)
+        metadata["max_streams"] = .stringConvertible(limits.streams)
+        metadata["max_flows"] = .stringConvertible(limits.flows)
+        metadata["e2e"] = .stringConvertible(self.peerConfiguration.e2eKey != nil)
+        StartLine.log(
+            program: AgentCommand.name,
+            "offers this machine as \(self.name)\(expiry.map { " for \($0.words)" } ?? "")", metadata,
+            to: self.log.logger)
     }
 
     /// Serves until the registration ends or the system asks to stop. Throws a `ProgramError` when there is no point in

@@ -92,7 +92,7 @@ struct AgentCommand: ProgramCommand {
                 eventLoop: MultiThreadedEventLoopGroup(numberOfThreads: 1).next(), log: log
             ).run()
         }
-        log.accessLog = try self.accessLog.open(self.logging)
+        log.accessLog = try self.accessLog.open(self.logging, beside: log)
         try await Agent(self, secret: secret, endToEndSecret: endToEndSecret, log: log).run()
     }
 }

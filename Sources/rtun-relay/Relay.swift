@@ -15,6 +15,7 @@ struct Relay {
     private let control: SignalClient
     private let rules: [RelayRule]
     private let services: RuleServices
+    private let peers: PeerOptions
     private let statisticsInterval: TimeAmount?
     private let log: ProgramLog
 
@@ -26,6 +27,7 @@ struct Relay {
         self.group = group
         self.control = control
         self.rules = command.relay.rules
+        self.peers = command.peers
         self.statisticsInterval = command.statistics.interval
         self.log = log
         command.peers.watchInterfaces(on: control.eventLoop, logger: log.logger)
@@ -49,6 +51,7 @@ struct Relay {
             drain: { await self.drain(workers) },
             body: {
                 readyLine.announce()
+                await self.showLiveLine(of: workers)
                 do {
                     try await self.serve(workers)
                 } catch {
@@ -103,6 +106,7 @@ struct Relay {
                 self.report(workers)
             }
         }
+        self.sayStarted(ports)
         for (transport, address) in ports where !address.isLoopback {
             self.log.logger.warning(
                 "everybody who can reach this address can use the rule",
@@ -111,6 +115,43 @@ struct Relay {
         return (
             workers, ReadyLine(program: RelayCommand.name, ports.map { ($0.transport.rawValue, $0.address.authority) })
         )
+    }
+
+    /// So many rules the first line of the log names.
+    private static let rulesShown = 3
+
+    private func sayStarted(_ ports: [(transport: RelayRule.Transport, address: SocketAddress)]) {
+        let rules = zip(ports, self.rules).map { port, rule in
+            (port.transport == .udp ? "" : "\(port.transport.rawValue)://")
+                + "\(port.address.authority) to \(rule.target.authority)"
+        }
+        let more = rules.count > Self.rulesShown ? " and \(rules.count - Self.rulesShown) more" : ""
+        var metadata = self.peers.startMetadata
+        metadata["server"] = "\(self.control.configuration.url)"
+        metadata["agents"] = "\(self.services.agents.expression)"
+        metadata["rules"] = .stringConvertible(rules.count)
+        metadata["idle_timeout_s"] = .stringConvertible(self.services.options.idleTimeout.wholeSeconds)
+        metadata["max_flows"] = .stringConvertible(self.services.options.maximumFlows)
+        metadata["e2e"] = .stringConvertible(self.services.configuration.e2eKey != nil)
+        StartLine.log(
+            program: RelayCommand.name,
+            "forwards \(rules.prefix(Self.rulesShown).joined(separator: ", "))\(more)", metadata,
+            to: self.log.logger)
+    }
+
+    /// On a terminal, shows how all rules together are getting on.
+    private func showLiveLine(of workers: [NIOLoopBound<any RuleWorker>]) async {
+        let eventLoop = self.control.eventLoop
+        try? await eventLoop.submit {
+            LiveLineTicker(log: self.log, eventLoop: eventLoop) {
+                let parts = workers.map { worker in worker.eventLoop.submit { worker.value.liveStatus } }
+                return EventLoopFuture.whenAllSucceed(parts, on: eventLoop).map { parts in
+                    var status = LiveStatus()
+                    for part in parts { status.add(part) }
+                    return status
+                }
+            }.start()
+        }.get()
     }
 
     /// Writes statistics to the log. From any event loop.

@@ -120,7 +120,7 @@ struct RelayCommand: ProgramCommand {
         if self.agents.list {
             try await AgentListing(control: control, pattern: self.agents.pattern()).run()
         } else {
-            log.accessLog = try self.accessLog.open(self.logging)
+            log.accessLog = try self.accessLog.open(self.logging, beside: log)
             try await Relay(self, group: group, control: control, endToEndSecret: endToEndSecret, log: log).run()
         }
     }

@@ -17,7 +17,7 @@ struct SocksCommand: ProgramCommand {
         commandName: Self.name,
         abstract: "A SOCKS and HTTP proxy whose connections leave from an agent.",
         discussion: """
-            Speaks SOCKS 5, 4a and 4, and HTTP, on the same port. Finds an agent through an rtun server and reaches it over an encrypted tunnel, \
+            Speaks SOCKS 5 (with UDP), 4a and 4, and HTTP, on the same port. Finds an agent through an rtun server and reaches it over an encrypted tunnel, \
             directly if possible. Names are resolved at the agent. If the agent goes away, new connections use the next one.
 
             Examples:
@@ -102,7 +102,7 @@ struct SocksCommand: ProgramCommand {
         if self.agents.list {
             try await AgentListing(control: control, pattern: self.agents.pattern()).run()
         } else {
-            log.accessLog = try self.accessLog.open(self.logging)
+            log.accessLog = try self.accessLog.open(self.logging, beside: log)
             try await SocksProxy(self, control: control, endToEndSecret: endToEndSecret, log: log).run()
         }
     }

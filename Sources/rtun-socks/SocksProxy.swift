@@ -15,6 +15,7 @@ struct SocksProxy {
     private let control: SignalClient
     private let proxy: ProxyOptions
     private let agents: AgentOptions
+    private let peers: PeerOptions
     private let peerConfiguration: PeerChannelConfiguration
     private let log: ProgramLog
 
@@ -23,6 +24,7 @@ struct SocksProxy {
         self.control = control
         self.proxy = command.proxy
         self.agents = command.agents
+        self.peers = command.peers
         self.log = log
         command.peers.watchInterfaces(on: control.eventLoop, logger: log.logger)
         self.peerConfiguration = try command.peers.configuration(
@@ -32,6 +34,17 @@ struct SocksProxy {
     /// Serves until the system asks to stop. Throws a `ProgramError` when there is no point in going on.
     func run() async throws {
         let parts = try await self.start()
+        do {
+            try await self.serve(parts)
+        } catch {
+            // A socket in the file system does not stay behind.
+            await self.close(parts.listeners)
+            throw error
+        }
+        await self.close(parts)
+    }
+
+    private func serve(_ parts: Parts) async throws {
         try await ProgramLifecycle.run(
             logger: self.log.logger,
             endsOnHangup: { self.log.isOnTerminal },
@@ -47,9 +60,19 @@ struct SocksProxy {
             drain: { await self.drain(parts) },
             body: {
                 parts.readyLine.announce()
+                await self.showLiveLine(parts)
                 if let error = await self.control.run().programError { throw error }
             })
-        await self.close(parts)
+    }
+
+    /// On a terminal, shows how the proxy is getting on.
+    private func showLiveLine(_ parts: Parts) async {
+        let eventLoop = self.control.eventLoop
+        try? await eventLoop.submit {
+            LiveLineTicker(log: self.log, eventLoop: eventLoop) {
+                eventLoop.makeSucceededFuture(parts.pool.value.liveStatus)
+            }.start()
+        }.get()
     }
 
     // MARK: Start
@@ -85,8 +108,21 @@ struct SocksProxy {
         let parts = Parts(
             pool: pool, clients: clients, listeners: listeners,
             readyLine: ReadyLine(program: SocksCommand.name, names.map { ("socks", $0) }), openAddresses: open)
+        self.sayStarted(on: names)
         self.warn(of: self.proxy, parts)
         return parts
+    }
+
+    private func sayStarted(on places: [String]) {
+        let list = places.joined(separator: ", ")
+        var metadata = self.peers.startMetadata
+        metadata["socks"] = "\(places.joined(separator: ","))"
+        metadata["server"] = "\(self.control.configuration.url)"
+        metadata["agents"] = "\(self.agents.expression)"
+        metadata["login"] = .stringConvertible(self.proxy.credentials.isRequired)
+        metadata["max_connections"] = .stringConvertible(self.proxy.maximumConnections)
+        metadata["e2e"] = .stringConvertible(self.peerConfiguration.e2eKey != nil)
+        StartLine.log(program: SocksCommand.name, "listens on \(list)", metadata, to: self.log.logger)
     }
 
     /// Listens at all places, or at none.

@@ -37,6 +37,7 @@ import Testing
             }
             _ = try? Envelope(decoding: ByteBuffer(bytes: bytes))
             _ = try? OpenTcp(decoding: ByteBuffer(bytes: bytes))
+            _ = try? StreamOpening(decoding: ByteBuffer(bytes: bytes))
             _ = try? OpenResult(decoding: ByteBuffer(bytes: bytes))
         }
     }

@@ -14,6 +14,9 @@ import Testing
     @Test func `addresses are shown with their port`() throws {
         #expect(try SocketAddress(ipAddress: "192.0.2.1", port: 9).authority == "192.0.2.1:9")
         #expect(try SocketAddress(ipAddress: "2001:db8::1", port: 9).authority == "[2001:db8::1]:9")
+        #expect(try SocketAddress(unixDomainSocketPath: "/run/x").authority == "unix:/run/x")
+        // A client's has no path.
+        #expect(try SocketAddress(unixDomainSocketPath: "").authority == "unix")
     }
 
     @Test(arguments: [

@@ -42,7 +42,7 @@ import Testing
             ["[agent]\nlog-level = \"debug\"\np2p = \"direct\"\nurl = \"https://a\"", "[agent]\np2p = \"bridge\""],
             ["RTUN_URL": "https://b", "RTUN_LOG_FORMAT": "json"], ["--log-format", "text"])
         #expect(command?.logging.level == .debug)
-        #expect(command?.logging.format == .text)
+        #expect(command?.logging.format(onTerminal: true) == .text)
         #expect(command?.peers.pathChoice == .bridge)
         #expect(command?.server.url == "https://b")
     }

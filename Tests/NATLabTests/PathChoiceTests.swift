@@ -81,6 +81,21 @@ struct PathChoiceTests {
         await programs.stop(socks, relay)
     }
 
+    @Test func `a bridge that is used because UDP is blocked says so, on both sides`() async throws {
+        let lab = try await NATLab(client: .open, agent: .noUDP)
+        let programs = try await LabPrograms(on: lab)
+        let socks = try await programs.start(.socks)
+        _ = try await programs.firstByte(.socks)
+        for (program, side) in [(socks, "the other side"), (programs.agent, "this side")] {
+            let line = try await program.logLine(within: .seconds(60), "the reason") {
+                $0.contains(
+                    "info no direct path to the peer, traffic goes by way of the server: UDP is blocked on \(side)")
+            }
+            #expect(line.contains("event=peer.paths") && line.contains(" cause="))
+        }
+        await programs.stop(socks)
+    }
+
     @Test func `by default peers move to a direct path`() async throws {
         let lab = try await NATLab(client: .open, agent: .open)
         let programs = try await LabPrograms(on: lab)

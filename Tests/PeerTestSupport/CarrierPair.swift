@@ -62,6 +62,8 @@ package final class MemoryPath: DatagramPath {
     package var roundTripTime: TimeAmount? { .milliseconds(20) }
     /// Nothing arrives any more.
     package var isBroken = false
+    /// Says of each datagram whether it is lost; nil: none is.
+    package var loses: (() -> Bool)?
     package var sent: [ByteBuffer] = []
     package var deliver: (ByteBuffer, Int?) -> Void = { _, _ in }
     private let eventLoop: EmbeddedEventLoop
@@ -74,6 +76,15 @@ package final class MemoryPath: DatagramPath {
 
     package func send(_ bytes: ByteBuffer, segmentSize: Int?) -> Bool {
         self.sent.append(bytes)
+        if let loses = self.loses, !self.isBroken {
+            var rest = bytes
+            while let datagram = rest.readSlice(length: min(segmentSize ?? .max, rest.readableBytes)),
+                datagram.readableBytes > 0
+            {
+                if !loses() { self.eventLoop.scheduleTask(in: self.delay) { self.deliver(datagram, nil) } }
+            }
+            return true
+        }
         if !self.isBroken { self.eventLoop.scheduleTask(in: self.delay) { self.deliver(bytes, segmentSize) } }
         return true
     }

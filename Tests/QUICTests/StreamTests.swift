@@ -266,6 +266,49 @@ import Testing
         #expect(network.clientEvents.datagramsBecameWritable == 1)
     }
 
+    @Test(arguments: [false, true])
+    func `a path that carries less costs the datagrams that wait, and no others`(withStream: Bool) throws {
+        var client = QUICConfiguration.pinnedClient
+        client.datagrams = true
+        client.discoversPathMTU = false
+        var server = QUICConfiguration.pinnedServer
+        server.datagrams = true
+        let network = try VirtualNetwork.connected(client: client, server: server)
+        network.client.maximumDatagramSize = 1452
+        network.client.isPathWritable = false
+        for _ in 0..<3 {
+            #expect(network.client.sendDatagram(ByteBuffer(repeating: 1, count: network.client.maxDatagramPayload)))
+        }
+        network.client.maximumDatagramSize = 1200
+        #expect(!network.client.sendDatagram(ByteBuffer(repeating: 1, count: 1300)))
+        #expect(network.client.sendDatagram(ByteBuffer(string: "small")))
+        if withStream { try self.open(network).0.write(ByteBuffer(repeating: 2, count: 20_000)) }
+        network.client.isPathWritable = true
+        try network.run(for: .seconds(1)) { network.serverEvents.datagrams == [ByteBuffer(string: "small")] }
+        #expect(network.client.unfitDatagrams == 3)
+        guard withStream else { return }
+        try network.run(for: .seconds(1)) { network.serverEvents.recorders.first?.receivedBytes == 20_000 }
+    }
+
+    @Test func `datagrams get through a lossy network, those that are not lost`() throws {
+        var client = QUICConfiguration.pinnedClient
+        client.datagrams = true
+        var server = QUICConfiguration.pinnedServer
+        server.datagrams = true
+        let network = try VirtualNetwork.connected(client: client, server: server)
+        network.faults.loss = 0.2
+        network.faults.duplication = 0.1
+        network.faults.reordering = 0.1
+        for number in 0..<200 {
+            #expect(network.client.sendDatagram(ByteBuffer(integer: UInt16(number))))
+            network.run(for: .milliseconds(20))
+        }
+        network.run(for: .seconds(2))
+        let arrived = network.serverEvents.datagrams.compactMap { $0.getInteger(at: 0, as: UInt16.self) }
+        #expect((130...190).contains(arrived.count), "each is sent once: \(arrived.count) of 200 came")
+        #expect(Set(arrived).count == arrived.count, "a datagram came twice")
+    }
+
     @Test func `datagrams are refused by a peer that accepts none`() throws {
         let network = try VirtualNetwork.connected()
         #expect(!network.client.sendDatagram(ByteBuffer(string: "one")))

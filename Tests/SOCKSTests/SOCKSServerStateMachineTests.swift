@@ -17,6 +17,7 @@ struct Dialogue: CustomTestStringConvertible, Sendable {
 
     enum End: Equatable, Sendable {
         case connect(String, early: String)
+        case associate(port: UInt16?)
         case refused(SOCKSViolation)
         case incomplete
     }
@@ -55,6 +56,7 @@ struct Dialogue: CustomTestStringConvertible, Sendable {
                 case .needMoreBytes: break steps
                 case .send(let reply): gets.writeImmutableBuffer(reply)
                 case .connect(let place): target = place
+                case .associate(let port): return (gets, .associate(port: port))
                 case .refuse(let reply, let violation):
                     if let reply { gets.writeImmutableBuffer(reply) }
                     return (gets, .refused(violation))
@@ -116,7 +118,29 @@ private let dialogues: [Dialogue] = [
         "5, BIND", sends: "050100 05020001 7f000001 0050", gets: "0500 0507000100000000 0000",
         end: .refused(.unsupportedCommand(2))),
     Dialogue(
-        "5, UDP ASSOCIATE to port 0", sends: "050100 05030001 00000000 0000", gets: "0500 0507000100000000 0000",
+        "5, UDP ASSOCIATE from any port", sends: "050100 05030001 00000000 0000", gets: "0500",
+        end: .associate(port: nil)),
+    Dialogue(
+        "5, UDP ASSOCIATE from a port", sends: "050100 05030001 7f000001 1234", gets: "0500",
+        end: .associate(port: 0x1234)),
+    Dialogue(
+        "5, UDP ASSOCIATE from an IPv6 address", sends: "050100 05030004 00000000000000000000000000000000 0000",
+        gets: "0500", end: .associate(port: nil)),
+    Dialogue(
+        "5, UDP ASSOCIATE from a name, as of PySocks", sends: "050100 05030003 01\(text("0")) 1234", gets: "0500",
+        end: .associate(port: 0x1234)),
+    Dialogue(
+        "5, UDP ASSOCIATE from a name that is none", sends: "050100 05030003 00 0000", gets: "0500",
+        end: .associate(port: nil)),
+    Dialogue(
+        "5, UDP ASSOCIATE after a login", users: ["u": "p"],
+        sends: "050102 01017501\(text("p")) 05030001 00000000 0000",
+        gets: "0502 0100", end: .associate(port: nil)),
+    Dialogue(
+        "5, UDP ASSOCIATE with an unknown address type", sends: "050100 05030002", gets: "0500 0508000100000000 0000",
+        end: .refused(.unsupportedAddressType(2))),
+    Dialogue(
+        "4, no UDP ASSOCIATE", sends: "04030050 7f000001 00", gets: "005b 0000 00000000",
         end: .refused(.unsupportedCommand(3))),
     Dialogue(
         "5, unknown command and address type", sends: "050100 05090009", gets: "0500 0507000100000000 0000",
@@ -232,6 +256,7 @@ private let dialogues: [Dialogue] = [
         (.timedOut, "05060001 00000000 0000", "005b 0000 00000000"),
         (.policy, "05020001 00000000 0000", "005b 0000 00000000"),
         (.failed, "05010001 00000000 0000", "005b 0000 00000000"),
+        (.unsupported, "05070001 00000000 0000", "005b 0000 00000000"),
     ]
 
     @Test(arguments: outcomes)
@@ -247,6 +272,7 @@ private let dialogues: [Dialogue] = [
         #expect(
             Self.reply(to: "050100 05010001 7f000001 0050", v6)
                 == hexBytes("05000004 20010db8000000000000000000000007 1234"))
+        #expect(Self.reply(to: "050100 05030001 00000000 0000", v4) == hexBytes("05000001 c0000207 1234"))
         #expect(Self.reply(to: "04010050 7f000001 00", v4) == hexBytes("005a 1234 c0000207"))
         #expect(Self.reply(to: "04010050 7f000001 00", v6) == hexBytes("005a 1234 00000000"))
     }
@@ -257,7 +283,7 @@ private let dialogues: [Dialogue] = [
         while true {
             switch machine.receive(&buffer) {
             case .send: continue
-            case .connect: return Array(buffer: machine.complete(outcome))
+            case .connect, .associate: return Array(buffer: machine.complete(outcome))
             case .needMoreBytes, .refuse:
                 Issue.record("the request was not understood")
                 return []
@@ -301,7 +327,7 @@ private let dialogues: [Dialogue] = [
                 case .connect(let target):
                     #expect(target.port != 0 && !target.hostText.isEmpty)
                     break decide
-                case .refuse: break decide
+                case .associate, .refuse: break decide
                 case .needMoreBytes:
                     #expect(before <= 521, "undecided with \(before) bytes at hand")
                     break decide

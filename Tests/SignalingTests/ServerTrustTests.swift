@@ -56,12 +56,4 @@ import Testing
         #expect(trust.terminal(for: Goodbye(code: .expired, reason: "")) == .expired(name: "egress"))
         #expect(trust.terminal(for: Goodbye(code: .shutdown, reason: "")) == nil)
     }
-
-    @Test func `a failure is news once a minute, each kind by itself`() {
-        let start = NIODeadline.uptimeNanoseconds(1_000_000_000_000)
-        var warnings = FailureWarnings()
-        let attempts: [(String, Int64)] = [("a", 0), ("a", 59), ("b", 59), ("a", 60), ("a", 61)]
-        let news = attempts.map { warnings.isNews($0, at: start + .seconds($1)) }
-        #expect(news == [true, false, true, true, false])
-    }
 }

@@ -81,7 +81,7 @@ import Testing
             acceptor.start()
         }
 
-        func warnings(_ event: String? = nil) -> [LogRecord.Line] {
+        func warnings(_ event: String? = "signal.failed") -> [LogRecord.Line] {
             self.log.lines.filter { $0.level == .warning && $0.event == event }
         }
     }
@@ -157,7 +157,7 @@ import Testing
             $0.failure = .timedOut(.connection)
         }
         fixture.world.loop.advanceTime(by: .minutes(10))
-        let warnings = fixture.world.warnings().map(\.message).filter { !$0.hasPrefix("no connection") }
+        let warnings = fixture.world.warnings(nil).map(\.message).filter { !$0.hasPrefix("no connection") }
         #expect(warnings.count == expected.count)
         for (warning, start) in zip(warnings, expected) { #expect(warning.hasPrefix(start)) }
         fixture.stop()
@@ -191,24 +191,54 @@ import Testing
         fixture.stop()
     }
 
-    @Test func `a missing server is retried indefinitely, and logged at once and each minute`() throws {
+    @Test func `a missing server is retried indefinitely, and logged at once and every five minutes`() throws {
         let refused = SignalConnectError.unreachable([.init(address: "192.0.2.1:443", reason: "connection refused")])
         let fixture = try Fixture { $0.failure = refused }
         fixture.world.loop.advanceTime(by: .hours(1))
         #expect(fixture.world.attempts.count > 120)
         let waits = zip(fixture.world.attempts, fixture.world.attempts.dropFirst()).map { $1 - $0 }
         #expect(waits.allSatisfy { $0 <= .seconds(30) })
-        // The first attempt after a minute tells of it, and attempts are up to 30 s apart.
-        let anHour = 40...60
+        // The first attempt after five minutes tells of it, and attempts are up to 30 s apart.
+        let anHour = 10...12
         #expect(anHour.contains(fixture.world.warnings().count))
         #expect(fixture.world.warnings().count < fixture.world.attempts.count)
         let before = fixture.world.warnings().count
+        #expect(fixture.world.warnings().first?.message == "no connection to the server: connection refused")
+        let later = try #require(fixture.world.warnings().dropFirst().first)
+        #expect(later.message.hasPrefix("no connection to the server for 5 min"))
+        #expect(later.message.hasSuffix(": connection refused"))
         fixture.world.failure = .timedOut(.connection)
         fixture.world.loop.advanceTime(by: .hours(1))
         #expect(anHour.contains(fixture.world.warnings().count - before))
         fixture.world.failure = nil
         fixture.world.loop.advanceTime(by: .seconds(30))
         #expect(fixture.delegate.sessions.count == 1)
+        let back = try #require(fixture.world.log.lines.last { $0.event == "signal.connected" })
+        #expect(back.message.hasPrefix("connected to the server after 2 h"))
+        fixture.stop()
+    }
+
+    @Test func `a server that is away is told of with the time, and so is its return`() throws {
+        let fixture = try Fixture()
+        fixture.world.failure = .unreachable([.init(address: "192.0.2.1:443", reason: "connection refused")])
+        fixture.world.connections[0].close(Goodbye(code: .shutdown, reason: "the server is stopping"))
+        fixture.world.loop.advanceTime(by: .minutes(11))
+        let lost = try #require(fixture.world.warnings("signal.lost").first)
+        #expect(lost.message == "lost the connection to the server: goodbye shutdown: the server is stopping")
+        // Right behind the loss, and then in the sixth and the eleventh minute or so.
+        let messages = fixture.world.warnings().map(\.message)
+        #expect(messages.count == 3, "\(messages)")
+        #expect(messages.first == "no connection to the server: connection refused")
+        #expect(messages.dropFirst().allSatisfy { $0.hasPrefix("no connection to the server for ") })
+        fixture.world.failure = nil
+        fixture.world.loop.advanceTime(by: .seconds(31))
+        let back = try #require(fixture.world.log.lines.last { $0.event == "signal.connected" })
+        #expect(back.message.hasPrefix("connected to the server again after 11 min"))
+        guard case .stringConvertible(let away) = back.metadata["away_s"] else {
+            Issue.record("no number")
+            return
+        }
+        #expect((660...700).contains(away as? Int64 ?? 0))
         fixture.stop()
     }
 
@@ -328,9 +358,9 @@ import Testing
         }
         #expect(fixture.outcome.terminal == nil)
         #expect(fixture.world.warnings().count == 1)
-        fixture.world.loop.advanceTime(by: .minutes(5))
-        #expect(fixture.world.attempts.count > 5)
-        // Again each minute.
+        fixture.world.loop.advanceTime(by: .minutes(25))
+        #expect(fixture.world.attempts.count > 25)
+        // Again every five minutes.
         #expect((4...6).contains(fixture.world.warnings().count))
         fixture.stop()
     }
@@ -410,7 +440,7 @@ import Testing
         #expect(fixture.delegate.sessions.count == 2)
         let lost = try #require(fixture.world.warnings("signal.lost").first)
         #expect(lost.metadata["reason"] == "the network has changed: the connection's address 192.0.2.7 is gone")
-        #expect(lost.metadata["retry_in_ms"] == "0")
+        #expect(lost.metadata["retry_in_ms"]?.description == "0")
         fixture.stop()
     }
 

@@ -105,7 +105,8 @@ package final class Cluster: Sendable {
     package func socks(options: [String] = []) async throws -> (program: RunningProgram, port: Int) {
         let program = try self.launchSocks(options: options)
         let ready = try await program.line("the ready line") { $0.hasPrefix("rtun-socks ready socks=127.0.0.1:") }
-        guard let port = ready.split(separator: ":").last.flatMap({ Int($0) }) else {
+        // The first of several is on 127.0.0.1.
+        guard let port = ready.split(separator: " ")[2].split(separator: ":").last.flatMap({ Int($0) }) else {
             throw UnexpectedLine(line: ready)
         }
         return (program, port)

@@ -50,6 +50,30 @@ package final class DatagramSocket: Sendable {
         guard count == bytes.count else { throw SocketFailure(operation: "send", number: errno) }
     }
 
+    /// Sends a datagram to a port of a loopback address.
+    package func send(_ bytes: [UInt8], to host: String = "127.0.0.1", port: Int) throws {
+        let count = BlockingSocket.withAddress(host, port: port) { address, length in
+            bytes.withUnsafeBytes { sendto(self.descriptor, $0.baseAddress, $0.count, 0, address, length) }
+        }
+        guard count == bytes.count else { throw SocketFailure(operation: "send", number: errno) }
+    }
+
+    /// The next datagram and the port that it came from, nil when none comes within `limit`.
+    package func receiveWithSource(within limit: Duration = .seconds(10)) throws -> (bytes: [UInt8], port: Int)? {
+        var poll = pollfd(fd: self.descriptor, events: Int16(POLLIN), revents: 0)
+        guard Glibc.poll(&poll, 1, Int32(limit / .milliseconds(1))) > 0 else { return nil }
+        var from = sockaddr_storage()
+        var length = socklen_t(MemoryLayout<sockaddr_storage>.size)
+        var buffer = [UInt8](repeating: 0, count: 65_536)
+        let count = withUnsafeMutablePointer(to: &from) {
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                recvfrom(self.descriptor, &buffer, buffer.count, 0, $0, &length)
+            }
+        }
+        guard count >= 0 else { throw SocketFailure(operation: "receive", number: errno) }
+        return (Array(buffer[..<count]), withUnsafeBytes(of: from) { Int($0[2]) << 8 | Int($0[3]) })
+    }
+
     /// Sends a datagram to the connected peer until one comes back; nil when none does within `limit`.
     package func answer(to bytes: [UInt8], within limit: Duration) throws -> [UInt8]? {
         let deadline = ContinuousClock.now + limit

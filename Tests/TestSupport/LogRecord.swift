@@ -31,7 +31,7 @@ package final class LogRecord: Sendable {
             set { self.metadata[key] = newValue }
         }
 
-        func log(event: LogEvent) {
+        func log(event: Logging.LogEvent) {
             let line = Line(level: event.level, message: "\(event.message)", metadata: event.metadata ?? [:])
             self.record.stored.withLock { $0.append(line) }
         }

@@ -42,6 +42,33 @@ package enum SOCKSTestClient {
         }
     }
 
+    /// Asks for a UDP association: the reply code, and where the relay is.
+    ///
+    /// - Parameters:
+    ///   - host: where the proxy is.
+    ///   - port: the one that the client says it will send from.
+    package static func associate(
+        host: String = "127.0.0.1", proxy: Int, _ address: Address = .ipv4([0, 0, 0, 0]), port: Int = 0
+    ) async throws -> (reply: UInt8, relay: (address: [UInt8], port: Int), connection: BlockingSocket) {
+        try await onThread {
+            let connection = try BlockingSocket(connectingTo: host, port: proxy)
+            try connection.send([5, 1, 0])
+            let method = try connection.receive(exactly: 2)
+            guard method == [5, 0] else { throw Unexpected(bytes: method) }
+            try connection.send([5, 3, 0] + address.bytes + Self.portBytes(port))
+            let head = try connection.receive(exactly: 4)
+            guard head[0] == 5, head[2] == 0, head[3] == 1 || head[3] == 4 else { throw Unexpected(bytes: head) }
+            let relay = try connection.receive(exactly: head[3] == 1 ? 4 : 16)
+            let port = try connection.receive(exactly: 2)
+            return (head[1], (relay, Int(port[0]) << 8 | Int(port[1])), connection)
+        }
+    }
+
+    /// What a client sends to the relay, or gets from it.
+    package static func datagram(_ address: Address, port: Int, _ payload: [UInt8], fragment: UInt8 = 0) -> [UInt8] {
+        [0, 0, fragment] + address.bytes + Self.portBytes(port) + payload
+    }
+
     /// A connection through the proxy that has to succeed.
     package static func connect5(
         proxy: Int, _ address: Address = .loopback, port: Int

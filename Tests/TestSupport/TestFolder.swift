@@ -63,11 +63,11 @@ package struct TestCertificates: Sendable {
             "\(name).ext", "subjectAltName=DNS:localhost,IP:127.0.0.1,IP:::1\nextendedKeyUsage=serverAuth\n")
         let script = """
             set -e
-            openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj '/CN=rtun test CA' \
+            openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 30 -subj '/CN=rtun test CA' \
                 -keyout '\(self.authority).key' -out '\(self.authority)'
             openssl req -newkey \(keyType) -nodes -subj '/CN=localhost' -keyout '\(self.key)' -out '\(self.certificate).csr'
             openssl x509 -req -in '\(self.certificate).csr' -CA '\(self.authority)' -CAkey '\(self.authority).key' \
-                -CAcreateserial -days 2 -extfile '\(names)' -out '\(self.certificate)'
+                -CAcreateserial -days 30 -extfile '\(names)' -out '\(self.certificate)'
             """
         try await ShellCommand.run(script)
     }

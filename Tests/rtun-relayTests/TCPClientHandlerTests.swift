@@ -38,7 +38,9 @@ private final class FakeCarrier: ChannelInboundHandler {
     }
 
     var connection: TargetConnection {
-        TargetConnection(boundAddress: nil, makeHandler: { self }, abandon: { self.isAbandoned = true })
+        TargetConnection(
+            boundAddress: nil, makeHandler: { self }, makeStream: { preconditionFailure("a tunnel is asked for") },
+            abandon: { self.isAbandoned = true })
     }
 }
 

@@ -199,7 +199,10 @@ import Testing
         #expect(broker.bridge(self.peer, from: self.again, at: self.now) == .notAllowed)
         #expect(
             broker.restartPeerAnswered(ticket, .success(self.reply()))
-                == [.respond(self.again, id: 9, .restartPeerReply(self.reply()))])
+                == [
+                    .respond(self.again, id: 9, .restartPeerReply(self.reply())),
+                    .peerOpened(self.peer, ticket.account),
+                ])
         #expect(broker.bridge(self.peer, from: self.again, at: self.now) == .carry(to: self.agent))
         #expect(broker.bridge(self.peer, from: self.agent, at: self.now) == .carry(to: self.again))
         let candidate = Envelope.Body.peerCandidate(PeerCandidate(endOfCandidatesOf: self.peer))

@@ -299,7 +299,10 @@ import Testing
         let (offer, ticket) = try self.openedPeer(&broker)
         #expect(
             broker.openPeerAnswered(ticket, .success(self.reply(to: offer)))
-                == [.respond(self.client, id: 7, .openPeerReply(self.reply(to: offer)))])
+                == [
+                    .respond(self.client, id: 7, .openPeerReply(self.reply(to: offer))),
+                    .peerOpened(offer.peerID, ticket.account),
+                ])
     }
 
     @Test func `candidates pass only between the two ends of a channel`() throws {

@@ -125,7 +125,8 @@ package struct AgentChoice {
     let timing: Timing
     let usage: Usage
     var selection: AgentSelection
-    var isConnected = false
+    /// Whether the control connection stands.
+    package internal(set) var isConnected = false
     var list: ListSchedule
     var agents: [Agent] = []
     var channels: [ChannelID: Channel] = [:]

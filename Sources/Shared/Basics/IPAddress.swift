@@ -28,9 +28,9 @@ package struct IPAddress: Hashable, Sendable {
     package init?(_ address: SocketAddress) {
         switch address {
         case .v4(let address):
-            self.init(family: .v4, bytes: withUnsafeBytes(of: address.address.sin_addr) { Array($0) })
+            self.init(family: .v4, bits: withUnsafeBytes(of: address.address.sin_addr, Self.number))
         case .v6(let address):
-            self.init(family: .v6, bytes: withUnsafeBytes(of: address.address.sin6_addr) { Array($0) })
+            self.init(family: .v6, bits: withUnsafeBytes(of: address.address.sin6_addr, Self.number))
         case .unixDomainSocket:
             return nil
         }
@@ -42,8 +42,19 @@ package struct IPAddress: Hashable, Sendable {
         self.init(address)
     }
 
-    private init(family: Family, bytes: [UInt8]) {
-        self.init(family: family, bits: bytes.reduce(0) { $0 << 8 | UInt128($1) })
+    private static func number(_ bytes: UnsafeRawBufferPointer) -> UInt128 {
+        bytes.reduce(0) { $0 << 8 | UInt128($1) }
+    }
+
+    /// With a port.
+    package func socketAddress(port: UInt16) -> SocketAddress? {
+        var packed = ByteBuffer()
+        switch self.family {
+        case .v4: packed.writeInteger(UInt32(truncatingIfNeeded: self.bits))
+        case .v6: packed.writeInteger(self.bits)
+        }
+        // Nil only for other lengths than these.
+        return try? SocketAddress(packedIPAddress: packed, port: Int(port))
     }
 
     /// The address that a connection to this one really goes to: IPv4 for an IPv4-mapped one (RFC 4291 §2.5.5.2),

@@ -6,8 +6,9 @@ package func hostWithPort(_ host: String, _ port: some BinaryInteger) -> String 
 }
 
 extension SocketAddress {
-    /// `ip:port`, or `[ip]:port` for IPv6.
+    /// `ip:port`, or `[ip]:port` for IPv6; `unix` with the path, if there is one, for a socket in the file system.
     package var authority: String {
+        if let path = self.pathname { return path.isEmpty ? "unix" : "unix:\(path)" }
         guard let ip = self.ipAddress, let port = self.port else { return "\(self)" }
         return hostWithPort(ip, port)
     }

@@ -1369,6 +1369,51 @@ void   rtun__open_tcp__free_unpacked
   assert(message->base.descriptor == &rtun__open_tcp__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
+void   rtun__udp_association__init
+                     (Rtun__UdpAssociation         *message)
+{
+  static const Rtun__UdpAssociation init_value = RTUN__UDP_ASSOCIATION__INIT;
+  *message = init_value;
+}
+size_t rtun__udp_association__get_packed_size
+                     (const Rtun__UdpAssociation *message)
+{
+  assert(message->base.descriptor == &rtun__udp_association__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t rtun__udp_association__pack
+                     (const Rtun__UdpAssociation *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &rtun__udp_association__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t rtun__udp_association__pack_to_buffer
+                     (const Rtun__UdpAssociation *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &rtun__udp_association__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Rtun__UdpAssociation *
+       rtun__udp_association__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Rtun__UdpAssociation *)
+     protobuf_c_message_unpack (&rtun__udp_association__descriptor,
+                                allocator, len, data);
+}
+void   rtun__udp_association__free_unpacked
+                     (Rtun__UdpAssociation *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &rtun__udp_association__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
 void   rtun__open_result__init
                      (Rtun__OpenResult         *message)
 {
@@ -3886,7 +3931,7 @@ const ProtobufCMessageDescriptor rtun__close_peer__descriptor =
   (ProtobufCMessageInit) rtun__close_peer__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor rtun__open_tcp__field_descriptors[2] =
+static const ProtobufCFieldDescriptor rtun__open_tcp__field_descriptors[3] =
 {
   {
     "host",
@@ -3912,15 +3957,28 @@ static const ProtobufCFieldDescriptor rtun__open_tcp__field_descriptors[2] =
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "udp_association",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Rtun__OpenTcp, udp_association),
+    &rtun__udp_association__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned rtun__open_tcp__field_indices_by_name[] = {
   0,   /* field[0] = host */
   1,   /* field[1] = port */
+  2,   /* field[2] = udp_association */
 };
 static const ProtobufCIntRange rtun__open_tcp__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 2 }
+  { 0, 3 }
 };
 const ProtobufCMessageDescriptor rtun__open_tcp__descriptor =
 {
@@ -3930,11 +3988,29 @@ const ProtobufCMessageDescriptor rtun__open_tcp__descriptor =
   "Rtun__OpenTcp",
   "rtun",
   sizeof(Rtun__OpenTcp),
-  2,
+  3,
   rtun__open_tcp__field_descriptors,
   rtun__open_tcp__field_indices_by_name,
   1,  rtun__open_tcp__number_ranges,
   (ProtobufCMessageInit) rtun__open_tcp__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+#define rtun__udp_association__field_descriptors NULL
+#define rtun__udp_association__field_indices_by_name NULL
+#define rtun__udp_association__number_ranges NULL
+const ProtobufCMessageDescriptor rtun__udp_association__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "rtun.UdpAssociation",
+  "UdpAssociation",
+  "Rtun__UdpAssociation",
+  "rtun",
+  sizeof(Rtun__UdpAssociation),
+  0,
+  rtun__udp_association__field_descriptors,
+  rtun__udp_association__field_indices_by_name,
+  0,  rtun__udp_association__number_ranges,
+  (ProtobufCMessageInit) rtun__udp_association__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
 static const ProtobufCFieldDescriptor rtun__open_result__field_descriptors[4] =

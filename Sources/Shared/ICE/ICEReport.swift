@@ -22,6 +22,14 @@ package struct ICEReport: Hashable, Sendable {
         case consentLost
         /// Checks got through, but nothing larger (`ICEAgent.reject`).
         case carriesTooLittle
+
+        /// Whether anything came back at any time.
+        package var isAnswer: Bool {
+            switch self {
+            case .notTried, .inProgress, .noAnswer, .sendFailed: false
+            case .succeeded, .answered, .answeredFromElsewhere, .badAnswer, .consentLost, .carriesTooLittle: true
+            }
+        }
     }
 
     package struct Pair: Hashable, Sendable {

@@ -27,6 +27,7 @@ extension PeerChannel: PathDriverDelegate {
 
     private func pathChanged(from old: SelectedPath?, to new: SelectedPath?, _ reason: PathChangeReason) {
         if new != nil { self.startCarrier() }
+        if case .direct = new { _ = self.indirectness.ended(at: self.eventLoop.now) }
         self.carrier?.pathChanged()
         guard case .connected = self.state else { return }
         var metadata = self.pathMetadata("peer.path_changed", self.paths.roundTripTime)
@@ -70,8 +71,7 @@ extension PeerChannel: PeerCarrierDelegate {
             self?.networkChanged(change)
         }
         self.state = .connected(addresses)
-        let roundTripTime = self.carrier?.roundTripTime ?? self.paths.roundTripTime
-        self.logger.info("peer connected", metadata: self.pathMetadata("peer.connected", roundTripTime))
+        self.logger.info("peer connected", metadata: self.pathMetadata("peer.connected", self.roundTripTime))
         self.paths.tell { $0.connected(at: $1) }
         self.delegate?.peerChannelConnected(self.peerID)
     }

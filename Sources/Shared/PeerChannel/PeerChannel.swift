@@ -1,4 +1,5 @@
 package import AppProto
+import Basics
 import HostNetwork
 import ICE
 package import Logging
@@ -104,8 +105,8 @@ package final class PeerChannel<Carrier: PeerCarrier>: AnyPeerChannel {
     var peerKnows = false
     /// At an agent: where the answers to the client's restarts go.
     var restarts = RestartRequests()
-    /// Said once at `info`, and at `debug` from then on.
-    private var hasSaidNoDirectPath = false
+    /// Why there is no direct path; ends with one.
+    var indirectness = Trouble<String>()
 
     /// The client's end of a channel of `kind` to instance `instanceID` of the agent named `agentName`.
     package convenience init(
@@ -158,6 +159,9 @@ package final class PeerChannel<Carrier: PeerCarrier>: AnyPeerChannel {
     package var isConnected: Bool { self.carrier?.isConnected ?? false }
     /// How the peer is reached; nil before there is a path.
     package var path: SelectedPath? { self.paths.engine.route?.path }
+
+    /// As the carrier measures it, or else the path; nil before that.
+    package var roundTripTime: TimeAmount? { self.carrier?.roundTripTime ?? self.paths.roundTripTime }
 
     // MARK: Course
 
@@ -281,7 +285,8 @@ package final class PeerChannel<Carrier: PeerCarrier>: AnyPeerChannel {
         // The same trouble again is no news.
         let isKnown = isTrouble && self.knownCauses.contains(reason.cause)
         self.logger.log(
-            level: isKnown ? .debug : isTrouble ? .warning : .info, "peer channel closed",
+            level: isKnown ? .debug : isTrouble ? .warning : .info,
+            isTrouble ? "no channel to the peer: \(reason)" : "peer channel closed: \(reason)",
             metadata: ["event": "peer.closed", "reason": "\(reason)"])
         // The other side may be the first to give up, and says so; what was tried from here is worth knowing all the same.
         // When it has not even answered there is nothing to tell.
@@ -293,11 +298,25 @@ package final class PeerChannel<Carrier: PeerCarrier>: AnyPeerChannel {
         }
     }
 
+    /// At once, with all that was tried, and again every five minutes.
     func logNoDirectPath(_ report: PathReport) {
-        let isNews = !self.hasSaidNoDirectPath
-        self.hasSaidNoDirectPath = true
-        self.logger.log(level: isNews ? .info : .debug, "no direct path to the peer", metadata: report.metadata)
+        let news = self.indirectness.occurred(report.cause, at: self.eventLoop.now)
+        var metadata = report.metadata
+        metadata["cause"] = "\(report.cause)"
+        var time = ""
+        if case .lasts(let length)? = news {
+            metadata["for_s"] = .stringConvertible(length.wholeSeconds)
+            if length >= Self.remarkableTime { time = " for \(length.words) now" }
+            metadata["report"] = nil
+        }
+        let detour = self.path == .bridge ? ", traffic goes by way of the server" : ""
+        self.logger.log(
+            level: news == nil ? .debug : .info, "no direct path to the peer\(time)\(detour): \(report.cause)",
+            metadata: metadata)
     }
+
+    /// Trouble that lasts is told with its length from so long on.
+    private static var remarkableTime: TimeAmount { .minutes(1) }
 }
 
 @available(*, unavailable)

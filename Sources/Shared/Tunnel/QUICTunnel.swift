@@ -7,7 +7,8 @@ import TLS
 
 /// The encrypted tunnel: a QUIC connection whose ends accept exactly each other's certificate, ALPN `rtun-tunnel/1`.
 ///
-/// Every bidirectional stream of the client is one TCP connection. The network below is opaque: datagrams come in by
+/// Every bidirectional stream of the client is one TCP connection, or a UDP association, whose datagrams travel in DATAGRAM
+/// frames (RFC 9221). The network below is opaque: datagrams come in by
 /// `receive` and leave by the path given. The client opens streams, the agent accepts them.
 package final class QUICTunnel: PeerCarrier {
     static let applicationProtocol = "rtun-tunnel/1"
@@ -16,22 +17,31 @@ package final class QUICTunnel: PeerCarrier {
     /// The client wants a TCP connection: answer with `request.accept` or `request.refuse`, now or later. Agents set it;
     /// never called from inside a call to the tunnel.
     package var requested: ((TunnelRequest) -> Void)?
+    /// The client wants a UDP association: nil takes it, and it can be used from then on; otherwise why not. Agents set it;
+    /// never called from inside a call to the tunnel.
+    package var associationRequested: ((TunnelAssociation) -> TunnelRefusal?)?
     /// Streams that are not over yet, of either direction.
     package private(set) var openStreams = 0
 
     let session: QUICSession
+    private let datagrams: TunnelDatagrams
     private let eventLoop: any EventLoop
     private let path: any DatagramPath
     private var hasReceived = false
     private let silence = SilenceWatch()
     /// Openings for which the agent allows no stream yet, in the order of their coming. Callers bound their number:
-    /// rtun-socks by `--max-connections`.
+    /// rtun-socks by `--max-connections`, rtun-relay by `--max-flows`.
     private var waiting: Deque<TunnelOpening> = []
 
     /// Starts at once on the client's side; the agent's waits for the client.
     ///
     /// - Throws: `QUICError` when the certificate of ours cannot be used.
-    package init(_ context: PeerCarrierContext) throws {
+    package convenience init(_ context: PeerCarrierContext) throws {
+        try self.init(context, takesDatagrams: true)
+    }
+
+    /// - Parameter takesDatagrams: false for an end such as older versions are, which know no UDP associations.
+    init(_ context: PeerCarrierContext, takesDatagrams: Bool) throws {
         let configuration = context.configuration
         var quic = QUICConfiguration(
             applicationProtocol: Self.applicationProtocol, identity: configuration.identity,
@@ -46,6 +56,7 @@ package final class QUICTunnel: PeerCarrier {
         // What the path carries, and which path that is, is known below.
         quic.discoversPathMTU = false
         quic.allowsMigration = true
+        quic.datagrams = takesDatagrams
         self.eventLoop = context.eventLoop
         self.path = context.path
         let (path, silence) = (context.path, self.silence)
@@ -64,6 +75,7 @@ package final class QUICTunnel: PeerCarrier {
             self.session = try QUICSession.server(
                 configuration: quic, eventLoop: context.eventLoop, transmit: transmit)
         }
+        self.datagrams = TunnelDatagrams(self.session)
         self.silence.session = self.session
         self.silence.changed = { [unowned self] in self.carrierDelegate?.carrierSuspicionChanged($0) }
         self.session.delegate = self
@@ -116,11 +128,32 @@ package final class QUICTunnel: PeerCarrier {
         guard 1...AppProtoLimits.name ~= target.host.utf8.count, target.port > 0 else {
             return TunnelOpening(failing: .invalidTarget, eventLoop: self.eventLoop, completion: completion)
         }
+        return self.open(.tcp(target), timeout: timeout, completion: completion)
+    }
+
+    /// Opens a UDP association at the agent, in the same manner. Fails with `.noDatagrams` where the agent knows none.
+    @discardableResult
+    package func openAssociation(
+        timeout: TimeAmount, completion: @escaping (Result<TunnelAssociation, TunnelOpenError>) -> Void
+    ) -> TunnelOpening {
+        let completion = { [datagrams] (result: Result<TunnelStream, TunnelOpenError>) in
+            completion(result.map { datagrams.open(on: $0) })
+        }
+        guard !self.isConnected || self.session.maxDatagramPayload > 0 else {
+            return TunnelOpening(failing: .noDatagrams, eventLoop: self.eventLoop, completion: completion)
+        }
+        return self.open(.udpAssociation, timeout: timeout, completion: completion)
+    }
+
+    private func open(
+        _ wish: StreamOpening, timeout: TimeAmount,
+        completion: @escaping (Result<TunnelStream, TunnelOpenError>) -> Void
+    ) -> TunnelOpening {
         guard self.isConnected else {
             return TunnelOpening(failing: .notConnected, eventLoop: self.eventLoop, completion: completion)
         }
         let opening = TunnelOpening(
-            target, timeout: timeout, eventLoop: self.eventLoop, completion: completion
+            wish, timeout: timeout, eventLoop: self.eventLoop, completion: completion
         ) { [weak self] opening in
             self?.waiting.removeAll { $0 === opening }
         }
@@ -145,7 +178,15 @@ package final class QUICTunnel: PeerCarrier {
     /// Whether the tunnel is over.
     package var isClosed: Bool { self.session.isClosed }
     /// As QUIC measures it.
-    package var roundTripTime: TimeAmount? { self.session.smoothedRTT }
+    package var roundTripTime: TimeAmount? { self.session.measuredRTT }
+
+    /// What became of the datagrams of its UDP associations.
+    package var datagramStatistics: TunnelDatagramStatistics { self.datagrams.statistics }
+
+    /// Whether packets have waited for any sign of life for too long.
+    package var isSuspect: Bool {
+        self.session.unansweredSince.map { self.eventLoop.now - $0 >= SilenceWatch.limit } ?? false
+    }
 
     /// Ends the tunnel: streams are reset, the peer sees the reason.
     package func close(saying words: String) {
@@ -163,14 +204,31 @@ extension QUICTunnel: QUICSessionDelegate {
 
     package func session(_ session: QUICSession, streamOpened stream: QUICStream) {
         self.openStreams += 1
-        _ = TunnelReception(stream, eventLoop: self.eventLoop) { [weak self] request in
-            guard let requested = self?.requested else {
-                return request.refuse(.failed, reason: "the agent is closing")
-            }
-            requested(request)
+        _ = TunnelReception(stream, eventLoop: self.eventLoop) { [weak self] opening, stream in
+            guard let self else { return stream.refuse(.failed, reason: "the agent is closing") }
+            self.opened(stream, for: opening)
         } closed: { [weak self] in
             self?.openStreams -= 1
         }
+    }
+
+    private func opened(_ stream: TunnelStream, for opening: StreamOpening) {
+        switch opening {
+        case .tcp(let target):
+            let request = TunnelRequest(target: target, stream: stream)
+            guard let requested = self.requested else { return request.refuse(.failed, reason: "the agent is closing") }
+            requested(request)
+        case .udpAssociation:
+            self.datagrams.accept(stream, self.associationRequested)
+        }
+    }
+
+    package func session(_ session: QUICSession, datagramReceived datagram: ByteBuffer) {
+        self.datagrams.receive(datagram)
+    }
+
+    package func sessionDatagramsWritable(_ session: QUICSession) {
+        self.datagrams.sendWaiting()
     }
 
     package func sessionStreamsAvailable(_ session: QUICSession) {
@@ -179,6 +237,7 @@ extension QUICTunnel: QUICSessionDelegate {
 
     package func session(_ session: QUICSession, closed reason: QUICCloseReason) {
         self.silence.stop()
+        self.datagrams.stop()
         let waiting = self.waiting
         self.waiting = []
         for opening in waiting { opening.tunnelClosed() }

@@ -11,6 +11,15 @@ package protocol TargetConnector: AnyObject {
     ) -> RequestID
     /// The client is gone; nobody waits for the completion any more.
     func cancel(_ id: RequestID)
+    /// Begins a UDP association for `origin`, which tells `delegate` how it fares, not before this returns; nil where there
+    /// are none.
+    func associate(for origin: FlowOrigin, delegate: any PooledAssociationDelegate) -> PooledAssociation?
+}
+
+extension TargetConnector {
+    package func associate(
+        for origin: FlowOrigin, delegate: any PooledAssociationDelegate
+    ) -> PooledAssociation? { nil }
 }
 
 /// What became of a connection request.

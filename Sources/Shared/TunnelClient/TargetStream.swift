@@ -89,7 +89,7 @@ package final class TargetStream {
     /// target, and was not consumed.
     package func makeHandler(unread: ByteBuffer) -> any ChannelHandler {
         self.consumer = nil
-        self.passed.received -= UInt64(unread.readableBytes)
+        self.passed.received &-= UInt64(unread.readableBytes)
         self.stream.detach(unread: unread)
         let splice = self.makeSplice { summary in self.end(summary.wasReset ? .reset : .closed) }
         self.state = .spliced(splice)

@@ -13,11 +13,14 @@ package import Tunnel
 ///
 /// Belongs to one event loop, which is that of the tunnels and of the clients' sockets.
 package final class TunnelPool {
-    /// A connection that has no answer yet.
+    /// A connection or association that has no answer yet.
     private struct Request {
-        let target: Target
-        let flow: FlowLedger.FlowID
-        let completion: (TargetResult) -> Void
+        enum Wish {
+            case connection(Target, FlowLedger.FlowID, (TargetResult) -> Void)
+            case association(PooledAssociation)
+        }
+
+        let wish: Wish
         var opening: TunnelOpening?
     }
 
@@ -28,13 +31,15 @@ package final class TunnelPool {
     package let channels: ChannelPool<QUICTunnel>
     /// The connections of its clients.
     package let ledger = FlowLedger()
-    private let eventLoop: any EventLoop
-    private let logger: Logger
+    let eventLoop: any EventLoop
+    let logger: Logger
     private let watch: ConnectionWatch
     private var requests: [RequestID: Request] = [:]
     private var queue = RequestQueue()
     private var nextRequest: UInt64 = 1
     private var timer: Scheduled<Void>?
+    /// The agent of which it was said last that it is of an old version.
+    private var outdated: AgentKey?
 
     /// `configuration` as for `ChannelPool`. The control connection may live on another event loop.
     package init(
@@ -64,19 +69,37 @@ extension TunnelPool: TargetConnector {
     package func connect(
         to target: Target, for origin: FlowOrigin, completion: @escaping (TargetResult) -> Void
     ) -> RequestID {
+        let flow = self.ledger.open(origin, to: "\(target)", at: self.eventLoop.now)
+        return self.request(.connection(target, flow, completion))
+    }
+
+    package func associate(
+        for origin: FlowOrigin, delegate: any PooledAssociationDelegate
+    ) -> PooledAssociation? {
+        let flow = self.ledger.open(origin, to: Endpoint.anywhere, at: self.eventLoop.now)
+        let association = PooledAssociation(self, flow: flow, delegate: delegate)
+        association.start()
+        return association
+    }
+
+    private func request(_ wish: Request.Wish) -> RequestID {
         let id = RequestID(rawValue: self.nextRequest)
         self.nextRequest += 1
-        let flow = self.ledger.open(origin, to: "\(target)", at: self.eventLoop.now)
-        self.requests[id] = Request(target: target, flow: flow, completion: completion)
+        self.requests[id] = Request(wish: wish)
         self.queue.append(id, at: self.eventLoop.now)
         self.openWaiting()
         return id
     }
 
+    /// An association wants a place in a tunnel.
+    func request(for association: PooledAssociation) -> RequestID { self.request(.association(association)) }
+
     package func cancel(_ id: RequestID) {
         guard let request = self.requests.removeValue(forKey: id) else { return }
         request.opening?.cancel()
-        self.ledger.end(request.flow, .cancelled, at: self.eventLoop.now)
+        if case .connection(_, let flow, _) = request.wish {
+            self.ledger.end(flow, .cancelled, at: self.eventLoop.now)
+        }
         self.forget(id)
     }
 
@@ -133,23 +156,62 @@ extension TunnelPool: ChannelPoolDelegate {
 
     private func open(_ id: RequestID, on channel: AgentChannel<QUICTunnel>) {
         guard let request = self.requests[id] else { return self.forget(id) }
-        let target = OpenTcp(host: request.target.hostText, port: request.target.port)
-        self.requests[id]?.opening = channel.carrier.open(target, timeout: Self.openTimeout) { result in
-            switch result {
-            case .success(let stream): self.opened(id, stream, channel)
-            // The tunnel is over, which is told next: another one is tried then.
-            case .failure(.notConnected): self.requests[id]?.opening = nil
-            case .failure(let error): self.fail(id, ConnectFailure(error))
+        self.requests[id]?.opening =
+            switch request.wish {
+            case .connection(let target, let flow, let completion):
+                channel.carrier.open(
+                    OpenTcp(host: target.hostText, port: target.port), timeout: Self.openTimeout
+                ) { result in
+                    self.answered(id, result) {
+                        self.opened(id, target, flow, $0, channel, completion)
+                    }
+                }
+            case .association(let association):
+                channel.carrier.openAssociation(timeout: Self.openTimeout) { result in
+                    if case .failure(.noDatagrams) = result { self.tellOfVersion(channel.agent) }
+                    self.answered(id, result) { opened in
+                        _ = self.accept(id, on: channel)
+                        association.opened(opened, on: channel)
+                    }
+                }
             }
+    }
+
+    private func answered<Opened>(
+        _ id: RequestID, _ result: Result<Opened, TunnelOpenError>, opened: (Opened) -> Void
+    ) {
+        switch result {
+        case .success(let value): opened(value)
+        // The tunnel is over, which is told next: another one is tried then.
+        case .failure(.notConnected): self.requests[id]?.opening = nil
+        case .failure(let error): self.fail(id, ConnectFailure(error), isOutdated: error == .noDatagrams)
         }
     }
 
-    private func opened(_ id: RequestID, _ stream: TunnelStream, _ channel: AgentChannel<QUICTunnel>) {
-        guard let request = self.requests.removeValue(forKey: id) else { return stream.abandon() }
+    /// Said once of each agent.
+    private func tellOfVersion(_ agent: Agent) {
+        guard self.outdated != agent.key else { return }
+        self.outdated = agent.key
+        self.logger.warning(
+            "the agent's version carries no UDP: SOCKS clients that ask for it are refused. Update the agent",
+            metadata: ["event": "agent.outdated", "agent": "\(agent.name)"])
+    }
+
+    /// The agent has said yes; false when nobody waits for it any more.
+    private func accept(_ id: RequestID, on channel: AgentChannel<QUICTunnel>) -> Bool {
+        guard self.requests.removeValue(forKey: id) != nil else { return false }
         _ = self.queue.remove(id)
         self.channels.answered(on: channel.id)
+        return true
+    }
+
+    private func opened(
+        _ id: RequestID, _ target: Target, _ flow: FlowLedger.FlowID, _ stream: TunnelStream,
+        _ channel: AgentChannel<QUICTunnel>, _ completion: (TargetResult) -> Void
+    ) {
+        guard self.accept(id, on: channel) else { return stream.abandon() }
         let metadata: Logger.Metadata = [
-            "flow": .stringConvertible(id.rawValue), "target": "\(request.target)", "agent": "\(channel.agent.name)",
+            "flow": .stringConvertible(id.rawValue), "target": "\(target)", "agent": "\(channel.agent.name)",
         ]
         self.logger.debug("connected", metadata: metadata.merging(["event": "flow.opened"]) { $1 })
         let ended = { (traffic: FlowTraffic, outcome: FlowOutcome) in
@@ -160,12 +222,12 @@ extension TunnelPool: ChannelPoolDelegate {
                     "received": .stringConvertible(traffic.received),
                     "reset": .stringConvertible(outcome == .reset),
                 ]) { $1 })
-            self.ledger.end(request.flow, outcome, at: self.eventLoop.now)
+            self.ledger.end(flow, outcome, at: self.eventLoop.now)
             self.channels.ended(on: channel.id, wasAnswered: true)
         }
         let connected = { (traffic: @escaping () -> FlowTraffic) in
             self.ledger.connected(
-                request.flow, resolved: stream.boundAddress?.authority, agent: channel.agent.name,
+                flow, resolved: stream.boundAddress?.authority, agent: channel.agent.name,
                 at: self.eventLoop.now
             ) {
                 FlowLedger.Look(traffic: traffic(), path: self.channels.path(of: channel.carrier)?.name)
@@ -189,23 +251,28 @@ extension TunnelPool: ChannelPoolDelegate {
             },
             abandon: {
                 stream.abandon()
-                self.ledger.end(request.flow, .cancelled, at: self.eventLoop.now)
+                self.ledger.end(flow, .cancelled, at: self.eventLoop.now)
                 self.channels.ended(on: channel.id, wasAnswered: true)
             })
-        request.completion(.connected(connection))
+        completion(.connected(connection))
     }
 
-    private func fail(_ id: RequestID, _ failure: ConnectFailure) {
+    private func fail(_ id: RequestID, _ failure: ConnectFailure, isOutdated: Bool = false) {
         guard let request = self.requests.removeValue(forKey: id) else { return }
         self.forget(id)
-        self.ledger.end(request.flow, FlowOutcome(failure.kind), at: self.eventLoop.now)
-        request.completion(.failed(failure))
+        switch request.wish {
+        case .connection(_, let flow, let completion):
+            self.ledger.end(flow, FlowOutcome(failure.kind), at: self.eventLoop.now)
+            completion(.failed(failure))
+        case .association(let association):
+            association.failed(failure, isOutdated: isOutdated)
+        }
     }
 
     private func reject(_ id: RequestID, _ rejection: RequestQueue.Rejection) {
         let reason =
             switch rejection {
-            case .noAgent: "no agent could be reached in time"
+            case .noAgent: self.channels.obstacle ?? "no agent could be reached in time"
             case .tooManyAttempts: "one agent after the other stopped answering"
             }
         self.fail(id, ConnectFailure(.noAgent, reason: reason))
@@ -226,7 +293,7 @@ extension ConnectFailure {
             case .refused(let code, _): Kind(code)
             case .timedOut: .timedOut
             case .streamLimitReached: .limit
-            case .notConnected, .brokenStream, .invalidTarget: .failed
+            case .notConnected, .brokenStream, .noDatagrams, .invalidTarget: .failed
             }
         self.init(kind, reason: "\(error)")
     }

@@ -26,17 +26,28 @@ package struct DatagramSocketOptions: Sendable {
     /// For the local port of a relay rule: all senders of the rule meet here, in bursts.
     package static let listener = DatagramSocketOptions(
         kernelBufferBytes: 8 << 20, receivesSegments: false, messagesPerRead: 64)
+    /// For a UDP association of a SOCKS client, towards the client: datagrams of up to 4 KiB behind a head.
+    package static let associationClient = DatagramSocketOptions(
+        kernelBufferBytes: 1 << 20, receivesSegments: false, messagesPerRead: 16, largestDatagram: 4608)
+    /// For the same towards targets: bursts of one sender come at once.
+    package static let associationTarget = DatagramSocketOptions(
+        kernelBufferBytes: 1 << 20, receivesSegments: SegmentationOffload.isSupportedForReceiving, messagesPerRead: 4,
+        largestDatagram: 4608)
     /// For a server of short questions.
     package static let questions = DatagramSocketOptions(
         kernelBufferBytes: nil, receivesSegments: false, messagesPerRead: 16)
-    /// Largest UDP payload, and what a GRO batch is limited to.
-    static let largestDatagram = 65_535
-    /// Room for one datagram on a path with an MTU of 1500, and some more. What is longer is cut to this.
-    static let ordinaryDatagram = 2048
+    /// Room for one datagram, in bytes; what is longer is cut to this, where datagrams do not arrive several at once.
+    var largestDatagram: Int
+    /// What a GRO batch is limited to.
+    static let largestBatch = 65_535
+    /// Room for one datagram on a path with an MTU of 1500, and some more.
+    package static let ordinaryDatagram = 2048
 
     package init(
-        kernelBufferBytes: Int?, receivesSegments: Bool, messagesPerRead: Int, findsPathMTU: Bool = false
+        kernelBufferBytes: Int?, receivesSegments: Bool, messagesPerRead: Int, findsPathMTU: Bool = false,
+        largestDatagram: Int = DatagramSocketOptions.ordinaryDatagram
     ) {
+        self.largestDatagram = largestDatagram
         self.kernelBufferBytes = kernelBufferBytes
         self.receivesSegments = receivesSegments
         self.messagesPerRead = messagesPerRead

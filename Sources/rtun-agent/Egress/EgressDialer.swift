@@ -6,7 +6,7 @@ import NameResolution
 
 /// Connects to TCP targets on behalf of peers, within the egress policy.
 struct EgressDialer: Sendable {
-    private let rules: EgressRules
+    let rules: EgressRules
     var names = NameResolver.shared
     /// How long one attempt may take, name resolution included.
     var connectTimeout: TimeAmount = .seconds(10)

@@ -8,6 +8,7 @@ final class EgressRules: Sendable {
     }
 
     private let policies: Mutex<Policies>
+    private let changes = Atomic<UInt64>(0)
 
     /// Those of `targets`, and `candidates` for paths to clients.
     init(targets: EgressPolicy, candidates: EgressPolicy = .candidates([], exceptions: [])) {
@@ -21,6 +22,8 @@ final class EgressRules: Sendable {
 
     /// Where targets may be.
     var policy: EgressPolicy { self.policies.withLock { $0.targets } }
+    /// Grows with each change: what was decided by the rules of another one is to be decided anew.
+    var generation: UInt64 { self.changes.load(ordering: .acquiring) }
     /// Where clients may be looked for directly.
     var candidatePolicy: EgressPolicy { self.policies.withLock { $0.candidates } }
 
@@ -28,5 +31,6 @@ final class EgressRules: Sendable {
     func change(to options: EgressOptions) {
         let policies = Policies(targets: options.policy, candidates: options.candidatePolicy)
         self.policies.withLock { $0 = policies }
+        self.changes.add(1, ordering: .releasing)
     }
 }

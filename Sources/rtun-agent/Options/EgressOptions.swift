@@ -56,13 +56,16 @@ struct EgressOptions: ParsableArguments {
 
     @Option(
         name: .customLong("max-streams"),
-        help: ArgumentHelp("How many TCP connections may be open at once, for all clients together.", valueName: "n"))
+        help: ArgumentHelp(
+            "How many TCP connections and UDP associations may be open at once, for all clients together.",
+            valueName: "n"))
     var maximumStreams = 4096
 
     @Option(
         name: .customLong("max-flows"),
         help: ArgumentHelp(
-            "How many UDP flows of relays there may be at once, for all clients together. Each takes a local port.",
+            "How many UDP flows of relays, and UDP sockets of proxies' clients, there may be at once, for all clients "
+                + "together. Each takes a local port.",
             valueName: "n"))
     var maximumFlows = 16_384
 
@@ -79,6 +82,9 @@ struct EgressOptions: ParsableArguments {
     var rules: [EgressRule] {
         (self.allowed + self.denied).sorted { $0.position < $1.position }.map(\.rule)
     }
+
+    /// The same as they were given: `allow 10.0.0.0/8:80`.
+    var ruleTexts: [String] { (self.allowed + self.denied).sorted { $0.position < $1.position }.map(\.text) }
 
     /// Where targets may be.
     var policy: EgressPolicy { EgressPolicy(self.rules, preset: self.preset, nat64: self.nat64Prefixes) }
@@ -106,10 +112,12 @@ private struct OrderedRule {
     private static let nextPosition = Atomic<Int>(0)
 
     let rule: EgressRule
+    let text: String
     let position: Int
 
     init(_ action: EgressRule.Action, parsing text: String) throws(EgressRuleError) {
         self.rule = try EgressRule(action, parsing: text)
+        self.text = "\(action) \(text)"
         self.position = Self.nextPosition.wrappingAdd(1, ordering: .relaxed).oldValue
     }
 }

@@ -12,6 +12,8 @@ final class TunnelPeer: AcceptedPeer {
     private let channel: PeerChannel<QUICTunnel>
     private let egress: Egress
     private let watch: ConnectionWatch
+    private lazy var associations = TunnelAssociations(
+        egress: self.egress, eventLoop: self.channel.eventLoop, logger: self.logger)
     private let logger: Logger
     /// Connections open or being opened.
     private var streams = 0
@@ -54,23 +56,52 @@ final class TunnelPeer: AcceptedPeer {
                 guard let self else { return request.refuse(.failed, reason: "the agent is closing this channel") }
                 self.connect(request)
             }
+            tunnel.associationRequested = { [weak self] association in
+                guard let self else { return TunnelRefusal(.failed, reason: "the agent is closing this channel") }
+                return self.open(association)
+            }
             return tunnel
         }.flatMapErrorThrowing { throw Failure(refusing: $0) }
+    }
+
+    /// Takes a place for one more connection or association, which is `flow` in the ledger; otherwise why not.
+    private func takePlace(for flow: FlowLedger.FlowID) -> TunnelRefusal? {
+        guard self.egress.takeStream(beside: self.streams) else {
+            self.refusals.dropped(
+                .limit,
+                ["limit": .stringConvertible(self.egress.maximumStreams), "open": .stringConvertible(self.streams)])
+            self.ledger.end(flow, .limit, at: self.channel.eventLoop.now)
+            return TunnelRefusal(
+                .limit, reason: "the agent is at its limit of \(self.egress.maximumStreams) connections")
+        }
+        self.streams += 1
+        return nil
+    }
+
+    private func giveBackPlace() {
+        self.streams -= 1
+        self.egress.giveBackStream()
+    }
+
+    private func open(_ association: TunnelAssociation) -> TunnelRefusal? {
+        let flow = self.ledger.open(
+            FlowOrigin(.udp, client: "\(self.channel.peerID)"), to: Endpoint.anywhere, at: self.channel.eventLoop.now)
+        if let refusal = self.takePlace(for: flow) { return refusal }
+        let egress = self.associations.open(association) { outcome in
+            self.giveBackPlace()
+            self.ledger.end(flow, outcome, at: self.channel.eventLoop.now)
+        }
+        self.ledger.connected(flow, resolved: nil, agent: nil, at: self.channel.eventLoop.now) {
+            FlowLedger.Look(traffic: egress.traffic, path: self.channel.path?.name)
+        }
+        return nil
     }
 
     private func connect(_ request: TunnelRequest) {
         let flow = self.ledger.open(
             FlowOrigin(.tcp, client: "\(self.channel.peerID)"),
             to: hostWithPort(request.target.host, request.target.port), at: self.channel.eventLoop.now)
-        guard self.egress.takeStream(beside: self.streams) else {
-            self.refusals.dropped(
-                .limit,
-                ["limit": .stringConvertible(self.egress.maximumStreams), "open": .stringConvertible(self.streams)])
-            self.ledger.end(flow, .limit, at: self.channel.eventLoop.now)
-            request.refuse(.limit, reason: "the agent is at its limit of \(self.egress.maximumStreams) connections")
-            return
-        }
-        self.streams += 1
+        if let refusal = self.takePlace(for: flow) { return request.refuse(refusal.code, reason: refusal.reason) }
         EgressConnection(
             request: request, owner: ObjectIdentifier(self), eventLoop: self.channel.eventLoop,
             dialer: self.egress.dialer, watch: self.watch, logger: self.logger
@@ -81,8 +112,7 @@ final class TunnelPeer: AcceptedPeer {
                     path: self.channel.path?.name)
             }
         } ended: { end in
-            self.streams -= 1
-            self.egress.giveBackStream()
+            self.giveBackPlace()
             self.ledger.end(flow, end.outcome, at: self.channel.eventLoop.now)
             if case .failed(let failure) = end, failure.code == .limit {
                 self.refusals.dropped(.system, ["error": "\(failure.reason)"])
@@ -99,6 +129,7 @@ extension TunnelPeer: Sendable {}
 
 extension TunnelPeer: PeerChannelDelegate {
     func peerChannel(_ peerID: PeerID, closed reason: PeerChannelError) {
+        self.associations.close()
         self.closed()
     }
 }

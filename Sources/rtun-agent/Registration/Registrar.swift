@@ -71,7 +71,8 @@ final class Registrar: SignalClientDelegate {
         let level: Logger.Level = mapping == self.mapping ? .debug : .info
         self.mapping = mapping
         self.logger.log(
-            level: level, "found out how the NAT behaves", metadata: ["event": "nat.mapping", "mapping": "\(mapping)"])
+            level: level, "found out how the NAT behaves: \(mapping)",
+            metadata: ["event": "nat.mapping", "mapping": "\(mapping)"])
     }
 
     /// Peer channels live on without the control connection, and `SignalClient` says in the log that it is gone.
@@ -110,7 +111,7 @@ final class Registrar: SignalClientDelegate {
             case .failure(let error):
                 let failure = Failure(refusing: error)
                 self.logger.info(
-                    "offer of a peer refused",
+                    "offer of a peer refused: \(failure.reason)",
                     metadata: ["event": "peer.refused", "peer": "\(offer.peerID)", "reason": "\(failure.reason)"])
                 request.respond(.failure(failure))
             }

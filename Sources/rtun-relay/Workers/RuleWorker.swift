@@ -20,6 +20,8 @@ protocol RuleWorker: AnyObject {
     var ledger: FlowLedger { get }
     /// The open flows as of now; at most `limit`.
     func openFlows(limit: Int) -> [FlowRecord]
+    /// For the live line.
+    var liveStatus: LiveStatus { get }
     /// Writes a line of statistics.
     func report()
     /// Takes nobody new; the future succeeds once all that is open has come to its end.

@@ -80,6 +80,7 @@ final class TCPWorker: RuleWorker {
 
     var signalListener: any SignalListener { self.pool.channels }
     var ledger: FlowLedger { self.pool.ledger }
+    var liveStatus: LiveStatus { self.pool.liveStatus }
     func openFlows(limit: Int) -> [FlowRecord] { self.ledger.openFlows(limit: limit) }
 
     private func accept(_ client: any Channel) throws {
@@ -117,14 +118,14 @@ final class TCPWorker: RuleWorker {
         for (outcome, count) in totals.byOutcome where outcome != .closed {
             metadata["ended_\(outcome.rawValue)"] = .stringConvertible(count)
         }
-        if let channel = self.pool.channels.serving {
-            metadata["agent"] = "\(channel.agent.name)"
-            metadata["instance"] = "\(channel.agent.key.instance)"
-            if let path = self.pool.channels.path(of: channel.carrier) {
+        if let (agent, channel) = self.pool.channels.serving {
+            metadata["agent"] = "\(agent.name)"
+            metadata["instance"] = "\(agent.key.instance)"
+            if let path = channel.path {
                 metadata["path"] = "\(path.name)"
                 metadata["remote"] = "\(path.remoteDescription)"
             }
-            if let roundTripTime = channel.carrier.roundTripTime {
+            if let roundTripTime = channel.carrier?.roundTripTime {
                 metadata["rtt_ms"] = .stringConvertible(roundTripTime.loggedMilliseconds)
             }
         } else {

@@ -117,6 +117,14 @@ final class UDPWorker: RuleWorker {
         self.meter.logger.info("relay statistics", metadata: metadata)
     }
 
+    var liveStatus: LiveStatus {
+        var status = self.channels.liveStatus
+        status.bytesOut = self.meter.statistics.toTarget.bytes
+        status.bytesIn = self.meter.statistics.fromTarget.bytes
+        status.flows = self.flows.count
+        return status
+    }
+
     /// The largest payload that may go to the agent now.
     private var maximumPayload: Int {
         self.payloadLimit.payload(on: self.current?.channel.maximumPayload ?? 0)
@@ -193,6 +201,7 @@ extension UDPWorker: UDPSocketDelegate {
     // MARK: Without a channel
 
     private func keep(_ payload: ByteBuffer, from source: LocalSender) {
+        self.channels.missed()
         // A copy: the datagram shares its memory with a whole batch.
         let datagram = WaitingDatagrams.Datagram(
             source: source, payload: ByteBuffer(bytes: payload.readableBytesView), arrival: self.eventLoop.now)

@@ -61,7 +61,7 @@ final class BridgeForwarder {
     }
 
     /// Channels have ended, or lead elsewhere now.
-    func ended(_ routes: [(peer: PeerID, ends: PeerRoutes.Ends)]) {
+    func ended(_ routes: [PeerRoutes.Ended]) {
         for route in routes {
             self.scheduler.remove(BridgeScheduler.Flow(peer: route.peer, destination: route.ends.client))
             self.scheduler.remove(BridgeScheduler.Flow(peer: route.peer, destination: route.ends.agent))

@@ -16,7 +16,9 @@ extension Broker {
                 bridges: offer.bridge, at: now)
             switch addition {
             case .added:
-                let ticket = OpenPeerTicket(client: session, requestID: id, agent: entry.session, peerID: offer.peerID)
+                let ticket = OpenPeerTicket(
+                    client: session, requestID: id, agent: entry.session, peerID: offer.peerID,
+                    account: self.account(session, entry, offer.kind, at: now))
                 return .forward(entry.session, offer, ticket)
             case .taken:
                 return .fail(session, id: id, .badRequest, "the peer id is in use")
@@ -38,17 +40,29 @@ extension Broker {
             }
             self.routes.setAgentBridges(ticket.peerID, reply.bridge, agent: ticket.agent)
             return [.respond(ticket.client, id: ticket.requestID, .openPeerReply(reply))]
+                + self.agreed(ticket.peerID, ticket.account, agent: ticket.agent)
         case .success:
-            self.routes.remove(ticket.peerID)
+            self.routes.remove(ticket.peerID, .refused)
             return [.fail(ticket.client, id: ticket.requestID, .internal, "the agent answered for another peer")]
         case .failure(let failure):
-            self.routes.remove(ticket.peerID)
+            self.routes.remove(ticket.peerID, .refused)
             let answer = Action.respond(ticket.client, id: ticket.requestID, .failure(failure))
             guard failure.code == .timedOut else { return [answer] }
             // A late answer will be ignored; the agent need not wait for a client that has given up.
             let close = ClosePeer(peerID: ticket.peerID, reason: "answered too late")
             return [answer, .send(ticket.agent, .closePeer(close))]
         }
+    }
+
+    private func account(
+        _ client: SessionID, _ entry: Registry.Entry, _ kind: OpenPeer.Kind?, at now: NIODeadline
+    ) -> PeerAccount {
+        PeerAccount(
+            client: self.clientAddresses[client] ?? "", session: client, agent: entry.info.name, kind: kind, since: now)
+    }
+
+    private mutating func agreed(_ peer: PeerID, _ account: PeerAccount, agent: SessionID) -> [Action] {
+        self.routes.agreed(peer, account, agent: agent) ? [.peerOpened(peer, account)] : []
     }
 
     // MARK: Restarting
@@ -71,7 +85,8 @@ extension Broker {
             case .full: return .fail(session, id: id, .refused, Self.tooManyRoutes)
             }
             let ticket = RestartPeerTicket(
-                client: session, requestID: id, agent: entry.session, peerID: restart.peerID, route: change)
+                client: session, requestID: id, agent: entry.session, peerID: restart.peerID, route: change,
+                account: self.account(session, entry, nil, at: now))
             return .forwardRestart(entry.session, restart, ticket)
         case .failure(let failure):
             return .respond(session, id: id, .failure(failure))
@@ -87,6 +102,7 @@ extension Broker {
         case .success(let reply) where reply.peerID == ticket.peerID:
             self.routes.setAgentBridges(ticket.peerID, reply.bridge, agent: ticket.agent)
             return [.respond(ticket.client, id: ticket.requestID, .restartPeerReply(reply))]
+                + self.agreed(ticket.peerID, ticket.account, agent: ticket.agent)
         case .success:
             self.undo(ticket)
             return [.fail(ticket.client, id: ticket.requestID, .internal, "the agent answered for another peer")]
@@ -102,12 +118,12 @@ extension Broker {
         guard self.routes.counterpart(of: ticket.client, on: ticket.peerID) == ticket.agent else { return }
         switch ticket.route {
         case .none: break
-        case .added: self.routes.remove(ticket.peerID)
+        case .added: self.routes.remove(ticket.peerID, .refused)
         case .moved(let former):
             if self.roles[former.client] != nil {
                 self.routes.restore(ticket.peerID, former)
             } else {
-                self.routes.remove(ticket.peerID)
+                self.routes.remove(ticket.peerID, .refused)
             }
         }
     }
@@ -115,15 +131,20 @@ extension Broker {
     // MARK: The bridge
 
     /// Where datagrams of a channel go that `session` has sent.
-    mutating func bridge(_ peer: PeerID, from session: SessionID, at now: NIODeadline) -> Bridging {
+    mutating func bridge(
+        _ peer: PeerID, size: Int = 0, from session: SessionID, at now: NIODeadline
+    ) -> Bridging {
         guard self.bridges else { return .notAllowed }
-        return self.routes.carry(peer, from: session, at: now)
+        return self.routes.carry(peer, size: size, from: session, at: now)
     }
 
-    /// What has ended or moved since the last time, of the routes that have carried something.
-    mutating func takeEndedRoutes() -> [(peer: PeerID, ends: PeerRoutes.Ends)] {
+    /// What has ended or moved since the last time, of the routes that were of any use.
+    mutating func takeEndedRoutes() -> [PeerRoutes.Ended] {
         self.routes.takeEnded()
     }
+
+    /// The server stops: `takeEndedRoutes` has what there is to tell of all channels.
+    mutating func endAllRoutes() { self.routes.removeAll(.serverStops) }
 
     /// How many channels have had datagrams carried within `time`.
     func bridgedCount(within time: TimeAmount, of now: NIODeadline) -> Int {

@@ -22,6 +22,8 @@ struct Broker {
         case close(SessionID, Goodbye?)
         /// An agent has left the registry; for the log.
         case agentGone(AgentInfo, GoneReason)
+        /// An agent has agreed to a client's channel; for the log. `takeEndedRoutes` tells of its end.
+        case peerOpened(PeerID, PeerAccount)
     }
 
     /// What has to be remembered while an agent considers an offer.
@@ -30,6 +32,7 @@ struct Broker {
         let requestID: UInt64
         let agent: SessionID
         let peerID: PeerID
+        let account: PeerAccount
     }
 
     /// What has to be remembered while an agent considers a restart.
@@ -40,6 +43,8 @@ struct Broker {
         let peerID: PeerID
         /// What the request has made of the channel's route, to be undone when the agent refuses.
         let route: RouteChange
+        /// For a channel that the server did not know (any more).
+        let account: PeerAccount
 
         enum RouteChange: Equatable, Sendable {
             case none
@@ -65,6 +70,8 @@ struct Broker {
     var registry: Registry
     var routes: PeerRoutes
     var roles: [SessionID: Role] = [:]
+    /// Where clients come from.
+    private(set) var clientAddresses: [SessionID: String] = [:]
     /// Whether datagrams between peers are carried.
     let bridges: Bool
     private var watchers = Watchers()
@@ -84,9 +91,10 @@ struct Broker {
 
     // MARK: Sessions
 
-    /// A client has proved the secret.
-    mutating func addClient(_ session: SessionID) {
+    /// A client has proved the secret; it comes from `address`.
+    mutating func addClient(_ session: SessionID, address: String = "") {
         self.roles[session] = .client
+        self.clientAddresses[session] = address
     }
 
     /// An agent has proved the secret; parameters as for `Registry.register`.
@@ -142,6 +150,7 @@ struct Broker {
 
     private mutating func forget(_ session: SessionID) {
         self.roles[session] = nil
+        self.clientAddresses[session] = nil
         self.routes.removeAll(of: session)
         self.watchers.remove(client: session)
     }
@@ -206,7 +215,8 @@ struct Broker {
             return self.passOn(event, about: wanted.peerID, from: session)
         case .closePeer(let close):
             guard let counterpart = self.routes.counterpart(of: session, on: close.peerID) else { return [] }
-            self.routes.remove(close.peerID)
+            let byClient = self.roles[session] == .client
+            self.routes.remove(close.peerID, .closed(byClient: byClient, close.reason))
             return [.passOn(from: session, to: counterpart, event)]
         case .mappingReport(let report):
             self.registry.setMapping(report.mapping, session: session)

@@ -47,6 +47,8 @@ struct PeerRoutes {
         let instance: InstanceID
         /// Grows with each route: tells which is the oldest.
         let age: UInt64
+        /// Nil until the agent has agreed.
+        var account: PeerAccount?
         /// Whether each end takes datagrams through the server.
         var clientBridges: Bool
         var agentBridges = false
@@ -74,9 +76,18 @@ struct PeerRoutes {
         self.limitPerClient = limitPerClient
     }
 
-    /// Ends of routes that are no more, or have moved: what waits for them will not get there. Only of those that have
-    /// carried something; the owner takes them out.
-    private(set) var ended: [(peer: PeerID, ends: Ends)] = []
+    /// A route that is no more, or has moved.
+    struct Ended: Equatable {
+        let peer: PeerID
+        /// What waits for these will not get there.
+        let ends: Ends
+        /// What there is to tell; nil when the channel goes on elsewhere, or the agent had not agreed to it.
+        let account: PeerAccount?
+        let reason: PeerAccount.End
+    }
+
+    /// Of routes that have carried something or had been agreed to; the owner takes them out.
+    private(set) var ended: [Ended] = []
 
     var count: Int { self.routes.count }
 
@@ -124,7 +135,9 @@ struct PeerRoutes {
 
     private mutating func move(_ peer: PeerID, to client: SessionID) {
         guard let route = self.routes[peer] else { return }
-        self.noteEnd(of: peer, route)
+        if route.lastCarried != nil {
+            self.ended.append(Ended(peer: peer, ends: route.ends, account: nil, reason: .moved))
+        }
         self.routes[peer]?.client = client
         self.forget(peer, of: route.client)
         self.channels[client, default: []].insert(peer)
@@ -135,7 +148,7 @@ struct PeerRoutes {
         guard let own = self.channels[client], own.count >= self.limitPerClient else { return true }
         let quiet = own.filter { !(self.routes[$0]?.hasCarried(within: Self.quietTime, of: now) ?? false) }
         guard let oldest = quiet.min(by: { self.age(of: $0) < self.age(of: $1) }) else { return false }
-        self.remove(oldest)
+        self.remove(oldest, .forgotten)
         return true
     }
 
@@ -149,14 +162,23 @@ struct PeerRoutes {
         self.routes[peer]?.agentBridges = bridges
     }
 
-    /// Where datagrams of the channel go that `session` has sent, if both ends want that.
-    mutating func carry(_ peer: PeerID, from session: SessionID, at now: NIODeadline) -> Bridging {
+    /// The agent has agreed to the channel. Returns false when that is no news, or there is no such route.
+    mutating func agreed(_ peer: PeerID, _ account: PeerAccount, agent: SessionID) -> Bool {
+        guard let route = self.routes[peer], route.agent == agent, route.account == nil else { return false }
+        self.routes[peer]?.account = account
+        return true
+    }
+
+    /// Where datagrams of the channel go that `session` has sent, if both ends want that. `size`: of all of them, in bytes.
+    mutating func carry(_ peer: PeerID, size: Int, from session: SessionID, at now: NIODeadline) -> Bridging {
         guard let index = self.routes.index(forKey: peer) else { return .noRoute }
         let route = self.routes.values[index]
         guard session == route.client || session == route.agent else { return .noRoute }
         guard route.clientBridges, route.agentBridges else { return .notAllowed }
         self.routes.values[index].lastCarried = now
-        return .carry(to: session == route.client ? route.agent : route.client)
+        let isOut = session == route.client
+        self.routes.values[index].account?.carried(size, isOut: isOut)
+        return .carry(to: isOut ? route.agent : route.client)
     }
 
     /// How many channels have had datagrams carried within `time`.
@@ -165,13 +187,9 @@ struct PeerRoutes {
     }
 
     /// Forgets what `ended` tells.
-    mutating func takeEnded() -> [(peer: PeerID, ends: Ends)] {
+    mutating func takeEnded() -> [Ended] {
         defer { self.ended = [] }
         return self.ended
-    }
-
-    private mutating func noteEnd(of peer: PeerID, _ route: Route) {
-        if route.lastCarried != nil { self.ended.append((peer, route.ends)) }
     }
 
     /// The other end of the channel, when `session` is one of its ends.
@@ -181,9 +199,11 @@ struct PeerRoutes {
         return route.agent == session ? route.client : nil
     }
 
-    mutating func remove(_ peer: PeerID) {
+    mutating func remove(_ peer: PeerID, _ reason: PeerAccount.End) {
         guard let route = self.routes.removeValue(forKey: peer) else { return }
-        self.noteEnd(of: peer, route)
+        if route.lastCarried != nil || route.account != nil {
+            self.ended.append(Ended(peer: peer, ends: route.ends, account: route.account, reason: reason))
+        }
         self.forget(peer, of: route.client)
         self.forget(peer, of: route.agent)
     }
@@ -193,8 +213,15 @@ struct PeerRoutes {
         if self.channels[session]?.isEmpty == true { self.channels[session] = nil }
     }
 
+    /// Forgets all routes.
+    mutating func removeAll(_ reason: PeerAccount.End) {
+        for peer in self.routes.keys { self.remove(peer, reason) }
+    }
+
     /// Forgets the routes of a session that has ended.
     mutating func removeAll(of session: SessionID) {
-        for peer in self.channels[session] ?? [] { self.remove(peer) }
+        for peer in self.channels[session] ?? [] {
+            self.remove(peer, self.routes[peer]?.client == session ? .clientLeft : .agentLeft)
+        }
     }
 }

@@ -1,6 +1,7 @@
 /// Names one authenticated control connection inside this process; never used twice.
 struct SessionID: Hashable, Sendable, CustomStringConvertible {
-    private let rawValue: UInt64
+    /// For the log.
+    let rawValue: UInt64
 
     init(_ rawValue: UInt64) {
         self.rawValue = rawValue

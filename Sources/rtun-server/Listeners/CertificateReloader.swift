@@ -98,11 +98,11 @@ final class CertificateReloader {
                 "certificate reloaded",
                 metadata: [
                     "event": "certificate.reloaded", "file": "\(self.files.certificate)",
-                    "fingerprint": "\(identity.leafFingerprint)",
+                    "fingerprint": "\(identity.leafFingerprint)", "ends": "\(UnixTime.text(identity.leafEnd))",
                 ])
         } catch {
             self.logger.error(
-                "the certificate cannot be reloaded; the previous one stays in use",
+                "the certificate cannot be reloaded, the previous one stays in use: \(error)",
                 metadata: ["event": "certificate.reload_failed", "error": "\(error)"])
         }
     }

@@ -47,7 +47,7 @@ extension Server {
             } catch {
                 guard settings.port == .automatic else { throw error }
                 logger.warning(
-                    "no second port for STUN: agents and clients cannot find out how their NATs behave",
+                    "no second port for STUN: \(error); agents and clients cannot find out how their NATs behave",
                     metadata: [
                         "error": "\(error)",
                         "advice": "choose another port with --stun-port, or none with --stun-port off",

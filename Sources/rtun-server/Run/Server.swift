@@ -18,6 +18,7 @@ final class Server: Sendable {
         let udp: UDPListener
         let stun: STUNListener
         let reloader: CertificateReloader?
+        let certificateWatch: CertificateWatch?
         private(set) var reports: RepeatedTask?
 
         init(_ configuration: ServerConfiguration, identity: Identity, eventLoop: any EventLoop) throws {
@@ -38,10 +39,16 @@ final class Server: Sendable {
             self.tcp = tcp
             self.udp = udp
             self.stun = STUNListener(eventLoop: eventLoop)
+            let watch = configuration.certificate.map { files in
+                CertificateWatch(
+                    file: files.certificate, identity: identity, eventLoop: eventLoop, logger: configuration.logger)
+            }
+            self.certificateWatch = watch
             self.reloader = configuration.certificate.map { files in
                 CertificateReloader(files: files, eventLoop: eventLoop, logger: configuration.logger) { identity in
                     tcp.tlsContext = try TLSContext.server(identity: identity)
                     try udp.replaceIdentity(identity)
+                    watch?.changed(to: identity)
                 }
             }
         }
@@ -100,6 +107,8 @@ final class Server: Sendable {
             try await eventLoop.submit {
                 parts.value.service.greeting.stunServers = stun.announced
                 parts.value.reloader?.start()
+                Self.sayStarted(configuration, identity, address, stun.announced)
+                parts.value.certificateWatch?.start()
                 if let interval = configuration.statisticsInterval { parts.value.startReports(every: interval) }
             }.get()
         } catch {
@@ -182,6 +191,7 @@ final class Server: Sendable {
         try? await self.eventLoop.flatSubmit { [parts] in
             let parts = parts.value
             parts.reloader?.stop()
+            parts.certificateWatch?.stop()
             parts.reports?.cancel()
             parts.tcp.stopAccepting()
             parts.service.stop()

@@ -89,12 +89,12 @@ final class SignalService {
             self.register(agent, hello, acceptor, id, address)
         } else {
             guard let connection = acceptor.welcome(self.greeting.welcome(from: address)) else { return }
-            self.broker.addClient(id)
+            self.broker.addClient(id, address: address)
             self.begin(id, connection)
             self.logger.info(
                 "client connected",
                 metadata: [
-                    "event": "client.connected", "session": "\(id)", "remote": "\(address)",
+                    "event": "client.connected", "session": .stringConvertible(id.rawValue), "remote": "\(address)",
                     "software": "\(hello.software)",
                 ])
         }
@@ -126,7 +126,7 @@ final class SignalService {
                 resuming == nil ? "agent registered" : "agent is back",
                 metadata: [
                     "event": "agent.registered", "agent": "\(info.name)", "instance": "\(info.instanceID)",
-                    "session": "\(id)", "remote": "\(address)", "software": "\(hello.software)",
+                    "session": .stringConvertible(id.rawValue), "remote": "\(address)", "software": "\(hello.software)",
                 ])
         }
     }
@@ -168,7 +168,8 @@ final class SignalService {
 
     func received(_ bridge: Bridge, from session: Session) {
         // A session that is closed for its end is in the table no more, and what it still says is of no account.
-        let bridging = self.broker.bridge(bridge.peerID, from: session.id, at: self.eventLoop.now)
+        let bridging = self.broker.bridge(
+            bridge.peerID, size: bridge.datagrams.readableBytes, from: session.id, at: self.eventLoop.now)
         self.bridge?.received(bridge, bridging)
     }
 
@@ -186,14 +187,17 @@ final class SignalService {
         guard self.sessions.removeValue(forKey: session.id) != nil else { return }
         self.logger.info(
             "control connection closed",
-            metadata: ["event": "session.closed", "session": "\(session.id)", "reason": "\(reason)"])
+            metadata: [
+                "event": "session.closed", "session": .stringConvertible(session.id.rawValue),
+                "remote": "\(session.connection.link.remoteAddress?.authority ?? "")", "reason": "\(reason)",
+            ])
         self.perform(self.broker.sessionClosed(session.id, reason.isShutdown ? .stopped : .disconnected))
     }
 
     // MARK: What the broker wants
 
     private func perform(_ actions: [Broker.Action]) {
-        self.bridge?.ended(self.broker.takeEndedRoutes())
+        self.ended(self.broker.takeEndedRoutes())
         for action in actions {
             switch action {
             case .send(let id, let body):
@@ -223,7 +227,20 @@ final class SignalService {
                         "event": "agent.gone", "agent": "\(agent.name)", "instance": "\(agent.instanceID)",
                         "reason": "\(reason)",
                     ])
+            case .peerOpened(let peer, let account):
+                self.logger.info("a client uses an agent", metadata: account.openedMetadata(peer))
             }
+        }
+    }
+
+    private func ended(_ routes: [PeerRoutes.Ended]) {
+        guard !routes.isEmpty else { return }
+        self.bridge?.ended(routes)
+        for route in routes {
+            guard let account = route.account else { continue }
+            self.logger.info(
+                "a client's use of an agent is over",
+                metadata: account.closedMetadata(route.peer, route.reason, at: self.eventLoop.now))
         }
     }
 
@@ -312,6 +329,8 @@ final class SignalService {
     func stop() {
         self.isStopping = true
         self.expiryTimer?.timer.cancel()
+        self.broker.endAllRoutes()
+        self.ended(self.broker.takeEndedRoutes())
         self.bridge?.stop()
         let sessions = self.sessions
         self.sessions = [:]

@@ -5,24 +5,24 @@ import NIOCore
 
 /// Says in the log who gets its login wrong, for people and for programs such as fail2ban.
 ///
-/// The first of each network is always told, further ones not more often than every few seconds, so that who guesses all day
-/// does not fill the disk. Networks are remembered for an hour, a bounded number of them.
+/// A few failures of each network are told at once, and so is the first of each in any case while not too many networks fail
+/// at the same time; further ones are counted and told with the next line. So who guesses all day does not fill the disk.
+/// A bounded number of networks is remembered, for an hour each.
 final class LoginFailures {
     private struct Source {
-        var since: NIODeadline
-        /// When the next may be told.
-        var nextAllowed: NIODeadline
+        let since: NIODeadline
+        var lines = LineAllowance(burst: 10, interval: .seconds(2))
         var leftOut = 0
     }
 
-    static let interval = TimeAmount.seconds(2)
     static let memory = TimeAmount.hours(1)
     static let limit = 4096
 
     private let eventLoop: any EventLoop
     private let logger: Logger
+    private var lines = LineAllowance(burst: 200, interval: .milliseconds(50))
     private var sources: [SourceNetwork?: Source] = [:]
-    /// In the order of their first failures; a network is here as often as it is in `sources`.
+    /// In the order of their first failures.
     private var arrivals: Deque<SourceNetwork?> = []
 
     init(eventLoop: any EventLoop, logger: Logger) {
@@ -35,19 +35,14 @@ final class LoginFailures {
         let now = self.eventLoop.now
         self.forget(at: now)
         let network = client.map { SourceNetwork($0) }
-        guard var source = self.sources[network] else {
-            self.sources[network] = Source(since: now, nextAllowed: now + Self.interval)
-            self.arrivals.append(network)
-            return self.tell(client, method, user, leftOut: 0)
-        }
-        if now < source.nextAllowed {
+        if self.sources[network] == nil { self.arrivals.append(network) }
+        var source = self.sources[network] ?? Source(since: now)
+        if source.lines.take(at: now), self.lines.take(at: now) {
+            self.tell(client, method, user, leftOut: source.leftOut)
+            source.leftOut = 0
+        } else {
             source.leftOut += 1
-            self.sources[network] = source
-            return
         }
-        self.tell(client, method, user, leftOut: source.leftOut)
-        source.leftOut = 0
-        source.nextAllowed = now + Self.interval
         self.sources[network] = source
     }
 
@@ -65,10 +60,37 @@ final class LoginFailures {
             "event": "auth.failed", "client": "\(client?.ipAddress ?? "unix")", "method": "\(method)",
             "user": "\(user)",
         ]
-        if leftOut > 0 { metadata["more"] = .stringConvertible(leftOut) }
+        if leftOut > 0 { metadata["left_out"] = .stringConvertible(leftOut) }
         self.logger.info("login failed", metadata: metadata)
     }
 }
 
 @available(*, unavailable)
 extension LoginFailures: Sendable {}
+
+/// So many lines at once, and one each interval.
+private struct LineAllowance {
+    let burst: Int
+    let interval: TimeAmount
+    private var left: Int
+    /// Since when the next one is being waited for.
+    private var since: NIODeadline?
+
+    init(burst: Int, interval: TimeAmount) {
+        self.burst = burst
+        self.interval = interval
+        self.left = burst
+    }
+
+    mutating func take(at now: NIODeadline) -> Bool {
+        if let since = self.since {
+            let earned = (now - since).nanoseconds / self.interval.nanoseconds
+            self.left = min(self.burst, self.left + Int(min(earned, Int64(self.burst))))
+            self.since = self.left == self.burst ? nil : since + self.interval * earned
+        }
+        guard self.left > 0 else { return false }
+        self.left -= 1
+        if self.since == nil { self.since = now }
+        return true
+    }
+}

@@ -16,6 +16,7 @@ final class ProxyClients {
     /// Whether servers are told who asks (`--http-forwarded`).
     private var announcesClients: Bool
     private let refusals: ClientRefusals
+    private let drops: DatagramDrops
     private let watch: ConnectionWatch
     private let logger: Logger
 
@@ -25,6 +26,7 @@ final class ProxyClients {
         self.announcesClients = options.announcesClients
         self.connector = connector
         self.refusals = ClientRefusals(eventLoop: eventLoop, logger: logger)
+        self.drops = DatagramDrops(eventLoop: eventLoop, logger: logger)
         self.watch = .shared(by: eventLoop, logger: logger)
         self.logger = logger
     }
@@ -51,7 +53,7 @@ final class ProxyClients {
         SOCKSConnectionHandler(
             credentials: self.credentials, connector: self.connector,
             timing: SOCKSConnectionHandler.Timing(handshake: remaining), logger: self.logger,
-            requestCame: { [unowned channel] in self.limiter.requestCame(from: channel) },
+            drops: self.drops, requestCame: { [unowned channel] in self.limiter.requestCame(from: channel) },
             turnedAway: { self.refusals.turnedAway($1, because: $0) })
     }
 

@@ -4,6 +4,7 @@ import Logging
 import NIOCore
 import SOCKS
 import Signaling
+import Tunnel
 import TunnelClient
 
 /// One client from its first byte until its connection is glued to the target's; then this leaves the pipeline.
@@ -26,6 +27,8 @@ final class SOCKSConnectionHandler: ChannelInboundHandler, RemovableChannelHandl
         case idle
         case handshake(timeout: Scheduled<Void>)
         case connecting(RequestID, Target, inputClosed: Bool)
+        /// The client's UDP association starts or is there; on this connection nothing is said any more but its end.
+        case associated(SOCKSAssociation)
         /// The refusal is on its way; what the client still sends is thrown away.
         case refused(timeout: Scheduled<Void>)
         /// Closed, or handed over.
@@ -41,15 +44,20 @@ final class SOCKSConnectionHandler: ChannelInboundHandler, RemovableChannelHandl
     private let logger: Logger
     private let requestCame: () -> Void
     private let turnedAway: (SOCKSViolation, SocketAddress?) -> Void
+    /// Nil: there are no UDP associations.
+    private let drops: DatagramDrops?
 
     /// - Parameters:
+    ///   - drops: what counts datagrams of UDP associations; nil: there are none.
     ///   - requestCame: called when the client has said what it wants, or is turned away.
     ///   - turnedAway: called with the reason and the client's address when it is turned away during the handshake.
     init(
         credentials: SOCKSCredentials, connector: any TargetConnector, timing: Timing = Timing(), logger: Logger,
+        drops: DatagramDrops? = nil,
         requestCame: @escaping () -> Void = {},
         turnedAway: @escaping (SOCKSViolation, SocketAddress?) -> Void = { _, _ in }
     ) {
+        self.drops = drops
         self.requestCame = requestCame
         self.turnedAway = turnedAway
         self.machine = SOCKSServerStateMachine(credentials: credentials)
@@ -86,7 +94,7 @@ final class SOCKSConnectionHandler: ChannelInboundHandler, RemovableChannelHandl
                 self.buffer.writeBuffer(&received)
             }
             if case .handshake = self.state { self.advance(context) }
-        case .idle, .refused, .finished:
+        case .idle, .associated, .refused, .finished:
             break
         }
     }
@@ -96,7 +104,7 @@ final class SOCKSConnectionHandler: ChannelInboundHandler, RemovableChannelHandl
             return context.fireUserInboundEventTriggered(event)
         }
         switch self.state {
-        case .handshake, .refused: self.end(context)
+        case .handshake, .associated, .refused: self.end(context)
         case .connecting(let id, let target, _): self.state = .connecting(id, target, inputClosed: true)
         case .idle, .finished: break
         }
@@ -135,6 +143,10 @@ extension SOCKSConnectionHandler {
                 timeout.cancel()
                 self.requestCame()
                 self.connect(to: target, context)
+            case .associate(let port):
+                timeout.cancel()
+                self.requestCame()
+                self.associate(port, context)
             case .refuse(let reply, let violation):
                 timeout.cancel()
                 self.requestCame()
@@ -170,6 +182,37 @@ extension SOCKSConnectionHandler {
         self.state = .connecting(id, target, inputClosed: false)
     }
 
+    private func associate(_ port: UInt16?, _ context: ChannelHandlerContext) {
+        self.buffer = ByteBuffer()
+        let client = AssociationClient(remote: context.remoteAddress, local: context.localAddress, port: port)
+        guard let client else { return self.refuse(self.machine.complete(.policy), context) }
+        guard let drops = self.drops else { return self.refuse(self.machine.complete(.unsupported), context) }
+        let association = SOCKSAssociation(client, drops: drops)
+        self.state = .associated(association)
+        association.happened = { [unowned association] event in
+            guard case .associated(let current) = self.state, current === association else { return }
+            switch event {
+            case .started(let address):
+                ConnectionSocket(context.channel).enableKeepalive()
+                let reply = self.machine.complete(.connected(bound: address))
+                context.writeAndFlush(self.wrapOutboundOut(reply), promise: nil)
+            case .failed(let outcome, let reason):
+                self.logger.debug(
+                    "no UDP association",
+                    metadata: ["event": "flow.failed", "client": "\(context.peer)", "reason": "\(reason)"])
+                self.refuse(self.machine.complete(outcome), context)
+            case .ended(let reason):
+                self.logger.debug(
+                    "UDP association ended", metadata: ["client": "\(context.peer)", "reason": "\(reason)"])
+                self.end(context)
+            }
+        }
+        let origin = FlowOrigin(.udp, client: context.peer)
+        guard association.start(by: self.connector, for: origin, on: context.eventLoop) else {
+            return self.refuse(self.machine.complete(.unsupported), context)
+        }
+    }
+
     /// Hands the client over: the answer first, then what it sent early, then its end if it has closed already.
     private func glue(_ connection: TargetConnection, inputClosed: Bool, _ context: ChannelHandlerContext) {
         let reply = self.machine.complete(.connected(bound: connection.boundAddress))
@@ -201,6 +244,7 @@ extension SOCKSConnectionHandler {
         switch self.state {
         case .handshake(let timeout), .refused(let timeout): timeout.cancel()
         case .connecting(let id, _, _): self.connector.cancel(id)
+        case .associated(let association): association.close()
         case .idle, .finished: break
         }
         self.state = .finished

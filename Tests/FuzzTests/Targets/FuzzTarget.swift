@@ -9,6 +9,7 @@ struct FuzzTarget: Sendable {
 
     static let all =
         [
+            FuzzTarget(name: "association-frame", run: fuzzAssociationFrames),
             FuzzTarget(name: "control-message", run: fuzzControlMessage),
             FuzzTarget(name: "dtls", run: fuzzDTLS),
             FuzzTarget(name: "dtls-handshake", run: fuzzDTLSHandshake),
@@ -26,6 +27,7 @@ struct FuzzTarget: Sendable {
             FuzzTarget(name: "relay-rule", run: fuzzRelayRule),
             FuzzTarget(name: "signal-record", run: fuzzSignalRecord),
             FuzzTarget(name: "socks", run: fuzzSOCKS),
+            FuzzTarget(name: "socks-datagram", run: fuzzSOCKSDatagram),
             FuzzTarget(name: "stun", run: fuzzSTUN),
             FuzzTarget(name: "token", run: fuzzToken),
             FuzzTarget(name: "toml", run: fuzzTOML),

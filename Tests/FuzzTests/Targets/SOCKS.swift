@@ -23,7 +23,7 @@ private struct Negotiation: Equatable {
 private let outcomes: [SOCKSOutcome] = [
     .connected(bound: nil), .connected(bound: try? SocketAddress(ipAddress: "192.0.2.1", port: 1)),
     .connected(bound: try? SocketAddress(ipAddress: "2001:db8::1", port: 65535)), .refused, .hostUnreachable,
-    .networkUnreachable, .nameNotFound, .timedOut, .policy, .failed,
+    .networkUnreachable, .nameNotFound, .timedOut, .policy, .failed, .unsupported,
 ]
 
 private func negotiate(_ pieces: [ByteBuffer], flags: UInt8) throws(BrokenPromise) -> Negotiation {
@@ -49,6 +49,10 @@ private func negotiate(_ pieces: [ByteBuffer], flags: UInt8) throws(BrokenPromis
                 try promise((1...255).contains(target.hostText.utf8.count) && target.port != 0, "no target: \(target)")
                 negotiation.reply = machine.complete(outcomes[Int(flags >> 1) % outcomes.count])
                 isOver = true
+            case .associate(let port):
+                try promise(port != 0, "port 0 is none")
+                negotiation.reply = machine.complete(outcomes[Int(flags >> 1) % outcomes.count])
+                isOver = true
             case .refuse:
                 isOver = true
             case .send, .needMoreBytes:
@@ -60,4 +64,16 @@ private func negotiate(_ pieces: [ByteBuffer], flags: UInt8) throws(BrokenPromis
     // Of a client that is turned away nothing is of interest any more.
     if case .refuse = negotiation.steps.last { negotiation.rest = [] }
     return negotiation
+}
+
+/// A datagram between a SOCKS client and its UDP relay.
+func fuzzSOCKSDatagram(_ bytes: UnsafeRawBufferPointer) throws {
+    let buffer = ByteBuffer(bytes: bytes)
+    guard let datagram = try? SOCKSDatagram(decoding: buffer) else { return }
+    try promise(datagram.endpoint.port != 0, "port 0 is no port")
+    try promise(datagram.payload.readableBytes <= buffer.readableBytes - 8, "the payload comes from nowhere")
+    var encoded = ByteBuffer()
+    datagram.write(into: &encoded)
+    try promise(encoded.readableBytes == datagram.encodedLength, "it is not as long as it says")
+    try promise((try? SOCKSDatagram(decoding: encoded)) == datagram, "it is another when it is encoded again")
 }

@@ -11,11 +11,11 @@ func fuzzTunnelMessage(_ bytes: UnsafeRawBufferPointer) throws {
     let whole = readTunnelMessage(input.pieces(of: 0))
     try promise(readTunnelMessage(input.pieces(of: size)) == whole, "it depends on the pieces that it comes in")
     guard case .message(let message, _) = whole else { return }
-    if let request = try? OpenTcp(decoding: message) {
-        let encoded = request.encoded()
+    if let opening = try? StreamOpening(decoding: message) {
+        let encoded = opening.encoded()
         try promise(
             encoded.readableBytes <= TunnelMessageReader.maximumLength, "OpenTcp is too long to be passed on")
-        try promise((try? OpenTcp(decoding: encoded)) == request, "OpenTcp is another when it is encoded again")
+        try promise((try? StreamOpening(decoding: encoded)) == opening, "OpenTcp is another when it is encoded again")
     }
     if let result = try? OpenResult(decoding: message) {
         let encoded = result.encoded()

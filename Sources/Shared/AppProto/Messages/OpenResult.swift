@@ -16,8 +16,12 @@ package struct OpenResult: Hashable, Sendable {
     }
 
     /// The serialisation, without the length that precedes it on the stream.
+    ///
+    /// Never empty, which no length could announce: where all fields have their defaults, the code is written all the same,
+    /// as protobuf allows.
     package func encoded() -> ByteBuffer {
-        self.serializedBuffer()
+        let serialized = self.serializedBuffer()
+        return serialized.readableBytes > 0 ? serialized : ByteBuffer(bytes: [1 << 3, UInt8(OpenCode.ok.rawValue)])
     }
 
     /// Decodes the readable bytes of `buffer`, which are one message without its length.

@@ -47,6 +47,7 @@ typedef struct Rtun__RestartWanted Rtun__RestartWanted;
 typedef struct Rtun__Bridge Rtun__Bridge;
 typedef struct Rtun__ClosePeer Rtun__ClosePeer;
 typedef struct Rtun__OpenTcp Rtun__OpenTcp;
+typedef struct Rtun__UdpAssociation Rtun__UdpAssociation;
 typedef struct Rtun__OpenResult Rtun__OpenResult;
 
 
@@ -623,7 +624,8 @@ struct  Rtun__Candidate
 
 
 /*
- * A QUIC tunnel, ALPN "rtun-tunnel/1": every bidirectional stream of the client is one TCP connection.
+ * A QUIC tunnel, ALPN "rtun-tunnel/1": every bidirectional stream of the client is one TCP connection,
+ * or a UDP association.
  */
 struct  Rtun__QuicTunnel
 {
@@ -855,6 +857,10 @@ struct  Rtun__ClosePeer
     , {0,NULL}, (char *)protobuf_c_empty_string }
 
 
+/*
+ * A client opens a stream with this. Agents that do not know `udp_association` miss the host, and reset the
+ * stream with code 3: they never dial anything.
+ */
 struct  Rtun__OpenTcp
 {
   ProtobufCMessage base;
@@ -866,10 +872,27 @@ struct  Rtun__OpenTcp
    * 1 to 65535
    */
   uint32_t port;
+  /*
+   * in place of host and port: the stream is a UDP association
+   */
+  Rtun__UdpAssociation *udp_association;
 };
 #define RTUN__OPEN_TCP__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&rtun__open_tcp__descriptor) \
-    , (char *)protobuf_c_empty_string, 0 }
+    , (char *)protobuf_c_empty_string, 0, NULL }
+
+
+/*
+ * A UDP association: what its sender wants to send and gets to receive travels in DATAGRAM frames that name the stream. It
+ * lives for as long as the stream does.
+ */
+struct  Rtun__UdpAssociation
+{
+  ProtobufCMessage base;
+};
+#define RTUN__UDP_ASSOCIATION__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&rtun__udp_association__descriptor) \
+     }
 
 
 struct  Rtun__OpenResult
@@ -1464,6 +1487,25 @@ Rtun__OpenTcp *
 void   rtun__open_tcp__free_unpacked
                      (Rtun__OpenTcp *message,
                       ProtobufCAllocator *allocator);
+/* Rtun__UdpAssociation methods */
+void   rtun__udp_association__init
+                     (Rtun__UdpAssociation         *message);
+size_t rtun__udp_association__get_packed_size
+                     (const Rtun__UdpAssociation   *message);
+size_t rtun__udp_association__pack
+                     (const Rtun__UdpAssociation   *message,
+                      uint8_t             *out);
+size_t rtun__udp_association__pack_to_buffer
+                     (const Rtun__UdpAssociation   *message,
+                      ProtobufCBuffer     *buffer);
+Rtun__UdpAssociation *
+       rtun__udp_association__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   rtun__udp_association__free_unpacked
+                     (Rtun__UdpAssociation *message,
+                      ProtobufCAllocator *allocator);
 /* Rtun__OpenResult methods */
 void   rtun__open_result__init
                      (Rtun__OpenResult         *message);
@@ -1581,6 +1623,9 @@ typedef void (*Rtun__ClosePeer_Closure)
 typedef void (*Rtun__OpenTcp_Closure)
                  (const Rtun__OpenTcp *message,
                   void *closure_data);
+typedef void (*Rtun__UdpAssociation_Closure)
+                 (const Rtun__UdpAssociation *message,
+                  void *closure_data);
 typedef void (*Rtun__OpenResult_Closure)
                  (const Rtun__OpenResult *message,
                   void *closure_data);
@@ -1630,6 +1675,7 @@ extern const ProtobufCMessageDescriptor rtun__restart_wanted__descriptor;
 extern const ProtobufCMessageDescriptor rtun__bridge__descriptor;
 extern const ProtobufCMessageDescriptor rtun__close_peer__descriptor;
 extern const ProtobufCMessageDescriptor rtun__open_tcp__descriptor;
+extern const ProtobufCMessageDescriptor rtun__udp_association__descriptor;
 extern const ProtobufCMessageDescriptor rtun__open_result__descriptor;
 
 PROTOBUF_C__END_DECLS

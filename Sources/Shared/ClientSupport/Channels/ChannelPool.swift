@@ -1,6 +1,6 @@
 package import AgentChoice
 package import AppProto
-import CommandSupport
+import Basics
 import DequeModule
 package import Logging
 package import NIOCore
@@ -20,10 +20,6 @@ package final class ChannelPool<Carrier: PeerCarrier> {
     }
 
     private static var signalTimeout: TimeAmount { .seconds(5) }
-    /// Trouble that lasts is said loudly once in this time.
-    private static var warningInterval: TimeAmount { .seconds(60) }
-    /// How many names of agents a line of the log shows at most.
-    private static var namesShown: Int { 10 }
 
     // 16 stored variables: the first seven are what it is made with.
     package let eventLoop: any EventLoop
@@ -36,8 +32,8 @@ package final class ChannelPool<Carrier: PeerCarrier> {
     private var choice: AgentChoice
     private var channels: [ChannelID: Channel] = [:]
     private var channelsByPeer: [PeerID: ChannelID] = [:]
-    private var knownCauses = KnownCauses(interval: ChannelPool.warningInterval)
-    private var unmatched = LogRateLimiter(interval: ChannelPool.warningInterval)
+    private var agents: [Agent] = []
+    private var trouble = AgentTrouble()
     private var session: SignalSession?
     private var actions: Deque<AgentChoice.Action> = []
     private var isPerforming = false
@@ -71,6 +67,11 @@ package final class ChannelPool<Carrier: PeerCarrier> {
 
     private var now: NIODeadline { self.eventLoop.now }
 
+    /// The channel that takes new work, and whose it is.
+    package var serving: (agent: Agent, channel: PeerChannel<Carrier>)? {
+        self.choice.serving.flatMap { self.channels[$0] }.map { ($0.agent, $0.channel) }
+    }
+
     /// Of the path that `carrier` uses; nil when there is none.
     package func path(of carrier: Carrier) -> SelectedPath? {
         self.channels.values.first { $0.channel.carrier === carrier }?.channel.path
@@ -83,6 +84,9 @@ extension ChannelPool: Sendable {}
 // MARK: - Connections
 
 extension ChannelPool {
+    /// Whether the control connection stands.
+    package var hasServer: Bool { self.choice.isConnected }
+
     /// Whether connections wait for a channel: agents are looked for more often then.
     package var isAwaited: Bool {
         get { self.choice.isAwaited }
@@ -93,11 +97,19 @@ extension ChannelPool {
     package func claim() -> AgentChannel<Carrier>? {
         let (id, actions) = self.choice.claim(at: self.now)
         self.perform(actions)
-        return id.flatMap { self.channel($0) }
+        let channel = id.flatMap { self.channel($0) }
+        if channel == nil { self.missed() }
+        return channel
     }
 
-    /// The channel that takes new work now, if there is one.
-    package var serving: AgentChannel<Carrier>? { self.choice.serving.flatMap { self.channel($0) } }
+    /// Something has no channel to go to: that there is none is told again from time to time.
+    package func missed() { self.trouble.wanted() }
+
+    /// Why there is no channel, for whoever has waited for one in vain; nil when nothing is known to stand in the way.
+    package var obstacle: String? {
+        guard self.choice.isConnected else { return "there is no connection to the server" }
+        return self.trouble.reason(at: self.now)
+    }
 
     /// The agent has answered: the connection carries data from now on.
     package func answered(on channel: ChannelID) {
@@ -142,7 +154,7 @@ extension ChannelPool {
         case .serve(let id):
             if let channel = self.channel(id) { self.delegate?.serves(channel) }
         case .agentSelected(_, let agent):
-            self.logger.info("using the agent", metadata: Self.metadata("agent.selected", agent.key))
+            self.selected(agent)
         case .agentGone(let agent, let departure):
             var metadata = Self.metadata("agent.gone", agent)
             metadata["reason"] = "\(departure)"
@@ -170,9 +182,9 @@ extension ChannelPool {
         answer.assumeIsolated().whenComplete { result in
             switch result {
             case .success(let agents):
-                let agents = agents.map { Agent($0) }
-                self.tellIfNoneMatches(agents)
-                self.perform(self.choice.agentsListed(agents, at: self.now))
+                self.agents = agents.map { Agent($0) }
+                self.tellIfNoneMatches()
+                self.perform(self.choice.agentsListed(self.agents, at: self.now))
             case .failure(let error):
                 self.logger.debug("cannot list the agents", metadata: ["error": "\(error)"])
                 self.perform(self.choice.listingFailed(at: self.now))
@@ -180,22 +192,37 @@ extension ChannelPool {
         }
     }
 
-    /// Without an agent nothing can be done: said at once, and again every minute.
-    private func tellIfNoneMatches(_ agents: [Agent]) {
-        guard !self.choice.hasChoice(in: agents), !self.channels.values.contains(where: \.hasStood),
-            self.unmatched.occurrences(at: self.now) != nil
-        else { return }
-        let names = Set(agents.map(\.name)).sorted()
-        var metadata: Logger.Metadata = ["event": "agent.none", "registered": .stringConvertible(names.count)]
-        if !names.isEmpty {
-            metadata["pattern"] = "\(self.choice.pattern)"
-            metadata["names"] = "\(names.prefix(Self.namesShown).joined(separator: ","))"
+    private func selected(_ agent: Agent) {
+        var metadata = Self.metadata("agent.selected", agent.key)
+        var message: Logger.Message = "using the agent"
+        if let time = self.trouble.over(at: self.now) {
+            metadata["after_s"] = .stringConvertible(time.wholeSeconds)
+            if time >= .seconds(1) { message = "using the agent, after \(time.words) without one" }
         }
-        self.logger.warning(
-            agents.isEmpty
-                ? "no agent is registered with the server: nothing can be reached"
-                : "no agent's name matches --agent: nothing can be reached",
-            metadata: metadata)
+        self.logger.info(message, metadata: metadata)
+    }
+
+    /// Without an agent nothing can be done: said at once, and again every five minutes while somebody wants one.
+    private func tellIfNoneMatches() {
+        guard !self.choice.hasChoice(in: self.agents) else { return self.trouble.somebodyMatches(at: self.now) }
+        guard !self.channels.values.contains(where: \.hasStood) else { return }
+        let names = Set(self.agents.map(\.name)).sorted()
+        let pattern = "\(self.choice.pattern)"
+        guard let notice = self.trouble.nobody(among: names, matches: pattern, at: self.now) else { return }
+        var metadata: Logger.Metadata = ["registered": .stringConvertible(names.count)]
+        if !names.isEmpty {
+            metadata["pattern"] = "\(pattern)"
+            metadata["names"] = "\(names.prefix(AgentTrouble.namesShown).joined(separator: ","))"
+        }
+        self.tell(notice, "agent.none", metadata)
+    }
+
+    private func tell(_ notice: AgentTrouble.Notice, _ event: String, _ metadata: Logger.Metadata) {
+        var metadata = metadata
+        metadata["event"] = "\(event)"
+        metadata["for_s"] = notice.lasting.map { .stringConvertible($0.wholeSeconds) }
+        let time = notice.lasting.map { " (for \($0.words) now)" } ?? ""
+        self.logger.warning("\(notice.message)\(time)", metadata: metadata)
     }
 
     private func watch(_ agent: AgentKey) {
@@ -229,7 +256,7 @@ extension ChannelPool: PeerChannelDelegate {
         self.channels[id] = Channel(agent: agent, channel: channel)
         self.channelsByPeer[channel.peerID] = id
         channel.delegate = self
-        channel.knownCauses = self.knownCauses.recent(of: agent.name, at: self.now)
+        channel.knownCauses = self.trouble.known(of: agent.name, at: self.now)
         channel.start { [weak self] context in
             guard let delegate = self?.delegate else { throw ChannelError.alreadyClosed }
             return try delegate.makeCarrier(context)
@@ -259,7 +286,7 @@ extension ChannelPool: PeerChannelDelegate {
     package func peerChannelConnected(_ peerID: PeerID) {
         guard let id = self.channelsByPeer[peerID] else { return }
         self.channels[id]?.hasStood = true
-        if let name = self.channels[id]?.agent.name { self.knownCauses.forget(name) }
+        if let name = self.channels[id]?.agent.name { self.trouble.stands(name) }
         self.perform(self.choice.channelReady(id, at: self.now))
     }
 
@@ -273,12 +300,21 @@ extension ChannelPool: PeerChannelDelegate {
         let known = self.channel(id)
         let channel = self.channels.removeValue(forKey: id)
         guard !self.isClosed else { return }
-        if let channel, !channel.hasStood {
-            self.knownCauses.remember(reason.cause, of: channel.agent.name, at: self.now)
-        }
+        if let channel, !channel.hasStood { self.attemptFailed(channel.agent, reason) }
         self.perform(self.choice.channelClosed(id, blameAgent: reason.isAgentsFault, at: self.now)) {
             if channel?.hasStood == true, let known { self.delegate?.closed(known) }
         }
+    }
+}
+
+extension ChannelPool {
+    private func attemptFailed(_ agent: Agent, _ reason: PeerChannelError) {
+        // One that is closed here is not needed any more, which says nothing of its agent.
+        if case .closedHere = reason { return }
+        let candidates = Set(self.agents.map(\.name).filter(self.choice.pattern.matches)).sorted()
+        let notice = self.trouble.attemptFailed(agent.name, reason.cause, candidates: candidates, at: self.now)
+        guard let notice, !self.channels.values.contains(where: \.hasStood) else { return }
+        self.tell(notice, "agent.unreachable", ["agents": .stringConvertible(candidates.count)])
     }
 }
 

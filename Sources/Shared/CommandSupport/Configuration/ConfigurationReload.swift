@@ -88,7 +88,7 @@ package enum ConfigurationReload {
             } catch {
                 let text = (error as? ProgramError)?.message ?? type.message(for: error)
                 log.logger.error(
-                    "the configuration cannot be reloaded; the previous one stays in use",
+                    "the configuration cannot be reloaded, the previous one stays in use: \(text)",
                     metadata: ["event": "config.reload_failed", "error": "\(text)"])
                 return nil
             }

@@ -45,7 +45,7 @@ package final class AccessLog: Sendable {
         ]
         let known = fields.compactMap { field in field.value.map { (field.name, $0) } }
         return switch self.format {
-        case .text: (["\(time)"] + known.map { "\($0)=\($1.text)" }).joined(separator: " ")
+        case .text, .terminal: (["\(time)"] + known.map { "\($0)=\($1.text)" }).joined(separator: " ")
         case .json: "{\"end\":\"\(time)\"" + known.map { ",\"\($0)\":\($1.json)" }.joined() + "}"
         }
     }

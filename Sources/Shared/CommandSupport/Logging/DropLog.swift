@@ -39,8 +39,10 @@ package final class DropLog<Reason: RawRepresentable & Hashable> where Reason.Ra
     }
 
     private func write(_ reason: Reason, _ count: Int, _ details: Logger.Metadata) {
+        // The cause stands in the message, too, as people read it.
+        let cause = String(reason.rawValue.map { $0 == "_" ? " " : $0 })
         self.logger.log(
-            level: self.level, self.message,
+            level: self.level, "\(self.message): \(cause)",
             metadata: details.merging(
                 ["event": "\(self.event)", "reason": "\(reason.rawValue)", "count": .stringConvertible(count)]) { $1 })
     }

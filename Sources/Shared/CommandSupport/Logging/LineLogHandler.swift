@@ -7,18 +7,21 @@ package enum LogFormat: String, Sendable, CaseIterable {
     case text
     /// One JSON object a line, with the same members in the same order.
     case json
+    /// For people: the time of day, what has happened in words, and of the keys what they can use.
+    case terminal
 }
 
 /// How a program logs, which may change while it runs: for all of its loggers at once.
 package final class LogSettings: Sendable {
     private static let levels = Logger.Level.allCases
+    private static let formats = LogFormat.allCases
     private let levelIndex: Atomic<Int>
-    private let isJSON: Atomic<Bool>
+    private let formatIndex: Atomic<Int>
 
     /// Lines of `level` and above, in `format`.
     package init(level: Logger.Level, format: LogFormat) {
         self.levelIndex = Atomic(Self.levels.firstIndex(of: level) ?? 0)
-        self.isJSON = Atomic(format == .json)
+        self.formatIndex = Atomic(Self.formats.firstIndex(of: format) ?? 0)
     }
 
     /// The least important level that is logged.
@@ -29,8 +32,8 @@ package final class LogSettings: Sendable {
 
     /// How lines look.
     package var format: LogFormat {
-        get { self.isJSON.load(ordering: .relaxed) ? .json : .text }
-        set { self.isJSON.store(newValue == .json, ordering: .relaxed) }
+        get { Self.formats[self.formatIndex.load(ordering: .relaxed)] }
+        set { self.formatIndex.store(Self.formats.firstIndex(of: newValue) ?? 0, ordering: .relaxed) }
     }
 }
 
@@ -47,11 +50,15 @@ package struct LineLogHandler: LogHandler {
     package var metadataProvider: Logger.MetadataProvider?
     private let settings: LogSettings
     private let output: LogOutput
+    private let terminalStyle: TerminalLogLine.Style
+    /// When the program began, about.
+    private let start = LogTimestamp.now()
 
     /// A handler that writes to `output` as `settings` say.
     package init(settings: LogSettings, output: LogOutput) {
         self.settings = settings
         self.output = output
+        self.terminalStyle = output.terminal?.traits.hasColors == true ? .colored : .plain
     }
 
     /// A handler that writes lines of `level` and above to `output`.
@@ -85,6 +92,9 @@ package struct LineLogHandler: LogHandler {
             return left.key < right.key
         }
         switch self.settings.format {
+        case .terminal:
+            return TerminalLogLine(level: level, message: message, metadata: metadata)
+                .text(at: time.timeOfDay(since: self.start), style: self.terminalStyle)
         case .text:
             let values = pairs.map { " \(LogText.value($0.key))=\(LogText.value($0.value.description))" }
             return "\(time) \(Self.name(level)) \(LogText.escapingControlCharacters(message))\(values.joined())"

@@ -22,14 +22,39 @@ package final class LogOutput: Sendable {
     private let name: String
     private let descriptor: Mutex<Int32>
     private let waiting = Mutex(Waiting())
-    private let queue = DispatchQueue(label: "log")
+    private let queue: DispatchQueue
     private let complaint = Mutex(LogRateLimiter(interval: .seconds(60)))
+    /// Where lines go when that is a terminal.
+    package let terminal: Terminal?
+    /// Who has the live line of the terminal that this writes to; nil: this has, if anybody.
+    private let host: LogOutput?
+    private let live: Mutex<Live>
 
-    /// Lines go to `stream`.
-    package init(_ stream: StandardStream = .error) {
+    private struct Live {
+        var line: LiveLine
+        /// What is to be shown next, and is not yet; `.some(nil)`: nothing.
+        var next: String??
+        /// Whether somebody hears that the program is stopped by its terminal (^Z).
+        var watchesSuspension = false
+        var isOver = false
+
+        mutating func takeNext() -> String?? {
+            defer { self.next = nil }
+            return self.next
+        }
+    }
+
+    /// Lines go to `stream`. `other`: what else may write there, and with it is to take turns on a terminal.
+    package init(_ stream: StandardStream = .error, beside other: LogOutput? = nil) {
         self.path = nil
         self.name = "log"
         self.descriptor = Mutex(stream.rawValue)
+        let terminal = Terminal(stream)
+        self.terminal = terminal
+        let isShared = terminal.map { terminal in other?.terminal.map { $0.isSame(as: terminal) } ?? false } ?? false
+        self.host = isShared ? other : nil
+        self.queue = (isShared ? other?.queue : nil) ?? DispatchQueue(label: "log")
+        self.live = Mutex(Live(line: LiveLine(isUnicode: terminal?.traits.isUnicode ?? false)))
     }
 
     /// Lines are appended to the file at `path`, which is created when it does not exist. `name` is what errors call it.
@@ -37,6 +62,10 @@ package final class LogOutput: Sendable {
         self.path = path
         self.name = name
         self.descriptor = Mutex(try Self.openFile(path, called: name))
+        self.terminal = nil
+        self.host = nil
+        self.queue = DispatchQueue(label: "log")
+        self.live = Mutex(Live(line: LiveLine()))
     }
 
     deinit {
@@ -83,12 +112,80 @@ package final class LogOutput: Sendable {
         }
         guard let lost else { return }
         self.queue.async {
+            let line = (self.host ?? self).withLiveLine { $0.above(line, columns: $1) } ?? line
             self.descriptor.withLock { descriptor in
                 if lost > 0 { Self.tell(lost, to: descriptor) }
                 if !FileDescriptorWriter.write(line, to: descriptor) { self.couldNotWrite(errno) }
             }
             self.waiting.withLock { $0.bytes -= size }
         }
+    }
+
+    // MARK: The live line
+
+    /// Whether there can be a line that stays at the bottom.
+    package var canShowLiveLine: Bool { self.terminal?.traits.rewritesLines ?? false }
+
+    /// Shows `text` below all lines of the log, in place of what was there; nil: nothing. Only on a terminal, and only while
+    /// this process is in front there.
+    package func showLive(_ text: String?) {
+        guard self.canShowLiveLine else { return }
+        let isUnderWay = self.live.withLock { live in
+            defer { live.next = .some(text) }
+            return live.next != nil
+        }
+        // A terminal that takes nothing at the moment gets what is right then.
+        if isUnderWay { return }
+        self.queue.async {
+            self.watchSuspension()
+            guard let text = self.live.withLock({ $0.takeNext() }) else { return }
+            let bytes = self.withLiveLine { $0.show(text, columns: $1) } ?? ""
+            self.descriptor.withLock { _ = FileDescriptorWriter.write(bytes, to: $0) }
+        }
+    }
+
+    /// On the queue. What `body` makes of the live line; nil when the terminal is not ours.
+    private func withLiveLine(_ body: (inout LiveLine, _ columns: Int) -> String) -> String? {
+        guard let terminal = self.terminal, terminal.traits.rewritesLines else { return nil }
+        return self.live.withLock { live in
+            guard !live.isOver else { return nil }
+            guard terminal.isOurs else {
+                live.line.leave()
+                return nil
+            }
+            return body(&live.line, terminal.columns)
+        }
+    }
+
+    /// On the queue: wipes the line before the shell's prompt comes, when the program is stopped by its terminal.
+    private func watchSuspension() {
+        let isWatched = self.live.withLock { live in
+            defer { live.watchesSuspension = true }
+            return live.watchesSuspension
+        }
+        guard !isWatched, Self.stopsOnRequest else { return }
+        let source = DispatchSource.makeSignalSource(signal: SIGTSTP, queue: self.queue)
+        source.setEventHandler {
+            // The source lives as long as its handler, which is as long as the process.
+            withExtendedLifetime(source) {
+                let end = self.withLiveLine { line, _ in line.clear() } ?? ""
+                self.descriptor.withLock { _ = FileDescriptorWriter.write(end, to: $0) }
+                kill(getpid(), SIGSTOP)
+            }
+        }
+        source.resume()
+    }
+
+    /// Whether SIGTSTP does what it does by default: under nohup(1) and the like it is ignored.
+    private static var stopsOnRequest: Bool {
+        var action = sigaction()
+        guard sigaction(SIGTSTP, nil, &action) == 0 else { return false }
+        #if canImport(Darwin)
+        let handler = action.__sigaction_u.__sa_handler
+        #else
+        let handler = action.__sigaction_handler.sa_handler
+        #endif
+        return handler == nil
     }
 
     /// Waits until all lines are written, for at most a second. For the end of the program.
@@ -99,7 +196,12 @@ package final class LogOutput: Sendable {
                 defer { waiting.lost = 0 }
                 return waiting.lost
             }
-            if lost > 0 { self.descriptor.withLock { Self.tell(lost, to: $0) } }
+            let end = self.withLiveLine { line, _ in line.clear() } ?? ""
+            self.live.withLock { $0.isOver = true }
+            self.descriptor.withLock { descriptor in
+                FileDescriptorWriter.write(end, to: descriptor)
+                if lost > 0 { Self.tell(lost, to: descriptor) }
+            }
             written.signal()
         }
         _ = written.wait(timeout: .now() + .seconds(1))

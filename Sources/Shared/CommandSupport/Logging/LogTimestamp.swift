@@ -1,7 +1,7 @@
 import LibC
 import NIOCore
 
-/// A point in time as log lines show it: UTC, RFC 3339, milliseconds.
+/// A point in time as log lines show it: UTC, RFC 3339, milliseconds; or the local time of day, for people.
 struct LogTimestamp: CustomStringConvertible {
     private let time: timespec
 
@@ -27,12 +27,38 @@ struct LogTimestamp: CustomStringConvertible {
     }
 
     var description: String {
+        "\(self.date).\(Self.pad(Int32(self.time.tv_nsec / 1_000_000), to: 3))Z"
+    }
+
+    /// The same without a fraction.
+    var wholeSeconds: String { "\(self.date)Z" }
+
+    private var date: String {
         var seconds = self.time.tv_sec
         var calendar = tm()
         gmtime_r(&seconds, &calendar)
         let date = "\(Int(calendar.tm_year) + 1900)-\(Self.pad(calendar.tm_mon + 1))-\(Self.pad(calendar.tm_mday))"
-        let time = "\(Self.pad(calendar.tm_hour)):\(Self.pad(calendar.tm_min)):\(Self.pad(calendar.tm_sec))"
-        return "\(date)T\(time).\(Self.pad(Int32(self.time.tv_nsec / 1_000_000), to: 3))Z"
+        return "\(date)T\(Self.pad(calendar.tm_hour)):\(Self.pad(calendar.tm_min)):\(Self.pad(calendar.tm_sec))"
+    }
+
+    /// The local time as `12:04:07`, with the date in front (`Dec 1 12:04:07`) when that is not the one of `start`.
+    func timeOfDay(since start: LogTimestamp) -> String {
+        let (now, then) = (self.local, start.local)
+        let time = "\(Self.pad(now.tm_hour)):\(Self.pad(now.tm_min)):\(Self.pad(now.tm_sec))"
+        guard (now.tm_yday, now.tm_year) != (then.tm_yday, then.tm_year) else { return time }
+        let month = Self.months.indices.contains(Int(now.tm_mon)) ? Self.months[Int(now.tm_mon)] : ""
+        return "\(month) \(now.tm_mday) \(time)"
+    }
+
+    private static let months = [
+        "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+    ]
+
+    private var local: tm {
+        var seconds = self.time.tv_sec
+        var calendar = tm()
+        localtime_r(&seconds, &calendar)
+        return calendar
     }
 
     private static func pad(_ value: Int32, to width: Int = 2) -> String {

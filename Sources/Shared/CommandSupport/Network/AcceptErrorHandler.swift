@@ -24,7 +24,7 @@ package final class AcceptErrorHandler: ChannelInboundHandler {
     package func errorCaught(context: ChannelHandlerContext, error: any Error) {
         if let occurrences = self.rateLimiter.occurrences(at: context.eventLoop.now) {
             self.logger.warning(
-                "cannot accept a connection",
+                "cannot accept a connection: \(SystemError.text(of: error))",
                 metadata: [
                     "event": "accept.failed",
                     "error": "\(SystemError.text(of: error))",

@@ -17,11 +17,14 @@ package struct AccessLogOptions: ParsableArguments {
         if let file, file != "-" { try LogOutput.check(file, called: "access log") }
     }
 
-    /// Opens it; nil when none is wanted. Throws with exit code 69 when the file cannot be opened.
-    package func open(_ logging: LoggingOptions) throws(ProgramError) -> AccessLog? {
+    /// Opens it; nil when none is wanted. Throws with exit code 69 when the file cannot be opened. `log`: the program's, whose
+    /// live line may be on the same terminal.
+    package func open(_ logging: LoggingOptions, beside log: ProgramLog) throws(ProgramError) -> AccessLog? {
         guard let file else { return nil }
-        let output = file == "-" ? LogOutput(StandardStream.output) : try LogOutput(path: file, called: "access log")
+        let output =
+            file == "-"
+            ? LogOutput(StandardStream.output, beside: log.output) : try LogOutput(path: file, called: "access log")
         ProgramExit.beforehand { output.flush() }
-        return AccessLog(output: output, format: logging.format)
+        return AccessLog(output: output, format: logging.format(onTerminal: false))
     }
 }

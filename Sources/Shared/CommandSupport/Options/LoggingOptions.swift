@@ -15,9 +15,26 @@ package struct LoggingOptions: ParsableArguments {
 
     @Option(
         name: .customLong("log-format"),
-        help: ArgumentHelp("Format of log lines: text or json (default: text).", valueName: "format"),
-        transform: { try Self.format($0) })
-    package var format: LogFormat = .text
+        help: ArgumentHelp(
+            "Format of log lines: text (key=value), json, terminal (for people), or auto: terminal if stderr is a terminal "
+                + "and there is no --log-file, else text (default: auto).",
+            valueName: "format"),
+        transform: { try Self.givenFormat($0) })
+    private var formatChoice: FormatChoice = .auto
+
+    /// What `--log-format` takes.
+    private enum FormatChoice: Sendable {
+        case auto
+        case one(LogFormat)
+    }
+
+    /// How lines look that go to a terminal, or do not.
+    package func format(onTerminal isOnTerminal: Bool) -> LogFormat {
+        switch self.formatChoice {
+        case .auto: isOnTerminal ? .terminal : .text
+        case .one(let format): format
+        }
+    }
 
     @Option(
         name: .customLong("log-file"),
@@ -35,11 +52,12 @@ package struct LoggingOptions: ParsableArguments {
             output = LogOutput()
         }
         ProgramExit.beforehand { output.flush() }
-        let settings = LogSettings(level: self.level, format: self.format)
+        let isOnTerminal = output.terminal != nil
+        let settings = LogSettings(level: self.level, format: self.format(onTerminal: isOnTerminal))
         let handler = LineLogHandler(settings: settings, output: output)
         return ProgramLog(
             logger: Logger(label: program, factory: { _ in handler }), output: output, settings: settings,
-            accessLog: nil, isOnTerminal: self.file == nil && isatty(StandardStream.error.rawValue) == 1)
+            accessLog: nil, isOnTerminal: isOnTerminal)
     }
 
     /// Those that ``apply(to:)`` changes in a running program.
@@ -48,7 +66,7 @@ package struct LoggingOptions: ParsableArguments {
     /// Makes a running program log as these say, but for the file.
     func apply(to log: ProgramLog) {
         log.settings.level = self.level
-        log.settings.format = self.format
+        log.settings.format = self.format(onTerminal: log.isOnTerminal)
     }
 
     /// Throws with exit code 69 when the file cannot be written, or made in its folder; makes none.
@@ -64,9 +82,12 @@ package struct LoggingOptions: ParsableArguments {
         return level
     }
 
-    private static func format(_ text: String) throws -> LogFormat {
-        guard let format = LogFormat(rawValue: text) else { throw ValidationError("expected text or json") }
-        return format
+    private static func givenFormat(_ text: String) throws -> FormatChoice {
+        if text == "auto" { return .auto }
+        guard let format = LogFormat(rawValue: text) else {
+            throw ValidationError("expected auto, text, json or terminal")
+        }
+        return .one(format)
     }
 }
 
@@ -86,13 +107,17 @@ package struct ProgramLog: Sendable {
     /// Whether that terminal has been closed.
     package var hasLostTerminal: Bool { self.isOnTerminal && isatty(StandardStream.error.rawValue) == 0 }
 
+    /// Whether a line that stays at the bottom is wanted: on a terminal, in the form for people.
+    package var showsLiveLine: Bool { self.output.canShowLiveLine && self.settings.format == .terminal }
+
     /// The same log without what is only interesting of a program that serves: unless more than the usual was asked for,
     /// nothing below warnings.
     package var forOneAnswer: ProgramLog {
         var logger = self.logger
         if logger.logLevel > .debug { logger.logLevel = max(logger.logLevel, .warning) }
         return ProgramLog(
-            logger: logger, output: self.output, settings: self.settings, accessLog: nil, isOnTerminal: self.isOnTerminal)
+            logger: logger, output: self.output, settings: self.settings, accessLog: nil,
+            isOnTerminal: self.isOnTerminal)
     }
 
     /// Opens the files anew and says so in the log when that fails.

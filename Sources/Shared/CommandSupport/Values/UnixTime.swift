@@ -11,4 +11,9 @@ package enum UnixTime {
 
     /// Seconds since 1970.
     package static var seconds: UInt64 { Self.milliseconds / 1000 }
+
+    /// A time in seconds since 1970 as `2026-12-09T08:15:00Z`.
+    package static func text(_ seconds: Int64) -> String {
+        "\(LogTimestamp(timespec(tv_sec: Int(seconds), tv_nsec: 0)).wholeSeconds)"
+    }
 }

@@ -48,7 +48,7 @@ package protocol PeerCarrier: AnyObject {
     var isConnected: Bool { get }
     /// Whether the carrier is over.
     var isClosed: Bool { get }
-    /// As the carrier measures it; nil when it doesn't.
+    /// As the carrier measures it; nil when it doesn't, or hasn't yet.
     var roundTripTime: TimeAmount? { get }
 
     /// Takes one datagram, or with `segmentSize` several; `receiveComplete` ends the batch. Equal `arrival`s came the same

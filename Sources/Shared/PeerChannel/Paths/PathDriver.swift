@@ -279,7 +279,7 @@ extension PathDriver: PathSocketsDelegate {
 
     func socketLost(_ base: PathBase, error: (any Error)?, isLast: Bool) {
         let words = error.map { "\($0)" } ?? "closed"
-        self.logger.warning("a UDP socket closed by itself", metadata: ["error": "\(words)"])
+        self.logger.warning("a UDP socket closed by itself: \(words)", metadata: ["error": "\(words)"])
         guard isLast else { return }
         self.socketError = .noSocket(words)
         self.tell { $0.socketsLost(generation: base.generation, at: $1) }

@@ -49,6 +49,27 @@ package struct PathReport: Sendable {
     package let peerMapping: MappingBehavior
     /// Why guessing ports would be of no use; nil when it is not the reason.
     package let obstacle: SpreadObstacle?
+
+    /// In a few words, why there is no direct path.
+    package var cause: String {
+        switch (self.localMapping, self.peerMapping) {
+        case (.udpBlocked, .udpBlocked): return "UDP is blocked on both sides: no STUN server answers"
+        case (.udpBlocked, _): return "UDP is blocked on this side: no STUN server answers"
+        case (_, .udpBlocked): return "UDP is blocked on the other side: no STUN server answers there"
+        default: break
+        }
+        if self.ice.localCandidates.isEmpty { return "this machine has no address for it" }
+        if self.ice.remoteCandidates.isEmpty { return "the other side names no address" }
+        if self.ice.pairs.isEmpty { return "the two sides share no address family" }
+        if let obstacle = self.obstacle, obstacle != .notNeeded { return "\(obstacle)" }
+        let hears = self.ice.pairs.contains { $0.checksReceived > 0 }
+        let isAnswered = self.ice.pairs.contains { $0.outcome.isAnswer }
+        switch (hears, isAnswered) {
+        case (false, false): return "no UDP datagram gets through in either direction: firewalls, or NATs, drop them"
+        case (true, false): return "datagrams of the other side arrive, and ours are not answered"
+        case (_, true): return "the paths that were found carry too little"
+        }
+    }
 }
 
 /// Why there is no path.

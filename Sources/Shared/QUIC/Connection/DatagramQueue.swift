@@ -12,6 +12,8 @@ struct DatagramQueue {
     private(set) var bytes = 0
     /// Set from the high mark on, until there is room again.
     private(set) var isThrottled = false
+    /// Frames thrown away because the path had come to carry less than they need.
+    private(set) var unfit: UInt64 = 0
 
     var first: ByteBuffer? { self.payloads.first }
 
@@ -26,8 +28,13 @@ struct DatagramQueue {
 
     /// Forgets all: nothing will be sent any more.
     mutating func removeAll() {
+        let unfit = self.unfit
         self = DatagramQueue()
+        self.unfit = unfit
     }
+
+    /// The first frame fits no packet any more.
+    mutating func countUnfit() { self.unfit += 1 }
 
     /// Takes the first frame out. True when there is room again, for the first time.
     mutating func removeFirst() -> Bool {

@@ -181,7 +181,14 @@ extension QUICConnection {
 
     /// Puts queued DATAGRAM frames into the packet. Nil: there are no more to put.
     private func writeDatagrams(_ target: UnsafeMutablePointer<UInt8>, capacity: Int, at now: NIODeadline) -> Int? {
+        let limit = self.maxDatagramPayload
         while let datagram = self.datagramQueue.first {
+            guard datagram.readableBytes <= limit else {
+                // The path carries less than when it was queued. ngtcp2 would never put it anywhere, nor say so.
+                self.datagramQueue.countUnfit()
+                self.removeFirstDatagram()
+                continue
+            }
             var accepted: Int32 = 0
             let result = datagram.withUnsafeReadableBytes { bytes in
                 var vector = ngtcp2_vec(
@@ -195,9 +202,6 @@ extension QUICConnection {
             switch Int32(clamping: result) {
             case NGTCP2_ERR_WRITE_MORE:
                 continue
-            case NGTCP2_ERR_INVALID_ARGUMENT:
-                // Larger than the peer accepts.
-                self.removeFirstDatagram()
             default:
                 return result
             }

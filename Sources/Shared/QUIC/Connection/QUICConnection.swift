@@ -164,6 +164,9 @@ final class QUICConnection {
         .nanoseconds(Int64(clamping: self.statistics.smoothed_rtt))
     }
 
+    /// The same; nil before the first sample on this path, while `smoothedRTT` is a guess (RFC 9002 §6.2.2).
+    var measuredRTT: TimeAmount? { self.statistics.latest_rtt > 0 ? self.smoothedRTT : nil }
+
     var statistics: ngtcp2_conn_info {
         var statistics = ngtcp2_conn_info()
         CNgtcp2_conn_get_conn_info(self.handle, &statistics)

@@ -149,6 +149,9 @@ package final class QUICSession {
     /// False while more than 32 KiB of DATAGRAM frames wait to be sent; true again below 8 KiB, which the delegate is told.
     package var hasDatagramRoom: Bool { self.connection.map { !$0.datagramQueue.isThrottled } ?? false }
 
+    /// DATAGRAM frames that were thrown away because the path had come to carry less while they waited.
+    package var unfitDatagrams: UInt64 { self.connection?.datagramQueue.unfit ?? 0 }
+
     /// Largest payload of a DATAGRAM frame now, in bytes; grows with path MTU discovery. 0: the peer accepts none.
     package var maxDatagramPayload: Int { self.connection?.maxDatagramPayload ?? 0 }
 
@@ -169,6 +172,8 @@ package final class QUICSession {
 
     /// Smoothed round-trip time (RFC 9002 §5.3); before the first sample the initial 333 ms.
     package var smoothedRTT: TimeAmount { self.connection?.smoothedRTT ?? .zero }
+    /// The same; nil before there is a sample of the path in use.
+    package var measuredRTT: TimeAmount? { self.connection?.measuredRTT }
 
     /// When the last authentic packet of the peer came.
     package var lastReceived: NIODeadline { self.connection?.contact.lastReceived ?? self.created }

@@ -2,7 +2,8 @@ package import NIOCore
 
 /// How an attempt to reach a target ended, in terms that both SOCKS versions can express.
 package enum SOCKSOutcome: Hashable, Sendable {
-    /// The connection stands. `bound`: the address that the target sees, where known.
+    /// The connection stands. `bound`: the address that the target sees, where known; of a UDP association, where its
+    /// client sends to.
     case connected(bound: SocketAddress?)
     /// The target answered with a reset.
     case refused
@@ -12,6 +13,8 @@ package enum SOCKSOutcome: Hashable, Sendable {
     case timedOut
     /// The egress policy forbids the target.
     case policy
+    /// There is nobody who does what the command says.
+    case unsupported
     /// Anything else.
     case failed
 }
@@ -39,6 +42,7 @@ package enum SOCKS5Reply: UInt8, Sendable {
             case .networkUnreachable: .networkUnreachable
             case .timedOut: .ttlExpired
             case .policy: .notAllowedByRuleset
+            case .unsupported: .commandNotSupported
             case .failed: .generalFailure
             }
     }

@@ -5,6 +5,7 @@ package import NIOCore
 ///
 ///     receive → .send       write it, call receive again with what is left
 ///     receive → .connect    dial, then complete(_:) and write what it returns; the handshake is over
+///     receive → .associate  open a UDP relay, then complete(_:) with where it is; the handshake is over
 ///     receive → .refuse     write it if there is something, then close
 ///
 /// Bytes that follow the request stay in the caller's buffer: they are the first bytes for the target.
@@ -15,6 +16,8 @@ package struct SOCKSServerStateMachine: Sendable {
         case needMoreBytes
         case send(ByteBuffer)
         case connect(Target)
+        /// The client wants to send UDP. `port`: the one that it says it will send from; nil when it does not say.
+        case associate(port: UInt16?)
         case refuse(ByteBuffer?, SOCKSViolation)
     }
 
@@ -62,8 +65,8 @@ package struct SOCKSServerStateMachine: Sendable {
         }
     }
 
-    /// The reply that tells the client how the dial ended. Call once, after `.connect`; close after it unless `outcome`
-    /// is `.connected`.
+    /// The reply that tells the client how the dial ended, or where its UDP relay is. Call once, after `.connect` or
+    /// `.associate`; close after it unless `outcome` is `.connected`.
     package mutating func complete(_ outcome: SOCKSOutcome) -> ByteBuffer {
         guard case .connecting(let version) = self.state else {
             preconditionFailure("SOCKS: complete(_:) without a connection request to answer")
@@ -90,6 +93,7 @@ extension SOCKSServerStateMachine {
     private static let userPassword: UInt8 = 0x02
     private static let noAcceptableMethod: UInt8 = 0xFF
     private static let connectCommand: UInt8 = 0x01  // RFC 1928 §4
+    private static let associateCommand: UInt8 = 0x03
 
     ///     +-----+----------+----------+
     ///     | VER | NMETHODS | METHODS  |    RFC 1928 §3
@@ -157,12 +161,19 @@ extension SOCKSServerStateMachine {
         default:
             // The rest can't be read without knowing how long the address is.
             bytes = reader
-            guard command == Self.connectCommand else { return self.refuseRequest(.unsupportedCommand(command)) }
-            return self.refuseRequest(.unsupportedAddressType(type))
+            return self.refuseRequest(
+                [Self.connectCommand, Self.associateCommand].contains(command)
+                    ? .unsupportedAddressType(type) : .unsupportedCommand(command))
         }
         guard let port = reader.readInteger(as: UInt16.self) else { return .needMoreBytes }
         bytes = reader
 
+        if command == Self.associateCommand {
+            // The address says nothing that the connection does not: who is behind a NAT, or does not know it, names another
+            // one, or something that is none.
+            self.state = .connecting(.socks5)
+            return .associate(port: port == 0 ? nil : port)
+        }
         guard command == Self.connectCommand else { return self.refuseRequest(.unsupportedCommand(command)) }
         guard let host, port != 0 else { return self.refuseRequest(.invalidTarget) }
         self.state = .connecting(.socks5)

@@ -6,7 +6,7 @@ package enum SOCKSViolation: Error, Hashable, Sendable {
     /// password is required: SOCKS 4 has none.
     case noAcceptableMethod
     case wrongPassword(user: String)
-    /// BIND, UDP ASSOCIATE, or a command that doesn't exist.
+    /// BIND, or a command that doesn't exist.
     case unsupportedCommand(UInt8)
     case unsupportedAddressType(UInt8)
     /// The name is no name, or the port is 0.

@@ -50,7 +50,7 @@ final class SignalClientCore {
     private var completion: EventLoopPromise<SignalTerminal>?
     /// Succeeds when the server has taken the goodbye, or has had the time to.
     private var farewell: EventLoopFuture<Void>?
-    private var warnings = FailureWarnings()
+    private var log: ConnectionLog
     private var trust: ServerTrust
     private var resumeToken: [UInt8] = []
     /// When the registration ends; nil before the server has taken it for the first time, and without an end.
@@ -71,6 +71,7 @@ final class SignalClientCore {
         self.connector = connector
         self.eventLoop = eventLoop
         self.logger = logger
+        self.log = ConnectionLog(logger: logger, url: configuration.url)
         self.timing = timing
         self.addressMonitor = addressMonitor
         self.route = route
@@ -202,21 +203,13 @@ final class SignalClientCore {
                 connection: connection, session: session, since: self.eventLoop.now,
                 route: link.remoteAddress.flatMap(self.route)))
         if welcome.bridge { self.bridge.use(connection) }
-        self.warnings = FailureWarnings()
         self.trust.hasConnected = true
         self.resumeToken = welcome.resumeToken
         self.startExpiry()
-        var metadata = self.eventMetadata("signal.connected")
-        metadata["remote"] = link.remoteAddress.map { "\($0.authority)" }
-        metadata["instance"] = welcome.instanceID.map { "\($0)" }
-        self.logger.info("connected to the server", metadata: metadata)
+        self.log.connected(session, at: self.eventLoop.now)
         self.delegate?.signalConnected(session)
         connection.delegate = self
         connection.start()
-    }
-
-    private func eventMetadata(_ event: String) -> Logger.Metadata {
-        ["event": "\(event)", "server": "\(self.configuration.url)"]
     }
 
     // MARK: Trouble
@@ -229,18 +222,8 @@ final class SignalClientCore {
     }
 
     private func attemptFailed(_ error: SignalConnectError) {
-        let wait = self.retryLater()
-        defer { self.delegate?.signalAttemptFailed(error) }
-        var metadata: Logger.Metadata = [
-            "server": "\(self.configuration.url)", "retry_in_ms": .stringConvertible(wait.wholeMilliseconds),
-        ]
-        metadata["error"] = "\(error)"
-        guard self.warnings.isNews(error.cause, at: self.eventLoop.now) else {
-            self.logger.debug("still no connection to the server", metadata: metadata)
-            return
-        }
-        metadata["advice"] = error.advice.map { "\($0)" }
-        self.logger.warning("no connection to the server, retrying", metadata: metadata)
+        self.log.attemptFailed(error, retryingIn: self.retryLater(), at: self.eventLoop.now)
+        self.delegate?.signalAttemptFailed(error)
     }
 
     /// Ends the backoff: what stood in the way may be gone.
@@ -367,26 +350,17 @@ extension SignalClientCore: SignalConnectionDelegate {
         if case .goodbye(let goodbye) = reason, let terminal = self.trust.terminal(for: goodbye) {
             return self.end(terminal)
         }
-        var metadata = self.eventMetadata("signal.lost")
-        metadata["reason"] = "\(reason)"
+        var wait = TimeAmount.zero
         switch reason {
         case .networkChanged, .unanswered:
             self.retryNow()
-            metadata["retry_in_ms"] = "0"
         case .goodbye, .silent, .linkClosed, .protocolViolation, .closedHere:
             if self.eventLoop.now - connected.since >= Self.livedAfter {
                 self.backoff.reset()
             }
-            metadata["retry_in_ms"] = .stringConvertible(self.retryLater().wholeMilliseconds)
+            wait = self.retryLater()
         }
-        self.logger.warning("lost the connection to the server", metadata: metadata)
+        self.log.lost(reason, retryingIn: wait, at: self.eventLoop.now)
         self.delegate?.signalLost()
-    }
-}
-
-extension TimeAmount {
-    /// Whole milliseconds, rounded up; nothing below 1.
-    fileprivate var wholeMilliseconds: UInt64 {
-        UInt64(max(1, self.milliseconds.rounded(.up)))
     }
 }

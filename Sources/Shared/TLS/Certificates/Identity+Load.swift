@@ -23,15 +23,16 @@ extension Identity {
 
     /// Encodes certificates and a key that belong together. `chain` has the leaf first.
     init(chain: [OpenSSLCertificate], key: OpenSSLKey) throws(TLSError) {
-        guard let fingerprint = chain.first?.fingerprint else {
-            throw .operationFailed("hash a certificate", OpenSSLErrors.drain())
+        guard let fingerprint = chain.first?.fingerprint, let end = chain.first?.end else {
+            throw .operationFailed("read a certificate", OpenSSLErrors.drain())
         }
         var chainPEM: [UInt8] = []
         for certificate in chain {
             chainPEM += try certificate.pem()
         }
         self.init(
-            certificateChainPEM: chainPEM, privateKeyPEM: try key.privatePEM(), leafFingerprint: fingerprint)
+            certificateChainPEM: chainPEM, privateKeyPEM: try key.privatePEM(), leafFingerprint: fingerprint,
+            leafEnd: end)
     }
 
     /// What is in a file of at most 1 MiB, which is plenty for keys and certificates.

@@ -6,6 +6,8 @@ package struct Identity: Sendable {
     package let privateKeyPEM: [UInt8]
     /// What a peer pins: the hash of the leaf.
     package let leafFingerprint: CertificateFingerprint
+    /// When the leaf's validity ends, in seconds since 1970.
+    package let leafEnd: Int64
 }
 
 /// Shows the fingerprint and nothing of the key.

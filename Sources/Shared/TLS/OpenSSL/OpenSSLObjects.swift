@@ -1,5 +1,6 @@
 internal import COpenSSL
 import Crypto
+import LibC
 
 /// Owns one reference to an `X509`.
 final class OpenSSLCertificate {
@@ -23,6 +24,13 @@ final class OpenSSLCertificate {
     /// The SHA-256 of the DER form.
     var fingerprint: CertificateFingerprint? {
         certificateFingerprint(of: self.pointer)
+    }
+
+    /// When its validity ends (`notAfter`, RFC 5280 §4.1.2.5), in seconds since 1970; nil when that cannot be read.
+    var end: Int64? {
+        var calendar = tm()
+        guard ASN1_TIME_to_tm(X509_get0_notAfter(self.pointer), &calendar) == 1 else { return nil }
+        return Int64(timegm(&calendar))
     }
 
     /// The certificate as a PEM block.

@@ -13,6 +13,8 @@ package enum TunnelOpenError: Error, Hashable, Sendable {
     case notConnected
     /// The agent broke the protocol or abandoned the stream; says how.
     case brokenStream(String)
+    /// The agent takes no datagrams: it is of a version that knows no UDP associations.
+    case noDatagrams
     /// The target cannot be put into a message: the host is empty or longer than 255 bytes, or the port is 0.
     case invalidTarget
 }
@@ -25,6 +27,7 @@ extension TunnelOpenError: CustomStringConvertible {
         case .streamLimitReached: "the agent has allowed no further connection in time"
         case .notConnected: "the tunnel to the agent is not connected"
         case .brokenStream(let detail): "the agent broke off: \(detail)"
+        case .noDatagrams: "the agent's version carries no UDP: update it"
         case .invalidTarget: "the target needs a host of 1 to 255 bytes and a port of 1 to 65535"
         }
     }

@@ -13,17 +13,17 @@ package final class TunnelOpening {
     private var completion: Completion?
     private var timeout: Scheduled<Void>?
     private var closed: (() -> Void)?
-    private let target: OpenTcp?
+    private let wish: StreamOpening?
     /// Called when the opening ends without ever having had a stream.
     private var gaveUpWaiting: ((TunnelOpening) -> Void)?
 
-    /// Will ask for `target` once it gets a stream with `start`. The wait for the stream and that for the answer may take
+    /// Will ask for `wish` once it gets a stream with `start`. The wait for the stream and that for the answer may take
     /// `timeout` together. `gaveUpWaiting` is called if there never was a stream.
     init(
-        _ target: OpenTcp, timeout: TimeAmount, eventLoop: any EventLoop, completion: @escaping Completion,
+        _ wish: StreamOpening, timeout: TimeAmount, eventLoop: any EventLoop, completion: @escaping Completion,
         gaveUpWaiting: @escaping (TunnelOpening) -> Void
     ) {
-        self.target = target
+        self.wish = wish
         self.completion = completion
         self.gaveUpWaiting = gaveUpWaiting
         self.timeout = eventLoop.assumeIsolated().scheduleTask(in: timeout) { [weak self] in
@@ -34,19 +34,19 @@ package final class TunnelOpening {
 
     /// Asks on `stream`. `closed` is called when the stream is over, whoever has it then.
     func start(on stream: QUICStream, closed: @escaping () -> Void) {
-        guard let target = self.target, self.completion != nil else {
+        guard let wish = self.wish, self.completion != nil else {
             preconditionFailure("an opening is started once, and not after its end")
         }
         self.gaveUpWaiting = nil
         self.stream = stream
         self.closed = closed
         stream.delegate = self
-        stream.write(TunnelMessageReader.frame(target.encoded()))
+        stream.write(TunnelMessageReader.frame(wish.encoded()))
     }
 
     /// An opening that cannot be: fails in the next turn of the loop.
     init(failing error: TunnelOpenError, eventLoop: any EventLoop, completion: @escaping Completion) {
-        self.target = nil
+        self.wish = nil
         self.completion = completion
         eventLoop.assumeIsolated().execute {
             self.complete(.failure(error))

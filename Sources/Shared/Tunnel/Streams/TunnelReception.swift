@@ -2,21 +2,21 @@ import AppProto
 import NIOCore
 import QUIC
 
-/// An agent's wait for `OpenTcp` on a stream that a client has opened.
+/// An agent's wait for the first message on a stream that a client has opened.
 final class TunnelReception {
     /// A client sends the message with the stream's first bytes; later ones are for lossy networks.
     static let timeLimit = TimeAmount.seconds(10)
 
     private var reader = TunnelMessageReader()
     private var timeout: Scheduled<Void>?
-    private let requested: (TunnelRequest) -> Void
+    private let requested: (StreamOpening, TunnelStream) -> Void
     private var closed: (() -> Void)?
     /// Set when the message has come, or will not be waited for.
     private var isDone = false
 
     /// `closed` is called when the stream is over, whoever has it then.
     init(
-        _ stream: QUICStream, eventLoop: any EventLoop, requested: @escaping (TunnelRequest) -> Void,
+        _ stream: QUICStream, eventLoop: any EventLoop, requested: @escaping (StreamOpening, TunnelStream) -> Void,
         closed: @escaping () -> Void
     ) {
         self.requested = requested
@@ -59,12 +59,11 @@ extension TunnelReception: QUICStreamDelegate {
             guard let message else {
                 return
             }
-            let target = try OpenTcp(decoding: message)
+            let opening = try StreamOpening(decoding: message)
             self.stopWaiting()
             let closed = self.closed ?? {}
             self.closed = nil
-            self.requested(
-                TunnelRequest(target: target, stream: TunnelStream(stream, early: bytes, closed: closed)))
+            self.requested(opening, TunnelStream(stream, early: bytes, closed: closed))
         } catch {
             self.fail(stream, telling: .badHeader)
         }

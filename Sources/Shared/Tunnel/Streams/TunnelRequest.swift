@@ -36,10 +36,7 @@ package final class TunnelRequest {
         guard let stream = self.answer() else {
             return
         }
-        let result = OpenResult(code: code == .ok ? .failed : code, reason: reason.cut(toBytes: AppProtoLimits.reason))
-        stream.write(TunnelMessageReader.frame(result.encoded()))
-        stream.finish()
-        stream.stopSending(.none)
+        stream.refuse(code, reason: reason)
     }
 
     private func answer() -> TunnelStream? {

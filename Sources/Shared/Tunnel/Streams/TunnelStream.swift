@@ -1,3 +1,4 @@
+import AppProto
 package import NIOCore
 package import QUIC
 
@@ -46,6 +47,17 @@ package final class TunnelStream {
     package func abandon(_ code: TunnelErrorCode = .cancelled) {
         self.reset(code)
         self.stopSending(code)
+    }
+
+    /// Its number (RFC 9000 §2.1).
+    var id: Int64 { self.stream.id }
+
+    /// Answers a client in order: there will be nothing on this stream. `code` is not `.ok`.
+    func refuse(_ code: OpenCode, reason: String) {
+        let result = OpenResult(code: code == .ok ? .failed : code, reason: reason.cut(toBytes: AppProtoLimits.reason))
+        self.write(TunnelMessageReader.frame(result.encoded()))
+        self.finish()
+        self.stopSending(.none)
     }
 
     /// Whether the peer has abandoned the stream, or the tunnel is gone, before anybody was attached.

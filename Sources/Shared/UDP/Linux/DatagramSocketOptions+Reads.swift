@@ -4,7 +4,7 @@ import NIOPosix
 extension DatagramSocketOptions {
     /// How NIO reads: several messages with one system call (recvmmsg(2)), each of one datagram or of several.
     func applyReads(to bootstrap: DatagramBootstrap) -> DatagramBootstrap {
-        let slot = self.receivesSegments ? Self.largestDatagram : Self.ordinaryDatagram
+        let slot = self.receivesSegments ? Self.largestBatch : self.largestDatagram
         // One buffer is shared by all messages of a read, each getting its equal part.
         let allocator = FixedSizeRecvByteBufferAllocator(capacity: slot * self.messagesPerRead)
         let bootstrap =

@@ -6,7 +6,7 @@ extension DatagramSocketOptions {
     func applyReads(to bootstrap: DatagramBootstrap) -> DatagramBootstrap {
         bootstrap
             .channelOption(
-                ChannelOptions.recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: Self.ordinaryDatagram)
+                ChannelOptions.recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: self.largestDatagram)
             )
             .channelOption(ChannelOptions.maxMessagesPerRead, value: UInt(self.messagesPerRead))
     }

@@ -1,14 +1,13 @@
-import Foundation
-import TestSupport
+package import Foundation
 
 /// A log line of one of our programs that has an event.
-struct LogEvent: Sendable {
+package struct LogEvent: Sendable {
     /// When it was written, in seconds.
-    let time: TimeInterval
-    let values: [String: String]
+    package let time: TimeInterval
+    package let values: [String: String]
 
     /// Nil for a line without an event.
-    init?(_ line: String) {
+    package init?(_ line: String) {
         guard let start = line.range(of: " event=") else { return nil }
         let format = Date.ISO8601FormatStyle(includingFractionalSeconds: true)
         guard let time = try? format.parse(String(line.prefix { $0 != " " })) else { return nil }
@@ -16,13 +15,13 @@ struct LogEvent: Sendable {
         self.values = KeyValues.parse(line[start.lowerBound...])
     }
 
-    var name: String { self.values["event"] ?? "" }
-    subscript(key: String) -> String? { self.values[key] }
+    package var name: String { self.values["event"] ?? "" }
+    package subscript(key: String) -> String? { self.values[key] }
 }
 
 /// `key=value …` with values in quotes where needed, as the programs write them.
-enum KeyValues {
-    static func parse(_ text: some StringProtocol) -> [String: String] {
+package enum KeyValues {
+    package static func parse(_ text: some StringProtocol) -> [String: String] {
         var values: [String: String] = [:]
         var rest = Substring(text)
         while true {
@@ -49,12 +48,12 @@ extension RunningProgram {
     /// The events of one of our programs so far, of one name or all.
     ///
     /// - Parameter start: how many of the earliest lines to pass over.
-    func events(_ name: String? = nil, from start: Int = 0) -> [LogEvent] {
+    package func events(_ name: String? = nil, from start: Int = 0) -> [LogEvent] {
         self.errors.lines.dropFirst(start).compactMap(LogEvent.init).filter { name == nil || $0.name == name }
     }
 
     /// How the program reaches its peer, as its log has it: "direct", "bridge", or "none".
-    var path: String {
+    package var path: String {
         for event in self.events().reversed() {
             switch event.name {
             case "peer.connected": return event["path"] ?? "none"
@@ -67,7 +66,7 @@ extension RunningProgram {
     }
 
     /// Waits until the program reaches its peer that way.
-    func awaitPath(_ path: String, within limit: Duration) async throws {
+    package func awaitPath(_ path: String, within limit: Duration) async throws {
         do {
             try await eventually(within: limit, "\(self.name): path \(path)") { self.path == path }
         } catch {
@@ -77,7 +76,7 @@ extension RunningProgram {
 
     /// Waits for a change of the path, and returns its reason.
     @discardableResult
-    func pathChange(
+    package func pathChange(
         from old: String, to new: String, after start: Int = 0, within limit: Duration = .seconds(15)
     ) async throws -> String {
         let line = try await self.logLine(within: limit, "the path changed from \(old) to \(new)", from: start) {
@@ -89,9 +88,9 @@ extension RunningProgram {
 }
 
 /// A program did not come to reach its peer as it should.
-struct WrongPath: Error, CustomStringConvertible {
+package struct WrongPath: Error, CustomStringConvertible {
     let wanted: String
     let limit: Duration
     let log: String
-    var description: String { "the path was not \(self.wanted) within \(self.limit); the log:\n\(self.log)" }
+    package var description: String { "the path was not \(self.wanted) within \(self.limit); the log:\n\(self.log)" }
 }

@@ -12,6 +12,20 @@ package enum TextWidth {
         text.reduce(0) { width, character in width + (character.unicodeScalars.map(Self.columns).max() ?? 0) }
     }
 
+    /// As much of the beginning of `text` as takes no more than `columns`, with `ellipsis`, which takes one, for what is left out.
+    package static func cut(_ text: String, to columns: Int, ellipsis: String = "…") -> String {
+        guard Self.columns(of: text) > columns else { return text }
+        guard columns > 0 else { return "" }
+        var result = ""
+        var width = 0
+        for character in text {
+            width += Self.columns(of: String(character))
+            guard width < columns else { break }
+            result.append(character)
+        }
+        return result + ellipsis
+    }
+
     private static func columns(of scalar: Unicode.Scalar) -> Int {
         switch scalar.properties.generalCategory {
         case .nonspacingMark, .enclosingMark, .format, .control: 0
