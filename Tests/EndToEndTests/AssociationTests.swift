@@ -76,6 +76,10 @@ struct AssociationTests {
         _ = try await socks.program.logLine("the dropped datagrams") {
             $0.contains("event=udp.dropped") && $0.contains("reason=oversize")
         }
+        let statistics = try await Cluster.statistics(of: agent.program, event: "udp.stats")
+        #expect(statistics["packets_in"] == "13" && statistics["packets_out"] == "13", "\(statistics)")
+        #expect(statistics["associations"] == "1" && statistics["flows"] == "1", "\(statistics)")
+        #expect(!statistics.keys.contains { $0.hasPrefix("dropped_") }, "\(statistics)")
         await stopAll([cluster.server, agent.program, socks.program])
     }
 

@@ -40,7 +40,7 @@ import Testing
     }
 
     @Test(
-        arguments: [0, 1, 1147, 1148, 1149, 1200, 1280, 1452, 2295, 2296, 4095, 4096], [1156, 1188, 1408])
+        arguments: [0, 1, 1147, 1148, 1149, 1200, 1280, 1452, 2296, 4096], [1156, 1408])
     func `what is cut is put together again, in any order`(size: Int, limit: Int) throws {
         for endpoint in [Self.v4, Self.longName] {
             var writer = FrameWriter(association: AssociationID(rawValue: 70))
@@ -94,15 +94,15 @@ import Testing
 
     @Test func `what never becomes whole takes bounded memory, and the newest still does`() {
         var reassembler = DatagramReassembler()
-        for association in 0..<64 as Range<UInt64> {
+        for association in 0..<16 as Range<UInt64> {
             var writer = FrameWriter(association: AssociationID(rawValue: association))
-            for _ in 0..<100 {
+            for _ in 0..<40 {
                 _ = Self.feed(Array(Self.pieces(4096, by: &writer).dropLast()), to: &reassembler)
             }
         }
         #expect(reassembler.size.count <= 256)
         #expect(reassembler.size.bytes <= 512 << 10)
-        #expect(reassembler.abandoned >= 6400 - 256)
+        #expect(reassembler.abandoned >= 640 - 256)
         var writer = FrameWriter(association: AssociationID(rawValue: 99))
         #expect(Self.feed(Self.pieces(4096, by: &writer), to: &reassembler).count == 1)
         for association in 0..<100 as Range<UInt64> { reassembler.remove(AssociationID(rawValue: association)) }

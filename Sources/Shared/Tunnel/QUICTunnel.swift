@@ -183,10 +183,8 @@ package final class QUICTunnel: PeerCarrier {
     /// What became of the datagrams of its UDP associations.
     package var datagramStatistics: TunnelDatagramStatistics { self.datagrams.statistics }
 
-    /// Whether packets have waited for any sign of life for too long.
-    package var isSuspect: Bool {
-        self.session.unansweredSince.map { self.eventLoop.now - $0 >= SilenceWatch.limit } ?? false
-    }
+    /// Whether packets have waited for any sign of life for too long, as the delegate hears of each change.
+    package var isSuspect: Bool { self.silence.isSilent }
 
     /// Ends the tunnel: streams are reset, the peer sees the reason.
     package func close(saying words: String) {

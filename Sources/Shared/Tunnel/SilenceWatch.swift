@@ -21,6 +21,9 @@ final class SilenceWatch {
     var changed: ((Bool) -> Void)?
     private var state = State.calm
 
+    /// What was told last.
+    var isSilent: Bool { if case .silent = self.state { true } else { false } }
+
     /// A packet has left.
     func sent() {
         if case .calm = self.state { self.wait() }
@@ -28,7 +31,7 @@ final class SilenceWatch {
 
     /// Whatever came has been read.
     func received() {
-        guard case .silent = self.state, let session = self.session, !self.isSilent(session) else { return }
+        guard self.isSilent, let session = self.session, !self.waitsTooLong(session) else { return }
         self.wait()
         session.eventLoop.assumeIsolated().execute { self.changed?(false) }
     }
@@ -40,7 +43,7 @@ final class SilenceWatch {
         self.changed = nil
     }
 
-    private func isSilent(_ session: QUICSession) -> Bool {
+    private func waitsTooLong(_ session: QUICSession) -> Bool {
         session.unansweredSince.map { session.eventLoop.now - $0 >= Self.limit } ?? false
     }
 
@@ -54,7 +57,7 @@ final class SilenceWatch {
     }
 
     private func look() {
-        guard let session = self.session, self.isSilent(session) else { return self.wait() }
+        guard let session = self.session, self.waitsTooLong(session) else { return self.wait() }
         self.state = .silent
         self.changed?(true)
     }

@@ -84,6 +84,18 @@ final class TunnelAssociations: AssociationHost {
         return Share(id: id, sweep: sweep)
     }
 
+    /// How many there are, with how many sockets, and why datagrams were dropped.
+    var metadata: Logger.Metadata {
+        var metadata: Logger.Metadata = [
+            "associations": .stringConvertible(self.associations.count),
+            "flows": .stringConvertible(self.sockets.count),
+        ]
+        for (reason, count) in self.dropCounts {
+            metadata["dropped_\(reason.rawValue)"] = .stringConvertible(count)
+        }
+        return metadata
+    }
+
     private struct WeakTable {
         weak var table: TunnelAssociations?
         init(_ table: TunnelAssociations) { self.table = table }

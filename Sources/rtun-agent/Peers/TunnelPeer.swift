@@ -121,7 +121,16 @@ final class TunnelPeer: AcceptedPeer {
     }
 
     var peerChannel: any AnyPeerChannel { self.channel }
-    func report() {}
+
+    /// Of the client's UDP associations, if it has had any.
+    func report() {
+        guard let statistics = self.channel.carrier?.datagramStatistics, statistics.received > 0 else { return }
+        self.logger.info(
+            "UDP statistics",
+            metadata: self.associations.metadata.merging(statistics.metadata) { $1 }.merging(["event": "udp.stats"]) {
+                $1
+            })
+    }
 }
 
 @available(*, unavailable)

@@ -1,4 +1,4 @@
-package import Basics
+import Basics
 
 /// `host:port` of a URL, a CONNECT request or a `Host` field (RFC 3986 §3.2).
 struct HTTPAuthority {

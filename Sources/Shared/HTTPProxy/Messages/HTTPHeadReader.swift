@@ -1,4 +1,4 @@
-package import NIOCore
+import NIOCore
 
 /// Finds the end of a head, or of a trailer, in what arrives, and takes it apart into lines.
 ///
