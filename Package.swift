@@ -83,8 +83,9 @@ func tests(_ name: String, _ dependencies: [Target.Dependency], exclude: [String
 
 /// What `Tests/FuzzTests` feeds.
 let fuzzDependencies: [Target.Dependency] = [
-    "rtun-agent", "rtun-server", "AppProto", "Basics", "CommandSupport", "HostNetwork", "ICE", "PeerChannel",
-    "HTTPProxy", "QUIC", "SOCKS", "STUN", "Signaling", "TLS", "TestSupport", "Tunnel", "UDPAssociation", "UDPRelay",
+    "rtun-agent", "rtun-relay", "rtun-server", "AppProto", "Basics", "CommandSupport", "HostNetwork", "ICE",
+    "PeerChannel", "HTTPProxy", "QUIC", "SOCKS", "STUN", "Signaling", "TLS", "TestSupport", "Tunnel",
+    "UDPAssociation", "UDPRelay",
     .nioCore, .nioEmbedded, .nioHTTP1, .nioWebSocket, .logging,
 ]
 
@@ -225,7 +226,7 @@ let package = Package(
             "TunnelClient",
             [
                 "AgentChoice", "AppProto", "Basics", "ClientSupport", "CommandSupport", "FlowLedger", "PeerChannel",
-                "PeerPath", "Signaling", "Tunnel", "UDPAssociation", .nioCore, .dequeModule, .logging,
+                "PeerPath", "Signaling", "Tunnel", "UDPAssociation", .nioCore, .nioPosix, .dequeModule, .logging,
             ]),
 
         shared(
@@ -263,9 +264,8 @@ let package = Package(
             "rtun-relay", main: "RtunRelay.swift",
             [
                 "AgentChoice", "AppProto", "Basics", "FlowLedger", "TLS", "HostNetwork", "Signaling", "PeerChannel",
-                "RelayChannel",
-                "UDP", "UDPRelay", "PeerSupport", "ClientSupport", "Diagnosis", "CommandSupport", .nioCore, .nioPosix,
-                .dequeModule, .argumentParser, .logging,
+                "RelayChannel", "Tunnel", "TunnelClient", "UDP", "UDPRelay", "PeerSupport", "ClientSupport",
+                "Diagnosis", "CommandSupport", .nioCore, .nioPosix, .dequeModule, .argumentParser, .logging,
             ]),
 
         tests("AppProtoTests", ["AppProto", "TestSupport", .nioCore]),
@@ -312,7 +312,9 @@ let package = Package(
         tests("UDPRelayTests", ["UDPRelay", "FlowLedger", .nioCore]),
         tests("UDPAssociationTests", ["UDPAssociation", "Basics", "TestSupport", .nioCore]),
         tests("FlowLedgerTests", ["FlowLedger", .nioCore]),
-        tests("TunnelClientTests", ["TunnelClient", "AgentChoice", "TestSupport", .nioCore]),
+        tests(
+            "TunnelClientTests",
+            ["TunnelClient", "AgentChoice", "TestSupport", .nioCore, .nioEmbedded, .logging]),
         tests("AgentChoiceTests", ["AgentChoice", "TestSupport", .nioCore]),
         tests(
             "ClientSupportTests",
@@ -345,7 +347,12 @@ let package = Package(
                 "rtun-agent", "Basics", "NameResolution", "PeerChannel", "AppProto", "TLS", "TestSupport", .nioCore,
                 .nioPosix, .argumentParser, .logging,
             ]),
-        tests("rtun-relayTests", ["rtun-relay", "CommandSupport", .nioCore, .argumentParser]),
+        tests(
+            "rtun-relayTests",
+            [
+                "rtun-relay", "Basics", "CommandSupport", "FlowLedger", "TunnelClient", .nioCore, .nioEmbedded,
+                .argumentParser,
+            ]),
         tests(
             "rtun-socksTests",
             [
@@ -379,6 +386,7 @@ let package = Package(
             exclude: [
                 "requirements.txt", "quic_middle.py", "server_hello.py", "ice_peer.py", "relay_injector.py",
                 "icmp_target.py", "pysocks_udp.py", "quic_attacks.py", "tunnel_attacks.py", "silent_clients.py",
+                "git_server.py", "web_page.py",
             ]),
     ] + systemTargets + staticTargets + fuzzTargets
 )

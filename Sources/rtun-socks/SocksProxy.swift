@@ -94,7 +94,7 @@ struct SocksProxy {
         let (pool, clients) = try await eventLoop.submit {
             let pool = TunnelPool(
                 pattern: try self.agents.pattern(), configuration: self.peerConfiguration, signal: self.control,
-                logger: self.log.logger)
+                eventLoop: eventLoop, logger: self.log.logger)
             self.log.accessLog?.follow(pool.ledger)
             self.control.setDelegate(SignalFanout([NIOLoopBound(pool.channels, eventLoop: eventLoop)]))
             let clients = ProxyClients(self.proxy, connector: pool, eventLoop: eventLoop, logger: self.log.logger)

@@ -135,7 +135,7 @@ extension Cluster {
     /// Starts a relay and waits until it listens; `connected`: until each rule has its channel, too.
     package func relay(_ rules: [String], options: [String] = [], connected: Bool = true) async throws -> Relay {
         let program = try self.launchRelay(rules, options: options)
-        let ready = try await program.line("the ready line") { $0.hasPrefix("rtun-relay ready udp=") }
+        let ready = try await program.line("the ready line") { $0.hasPrefix("rtun-relay ready ") }
         let ports = ready.split(separator: " ").dropFirst(2).compactMap {
             $0.split(separator: ":").last.flatMap { Int($0) }
         }

@@ -27,6 +27,8 @@ package final class FlowLedger {
         package var byOutcome: [FlowOutcome: UInt64] = [:]
         package var traffic = FlowTraffic()
 
+        package init() {}
+
         package static func += (total: inout Totals, part: Totals) {
             total.byOutcome.merge(part.byOutcome) { $0 &+ $1 }
             total.traffic += part.traffic

@@ -1,7 +1,7 @@
 import NIOCore
 import Testing
 
-@testable import UDPRelay
+@testable import rtun_relay
 
 struct RelayRuleTests {
     @Test(arguments: [
@@ -11,9 +11,13 @@ struct RelayRuleTests {
         ("127.0.0.1:0?to=[2001:db8::53]:65535", "127.0.0.1:0", "[2001:db8::53]:65535"),
         ("udp://[::]:1?to=192.0.2.1:1", "[::]:1", "192.0.2.1:1"),
         ("[fe80::1%1]:53?to=192.0.2.1:1", "[fe80::1%1]:53", "192.0.2.1:1"),
+        ("tcp://127.0.0.1:8022?to=10.1.0.9:22", "127.0.0.1:8022", "10.1.0.9:22"),
+        ("tcp://[::]:0?to=[2001:db8::22]:22", "[::]:0", "[2001:db8::22]:22"),
+        ("tcp://[fe80::1%1]:22?to=192.0.2.1:22", "[fe80::1%1]:22", "192.0.2.1:22"),
     ])
     func `a good rule is read`(text: String, listen: String, target: String) throws {
         let rule = try RelayRule(parsing: text)
+        #expect(rule.transport == (text.hasPrefix("tcp://") ? .tcp : .udp))
         #expect(rule.listenAddress.numeric == listen)
         #expect(rule.target.numeric == target)
         #expect(try RelayRule(parsing: rule.description) == rule)
@@ -21,7 +25,11 @@ struct RelayRuleTests {
 
     @Test(arguments: [
         ("", RelayRuleError.Kind.empty, ""),
-        ("tcp://127.0.0.1:1?to=192.0.2.1:1", .tcpReserved, "tcp"),
+        ("TCP://127.0.0.1:1?to=192.0.2.1:1", .unknownProtocol, "TCP"),
+        ("tcp:127.0.0.1:1?to=192.0.2.1:1", .missingBracket, "tcp:127.0.0.1:1"),
+        ("tcp://127.0.0.1:1?to=192.0.2.1:0", .zeroTargetPort, "0"),
+        ("tcp://127.0.0.1:1?to=ssh.example:22", .nameNotSupported, "ssh.example"),
+        ("tcp://127.0.0.1:1?to=[fe80::1%1]:22", .invalidAddress, "%1"),
         ("sctp://127.0.0.1:1?to=192.0.2.1:1", .unknownProtocol, "sctp"),
         ("UDP://127.0.0.1:1?to=192.0.2.1:1", .unknownProtocol, "UDP"),
         ("127.0.0.1:1", .missingTarget, "127.0.0.1:1"),
@@ -67,6 +75,28 @@ struct RelayRuleTests {
         #expect(lines[2] == "                    ^^^^^^^^^^^")
     }
 
+    @Test(arguments: [("udp", "dns.example", false), ("tcp", "ssh.example", true)])
+    func `whoever wants TCP to a name hears which program does that`(proto: String, name: String, isTold: Bool) {
+        let error = #expect(throws: RelayRuleError.self) {
+            try RelayRule(parsing: "\(proto)://127.0.0.1:1?to=\(name):53")
+        }
+        #expect(error?.message.contains("rtun-socks connects to names") == isTold)
+    }
+
+    @Test(arguments: [
+        ("127.0.0.1:5", "tcp://127.0.0.1:5", false), ("tcp://127.0.0.1:5", "tcp://127.0.0.1:5", true),
+        ("tcp://0.0.0.0:5", "tcp://127.0.0.1:5", true), ("tcp://0.0.0.0:5", "udp://127.0.0.1:5", false),
+        ("tcp://[::]:5", "tcp://0.0.0.0:5", false), ("tcp://[::]:5", "tcp://[::1]:5", true),
+        ("tcp://127.0.0.1:0", "tcp://127.0.0.1:0", false), ("udp://0.0.0.0:5", "127.0.0.1:5", true),
+        ("tcp://[fe80::1%1]:5", "tcp://[fe80::1%2]:5", false),
+    ])
+    func `rules of one protocol may not overlap`(one: String, another: String, overlap: Bool) throws {
+        let texts = [one, another].map { "\($0)?to=192.0.2.1:1" }
+        guard overlap else { return #expect(try RelayRule.parse(texts).map(\.description).count == 2) }
+        let error = #expect(throws: RelayRuleError.self) { try RelayRule.parse(texts) }
+        #expect(error?.kind == .duplicateListenAddress)
+    }
+
     @Test func `two rules may not listen on one address, but any number on port 0`() throws {
         #expect(try RelayRule.parse(["127.0.0.1:0?to=192.0.2.1:1", "127.0.0.1:0?to=192.0.2.2:1"]).count == 2)
         #expect(try RelayRule.parse(["127.0.0.1:5?to=192.0.2.1:1", "127.0.0.2:5?to=192.0.2.1:1"]).count == 2)
@@ -79,7 +109,7 @@ struct RelayRuleTests {
 
     @Test func `any text is either a rule or an error`() {
         var random = SystemRandomNumberGenerator()
-        let alphabet = Array("udp://[]:?to=&.0123456789abcdef%é ")
+        let alphabet = Array("udtcp://[]:?to=&.0123456789abcdef%é ")
         for _ in 0..<5000 {
             let text = String(
                 (0..<Int.random(in: 0...40, using: &random)).compactMap { _ in alphabet.randomElement(using: &random) })

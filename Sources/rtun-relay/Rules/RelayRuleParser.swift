@@ -23,10 +23,13 @@ struct RelayRuleParser {
     }
 
     private let text: String
+    /// What stands before `://`.
+    private var transport = RelayRule.Transport.udp
 
     init(_ text: String) { self.text = text }
 
-    mutating func parse() throws(RelayRuleError) -> (listen: SocketAddress, target: SocketAddress) {
+    mutating func parse() throws(RelayRuleError) -> (RelayRule.Transport, listen: SocketAddress, target: SocketAddress)
+    {
         let whole = self.text.startIndex..<self.text.endIndex
         guard !self.text.isEmpty else {
             throw self.error(
@@ -39,21 +42,20 @@ struct RelayRuleParser {
                 "the rule has no target; add ?to=IP:PORT, as in \(self.text)?to=192.0.2.53:53")
         }
         let target = try self.parseParameters(from: self.text.index(after: mark))
-        return (try self.parseAddress(start..<mark, .listen), try self.parseAddress(target, .target))
+        return (self.transport, try self.parseAddress(start..<mark, .listen), try self.parseAddress(target, .target))
     }
 
     /// Where what follows the protocol begins.
-    private func parseProtocol() throws(RelayRuleError) -> String.Index {
+    private mutating func parseProtocol() throws(RelayRuleError) -> String.Index {
         guard let separator = self.text.place(of: "://") else { return self.text.startIndex }
         let name = self.text[..<separator.lowerBound]
-        let fault = self.text.startIndex..<separator.lowerBound
-        switch name {
-        case "udp": return separator.upperBound
-        case "tcp":
-            throw self.error(fault, .tcpReserved, "tcp is reserved, not supported yet; only udp can be forwarded")
-        default:
-            throw self.error(fault, .unknownProtocol, "\"\(name)\" is not a protocol that can be forwarded; write udp")
+        guard let transport = RelayRule.Transport(rawValue: String(name)) else {
+            throw self.error(
+                self.text.startIndex..<separator.lowerBound, .unknownProtocol,
+                "\"\(name)\" is not a protocol that can be forwarded; write udp or tcp")
         }
+        self.transport = transport
+        return separator.upperBound
     }
 
     /// The range of the value of `to`, the only parameter there is.
@@ -148,9 +150,10 @@ struct RelayRuleParser {
                 host, .invalidAddress, "the \(side.name) has no IP address; write IP:PORT, as in \(side.example)\(all)")
         }
         if address.contains(where: \.isLetter) {
+            let proxy = self.transport == .tcp && side == .target ? "; rtun-socks connects to names" : ""
             return self.error(
                 host, .nameNotSupported,
-                "\"\(address)\" is a name; the \(side.name) takes an IP address only, as in \(side.example)")
+                "\"\(address)\" is a name; the \(side.name) takes an IP address only, as in \(side.example)\(proxy)")
         }
         return self.error(
             host, .invalidAddress, "\"\(address)\" is not an IPv4 address; write one like \(side.example)")

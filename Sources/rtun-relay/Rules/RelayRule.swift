@@ -1,39 +1,49 @@
 import Basics
-package import NIOCore
+import NIOCore
 
-/// One forwarding rule: datagrams that arrive at a local address go to a fixed target, and answers come back.
+/// One forwarding rule: the datagrams or connections that arrive at a local address go to a fixed target, and answers come back.
 ///
 /// ```
 /// [proto://]<listen_addr>?to=<target_addr>
 /// udp://0.0.0.0:15353?to=192.0.2.53:53
+/// tcp://127.0.0.1:8022?to=192.0.2.22:22
 /// [::1]:5353?to=[2001:db8::53]:53
 /// ```
-/// `proto` is `udp` when left out; `tcp` is reserved. Both addresses are `IP:PORT`, IPv6 in brackets, families may differ.
-package struct RelayRule: Hashable, Sendable {
-    /// Where to listen. Port 0 asks the system for a free one.
-    package let listenAddress: SocketAddress
-    /// Where the agent sends to. Never port 0.
-    package let target: SocketAddress
-
-    /// Reads a rule as it stands on the command line.
-    package init(parsing text: String) throws(RelayRuleError) {
-        var parser = RelayRuleParser(text)
-        (self.listenAddress, self.target) = try parser.parse()
+/// `proto` is `udp` when left out. Both addresses are `IP:PORT`, IPv6 in brackets, families may differ.
+struct RelayRule: Hashable, Sendable {
+    /// What is forwarded. The raw values stand in rules, in logs and in the ready line.
+    enum Transport: String, Sendable {
+        case udp
+        case tcp
     }
 
-    /// Whether both cannot listen at once: on one port of an address, or of all of its family.
-    private func listensBeside(_ other: RelayRule) -> Bool {
+    let transport: Transport
+    /// Where to listen. Port 0 asks the system for a free one.
+    let listenAddress: SocketAddress
+    /// Where the agent sends or connects to. Never port 0.
+    let target: SocketAddress
+
+    /// Reads a rule as it stands on the command line.
+    init(parsing text: String) throws(RelayRuleError) {
+        var parser = RelayRuleParser(text)
+        (self.transport, self.listenAddress, self.target) = try parser.parse()
+    }
+
+    /// Whether both cannot listen at once: on one port of an address, or of all of its family. UDP and TCP have ports of their
+    /// own each.
+    private func overlaps(_ other: RelayRule) -> Bool {
+        guard self.transport == other.transport else { return false }
         let (one, another) = (self.listenAddress, other.listenAddress)
         return one == another
             || one.port == another.port && one.protocol == another.protocol && (one.isWildcard || another.isWildcard)
     }
 
     /// Reads several rules, of which no two may listen on the same address. Rules on port 0 never collide.
-    package static func parse(_ texts: [String]) throws(RelayRuleError) -> [RelayRule] {
+    static func parse(_ texts: [String]) throws(RelayRuleError) -> [RelayRule] {
         var rules: [RelayRule] = []
         for text in texts {
             let rule = try RelayRule(parsing: text)
-            if rule.listenAddress.port != 0, rules.contains(where: { $0.listensBeside(rule) }) {
+            if rule.listenAddress.port != 0, rules.contains(where: { $0.overlaps(rule) }) {
                 let listen =
                     (text.place(of: "://")?.upperBound ?? text.startIndex)..<(text.firstIndex(of: "?") ?? text.endIndex)
                 throw RelayRuleError(
@@ -48,7 +58,7 @@ package struct RelayRule: Hashable, Sendable {
 
 extension RelayRule: CustomStringConvertible {
     /// The rule in its full form.
-    package var description: String { "udp://\(self.listenAddress.numeric)?to=\(self.target.numeric)" }
+    var description: String { "\(self.transport.rawValue)://\(self.listenAddress.numeric)?to=\(self.target.numeric)" }
 }
 
 extension SocketAddress {

@@ -13,19 +13,17 @@ import Signaling
 import UDP
 import UDPRelay
 
-/// One rule at work: a local UDP socket, a channel to an agent, and the flows between them. Belongs to one event loop.
+/// A udp rule at work: a local socket, a channel to an agent, and the flows between them.
 ///
 /// A first datagram of a local sender opens a flow; answers go back to that sender. With the channel its flows go, too: the
 /// next datagram of each sender opens a new one on the next channel. While there is none, datagrams wait.
-final class RelayWorker {
-    /// Called when there is no point in going on; at once, if that has happened before.
+final class UDPWorker: RuleWorker {
     var failed: ((ProgramError) -> Void)? {
         didSet { if let failure = self.failure { self.failed?(failure) } }
     }
     private var failure: ProgramError?
-    /// The channels to agents; hears of the control connection.
-    let channels: ChannelPool<DatagramChannel>
-    private let rule: RelayRule
+    let rule: RelayRule
+    private let channels: ChannelPool<DatagramChannel>
     private let eventLoop: any EventLoop
     private let socket: UDPSocket
     private var meter: RelayMeter
@@ -41,51 +39,32 @@ final class RelayWorker {
     private var sweep: IdleSweep?
     private var addresses: LostAddressWatch?
 
-    /// Opens the local port and begins to look for an agent. The future is the event loop's and fails with `IOError`.
+    /// As ``RuleServices/open(_:on:)``.
     static func open(
-        _ rule: RelayRule, options: RelayOptions, agents: AgentOptions, configuration: PeerChannelConfiguration,
-        signal: SignalClient, eventLoop: any EventLoop, logger: Logger
-    ) -> EventLoopFuture<NIOLoopBound<RelayWorker>> {
+        _ rule: RelayRule, _ services: RuleServices, eventLoop: any EventLoop
+    ) -> EventLoopFuture<NIOLoopBound<any RuleWorker>> {
         var socketOptions = DatagramSocketOptions.listener
         socketOptions.tellsLocalAddress = rule.listenAddress.isWildcard
-        return Self.bind(to: rule.listenAddress, options: socketOptions, eventLoop: eventLoop).flatMapThrowing {
-            socket in
-            let socket = socket.value
-            var logger = logger
-            logger[metadataKey: "udp"] = "\(socket.localAddress.authority)"
-            let channels = ChannelPool<DatagramChannel>(
-                pattern: try agents.pattern(),
-                kind: .udpRelay(
-                    UdpRelay(
-                        target: rule.target, idleTimeout: options.idleTimeout, maximumPayload: options.maximumPayload)),
-                usage: .flows, configuration: configuration, signal: signal, eventLoop: eventLoop,
-                logger: logger)
-            let worker = RelayWorker(
-                rule, options: options, socket: socket, channels: channels, eventLoop: eventLoop, logger: logger)
+        return RuleServices.bind(rule, on: eventLoop) { [socketOptions] in
+            UDPSocket.bind(to: $0, options: socketOptions, eventLoop: eventLoop)
+        }.flatMapThrowing {
+            let worker = try UDPWorker(rule, services, socket: $0.value, eventLoop: eventLoop)
             return NIOLoopBound(worker, eventLoop: eventLoop)
         }
     }
 
-    /// A wildcard stands for the other family where this machine does without its own.
-    private static func bind(
-        to address: SocketAddress, options: DatagramSocketOptions, eventLoop: any EventLoop
-    ) -> EventLoopFuture<NIOLoopBound<UDPSocket>> {
-        UDPSocket.bind(to: address, options: options, eventLoop: eventLoop).flatMapError { error in
-            let other = address.protocol == .inet6 ? "0.0.0.0" : "::"
-            guard address.isWildcard, ListenAddress.lacksFamily(error),
-                let substitute = try? SocketAddress(ipAddress: other, port: address.port ?? 0)
-            else { return eventLoop.makeFailedFuture(error) }
-            return UDPSocket.bind(to: substitute, options: options, eventLoop: eventLoop)
-        }
-    }
-
-    private init(
-        _ rule: RelayRule, options: RelayOptions, socket: UDPSocket, channels: ChannelPool<DatagramChannel>,
-        eventLoop: any EventLoop, logger: Logger
-    ) {
+    private init(_ rule: RelayRule, _ services: RuleServices, socket: UDPSocket, eventLoop: any EventLoop) throws {
+        let options = services.options
+        let logger = services.logger(of: rule, at: socket.localAddress)
         self.rule = rule
         self.socket = socket
-        self.channels = channels
+        self.channels = ChannelPool(
+            pattern: try services.agents.pattern(),
+            kind: .udpRelay(
+                UdpRelay(
+                    target: rule.target, idleTimeout: options.idleTimeout, maximumPayload: options.maximumPayload)),
+            usage: .flows, configuration: services.configuration, signal: services.signal, eventLoop: eventLoop,
+            logger: logger)
         self.eventLoop = eventLoop
         self.meter = RelayMeter(maximumFlows: options.maximumFlows, eventLoop: eventLoop, logger: logger)
         self.payloadLimit = PayloadLimit(asked: options.maximumPayload)
@@ -104,17 +83,12 @@ final class RelayWorker {
         }
     }
 
-    /// Where the worker listens, with the port that the kernel chose.
     var localAddress: SocketAddress { self.socket.localAddress }
+    var signalListener: any SignalListener { self.channels }
 
-    /// The same as it stands in the rule.
-    var announcedAddress: SocketAddress {
-        var address = self.rule.listenAddress
-        address.port = self.localAddress.port
-        return address
-    }
+    /// Nobody can tell when the last datagram of a flow has come.
+    func drain() -> EventLoopFuture<Void> { self.eventLoop.makeSucceededVoidFuture() }
 
-    /// Stops listening and closes the channels; the agents are told.
     func close() {
         self.socket.close()
         self.sweep?.stop()
@@ -125,7 +99,6 @@ final class RelayWorker {
         self.channels.close()
     }
 
-    /// Writes a line of statistics.
     func report() {
         var metadata: Logger.Metadata
         if let (channel, agent) = self.current {
@@ -144,7 +117,6 @@ final class RelayWorker {
         self.meter.logger.info("relay statistics", metadata: metadata)
     }
 
-    /// For the live line.
     var liveStatus: LiveStatus {
         var status = self.channels.liveStatus
         status.bytesOut = self.meter.statistics.toTarget.bytes
@@ -160,11 +132,11 @@ final class RelayWorker {
 }
 
 @available(*, unavailable)
-extension RelayWorker: Sendable {}
+extension UDPWorker: Sendable {}
 
 // MARK: - From local senders
 
-extension RelayWorker: UDPSocketDelegate {
+extension UDPWorker: UDPSocketDelegate {
     func socket(
         _ socket: UDPSocket, received bytes: ByteBuffer, segmentSize: Int?, from source: SocketAddress,
         at local: SocketAddress?
@@ -258,7 +230,7 @@ extension RelayWorker: UDPSocketDelegate {
 
 // MARK: - From the agent
 
-extension RelayWorker: DatagramChannelDelegate {
+extension UDPWorker: DatagramChannelDelegate {
     func datagramChannel(_ channel: DatagramChannel, received payload: ByteBuffer, of flow: FlowID) {
         guard channel === self.current?.channel,
             let source = self.flows.source(
@@ -300,7 +272,7 @@ extension RelayWorker: DatagramChannelDelegate {
 
 // MARK: - Flows
 
-extension RelayWorker {
+extension UDPWorker {
     private func endIdleFlow(before deadline: NIODeadline) -> Bool {
         guard let idle = self.flows.removeIdle(before: deadline) else { return false }
         self.current?.channel.sendClosed(idle.flow.id)
@@ -362,7 +334,7 @@ extension RelayWorker {
 
 // MARK: - Channels
 
-extension RelayWorker: ChannelPoolDelegate {
+extension UDPWorker: ChannelPoolDelegate {
     func makeCarrier(_ context: PeerCarrierContext) throws -> DatagramChannel {
         let channel = try DatagramChannel(context)
         channel.delegate = self

@@ -1,17 +1,16 @@
 import Basics
 import CommandSupport
-import Logging
-import NIOCore
-import Signaling
+package import Logging
+package import NIOCore
 
 /// Keeps the connections of all listening sockets to one limit. Belongs to one event loop.
 ///
 /// Clients that are owed nothing make room: those that have not said yet what they want, and those that may ask for more and
 /// do not. When places are short, the one goes that has been silent longest. So nobody holds all places by saying nothing. A
 /// batch of accepts that has begun is finished, so that the limit may be exceeded by a few.
-final class ConnectionLimiter {
+package final class ConnectionLimiter {
     /// Connections that are open.
-    private(set) var count = 0
+    package private(set) var count = 0
     /// Clients that are owed nothing, in the order in which they fell silent.
     private var silent = SilentClients()
     /// The next look whether somebody has been silent for long enough.
@@ -19,7 +18,7 @@ final class ConnectionLimiter {
     /// Whoever means well says what it wants within that; before, nobody makes room.
     private static let patience = TimeAmount.seconds(1)
     /// How many may be open at once. One that grows lets those in that wait.
-    var limit: Int {
+    package var limit: Int {
         didSet { if self.count < self.limit { self.resume() } }
     }
     private let eventLoop: any EventLoop
@@ -30,7 +29,7 @@ final class ConnectionLimiter {
     private var isDraining = false
     private var onEmpty: [EventLoopPromise<Void>] = []
 
-    init(limit: Int, eventLoop: any EventLoop, logger: Logger) {
+    package init(limit: Int, eventLoop: any EventLoop, logger: Logger) {
         self.limit = limit
         self.eventLoop = eventLoop
         self.logger = logger
@@ -69,16 +68,16 @@ final class ConnectionLimiter {
     }
 
     /// A client has said what it wants, or is gone: it makes room for nobody.
-    func requestCame(from channel: any Channel) { self.silent.remove(channel) }
+    package func requestCame(from channel: any Channel) { self.silent.remove(channel) }
 
     /// A client has got all that it has asked for.
-    func becameIdle(_ channel: any Channel) {
+    package func becameIdle(_ channel: any Channel) {
         self.silent.add(channel, at: self.eventLoop.now)
         if self.isDraining { channel.close(promise: nil) }
     }
 
     /// Sends everybody away who is owed nothing. Succeeds once no connection is open.
-    func drain() -> EventLoopFuture<Void> {
+    package func drain() -> EventLoopFuture<Void> {
         self.isDraining = true
         for channel in self.silent.all { channel.close(promise: nil) }
         let promise = self.eventLoop.makePromise(of: Void.self)

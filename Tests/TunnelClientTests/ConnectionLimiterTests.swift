@@ -3,7 +3,7 @@ import NIOCore
 import NIOEmbedded
 import Testing
 
-@testable import rtun_socks
+@testable import TunnelClient
 
 @Suite struct ConnectionLimiterTests {
     /// Counts how often the channel is asked to accept.
