@@ -83,7 +83,8 @@ func tests(_ name: String, _ dependencies: [Target.Dependency], exclude: [String
 
 /// What `Tests/FuzzTests` feeds.
 let fuzzDependencies: [Target.Dependency] = [
-    "rtun-agent", "rtun-relay", "rtun-server", "AppProto", "Basics", "CommandSupport", "HostNetwork", "ICE",
+    "Admin", "FlowLedger", "rtun-agent", "rtun-relay", "rtun-server", "AppProto", "Basics", "CommandSupport",
+    "HostNetwork", "ICE",
     "PeerChannel", "HTTPProxy", "QUIC", "SOCKS", "STUN", "Signaling", "TLS", "TestSupport", "Tunnel",
     "UDPAssociation", "UDPRelay",
     .nioCore, .nioEmbedded, .nioHTTP1, .nioWebSocket, .logging,
@@ -203,11 +204,20 @@ let package = Package(
                 .nioCore,
             ], linux: ["CLinuxProcess"]),
 
+        // One answer for each HTTP request.
+        shared("PlainHTTP", [.nioCore, .nioHTTP1]),
+        shared(
+            "Admin",
+            [
+                "Basics", "CommandSupport", "Crypto", "FlowLedger", "OperatingSystem", "PlainHTTP", .nioCore, .nioPosix,
+                .nioHTTP1, .argumentParser, .logging,
+            ]),
+
         shared(
             "PeerSupport",
             [
-                "Basics", "TLS", "HostNetwork", "QUIC", "Signaling", "PeerPath", "PeerChannel", "CommandSupport",
-                .nioCore, .argumentParser, .logging,
+                "Admin", "Basics", "FlowLedger", "TLS", "HostNetwork", "QUIC", "Signaling", "PeerPath", "PeerChannel",
+                "CommandSupport", .nioCore, .argumentParser, .logging,
             ]),
         shared(
             "RelayChannel",
@@ -217,7 +227,7 @@ let package = Package(
         shared(
             "ClientSupport",
             [
-                "AgentChoice", "AppProto", "Basics", "LibC", "TLS", "HostNetwork", "Signaling", "PeerPath",
+                "Admin", "AgentChoice", "AppProto", "Basics", "LibC", "TLS", "HostNetwork", "Signaling", "PeerPath",
                 "PeerChannel", "CommandSupport", "PeerSupport", .nioCore, .nioPosix, .dequeModule, .argumentParser,
                 .logging,
             ]),
@@ -239,14 +249,16 @@ let package = Package(
         program(
             "rtun-server", main: "RtunServer.swift",
             [
-                "AppProto", "Basics", "LibC", "TLS", "STUN", "UDP", "QUIC", "Signaling", "CommandSupport",
-                "OperatingSystem",
+                "Admin", "AppProto", "Basics", "FlowLedger", "LibC", "TLS", "STUN", "UDP", "QUIC", "Signaling",
+                "CommandSupport",
+                "OperatingSystem", "PlainHTTP",
                 .nioCore, .nioPosix, .nioHTTP1, .nioWebSocket, .dequeModule, .heapModule, .argumentParser, .logging,
             ]),
         program(
             "rtun-agent", main: "RtunAgent.swift",
             [
-                "AppProto", "Basics", "FlowLedger", "LibC", "TLS", "NameResolution", "HostNetwork", "OperatingSystem",
+                "Admin", "AppProto", "Basics", "FlowLedger", "LibC", "TLS", "NameResolution", "HostNetwork",
+                "OperatingSystem",
                 "Signaling", "PeerChannel", "Tunnel", "RelayChannel", "UDP", "UDPRelay", "UDPAssociation",
                 "PeerSupport", "Diagnosis", "CommandSupport",
                 .nioCore, .nioPosix, .argumentParser, .logging,
@@ -254,7 +266,8 @@ let package = Package(
         program(
             "rtun-socks", main: "RtunSocks.swift",
             [
-                "Basics", "FlowLedger", "HTTPProxy", "LibC", "TLS", "Signaling", "PeerChannel", "SOCKS", "Tunnel",
+                "Admin", "Basics", "FlowLedger", "HTTPProxy", "LibC", "TLS", "Signaling", "PeerChannel", "SOCKS",
+                "Tunnel",
                 "TunnelClient", "UDP", "UDPAssociation", "PeerSupport", "ClientSupport", "Diagnosis", "CommandSupport",
                 .nioCore, .nioPosix,
                 .dequeModule, .argumentParser, .logging,
@@ -263,7 +276,8 @@ let package = Package(
         program(
             "rtun-relay", main: "RtunRelay.swift",
             [
-                "AgentChoice", "AppProto", "Basics", "FlowLedger", "TLS", "HostNetwork", "Signaling", "PeerChannel",
+                "Admin", "AgentChoice", "AppProto", "Basics", "FlowLedger", "TLS", "HostNetwork", "Signaling",
+                "PeerChannel",
                 "RelayChannel", "Tunnel", "TunnelClient", "UDP", "UDPRelay", "PeerSupport", "ClientSupport",
                 "Diagnosis", "CommandSupport", .nioCore, .nioPosix, .dequeModule, .argumentParser, .logging,
             ]),
@@ -337,9 +351,16 @@ let package = Package(
             "rtun-serverTests",
             [
                 "rtun-server", "AppProto", "Basics", "TLS", "STUN", "QUIC", "Signaling", "CommandSupport",
-                "TestSupport",
+                "PlainHTTP", "TestSupport",
                 .nioCore,
                 .nioEmbedded, .nioHTTP1, .nioPosix, .argumentParser, .logging,
+            ]),
+        tests(
+            "AdminTests",
+            [
+                "Admin", "Basics", "CommandSupport", "FlowLedger", "LibC", "PlainHTTP", "TestSupport", .nioCore,
+                .nioPosix,
+                .nioHTTP1, .argumentParser, .logging,
             ]),
         tests(
             "rtun-agentTests",
@@ -386,7 +407,7 @@ let package = Package(
             exclude: [
                 "requirements.txt", "quic_middle.py", "server_hello.py", "ice_peer.py", "relay_injector.py",
                 "icmp_target.py", "pysocks_udp.py", "quic_attacks.py", "tunnel_attacks.py", "silent_clients.py",
-                "git_server.py", "web_page.py",
+                "git_server.py", "web_page.py", "status_page.py",
             ]),
     ] + systemTargets + staticTargets + fuzzTargets
 )

@@ -35,5 +35,8 @@ if ! command -v swift >/dev/null; then
     exit 1
 fi
 
+# What checks the metrics.
+scripts/promtool.sh .build-tools
+
 # Independent implementations for the interop tests, in an environment of their own.
 scripts/python-environment.sh setup .build-venv Tests/InteropTests/requirements.txt

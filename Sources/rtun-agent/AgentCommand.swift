@@ -1,3 +1,4 @@
+import Admin
 import ArgumentParser
 import CommandSupport
 import Diagnosis
@@ -57,6 +58,8 @@ struct AgentCommand: ProgramCommand {
     var peers: PeerOptions
     @OptionGroup(title: "Diagnosis")
     var check: CheckOptions
+    @OptionGroup(title: "Status")
+    var admin: AdminOptions
     @OptionGroup(title: "Logging")
     var statistics: StatisticsOptions
     @OptionGroup(title: "Logging")
@@ -77,8 +80,13 @@ struct AgentCommand: ProgramCommand {
         try self.server.check(
             role: .agent(name: name, expireIn: self.registration.expireIn, labels: self.registration.labels),
             secret: secret, program: Self.name, congestion: self.peers.congestion)
+        try self.admin.check()
         try self.logging.check()
         try self.accessLog.check()
+    }
+
+    static func question(_ given: GivenValues) throws -> (any ProgramQuestion)? {
+        try AdminQuestion(given, program: Self.name)
     }
 
     func run() async throws {

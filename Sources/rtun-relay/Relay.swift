@@ -1,6 +1,8 @@
+import Admin
 import Basics
 import ClientSupport
 import CommandSupport
+import FlowLedger
 import Logging
 import NIOCore
 import PeerChannel
@@ -17,6 +19,7 @@ struct Relay {
     private let services: RuleServices
     private let peers: PeerOptions
     private let statisticsInterval: TimeAmount?
+    private let admin: AdminOptions
     private let log: ProgramLog
 
     /// Makes the certificate that agents pin. Throws a `TLSError`.
@@ -29,6 +32,7 @@ struct Relay {
         self.rules = command.relay.rules
         self.peers = command.peers
         self.statisticsInterval = command.statistics.interval
+        self.admin = command.admin
         self.log = log
         command.peers.watchInterfaces(on: control.eventLoop, logger: log.logger)
         self.services = RuleServices(
@@ -39,7 +43,12 @@ struct Relay {
 
     /// Serves until the system asks to stop. Throws a `ProgramError` when there is no point in going on.
     func run() async throws {
-        let (workers, readyLine) = try await self.start()
+        let (workers, ports) = try await self.start()
+        let admin = try await AdminServer.start(
+            self.admin, program: RelayCommand.name, source: self.statusSource(of: workers), logger: self.log.logger)
+        let readyLine = ReadyLine(
+            program: RelayCommand.name,
+            admin.announced(with: ports.map { ($0.transport.rawValue, $0.address.authority) }))
         try await ProgramLifecycle.run(
             logger: self.log.logger,
             endsOnHangup: { self.log.isOnTerminal },
@@ -48,7 +57,10 @@ struct Relay {
                 _ = ConfigurationReload.read(RelayCommand.self, log: self.log)
             },
             report: { self.report(workers) },
-            drain: { await self.drain(workers) },
+            drain: {
+                admin?.stopping()
+                await self.drain(workers)
+            },
             body: {
                 readyLine.announce()
                 await self.showLiveLine(of: workers)
@@ -78,10 +90,13 @@ struct Relay {
         }
     }
 
+    /// What a rule listens on.
+    private typealias Port = (transport: RelayRule.Transport, address: SocketAddress)
+
     /// Opens all ports: datagrams and connections are taken from now on and wait until there is a channel.
-    private func start() async throws -> ([NIOLoopBound<any RuleWorker>], ReadyLine) {
+    private func start() async throws -> ([NIOLoopBound<any RuleWorker>], [Port]) {
         var workers: [NIOLoopBound<any RuleWorker>] = []
-        var ports: [(transport: RelayRule.Transport, address: SocketAddress)] = []
+        var ports: [Port] = []
         for rule in self.rules {
             let eventLoop = self.group.next()
             do {
@@ -112,9 +127,7 @@ struct Relay {
                 "everybody who can reach this address can use the rule",
                 metadata: [transport.rawValue: "\(address.authority)"])
         }
-        return (
-            workers, ReadyLine(program: RelayCommand.name, ports.map { ($0.transport.rawValue, $0.address.authority) })
-        )
+        return (workers, ports)
     }
 
     /// So many rules the first line of the log names.
@@ -152,6 +165,28 @@ struct Relay {
                 }
             }.start()
         }.get()
+    }
+
+    private func statusSource(of workers: [NIOLoopBound<any RuleWorker>]) -> StatusSource {
+        let (control, pattern) = (self.control, self.services.agents.expression)
+        return StatusSource(layout: RelayStatus.layout) {
+            let rules = workers.map { worker in
+                worker.eventLoop.submit { worker.value.status(StatusClock(worker.eventLoop.now)) }
+            }
+            return EventLoopFuture.whenAllSucceed(rules, on: control.eventLoop).map { rules in
+                RelayStatus(pattern: pattern, control: ControlStatus(control), rules: rules)
+            }
+        } traffic: {
+            let parts = workers.map { worker in
+                worker.eventLoop.submit { (worker.value.statusID, worker.value.traffic) }
+            }
+            return EventLoopFuture.whenAllSucceed(parts, on: control.eventLoop).map { parts in
+                parts.reduce(into: Traffic()) { all, part in
+                    all.total += part.1
+                    all.parts[part.0] = part.1
+                }
+            }
+        }
     }
 
     /// Writes statistics to the log. From any event loop.

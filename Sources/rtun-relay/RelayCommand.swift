@@ -1,3 +1,4 @@
+import Admin
 import ArgumentParser
 import ClientSupport
 import CommandSupport
@@ -74,6 +75,8 @@ struct RelayCommand: ProgramCommand {
     var peers: PeerOptions
     @OptionGroup(title: "Diagnosis")
     var check: CheckOptions
+    @OptionGroup(title: "Status")
+    var admin: AdminOptions
     @OptionGroup(title: "Logging")
     var statistics: StatisticsOptions
     @OptionGroup(title: "Logging")
@@ -96,8 +99,13 @@ struct RelayCommand: ProgramCommand {
         _ = try self.endToEndSecret.load()
         try self.server.check(
             role: .client, secret: secret, program: Self.name, congestion: self.peers.congestion)
+        try self.admin.check()
         try self.logging.check()
         try self.accessLog.check()
+    }
+
+    static func question(_ given: GivenValues) throws -> (any ProgramQuestion)? {
+        try AdminQuestion(given, program: Self.name)
     }
 
     func run() async throws {

@@ -1,3 +1,4 @@
+import Admin
 import ArgumentParser
 import ClientSupport
 import CommandSupport
@@ -60,6 +61,8 @@ struct SocksCommand: ProgramCommand {
     var peers: PeerOptions
     @OptionGroup(title: "Diagnosis")
     var check: CheckOptions
+    @OptionGroup(title: "Status")
+    var admin: AdminOptions
     @OptionGroup(title: "Logging")
     var logging: LoggingOptions
     @OptionGroup(title: "Logging")
@@ -77,8 +80,13 @@ struct SocksCommand: ProgramCommand {
         try self.server.check(
             role: .client, secret: secret, program: Self.name, congestion: self.peers.congestion)
         for case .network(let address) in try self.proxy.places() { _ = try address.resolve() }
+        try self.admin.check()
         try self.logging.check()
         try self.accessLog.check()
+    }
+
+    static func question(_ given: GivenValues) throws -> (any ProgramQuestion)? {
+        try AdminQuestion(given, program: Self.name)
     }
 
     func run() async throws {

@@ -102,6 +102,11 @@ package final class FlowLedger {
         self.flows.sorted { $0.key < $1.key }.prefix(limit).map(\.value.current)
     }
 
+    /// How many are open of each kind.
+    package var openCounts: [FlowOrigin.Kind: Int] {
+        self.flows.values.reduce(into: [:]) { $0[$1.record.origin.kind, default: 0] += 1 }
+    }
+
     /// All there has been, with the bytes of flows that are open.
     package var totals: [FlowOrigin.Kind: Totals] {
         var totals = self.past

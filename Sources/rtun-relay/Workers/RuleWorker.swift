@@ -1,3 +1,4 @@
+import Admin
 import Basics
 import ClientSupport
 import CommandSupport
@@ -20,6 +21,10 @@ protocol RuleWorker: AnyObject {
     var ledger: FlowLedger { get }
     /// The open flows as of now; at most `limit`.
     func openFlows(limit: Int) -> [FlowRecord]
+    /// As it is now.
+    func status(_ clock: StatusClock) -> RelayStatus.Rule
+    /// What has passed since the start.
+    var traffic: FlowTraffic { get }
     /// For the live line.
     var liveStatus: LiveStatus { get }
     /// Writes a line of statistics.

@@ -21,7 +21,7 @@ final class TCPWorker: RuleWorker {
     private let target: Target
     private let listener: any Channel
     private let limiter: ConnectionLimiter
-    private let pool: TunnelPool
+    let pool: TunnelPool
     private let logger: Logger
     private let failures: DropLog<FlowOutcome>
     private var isClosing = false

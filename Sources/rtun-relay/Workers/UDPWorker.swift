@@ -23,17 +23,17 @@ final class UDPWorker: RuleWorker {
     }
     private var failure: ProgramError?
     let rule: RelayRule
-    private let channels: ChannelPool<DatagramChannel>
+    let channels: ChannelPool<DatagramChannel>
     private let eventLoop: any EventLoop
     private let socket: UDPSocket
-    private var meter: RelayMeter
+    private(set) var meter: RelayMeter
     private var payloadLimit: PayloadLimit
     /// The channel in use, and whose it is.
     private var current: (channel: DatagramChannel, agent: Agent)?
     /// Of the flows that have ended; those that are open are in `flows`.
     let ledger = FlowLedger()
-    private var flows: ClientFlows<LocalSender>
-    private var waiting = WaitingDatagrams()
+    private(set) var flows: ClientFlows<LocalSender>
+    private(set) var waiting = WaitingDatagrams()
     private var waitingTimer: Scheduled<Void>?
     private var answers = LocalAnswers()
     private var sweep: IdleSweep?

@@ -1,3 +1,4 @@
+import Admin
 import ArgumentParser
 import Basics
 import CommandSupport
@@ -78,12 +79,6 @@ struct ServerCommand: ProgramCommand {
             valueName: "duration"))
     var printSessionsToken: String?
 
-    @Flag(
-        help: ArgumentHelp(
-            "Ask the server that runs on this machine with the same --addr whether it is healthy, and exit: 0 if it is, "
-                + "69 if not. Needs no secret."))
-    var healthcheck = false
-
     @Option(
         help: ArgumentHelp(
             "Congestion control for what is sent to quic:// agents and clients, the bridge included: bbr goes by "
@@ -94,6 +89,7 @@ struct ServerCommand: ProgramCommand {
     @OptionGroup var bridge: BridgeOptions
     @OptionGroup var statistics: StatisticsOptions
     @OptionGroup var stun: STUNOptions
+    @OptionGroup var admin: AdminOptions
     @OptionGroup var secret: SecretOptions
     @OptionGroup var logging: LoggingOptions
     @OptionGroup var configurationFile: ConfigurationOptions
@@ -155,11 +151,17 @@ struct ServerCommand: ProgramCommand {
             logger: Logger(label: "check") { _ in SwiftLogNoOpLogHandler() })
         _ = try configuration.certificate?.load()
         _ = try configuration.address.resolve()
+        try self.admin.check()
         try self.logging.check()
     }
 
+    /// Without `--admin`, `--healthcheck` asks at `--addr`.
+    static func question(_ given: GivenValues) throws -> (any ProgramQuestion)? {
+        try AdminQuestion(given, program: "rtun-server", healthcheckNeedsPlace: false)
+    }
+
     func run() async throws {
-        if self.healthcheck {
+        if self.admin.wantsHealthcheck {
             let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
             return try await HealthCheck(
                 address: try self.listenAddress(), usesTLS: try self.certificateFiles() != nil
@@ -179,6 +181,9 @@ struct ServerCommand: ProgramCommand {
         // for the others takes the network's time rather than the processor's.
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         let server = try await Server.start(configuration, on: group.next())
+        let admin = try await AdminServer.start(
+            self.admin, program: "rtun-server", source: server.statusSource, logger: log.logger)
+        let readyLine = server.readyLine(admin)
         try await ProgramLifecycle.run(
             logger: log.logger,
             // As long as there is a terminal, it is somebody's wish for another certificate.
@@ -193,9 +198,12 @@ struct ServerCommand: ProgramCommand {
                 await server.reloadCertificate()
             },
             report: { await server.report() },
-            drain: { await server.stop() },
+            drain: {
+                admin?.stopping()
+                await server.stop()
+            },
             body: {
-                server.readyLine.announce()
+                readyLine.announce()
                 await server.closed()
                 throw ProgramError(.unavailable, "the listening socket was closed")
             })

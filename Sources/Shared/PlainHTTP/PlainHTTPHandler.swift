@@ -1,13 +1,13 @@
-import NIOCore
-import NIOHTTP1
+package import NIOCore
+package import NIOHTTP1
 
-/// The last handler of a TCP connection that has not become a WebSocket: answers one request and closes.
+/// The last handler of a connection for HTTP: answers one request and closes.
 ///
-/// It also limits the time that the connection may take until then. It leaves the pipeline with the upgrade, and with it
-/// the limit.
-final class HTTPConnectionHandler: ChannelInboundHandler, RemovableChannelHandler {
-    typealias InboundIn = HTTPServerRequestPart
-    typealias OutboundOut = HTTPServerResponsePart
+/// It also limits the time that the connection may take until then. Where requests may upgrade the connection, it leaves the
+/// pipeline with that, and with it the limit.
+package final class PlainHTTPHandler: ChannelInboundHandler, RemovableChannelHandler {
+    package typealias InboundIn = HTTPServerRequestPart
+    package typealias OutboundOut = HTTPServerResponsePart
 
     private enum State {
         case waitingForHead
@@ -16,25 +16,28 @@ final class HTTPConnectionHandler: ChannelInboundHandler, RemovableChannelHandle
         case answered
     }
 
-    private let limits: ServerLimits
-    private let respond: (HTTPRequestHead) -> PlainResponse
+    private let limits: PlainHTTPLimits
+    private let respond: (HTTPRequestHead, @escaping (PlainResponse) -> Void) -> Void
     private var state = State.waitingForHead
     private var timer: Scheduled<Void>?
 
-    init(limits: ServerLimits, respond: @escaping (HTTPRequestHead) -> PlainResponse) {
+    /// - Parameter respond: answers a request by calling what it is given, now or later, on the connection's event loop.
+    package init(
+        limits: PlainHTTPLimits, respond: @escaping (HTTPRequestHead, @escaping (PlainResponse) -> Void) -> Void
+    ) {
         self.limits = limits
         self.respond = respond
     }
 
-    func handlerAdded(context: ChannelHandlerContext) {
+    package func handlerAdded(context: ChannelHandlerContext) {
         self.armTimer(self.limits.requestTime, context: context)
     }
 
-    func handlerRemoved(context: ChannelHandlerContext) {
+    package func handlerRemoved(context: ChannelHandlerContext) {
         self.timer?.cancel()
     }
 
-    func channelInactive(context: ChannelHandlerContext) {
+    package func channelInactive(context: ChannelHandlerContext) {
         self.timer?.cancel()
         context.fireChannelInactive()
     }
@@ -46,20 +49,23 @@ final class HTTPConnectionHandler: ChannelInboundHandler, RemovableChannelHandle
         }
     }
 
-    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+    package func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         switch (self.state, self.unwrapInboundIn(data)) {
         case (.waitingForHead, .head(let head)):
             self.state = .waitingForEnd(head)
         case (.waitingForEnd(let head), .end):
             self.state = .answered
-            self.write(self.respond(head), to: head, context: context)
+            self.armTimer(self.limits.responseTime, context: context)
+            self.respond(head) { [weak self] response in
+                guard let self, context.channel.isActive else { return }
+                self.write(response, to: head, context: context)
+            }
         case (_, .head), (_, .body), (_, .end):
             break  // A body that nobody asked for, or a request behind the one that is answered.
         }
     }
 
     private func write(_ response: PlainResponse, to request: HTTPRequestHead, context: ChannelHandlerContext) {
-        self.armTimer(self.limits.responseTime, context: context)
         let body = ByteBuffer(string: response.body)
         var headers = response.headers
         headers.add(name: "Content-Type", value: response.contentType)
@@ -77,7 +83,7 @@ final class HTTPConnectionHandler: ChannelInboundHandler, RemovableChannelHandle
         }
     }
 
-    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+    package func errorCaught(context: ChannelHandlerContext, error: any Error) {
         // Bytes that are no HTTP or no TLS, or a connection that broke. NIO's handler in front has answered 400 where
         // that makes sense.
         context.close(promise: nil)
@@ -85,4 +91,4 @@ final class HTTPConnectionHandler: ChannelInboundHandler, RemovableChannelHandle
 }
 
 @available(*, unavailable)
-extension HTTPConnectionHandler: Sendable {}
+extension PlainHTTPHandler: Sendable {}
