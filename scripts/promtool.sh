@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Fetches promtool, which checks metrics, out of Debian's package prometheus, into FOLDER: scripts/promtool.sh FOLDER. The package is
+# Fetches promtool, which checks metrics, out of Debian's package promtool, or prometheus of Debian 12, into FOLDER: scripts/promtool.sh FOLDER. The package is
 # not installed: it would start a service. Says what it fetches, and nothing when it is there.
 set -euo pipefail
 
@@ -11,7 +11,10 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 fetch() {
     # As root, apt fetches as a user who may not write here.
-    (cd "$work" && apt-get -o APT::Sandbox::User=root -o Acquire::Retries=3 download prometheus) >"$work/log" 2>&1
+    for package in promtool prometheus; do
+        (cd "$work" && apt-get -o APT::Sandbox::User=root -o Acquire::Retries=3 download "$package") >"$work/log" 2>&1 && return
+    done
+    return 1
 }
 sudo=()
 if [ "$(id -u)" -ne 0 ]; then sudo=(sudo); fi
@@ -21,5 +24,5 @@ if ! fetch && ! { "${sudo[@]}" apt-get update >"$work/log" 2>&1 && fetch; }; the
     echo "setup: could not fetch promtool" >&2
     exit 1
 fi
-dpkg-deb --extract "$work"/prometheus_*.deb "$work/package"
+dpkg-deb --extract "$work"/prom*.deb "$work/package"
 install -D -m 755 "$work/package/usr/bin/promtool" "$program"
