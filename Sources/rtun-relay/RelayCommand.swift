@@ -109,6 +109,7 @@ struct RelayCommand: ProgramCommand {
     }
 
     func run() async throws {
+        try self.admin.check()
         let secret = try self.secret.load()
         let endToEndSecret = try self.endToEndSecret.load()
         var log = try self.logging.open(program: Self.name)

@@ -90,6 +90,7 @@ struct SocksCommand: ProgramCommand {
     }
 
     func run() async throws {
+        try self.admin.check()
         let secret = try self.secret.load()
         let endToEndSecret = try self.endToEndSecret.load()
         var log = try self.logging.open(program: Self.name)

@@ -41,8 +41,8 @@ package final class RunningProgram: Sendable {
         process.executableURL = URL(fileURLWithPath: path)
         process.arguments = arguments
         var variables = ProcessInfo.processInfo.environment.filter { !$0.key.hasPrefix("RTUN_") }
-        // Nor what the user has configured.
-        variables["XDG_CONFIG_HOME"] = "/nonexistent"
+        // Nor what the user has configured. Browsers make the folder if they can, which nobody can below a file.
+        variables["XDG_CONFIG_HOME"] = "/dev/null/nonexistent"
         variables.merge(environment) { $1 }
         process.environment = variables
         let inputPipe = Pipe()

@@ -167,6 +167,7 @@ struct ServerCommand: ProgramCommand {
                 address: try self.listenAddress(), usesTLS: try self.certificateFiles() != nil
             ).run(on: group.next())
         }
+        try self.admin.check()
         let secret = try self.secret.load()
         let log = try self.logging.open(program: "rtun-server")
         let key = try SharedKey(secret: secret.bytes)
