@@ -35,8 +35,10 @@ func fuzzAdminRequest(_ bytes: UnsafeRawBufferPointer) throws {
     while var part = try channel.readOutbound(as: ByteBuffer.self) { answer.writeBuffer(&part) }
     let text = String(buffer: answer)
     try promise(token == nil || !text.hasPrefix("HTTP/1.1 2"), "an answer without the token: \(text)")
+    // NIO's handler answers each error of its decoder, of which there may be several until the connection is closed.
+    let own = text.replacing("HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n", with: "")
     try promise(
-        text.split(separator: "HTTP/1.1 ", omittingEmptySubsequences: false).count <= 2, "several answers: \(text)")
+        own.split(separator: "HTTP/1.1 ", omittingEmptySubsequences: false).count <= 2, "several answers: \(text)")
     channel.embeddedEventLoop.advanceTime(by: .seconds(60))
     try promise(!channel.isActive, "somebody may stay")
 }
