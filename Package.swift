@@ -371,14 +371,14 @@ let package = Package(
         tests(
             "rtun-relayTests",
             [
-                "rtun-relay", "Basics", "CommandSupport", "FlowLedger", "TunnelClient", .nioCore, .nioEmbedded,
-                .argumentParser,
+                "rtun-relay", "Basics", "CommandSupport", "FlowLedger", "PeerTestSupport", "TunnelClient", .nioCore,
+                .nioEmbedded, .argumentParser,
             ]),
         tests(
             "rtun-socksTests",
             [
-                "rtun-socks", "Basics", "FlowLedger", "HTTPProxy", "TestSupport", "SOCKS", "Tunnel", "TunnelClient",
-                .nioCore, .nioEmbedded, .argumentParser, .logging,
+                "rtun-socks", "Basics", "FlowLedger", "HTTPProxy", "PeerTestSupport", "TestSupport", "SOCKS", "Tunnel",
+                "TunnelClient", .nioCore, .nioEmbedded, .argumentParser, .logging,
             ]),
 
         // The real programs, from outside.
@@ -388,9 +388,8 @@ let package = Package(
         .target(
             name: "PeerTestSupport",
             dependencies: [
-                "TestSupport", "AppProto", "PeerChannel", "PeerPath", "TLS", "Tunnel", .nioCore, .nioEmbedded,
-                .nioPosix,
-                .logging,
+                "TestSupport", "AppProto", "Basics", "FlowLedger", "PeerChannel", "PeerPath", "TLS", "Tunnel",
+                "TunnelClient", .nioCore, .nioEmbedded, .nioPosix, .logging,
             ],
             path: "Tests/PeerTestSupport", swiftSettings: strict),
         tests(

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Fetches promtool, which checks metrics, out of Debian's package promtool, or prometheus of Debian 12, into FOLDER: scripts/promtool.sh FOLDER. The package is
-# not installed: it would start a service. Says what it fetches, and nothing when it is there.
+# Fetches promtool, which checks metrics, into FOLDER: scripts/promtool.sh FOLDER. It comes out of Debian's package promtool, or on
+# Debian 12 prometheus, which is not installed: it would start a service. Says what it fetches, and nothing when it is there.
 set -euo pipefail
 
 folder=$1

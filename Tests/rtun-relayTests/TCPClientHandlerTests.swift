@@ -2,47 +2,11 @@ import Basics
 import FlowLedger
 import NIOCore
 import NIOEmbedded
+import PeerTestSupport
 import Testing
 import TunnelClient
 
 @testable import rtun_relay
-
-/// Records what is asked of it; the test answers.
-private final class FakeConnector: TargetConnector {
-    var requests: [(target: Target, origin: FlowOrigin, completion: (TargetResult) -> Void)] = []
-    var cancelled: [RequestID] = []
-
-    func connect(
-        to target: Target, for origin: FlowOrigin, completion: @escaping (TargetResult) -> Void
-    ) -> RequestID {
-        self.requests.append((target, origin, completion))
-        return RequestID(rawValue: UInt64(self.requests.count))
-    }
-
-    func cancel(_ id: RequestID) { self.cancelled.append(id) }
-}
-
-/// What takes over from the handler.
-private final class FakeCarrier: ChannelInboundHandler {
-    typealias InboundIn = ByteBuffer
-    var received = ""
-    var isInputClosed = false
-    var isAbandoned = false
-
-    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        self.received += String(buffer: self.unwrapInboundIn(data))
-    }
-
-    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
-        if case .inputClosed = event as? ChannelEvent { self.isInputClosed = true }
-    }
-
-    var connection: TargetConnection {
-        TargetConnection(
-            boundAddress: nil, makeHandler: { self }, makeStream: { preconditionFailure("a tunnel is asked for") },
-            abandon: { self.isAbandoned = true })
-    }
-}
 
 @Suite struct TCPClientHandlerTests {
     private final class Failures {

@@ -1,27 +1,5 @@
-import Basics
-import FlowLedger
 import NIOCore
 import Tunnel
-import TunnelClient
-
-/// Records what is asked of it; the test answers.
-final class FakeConnector: TargetConnector {
-    var requests: [(target: Target, completion: (TargetResult) -> Void)] = []
-    var origins: [FlowOrigin] = []
-    var cancelled: [RequestID] = []
-
-    func connect(
-        to target: Target, for origin: FlowOrigin, completion: @escaping (TargetResult) -> Void
-    ) -> RequestID {
-        self.requests.append((target, completion))
-        self.origins.append(origin)
-        return RequestID(rawValue: UInt64(self.requests.count))
-    }
-
-    func cancel(_ id: RequestID) {
-        self.cancelled.append(id)
-    }
-}
 
 /// A target's stream: records what it is told, and lets the test say what comes.
 final class FakeStream: ReturnableStream {
@@ -55,26 +33,4 @@ final class FakeStream: ReturnableStream {
     }
 
     func receive(_ text: String) { self.consumer?.streamReceived(ByteBuffer(string: text)) }
-}
-
-/// What takes over from the handshake.
-final class FakeCarrier: ChannelInboundHandler {
-    typealias InboundIn = ByteBuffer
-    var received = ""
-    var isInputClosed = false
-    var isAbandoned = false
-
-    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        self.received += String(buffer: self.unwrapInboundIn(data))
-    }
-
-    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
-        if case .inputClosed = event as? ChannelEvent { self.isInputClosed = true }
-    }
-
-    var connection: TargetConnection {
-        TargetConnection(
-            boundAddress: nil, makeHandler: { self }, makeStream: { preconditionFailure("a tunnel is asked for") },
-            abandon: { self.isAbandoned = true })
-    }
 }

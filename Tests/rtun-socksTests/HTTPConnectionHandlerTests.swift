@@ -4,6 +4,7 @@ import HTTPProxy
 import Logging
 import NIOCore
 import NIOEmbedded
+import PeerTestSupport
 import Testing
 import Tunnel
 import TunnelClient
@@ -107,7 +108,7 @@ import TunnelClient
     @Test func `requests and answers go through, and the target's connection stays`() throws {
         try self.send(Self.get)
         #expect(self.connector.requests.map(\.target.description) == ["a:80"])
-        #expect(self.connector.origins == [FlowOrigin(.http, client: "127.0.0.1:1")])
+        #expect(self.connector.requests.map(\.origin) == [FlowOrigin(.http, client: "127.0.0.1:1")])
         let stream = self.connect()
         #expect(stream.takeWritten() == "GET / HTTP/1.1\r\nHost: a\r\n\r\n")
         stream.receive(Self.response)

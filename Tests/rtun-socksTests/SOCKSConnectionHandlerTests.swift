@@ -1,6 +1,7 @@
 import Logging
 import NIOCore
 import NIOEmbedded
+import PeerTestSupport
 import SOCKS
 import Testing
 import TunnelClient
