@@ -10,6 +10,7 @@ struct FuzzTarget: Sendable {
     static let all =
         [
             FuzzTarget(name: "association-frame", run: fuzzAssociationFrames),
+            FuzzTarget(name: "certificate", run: fuzzCertificateKey),
             FuzzTarget(name: "control-message", run: fuzzControlMessage),
             FuzzTarget(name: "dtls", run: fuzzDTLS),
             FuzzTarget(name: "dtls-handshake", run: fuzzDTLSHandshake),
