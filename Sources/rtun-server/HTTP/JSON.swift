@@ -4,6 +4,7 @@ import Basics
 enum JSON {
     case string(String)
     case integer(UInt64)
+    case boolean(Bool)
     case null
     case array([JSON])
     /// Members in this order.
@@ -19,6 +20,7 @@ enum JSON {
         switch self {
         case .string(let value): text += value.quoted()
         case .integer(let value): text += "\(value)"
+        case .boolean(let value): text += "\(value)"
         case .null: text += "null"
         case .array(let values):
             text += "["

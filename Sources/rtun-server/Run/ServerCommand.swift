@@ -6,6 +6,7 @@ import NIOCore
 import NIOPosix
 import QUIC
 import Signaling
+import TLS
 
 /// `rtun-server`: options, wiring, run, shut down.
 struct ServerCommand: ProgramCommand {
@@ -84,6 +85,12 @@ struct ServerCommand: ProgramCommand {
                 + "69 if not. Needs no secret."))
     var healthcheck = false
 
+    /// Looked for by ``ProgramMain`` before anything that is needed otherwise can be missed.
+    @Flag(
+        name: .customLong("print-identity"),
+        help: ArgumentHelp("Print the fingerprint of the certificate (SHA256:...), and exit. Needs no secret."))
+    var wantsIdentity = false
+
     @Option(
         help: ArgumentHelp(
             "Congestion control for what is sent to quic:// agents and clients, the bridge included: bbr goes by "
@@ -97,6 +104,17 @@ struct ServerCommand: ProgramCommand {
     @OptionGroup var secret: SecretOptions
     @OptionGroup var logging: LoggingOptions
     @OptionGroup var configurationFile: ConfigurationOptions
+
+    static func printIdentity(_ values: [String: [String]]) throws {
+        let files = try Self.certificateFiles(values["https-cert"]?.last, values["https-key"]?.last)
+        if files == nil {
+            StandardStream.error.write(
+                "rtun-server: this certificate is not kept, and each start makes another one; give it one with "
+                    + "--https-cert and --https-key\n")
+        }
+        let identity = try files?.load() ?? Identity.selfSigned(commonName: "rtun-server")
+        try StandardStream.output.writeAnswer("\(identity.leafFingerprint)\n")
+    }
 
     func validate() throws {
         let address = try self.listenAddress()
@@ -117,7 +135,11 @@ struct ServerCommand: ProgramCommand {
     }
 
     private func certificateFiles() throws -> CertificateFiles? {
-        switch (self.httpsCert, self.httpsKey) {
+        try Self.certificateFiles(self.httpsCert, self.httpsKey)
+    }
+
+    private static func certificateFiles(_ certificate: String?, _ key: String?) throws -> CertificateFiles? {
+        switch (certificate, key) {
         case (let certificate?, let key?): return CertificateFiles(certificate: certificate, key: key)
         case (nil, nil): return nil
         case (.some, nil): throw ValidationError("--https-cert needs --https-key")
