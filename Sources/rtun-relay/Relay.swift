@@ -20,10 +20,10 @@ struct Relay {
     private let peerConfiguration: PeerChannelConfiguration
     private let log: ProgramLog
 
-    /// Makes the certificate that agents pin. Throws a `TLSError`.
+    /// - Parameter identity: whose certificate agents pin.
     init(
-        _ command: RelayCommand, group: any EventLoopGroup, control: SignalClient, endToEndSecret: Secret?,
-        log: ProgramLog
+        _ command: RelayCommand, group: any EventLoopGroup, control: SignalClient, identity: ProcessIdentity,
+        endToEndSecret: Secret?, log: ProgramLog
     ) throws {
         self.group = group
         self.control = control
@@ -34,7 +34,7 @@ struct Relay {
         self.log = log
         command.peers.watchInterfaces(on: control.eventLoop, logger: log.logger)
         self.peerConfiguration = try command.peers.configuration(
-            commonName: "rtun client", endToEndSecret: endToEndSecret)
+            identity: identity, endToEndSecret: endToEndSecret)
     }
 
     /// Serves until the system asks to stop. Throws a `ProgramError` when there is no point in going on.

@@ -29,7 +29,9 @@ struct CommandSyntax: Equatable, Sendable {
     }
 
     /// Names that make no sense but on a command line.
-    static let commandLineOnly: Set<String> = ["config", "check-config", "print-config", "help", "h", "version", "V"]
+    static let commandLineOnly: Set<String> = [
+        "config", "check-config", "print-config", "print-identity", "help", "h", "version", "V",
+    ]
 
     let arguments: [Argument]
 

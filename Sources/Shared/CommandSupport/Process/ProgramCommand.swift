@@ -12,6 +12,11 @@ package protocol ProgramCommand: AsyncParsableCommand {
     static var configurationTables: [ConfigurationTable] { get }
     var logging: LoggingOptions { get }
 
+    /// For `--print-identity`: writes the fingerprint of the program's key to stdout.
+    ///
+    /// - Parameter values: what the program was told, by the names of options; nothing in it has been checked.
+    static func printIdentity(_ values: [String: [String]]) throws
+
     /// Looks at what a start would look at before anything is opened that others see: secrets, certificates, addresses. For
     /// `--check-config`. Throws what the start would throw.
     func checkConfiguration() throws
@@ -19,4 +24,8 @@ package protocol ProgramCommand: AsyncParsableCommand {
 
 extension ProgramCommand {
     package static var configurationTables: [ConfigurationTable] { [] }
+
+    package static func printIdentity(_ values: [String: [String]]) throws {
+        throw ProgramError(.usage, "\(Self._commandName) has no key")
+    }
 }

@@ -32,6 +32,12 @@ package enum ProgramMain {
                     program: source.program, configuration: configuration, places: source.places)
                 try StandardStream.output.writeAnswer(report.text)
             }
+            if source.wants("--print-identity"), !source.onlyAsks {
+                let configuration = try configuration ?? source.read()
+                try CommandLineCheck.checkOptions(commandLine, configuration.syntax)
+                try type.printIdentity(configuration.values)
+                ProgramExit.exit(ExitStatus.done.rawValue)
+            }
             var command =
                 try configuration.map { try CommandParser.command(type, $0) }
                 ?? CommandParser.command(type, commandLine)
