@@ -133,4 +133,4 @@ lint: ## check the format, what modules depend on, and scripts and workflows, wi
 clean: ## remove what the build and the setup made here
 	rm -rf .build .build-portable .build-macos .build-release .build-fuzz .build-address .build-thread .build-venv \
 		.build-ahead .build-benchmarks .build-benchmarks-venv .build-debian13 .build-dist .build-dist-* .build-cross-* .build-try-dist \
-		.build-lint-venv .build-image .build-try-image .build-packages .build-try-deb .build-verify dist
+		.build-lint-venv .build-tools .build-image .build-try-image .build-packages .build-try-deb .build-verify dist

@@ -83,8 +83,10 @@ func tests(_ name: String, _ dependencies: [Target.Dependency], exclude: [String
 
 /// What `Tests/FuzzTests` feeds.
 let fuzzDependencies: [Target.Dependency] = [
-    "rtun-agent", "rtun-server", "AppProto", "Basics", "CommandSupport", "HostNetwork", "ICE", "PeerChannel",
-    "HTTPProxy", "QUIC", "SOCKS", "STUN", "Signaling", "TLS", "TestSupport", "Tunnel", "UDPAssociation", "UDPRelay",
+    "Admin", "FlowLedger", "rtun-agent", "rtun-relay", "rtun-server", "AppProto", "Basics", "CommandSupport",
+    "HostNetwork", "ICE",
+    "PeerChannel", "HTTPProxy", "QUIC", "SOCKS", "STUN", "Signaling", "TLS", "TestSupport", "Tunnel",
+    "UDPAssociation", "UDPRelay",
     .nioCore, .nioEmbedded, .nioHTTP1, .nioWebSocket, .logging,
 ]
 
@@ -202,11 +204,20 @@ let package = Package(
                 .nioCore,
             ], linux: ["CLinuxProcess"]),
 
+        // One answer for each HTTP request.
+        shared("PlainHTTP", [.nioCore, .nioHTTP1]),
+        shared(
+            "Admin",
+            [
+                "Basics", "CommandSupport", "Crypto", "FlowLedger", "OperatingSystem", "PlainHTTP", .nioCore, .nioPosix,
+                .nioHTTP1, .argumentParser, .logging,
+            ]),
+
         shared(
             "PeerSupport",
             [
-                "Basics", "TLS", "HostNetwork", "QUIC", "Signaling", "PeerPath", "PeerChannel", "CommandSupport",
-                .nioCore, .argumentParser, .logging,
+                "Admin", "Basics", "FlowLedger", "TLS", "HostNetwork", "QUIC", "Signaling", "PeerPath", "PeerChannel",
+                "CommandSupport", .nioCore, .argumentParser, .logging,
             ]),
         shared(
             "RelayChannel",
@@ -216,7 +227,7 @@ let package = Package(
         shared(
             "ClientSupport",
             [
-                "AgentChoice", "AppProto", "Basics", "LibC", "TLS", "HostNetwork", "Signaling", "PeerPath",
+                "Admin", "AgentChoice", "AppProto", "Basics", "LibC", "TLS", "HostNetwork", "Signaling", "PeerPath",
                 "PeerChannel", "CommandSupport", "PeerSupport", .nioCore, .nioPosix, .dequeModule, .argumentParser,
                 .logging,
             ]),
@@ -225,7 +236,7 @@ let package = Package(
             "TunnelClient",
             [
                 "AgentChoice", "AppProto", "Basics", "ClientSupport", "CommandSupport", "FlowLedger", "PeerChannel",
-                "PeerPath", "Signaling", "Tunnel", "UDPAssociation", .nioCore, .dequeModule, .logging,
+                "PeerPath", "Signaling", "Tunnel", "UDPAssociation", .nioCore, .nioPosix, .dequeModule, .logging,
             ]),
 
         shared(
@@ -238,14 +249,16 @@ let package = Package(
         program(
             "rtun-server", main: "RtunServer.swift",
             [
-                "AppProto", "Basics", "LibC", "TLS", "STUN", "UDP", "QUIC", "Signaling", "CommandSupport",
-                "OperatingSystem",
+                "Admin", "AppProto", "Basics", "FlowLedger", "LibC", "TLS", "STUN", "UDP", "QUIC", "Signaling",
+                "CommandSupport",
+                "OperatingSystem", "PlainHTTP",
                 .nioCore, .nioPosix, .nioHTTP1, .nioWebSocket, .dequeModule, .heapModule, .argumentParser, .logging,
             ]),
         program(
             "rtun-agent", main: "RtunAgent.swift",
             [
-                "AppProto", "Basics", "FlowLedger", "LibC", "TLS", "NameResolution", "HostNetwork", "OperatingSystem",
+                "Admin", "AppProto", "Basics", "FlowLedger", "LibC", "TLS", "NameResolution", "HostNetwork",
+                "OperatingSystem",
                 "Signaling", "PeerChannel", "Tunnel", "RelayChannel", "UDP", "UDPRelay", "UDPAssociation",
                 "PeerSupport", "Diagnosis", "CommandSupport",
                 .nioCore, .nioPosix, .argumentParser, .logging,
@@ -253,7 +266,8 @@ let package = Package(
         program(
             "rtun-socks", main: "RtunSocks.swift",
             [
-                "Basics", "FlowLedger", "HTTPProxy", "LibC", "TLS", "Signaling", "PeerChannel", "SOCKS", "Tunnel",
+                "Admin", "Basics", "FlowLedger", "HTTPProxy", "LibC", "TLS", "Signaling", "PeerChannel", "SOCKS",
+                "Tunnel",
                 "TunnelClient", "UDP", "UDPAssociation", "PeerSupport", "ClientSupport", "Diagnosis", "CommandSupport",
                 .nioCore, .nioPosix,
                 .dequeModule, .argumentParser, .logging,
@@ -262,10 +276,10 @@ let package = Package(
         program(
             "rtun-relay", main: "RtunRelay.swift",
             [
-                "AgentChoice", "AppProto", "Basics", "FlowLedger", "TLS", "HostNetwork", "Signaling", "PeerChannel",
-                "RelayChannel",
-                "UDP", "UDPRelay", "PeerSupport", "ClientSupport", "Diagnosis", "CommandSupport", .nioCore, .nioPosix,
-                .dequeModule, .argumentParser, .logging,
+                "Admin", "AgentChoice", "AppProto", "Basics", "FlowLedger", "TLS", "HostNetwork", "Signaling",
+                "PeerChannel",
+                "RelayChannel", "Tunnel", "TunnelClient", "UDP", "UDPRelay", "PeerSupport", "ClientSupport",
+                "Diagnosis", "CommandSupport", .nioCore, .nioPosix, .dequeModule, .argumentParser, .logging,
             ]),
 
         tests("AppProtoTests", ["AppProto", "Basics", "TestSupport", .nioCore]),
@@ -318,7 +332,9 @@ let package = Package(
         tests("UDPRelayTests", ["UDPRelay", "FlowLedger", .nioCore]),
         tests("UDPAssociationTests", ["UDPAssociation", "Basics", "TestSupport", .nioCore]),
         tests("FlowLedgerTests", ["FlowLedger", .nioCore]),
-        tests("TunnelClientTests", ["TunnelClient", "AgentChoice", "TestSupport", .nioCore]),
+        tests(
+            "TunnelClientTests",
+            ["TunnelClient", "AgentChoice", "TestSupport", .nioCore, .nioEmbedded, .logging]),
         tests("AgentChoiceTests", ["AgentChoice", "TestSupport", .nioCore]),
         tests(
             "ClientSupportTests",
@@ -342,9 +358,16 @@ let package = Package(
             "rtun-serverTests",
             [
                 "rtun-server", "AppProto", "Basics", "TLS", "STUN", "QUIC", "Signaling", "CommandSupport",
-                "TestSupport",
+                "PlainHTTP", "TestSupport",
                 .nioCore,
                 .nioEmbedded, .nioHTTP1, .nioPosix, .argumentParser, .logging,
+            ]),
+        tests(
+            "AdminTests",
+            [
+                "Admin", "Basics", "CommandSupport", "FlowLedger", "LibC", "PlainHTTP", "TestSupport", .nioCore,
+                .nioPosix,
+                .nioHTTP1, .argumentParser, .logging,
             ]),
         tests(
             "rtun-agentTests",
@@ -352,7 +375,12 @@ let package = Package(
                 "rtun-agent", "Basics", "NameResolution", "PeerChannel", "AppProto", "TLS", "TestSupport", .nioCore,
                 .nioPosix, .argumentParser, .logging,
             ]),
-        tests("rtun-relayTests", ["rtun-relay", "CommandSupport", .nioCore, .argumentParser]),
+        tests(
+            "rtun-relayTests",
+            [
+                "rtun-relay", "Basics", "CommandSupport", "FlowLedger", "TunnelClient", .nioCore, .nioEmbedded,
+                .argumentParser,
+            ]),
         tests(
             "rtun-socksTests",
             [
@@ -387,6 +415,7 @@ let package = Package(
             exclude: [
                 "requirements.txt", "quic_middle.py", "server_hello.py", "ice_peer.py", "relay_injector.py",
                 "icmp_target.py", "pysocks_udp.py", "quic_attacks.py", "tunnel_attacks.py", "silent_clients.py",
+                "git_server.py", "web_page.py", "status_page.py",
             ]),
     ] + systemTargets + staticTargets + fuzzTargets
 )

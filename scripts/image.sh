@@ -4,7 +4,7 @@
 #
 #   dist/rtun-server-x86_64-linux.oci.tar         the image as an OCI archive
 #   dist/rtun-server-x86_64-linux.docker.tar.gz   the same as `docker save` writes it, which keeps its health check; only for
-#                                                 programs that have one
+#                                                 those that have one, which are all but rtun
 #
 # and for each a .sha256. TARGET=aarch64-linux makes those for another machine. Needs root, and no engine.
 set -euo pipefail

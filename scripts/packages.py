@@ -35,7 +35,7 @@ ARCHITECTURES = {"x86_64-linux": "amd64", "aarch64-linux": "arm64"}
 
 PROJECT = (
     "rtun lets traffic leave from machines that nobody can reach from outside, as in an office, a home, or a cloud network behind "
-    "NAT. An agent runs there, a SOCKS and HTTP proxy or a relay of UDP ports where the traffic comes from, and a small public server "
+    "NAT. An agent runs there, a SOCKS and HTTP proxy or a relay of fixed ports where the traffic comes from, and a small public server "
     "introduces the two. The traffic goes straight between them, encrypted, or through the server if there is no direct path."
 )
 DESCRIPTIONS = {
@@ -43,7 +43,7 @@ DESCRIPTIONS = {
     "still encrypted end to end, the traffic of peers without a direct path.",
     "agent": "This is the agent: clients reach TCP and UDP targets through it, as its rules allow. No port has to be opened.",
     "socks": "This is the proxy: it speaks SOCKS 5, 4a and 4, and HTTP, finds an agent, and has names resolved there.",
-    "relay": "This is the relay: it listens on local UDP ports, whose datagrams leave from an agent to fixed targets.",
+    "relay": "This is the relay: it listens on local UDP and TCP ports, whose traffic leaves from an agent to fixed targets.",
     "": "This is the command 'rtun', which turns 'rtun agent listen', 'rtun agent pub', 'rtun socks' and 'rtun relay' into the four "
     "programs. They are in packages of their own, to be installed where they are needed.",
 }
@@ -51,7 +51,7 @@ SUMMARIES = {
     "server": "introduces clients to agents of rtun, a peer-to-peer reverse proxy",
     "agent": "lets clients' traffic leave from this machine, peer to peer",
     "socks": "SOCKS and HTTP proxy whose connections leave from an agent",
-    "relay": "local UDP ports whose datagrams leave from an rtun agent",
+    "relay": "local UDP and TCP ports whose traffic leaves from an rtun agent",
     "": "one command in front of the programs of rtun",
 }
 # Why the packages are as lintian would not have them.

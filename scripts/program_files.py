@@ -27,7 +27,7 @@ FILES = {"file"}
 CHOICES = {"choice", "level", "format"}
 INTERFACES = {"p2p-interface"}
 # Options that answer something and exit: not for a service.
-ONCE = {"check", "list-agents", "print-sessions-token", "config", "version", "V", "help", "h", "print-config", "check-config", "healthcheck"}
+ONCE = {"check", "list-agents", "print-sessions-token", "config", "version", "V", "help", "h", "print-config", "check-config", "healthcheck", "status", "json"}
 # What an option without a default looks like in the example.
 EXAMPLES = {
     "url": "https://rtun.example.com:8888",
@@ -38,6 +38,8 @@ EXAMPLES = {
     "bridge-rate": "10M",
     "bridge-total-rate": "100M",
     "stats-interval": "10m",
+    "admin": "127.0.0.1:9101",
+    "admin-token-file": "/etc/rtun/admin-token",
     "stun-port": 3478,
     "stun-addr": "203.0.113.11",
     "ca-cert": "/etc/rtun/ca.pem",

@@ -12,6 +12,8 @@ packages=(
     gcc libc6-dev make patch xz-utils
     # to test: a real web server and TLS-terminating proxy, independent STUN and SOCKS clients, test certificates
     nginx-light coturn curl ncat openssl python3 python3-venv iproute2
+    # to test with what people use a proxy for: a browser, git, apt and ssh
+    chromium git apt openssh-client openssh-server
     # to test rtun-relay: a DNS server with a client and a load generator, and HTTP over QUIC at both ends
     dnsmasq-base bind9-dnsutils dnsperf ngtcp2-server ngtcp2-client
     # to test the configuration file: the official test cases of TOML
@@ -32,6 +34,9 @@ if ! command -v swift >/dev/null; then
     echo "setup: no swift on PATH; rtun needs Swift 6.2 or later (swift.org/install)" >&2
     exit 1
 fi
+
+# What checks the metrics.
+scripts/promtool.sh .build-tools
 
 # Independent implementations for the interop tests, in an environment of their own.
 scripts/python-environment.sh setup .build-venv Tests/InteropTests/requirements.txt

@@ -173,14 +173,14 @@ class Image:
 
 
 def ready(process, program, image=None):
-    """What is behind the last `=` of the ready line, which has to come within 20 s."""
+    """The value of the ready line's first field, which has to come within 20 s."""
     lines = []
     reader = threading.Thread(target=lambda: lines.append(process.stdout.readline()), daemon=True)
     reader.start()
     reader.join(20)
     if not lines or not lines[0].startswith(f"{program} ready "):
         fail(f"{program} is not ready: {(FOLDER / f'{image or program}.log').read_text()}")
-    return lines[0].strip().rsplit("=", 1)[1]
+    return lines[0].split()[2].split("=", 1)[1]
 
 
 def compose():
@@ -207,13 +207,15 @@ def inside():
     for name, service in services.items():
         check(service["image"] == f"localhost/rtun-{name}:latest", f"compose.yaml: {name} is {service['image']}")
         check(service["read_only"] and service["cap_drop"] == ["ALL"], f"compose.yaml: {name} may do too much")
-    image_check, its_check = images["rtun-server"].docker_config()["Healthcheck"], server["healthcheck"]
-    its_check = {
-        "Test": its_check["test"], "Retries": its_check["retries"],
-        **{key: seconds(its_check[name]) * 10**9
-           for key, name in (("Interval", "interval"), ("Timeout", "timeout"), ("StartPeriod", "start_period"))},
-    }
-    check(image_check == its_check, f"compose.yaml checks {its_check}, the image {image_check}")
+    image_checks = {program: images[program].docker_config()["Healthcheck"] for program in PROGRAMS}
+    for program, service in (("rtun-server", server), ("rtun-agent", agent)):
+        its_check = service["healthcheck"]
+        its_check = {
+            "Test": its_check["test"], "Retries": its_check["retries"],
+            **{key: seconds(its_check[name]) * 10**9
+               for key, name in (("Interval", "interval"), ("Timeout", "timeout"), ("StartPeriod", "start_period"))},
+        }
+        check(image_checks[program] == its_check, f"compose.yaml checks {its_check}, the image {image_checks[program]}")
     for image in images.values():
         image.mount()
 
@@ -240,16 +242,16 @@ def inside():
 
     threading.Thread(target=answer, daemon=True).start()
 
-    def healthcheck():
-        words = image_check["Test"]
+    def healthcheck(program, environment):
+        words = image_checks[program]["Test"]
         check(words[0] == "CMD", "the health check needs a shell")
-        process = images["rtun-server"].start([], server["environment"], entry=words[1:])
-        return process.wait(image_check["Timeout"] / 10**9)
+        process = images[program].start([], environment, entry=words[1:])
+        return process.wait(image_checks[program]["Timeout"] / 10**9)
 
     started = {}
     started["rtun-server"] = images["rtun-server"].start(server.get("command", []), server["environment"])
     ready(started["rtun-server"], "rtun-server")
-    status = healthcheck()
+    status = healthcheck("rtun-server", server["environment"])
     check(status == 0, f"the health check of a server that runs: exit code {status}")
     started["rtun-agent"] = images["rtun-agent"].start(agent["command"], agent["environment"])
     ready(started["rtun-agent"], "rtun-agent")
@@ -260,6 +262,10 @@ def inside():
         ["-L", f"127.0.0.1:0?to={ADDRESS}:7777", *to_server], {"RTUN_SECRET": SECRET}
     )
     relay = ready(started["rtun-relay"], "rtun-relay").rsplit(":", 1)
+
+    for program in ("rtun-agent", "rtun-socks", "rtun-relay"):
+        status = healthcheck(program, {})
+        check(status == 0, f"the health check of {program} that runs: exit code {status}")
 
     front = images[FRONT].start(["--version"], {})
     said, _ = front.communicate(timeout=10)
@@ -299,8 +305,9 @@ def inside():
         check(int(status["CapBnd"], 16) == int(status["CapEff"], 16) == 0, f"{program}: has capabilities")
         started[program].send_signal(signal.SIGTERM)
         check(started[program].wait(10) == 0, f"{program}: exit code {started[program].returncode} when asked to stop")
-    status = healthcheck()
-    check(status == 69, f"the health check without a server: exit code {status}")
+    for program in PROGRAMS:
+        status = healthcheck(program, {"RTUN_SECRET": SECRET})
+        check(status == 69, f"the health check without {program}: exit code {status}")
     website.kill()
     sizes = ", ".join(f"{p} {(HERE / 'dist' / f'{p}-{TARGET}.oci.tar').stat().st_size / 1e6:.1f}" for p in images)
     print(f"try-image: {len(content) >> 20} MiB through server, agent and proxy in {took:.1f} s, a datagram through the relay,"

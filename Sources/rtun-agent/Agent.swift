@@ -1,3 +1,4 @@
+import Admin
 import AppProto
 import Basics
 import CommandSupport
@@ -28,6 +29,8 @@ struct Agent {
     private let rules: EgressRules
     private let peerConfiguration: PeerChannelConfiguration
     private let statisticsInterval: TimeAmount?
+    private let admin: AdminOptions
+    private let maximumPeers: Int
     private let log: ProgramLog
 
     /// Derives keys, reads what files there are. Throws a `ProgramError`.
@@ -62,6 +65,8 @@ struct Agent {
             isHeldDown ? command.egress.maximumStreams : self.egress.maximumStreamsAlone, Self.maximumStreamsPerPeer)
         self.peerConfiguration = peerConfiguration
         self.statisticsInterval = command.statistics.interval
+        self.admin = command.admin
+        self.maximumPeers = command.egress.maximumPeers
         self.acceptor = PeerAcceptor(
             maximumPeers: command.egress.maximumPeers, group: group, egress: self.egress,
             accessLog: log.accessLog, logger: log.logger)
@@ -102,20 +107,23 @@ struct Agent {
     /// Serves until the registration ends or the system asks to stop. Throws a `ProgramError` when there is no point in
     /// going on.
     func run() async throws {
-        try await self.client.eventLoop.submit {
-            self.client.setDelegate(
-                Registrar(
-                    client: self.client, acceptor: self.acceptor, peerConfiguration: self.peerConfiguration,
-                    logger: self.log.logger
-                ) { welcome in
-                    ReadyLine(
-                        program: AgentCommand.name,
-                        ["agent": welcome.agentName, "instance": welcome.instanceID?.rawValue ?? ""]
-                    ).announce()
-                    // From here on the agent is likely to be idle for long.
-                    CodePages.release()
-                })
+        let ready = self.client.eventLoop.makePromise(of: Welcome.self)
+        let registrar = try await self.client.eventLoop.submit {
+            let registrar = Registrar(
+                client: self.client, acceptor: self.acceptor, peerConfiguration: self.peerConfiguration,
+                logger: self.log.logger
+            ) { welcome in ready.succeed(welcome) }
+            self.client.setDelegate(registrar)
+            return NIOLoopBound(registrar, eventLoop: self.client.eventLoop)
         }.get()
+        let admin = try await AdminServer.start(
+            self.admin, program: AgentCommand.name, source: self.statusSource(registrar), logger: self.log.logger)
+        ready.futureResult.whenSuccess { welcome in
+            let fields = [("agent", welcome.agentName), ("instance", welcome.instanceID?.rawValue ?? "")]
+            ReadyLine(program: AgentCommand.name, admin.announced(with: fields)).announce()
+            // From here on the agent is likely to be idle for long.
+            CodePages.release()
+        }
         if let interval = self.statisticsInterval {
             self.client.eventLoop.scheduleRepeatedTask(initialDelay: interval, delay: interval) { _ in
                 self.report()
@@ -133,8 +141,31 @@ struct Agent {
                 }
             },
             report: { self.report() },
-            drain: { await self.drain() },
+            drain: {
+                admin?.stopping()
+                await self.drain()
+            },
             body: { try await self.serve() })
+    }
+
+    private func statusSource(_ registrar: NIOLoopBound<Registrar>) -> StatusSource {
+        StatusSource(layout: AgentStatus.layout) { [acceptor, egress, client, name, maximumPeers] in
+            acceptor.status(on: client.eventLoop).map { part in
+                let clock = StatusClock(.now())
+                let summary = egress.summary
+                return AgentStatus(
+                    control: ControlStatus(client), registration: registrar.value.registration(name),
+                    limits: AgentStatus.Limits(
+                        peers: maximumPeers, streams: egress.maximumStreams, flows: egress.maximumFlows,
+                        usedStreams: summary.streams, usedFlows: summary.flows),
+                    refusals: summary.refusals.map {
+                        AgentStatus.Refusal(target: $0.target, count: $0.count, last: clock.unixTime(of: $0.last))
+                    },
+                    refusedRelays: summary.refusedRelays, part: part)
+            }
+        } traffic: { [acceptor, client] in
+            acceptor.traffic(on: client.eventLoop)
+        }
     }
 
     /// Writes statistics to the log. From any event loop.

@@ -1,3 +1,4 @@
+import Admin
 import ArgumentParser
 import CommandSupport
 import Diagnosis
@@ -59,6 +60,8 @@ struct AgentCommand: ProgramCommand {
     var peers: PeerOptions
     @OptionGroup(title: "Diagnosis")
     var check: CheckOptions
+    @OptionGroup(title: "Status")
+    var admin: AdminOptions
     @OptionGroup(title: "Logging")
     var statistics: StatisticsOptions
     @OptionGroup(title: "Logging")
@@ -70,10 +73,6 @@ struct AgentCommand: ProgramCommand {
 
     /// In the certificate, for people who look at one.
     private static let certificateName = "rtun agent"
-
-    static func printIdentity(_ values: [String: [String]]) throws {
-        try IdentityOptions.answer(values, program: Self.name, commonName: Self.certificateName)
-    }
 
     mutating func validate() throws {
         try self.server.validateURL()
@@ -87,8 +86,16 @@ struct AgentCommand: ProgramCommand {
         try self.server.check(
             role: .agent(name: name, expireIn: self.registration.expireIn, labels: self.registration.labels),
             secret: secret, program: Self.name, congestion: self.peers.congestion)
+        try self.admin.check()
         try self.logging.check()
         try self.accessLog.check()
+    }
+
+    static func question(_ given: GivenValues) throws -> (any ProgramQuestion)? {
+        if let question = IdentityQuestion(given, program: Self.name, commonName: Self.certificateName) {
+            return question
+        }
+        return try AdminQuestion(given, program: Self.name)
     }
 
     func run() async throws {

@@ -1,3 +1,4 @@
+import Admin
 import ArgumentParser
 import ClientSupport
 import CommandSupport
@@ -7,7 +8,7 @@ import NIOPosix
 import PeerSupport
 import Signaling
 
-/// `rtun-relay`: local UDP ports whose traffic leaves from an agent.
+/// `rtun-relay`: local UDP and TCP ports whose traffic leaves from an agent.
 struct RelayCommand: ProgramCommand {
     static let example =
         "rtun-relay -L '127.0.0.1:15353?to=192.0.2.53:53' https://rtun.example.com:8888 --secret-file secret"
@@ -24,11 +25,12 @@ struct RelayCommand: ProgramCommand {
 
     static let configuration = CommandConfiguration(
         commandName: Self.name,
-        abstract: "Forward local UDP ports to UDP targets through an agent.",
+        abstract: "Forward local UDP and TCP ports to fixed targets through an agent.",
         discussion: """
             Each rule listens on a local address. What arrives there leaves from an agent to the rule's target, and answers \
             come back to the sender. The relay finds agents through an rtun server and reaches them over an encrypted \
-            channel, directly if possible. The channel behaves as UDP does: nothing is retransmitted, reordered or held back.
+            channel, directly if possible. For datagrams it behaves as UDP does: nothing is retransmitted, reordered or held \
+            back. Connections, of rules that begin with tcp://, are streams of a QUIC tunnel.
 
             Examples:
               # two name servers, seen from the agent
@@ -36,6 +38,11 @@ struct RelayCommand: ProgramCommand {
                 --quic-insecure -L 'udp://0.0.0.0:15353?to=8.8.8.8:53' \\
                 -L '0.0.0.0:15354?to=8.8.4.4:53'
               dig @127.0.0.1 -p 15353 example.com
+
+              # ssh to a host that only the agent can reach
+              rtun-relay https://rtun.example.com:8888 --secret-file secret \\
+                --agent office -L 'tcp://127.0.0.1:8022?to=10.1.0.9:22'
+              ssh -p 8022 127.0.0.1
 
               # WireGuard to a host that only the agent can reach
               rtun-relay https://rtun.example.com:8888 --secret-file secret \\
@@ -70,6 +77,8 @@ struct RelayCommand: ProgramCommand {
     var peers: PeerOptions
     @OptionGroup(title: "Diagnosis")
     var check: CheckOptions
+    @OptionGroup(title: "Status")
+    var admin: AdminOptions
     @OptionGroup(title: "Logging")
     var statistics: StatisticsOptions
     @OptionGroup(title: "Logging")
@@ -81,10 +90,6 @@ struct RelayCommand: ProgramCommand {
 
     /// In the certificate, for people who look at one.
     private static let certificateName = "rtun client"
-
-    static func printIdentity(_ values: [String: [String]]) throws {
-        try IdentityOptions.answer(values, program: Self.name, commonName: Self.certificateName)
-    }
 
     mutating func validate() throws {
         try self.server.validateURL()
@@ -100,8 +105,16 @@ struct RelayCommand: ProgramCommand {
         try self.identity.check()
         try self.server.check(
             role: .client, secret: secret, program: Self.name, congestion: self.peers.congestion)
+        try self.admin.check()
         try self.logging.check()
         try self.accessLog.check()
+    }
+
+    static func question(_ given: GivenValues) throws -> (any ProgramQuestion)? {
+        if let question = IdentityQuestion(given, program: Self.name, commonName: Self.certificateName) {
+            return question
+        }
+        return try AdminQuestion(given, program: Self.name)
     }
 
     func run() async throws {

@@ -1,3 +1,4 @@
+import Admin
 import ArgumentParser
 import ClientSupport
 import CommandSupport
@@ -62,6 +63,8 @@ struct SocksCommand: ProgramCommand {
     var peers: PeerOptions
     @OptionGroup(title: "Diagnosis")
     var check: CheckOptions
+    @OptionGroup(title: "Status")
+    var admin: AdminOptions
     @OptionGroup(title: "Logging")
     var logging: LoggingOptions
     @OptionGroup(title: "Logging")
@@ -71,10 +74,6 @@ struct SocksCommand: ProgramCommand {
 
     /// In the certificate, for people who look at one.
     private static let certificateName = "rtun client"
-
-    static func printIdentity(_ values: [String: [String]]) throws {
-        try IdentityOptions.answer(values, program: Self.name, commonName: Self.certificateName)
-    }
 
     mutating func validate() throws {
         try self.server.validateURL()
@@ -87,8 +86,16 @@ struct SocksCommand: ProgramCommand {
         try self.server.check(
             role: .client, secret: secret, program: Self.name, congestion: self.peers.congestion)
         for case .network(let address) in try self.proxy.places() { _ = try address.resolve() }
+        try self.admin.check()
         try self.logging.check()
         try self.accessLog.check()
+    }
+
+    static func question(_ given: GivenValues) throws -> (any ProgramQuestion)? {
+        if let question = IdentityQuestion(given, program: Self.name, commonName: Self.certificateName) {
+            return question
+        }
+        return try AdminQuestion(given, program: Self.name)
     }
 
     func run() async throws {

@@ -1,6 +1,8 @@
+import Admin
 import Basics
 import ClientSupport
 import CommandSupport
+import FlowLedger
 import Logging
 import NIOCore
 import PeerChannel
@@ -16,6 +18,7 @@ struct SocksProxy {
     private let proxy: ProxyOptions
     private let agents: AgentOptions
     private let peers: PeerOptions
+    private let admin: AdminOptions
     private let peerConfiguration: PeerChannelConfiguration
     private let log: ProgramLog
 
@@ -28,6 +31,7 @@ struct SocksProxy {
         self.proxy = command.proxy
         self.agents = command.agents
         self.peers = command.peers
+        self.admin = command.admin
         self.log = log
         command.peers.watchInterfaces(on: control.eventLoop, logger: log.logger)
         self.peerConfiguration = try command.peers.configuration(
@@ -48,6 +52,10 @@ struct SocksProxy {
     }
 
     private func serve(_ parts: Parts) async throws {
+        let admin = try await AdminServer.start(
+            self.admin, program: SocksCommand.name, source: self.statusSource(of: parts), logger: self.log.logger)
+        let readyLine = ReadyLine(
+            program: SocksCommand.name, admin.announced(with: parts.addresses.map { ("socks", $0) }))
         try await ProgramLifecycle.run(
             logger: self.log.logger,
             endsOnHangup: { self.log.isOnTerminal },
@@ -60,9 +68,12 @@ struct SocksProxy {
                     if new.changed.contains("auth") { self.warn(of: new.command.proxy, parts) }
                 }
             },
-            drain: { await self.drain(parts) },
+            drain: {
+                admin?.stopping()
+                await self.drain(parts)
+            },
             body: {
-                parts.readyLine.announce()
+                readyLine.announce()
                 await self.showLiveLine(parts)
                 if let error = await self.control.run().programError { throw error }
             })
@@ -86,7 +97,7 @@ struct SocksProxy {
         let clients: NIOLoopBound<ProxyClients>
         let listeners: [NIOLoopBound<SOCKSListener>]
         /// Clients can connect from then on, and are kept waiting until there is a tunnel.
-        let readyLine: ReadyLine
+        let addresses: [String]
         /// Where it listens for others than this machine, as they see it.
         let openAddresses: [String]
     }
@@ -97,7 +108,7 @@ struct SocksProxy {
         let (pool, clients) = try await eventLoop.submit {
             let pool = TunnelPool(
                 pattern: try self.agents.pattern(), configuration: self.peerConfiguration, signal: self.control,
-                logger: self.log.logger)
+                eventLoop: eventLoop, logger: self.log.logger)
             self.log.accessLog?.follow(pool.ledger)
             self.control.setDelegate(SignalFanout([NIOLoopBound(pool.channels, eventLoop: eventLoop)]))
             let clients = ProxyClients(self.proxy, connector: pool, eventLoop: eventLoop, logger: self.log.logger)
@@ -109,8 +120,7 @@ struct SocksProxy {
             (listeners.map(\.value.name), listeners.compactMap(\.value.openAddress))
         }.get()
         let parts = Parts(
-            pool: pool, clients: clients, listeners: listeners,
-            readyLine: ReadyLine(program: SocksCommand.name, names.map { ("socks", $0) }), openAddresses: open)
+            pool: pool, clients: clients, listeners: listeners, addresses: names, openAddresses: open)
         self.sayStarted(on: names)
         self.warn(of: self.proxy, parts)
         return parts
@@ -142,6 +152,25 @@ struct SocksProxy {
             throw error
         }
         return listeners
+    }
+
+    private func statusSource(of parts: Parts) -> StatusSource {
+        let (control, pattern, limit) = (self.control, self.agents.expression, self.proxy.maximumConnections)
+        return StatusSource(layout: ProxyStatus.layout) {
+            control.eventLoop.submit {
+                let clock = StatusClock(control.eventLoop.now)
+                let (pool, clients) = (parts.pool.value, parts.clients.value)
+                return ProxyStatus(
+                    listening: parts.addresses, pattern: pattern, control: ControlStatus(control),
+                    pool: pool.channels.status(clock), flows: FlowsStatus(pool.ledger, clock),
+                    clients: clients.limiter.count, maximumConnections: limit, refusals: clients.refusals.counts,
+                    drops: clients.drops.counts)
+            }
+        } traffic: {
+            control.eventLoop.submit {
+                Traffic(total: parts.pool.value.ledger.totals.values.reduce(into: FlowTraffic()) { $0 += $1.traffic })
+            }
+        }
     }
 
     /// Says in the log when the proxy is open to others.

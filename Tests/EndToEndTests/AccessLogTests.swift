@@ -23,7 +23,9 @@ struct AccessLogTests {
     }
 
     @Test(arguments: SignalScheme.allCases, ["direct", "bridge"])
-    func `proxy and agent tell of each connection, with what has passed`(scheme: SignalScheme, mode: String) async throws {
+    func `proxy and agent tell of each connection, with what has passed`(
+        scheme: SignalScheme, mode: String
+    ) async throws {
         let cluster = try await Cluster(scheme)
         let (ofAgent, ofSocks) = (cluster.folder.file("agent.log"), cluster.folder.file("socks.log"))
         let agent = try await cluster.agent("egress", options: ["--access-log", ofAgent, "--p2p", mode])
@@ -84,7 +86,7 @@ struct AccessLogTests {
         let echo = try TCPService.echo()
         func use() async throws { _ = try await SOCKSTestClient.connect5(proxy: socks.port, port: echo.port) }
         try await use()
-        try await eventually(within: .seconds(10), "a line") { FileManager.default.contents(atPath: file)?.isEmpty == false }
+        try await eventually(within: .seconds(10), "a line") { !Self.read(file).isEmpty }
         let line = try String(contentsOfFile: file, encoding: .utf8)
         let object = try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any]
         #expect(object?["sent"] as? Int == 0 && object?["kind"] as? String == "socks5")
@@ -93,7 +95,7 @@ struct AccessLogTests {
         socks.program.signal(SIGHUP)
         try await eventually(within: .seconds(10), "a new file") { FileManager.default.fileExists(atPath: file) }
         try await use()
-        try await eventually(within: .seconds(10), "a line") { FileManager.default.contents(atPath: file)?.isEmpty == false }
+        try await eventually(within: .seconds(10), "a line") { !Self.read(file).isEmpty }
         await stopAll([socks.program])
 
         let wrong = try cluster.launchSocks(options: ["--access-log", "/nowhere/access.log"])

@@ -204,7 +204,7 @@ struct HTTPProxyTests {
             socket.shutdownSending()
             return String(decoding: try socket.receiveToEnd(), as: UTF8.self)
         }
-        let lines = answer.split(separator: "\n").filter { $0.hasPrefix("GET /") }
+        let lines = answer.split(whereSeparator: \.isNewline).filter { $0.hasPrefix("GET /") }
         #expect(lines.map { $0.prefix(6) } == ["GET /1", "GET /2", "GET /3"])
         await lab.stop()
     }

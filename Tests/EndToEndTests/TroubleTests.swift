@@ -152,7 +152,7 @@ struct TroubleTests {
         #expect(found == ["198.51.100.7", "2001:db8::7", "198.51.100.9", "198.51.100.70"])
     }
 
-    @Test(arguments: [(5, "certificate.expiring", "warn the certificate ends in 4 days"), (60, nil, nil)])
+    @Test(arguments: [(5, "certificate.expiring", "warn the certificate ends in "), (60, nil, nil)])
     func `a certificate that ends soon is told of at start`(days: Int, event: String?, words: String?) async throws {
         let folder = try TestFolder()
         let (certificate, key) = (folder.file("cert.pem"), folder.file("key.pem"))
@@ -168,12 +168,45 @@ struct TroubleTests {
         #expect(start.contains("certificate_ends=2"))
         if let event, let words {
             let line = try await server.logLine("the end") { $0.contains("event=\(event)") }
-            #expect(line.contains(words) && line.contains("days=4"))
+            #expect(line.contains(words) && (line.contains(" days=4 ") || line.contains(" days=5 ")))
         } else {
             _ = try await server.line("the ready line") { $0.contains(" ready ") }
             try await Task.sleep(for: .milliseconds(200))
             #expect(!server.errors.text.contains("event=certificate."))
         }
+        await server.stop()
+    }
+
+    @Test func `a certificate that has expired is told of at start`() async throws {
+        let folder = try TestFolder()
+        try folder.write(
+            "ca.cnf",
+            """
+            [ca]
+            default_ca=d
+            [d]
+            database=index.txt
+            serial=serial
+            new_certs_dir=.
+            policy=p
+            default_md=sha256
+            [p]
+            commonName=supplied
+
+            """)
+        try await ShellCommand.run(
+            """
+            cd '\(folder.path)' && touch index.txt && echo 01 > serial
+            openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=localhost -keyout key.pem -out r.pem
+            openssl ca -batch -config ca.cnf -selfsign -keyfile key.pem -in r.pem -startdate 20200101000000Z \
+                -enddate 20210101000000Z -notext -out cert.pem
+            """)
+        let server = try RunningProgram(
+            "rtun-server",
+            ["--addr", "127.0.0.1:0", "--https-cert", folder.file("cert.pem"), "--https-key", folder.file("key.pem")],
+            environment: ["RTUN_SECRET": "x"])
+        let line = try await server.logLine("the end") { $0.contains("event=certificate.expired") }
+        #expect(line.contains("error the certificate has expired ") && line.contains("ends=2021-01-01T00:00:00Z"))
         await server.stop()
     }
 

@@ -63,10 +63,15 @@ package final class Cluster: Sendable {
     /// Waits for a server's ready line and reads its port.
     package static func readyPort(of server: RunningProgram) async throws -> Int {
         let ready = try await server.line("the ready line") { $0.hasPrefix("rtun-server ready ") }
-        guard let port = ready.split(separator: ":").last.flatMap({ Int($0) }) else {
+        guard let port = Self.readyField("quic", in: ready)?.split(separator: ":").last.flatMap({ Int($0) }) else {
             throw UnexpectedLine(line: ready)
         }
         return port
+    }
+
+    /// The value of a field of a ready line; of several the first.
+    package static func readyField(_ name: String, in line: String) -> String? {
+        line.split(separator: " ").first { $0.hasPrefix("\(name)=") }.map { String($0.dropFirst(name.count + 1)) }
     }
 
     /// Starts an agent without waiting for it.
@@ -85,7 +90,7 @@ package final class Cluster: Sendable {
     ) async throws -> (program: RunningProgram, instance: String) {
         let program = try self.launchAgent(name, options: options, environment: environment)
         let ready = try await program.line("the ready line") { $0.hasPrefix("rtun-agent ready agent=\(name) ") }
-        guard let instance = ready.split(separator: "=").last.map(String.init), instance.count == 32 else {
+        guard let instance = Self.readyField("instance", in: ready), instance.count == 32 else {
             throw UnexpectedLine(line: ready)
         }
         return (program, instance)
@@ -106,7 +111,7 @@ package final class Cluster: Sendable {
         let program = try self.launchSocks(options: options)
         let ready = try await program.line("the ready line") { $0.hasPrefix("rtun-socks ready socks=127.0.0.1:") }
         // The first of several is on 127.0.0.1.
-        guard let port = ready.split(separator: " ")[2].split(separator: ":").last.flatMap({ Int($0) }) else {
+        guard let port = Self.readyField("socks", in: ready)?.split(separator: ":").last.flatMap({ Int($0) }) else {
             throw UnexpectedLine(line: ready)
         }
         return (program, port)
@@ -135,8 +140,8 @@ extension Cluster {
     /// Starts a relay and waits until it listens; `connected`: until each rule has its channel, too.
     package func relay(_ rules: [String], options: [String] = [], connected: Bool = true) async throws -> Relay {
         let program = try self.launchRelay(rules, options: options)
-        let ready = try await program.line("the ready line") { $0.hasPrefix("rtun-relay ready udp=") }
-        let ports = ready.split(separator: " ").dropFirst(2).compactMap {
+        let ready = try await program.line("the ready line") { $0.hasPrefix("rtun-relay ready ") }
+        let ports = ready.split(separator: " ").dropFirst(2).prefix(rules.count).compactMap {
             $0.split(separator: ":").last.flatMap { Int($0) }
         }
         guard ports.count == rules.count else { throw UnexpectedLine(line: ready) }

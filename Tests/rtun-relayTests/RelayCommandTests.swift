@@ -42,7 +42,11 @@ import Testing
             (["-L", "127.0.0.1:1?to=127.0.0.1:2", "--udp-idle-timeout", "1ms"], "at least 100ms"),
             (["-L", "127.0.0.1:1?to=127.0.0.1:2", "--max-flows", "0"], "--max-flows must be from 1 to"),
             (["-L", "127.0.0.1:1?to=127.0.0.1:2", "--congestion", "reno"], "'bbr' and 'cubic'"),
-            (["-L", "tcp://127.0.0.1:1?to=127.0.0.1:2"], "tcp is reserved"),
+            (["-L", "tcp://127.0.0.1:1?to=ssh.example:22"], "rtun-socks connects to names"),
+            (
+                ["-L", "tcp://127.0.0.1:1?to=127.0.0.1:2", "-L", "tcp://0.0.0.0:1?to=127.0.0.1:3"],
+                "another rule listens"
+            ),
             ([], "no rule given"),
         ] as [([String], String)])
     func `a mistake is refused with what would be right`(arguments: [String], words: String) {
@@ -58,7 +62,17 @@ import Testing
     @Test func `the congestion control of the control connection is read`() throws {
         let command = try self.parse("-L", "127.0.0.1:1?to=127.0.0.1:2", "--congestion", "cubic")
         #expect(command.peers.congestion == .cubic)
-        #expect(RelayCommand.helpMessage(columns: 200).contains("so there it matters only with a quic:// URL"))
+        #expect(RelayCommand.helpMessage(columns: 200).contains("udp rules have no congestion control"))
+    }
+
+    @Test func `one limit is for senders and for connections, which have less of them by default`() throws {
+        let byDefault = try self.parse("-L", "tcp://127.0.0.1:1?to=127.0.0.1:2").relay
+        #expect(byDefault.rules.map(\.transport) == [.tcp])
+        #expect(byDefault.maximumFlows == 65_536)
+        #expect(byDefault.maximumConnections == 4096)
+        let limited = try self.parse("-L", "tcp://127.0.0.1:1?to=127.0.0.1:2", "--max-flows", "7").relay
+        #expect(limited.maximumFlows == 7)
+        #expect(limited.maximumConnections == 7)
     }
 
     @Test func `the list of agents needs no rule, and the largest payload is possible`() throws {

@@ -1,5 +1,6 @@
 import AppProto
 import NIOHTTP1
+import PlainHTTP
 import Testing
 
 @testable import rtun_server

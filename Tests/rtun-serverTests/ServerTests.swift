@@ -64,7 +64,7 @@ import Testing
     @Test func `TCP and UDP share the port that the system chose, and UDP answers STUN`() async throws {
         try await self.withServer(try self.configuration()) { server, port in
             #expect(port > 0)
-            #expect(server.readyLine.text == "rtun-server ready http=127.0.0.1:\(port) quic=127.0.0.1:\(port)")
+            #expect(server.readyLine(nil).text == "rtun-server ready http=127.0.0.1:\(port) quic=127.0.0.1:\(port)")
             let answer = try await stunAnswer(host: "127.0.0.1", port: port)
             #expect(Array(answer.prefix(2)) == [0x01, 0x01])
         }
@@ -118,7 +118,7 @@ import Testing
     ])
     func `bytes that are not HTTP end the connection`(garbage: String) async throws {
         var limits = ServerLimits()
-        limits.requestTime = .milliseconds(200)
+        limits.http.requestTime = .milliseconds(200)
         try await self.withServer(try self.configuration(limits: limits)) { _, port in
             let answer = try await self.exchange(garbage, port: port)
             #expect(answer.isEmpty || answer.hasPrefix("HTTP/1.1 400"))
@@ -127,7 +127,7 @@ import Testing
 
     @Test func `a connection that asks for nothing is closed`() async throws {
         var limits = ServerLimits()
-        limits.requestTime = .milliseconds(100)
+        limits.http.requestTime = .milliseconds(100)
         try await self.withServer(try self.configuration(limits: limits)) { _, port in
             for beginning in ["", "GET /healthz HTTP/1.1\r\nX-Slow: "] {
                 let answer = try await self.exchange(beginning, port: port)
@@ -158,7 +158,7 @@ import Testing
         let before = try certificate.files.load().leafFingerprint
         defer { withExtendedLifetime(certificate) {} }
         try await self.withServer(try self.configuration(certificate: certificate.files)) { server, port in
-            #expect(server.readyLine.text == "rtun-server ready https=127.0.0.1:\(port) quic=127.0.0.1:\(port)")
+            #expect(server.readyLine(nil).text == "rtun-server ready https=127.0.0.1:\(port) quic=127.0.0.1:\(port)")
             #expect(try await certificateShown(port: port) == before)
             let after = try certificate.replace(commonName: "after")
             await server.reloadCertificate()

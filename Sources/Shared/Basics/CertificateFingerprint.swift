@@ -17,11 +17,11 @@ package struct CertificateFingerprint: Hashable, Sendable, CustomStringConvertib
     /// Reads what ``description`` writes; padding is allowed. Nil when it is none.
     package init?(parsing text: String) {
         guard text.hasPrefix(Self.prefix),
-            let bytes = Base64.bytes(Array(text.utf8.dropFirst(Self.prefix.utf8.count))[...])
+            let bytes = Base64.bytes(of: text.dropFirst(Self.prefix.count))
         else { return nil }
         self.init(bytes: bytes)
     }
 
     /// `SHA256:` and unpadded Base64, as `ssh-keygen -l` prints fingerprints.
-    package var description: String { Self.prefix + Base64.text(self.bytes) }
+    package var description: String { Self.prefix + Base64.text(of: self.bytes).prefix { $0 != "=" } }
 }

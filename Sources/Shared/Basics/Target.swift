@@ -1,4 +1,4 @@
-import NIOCore
+package import NIOCore
 
 /// Where a client wants to go: a host and a port.
 package struct Target: Hashable, Sendable {
@@ -19,6 +19,14 @@ package struct Target: Hashable, Sendable {
     package init(host: Host, port: UInt16) {
         self.host = host
         self.port = port
+    }
+
+    /// An address with its port, both of which there have to be: nil for port 0 and for a Unix domain socket.
+    package init?(_ address: SocketAddress) {
+        guard let text = address.ipAddress, let port = address.port.flatMap(UInt16.init(exactly:)), port != 0,
+            let host = Host(name: text.utf8)
+        else { return nil }
+        self.init(host: host, port: port)
     }
 
     /// The host as text: an IP literal without brackets, or the name.

@@ -27,6 +27,8 @@ package final class FlowLedger {
         package var byOutcome: [FlowOutcome: UInt64] = [:]
         package var traffic = FlowTraffic()
 
+        package init() {}
+
         package static func += (total: inout Totals, part: Totals) {
             total.byOutcome.merge(part.byOutcome) { $0 &+ $1 }
             total.traffic += part.traffic
@@ -98,6 +100,11 @@ package final class FlowLedger {
     /// The open flows as of now, the longest open first; at most `limit`.
     package func openFlows(limit: Int) -> [FlowRecord] {
         self.flows.sorted { $0.key < $1.key }.prefix(limit).map(\.value.current)
+    }
+
+    /// How many are open of each kind.
+    package var openCounts: [FlowOrigin.Kind: Int] {
+        self.flows.values.reduce(into: [:]) { $0[$1.record.origin.kind, default: 0] += 1 }
     }
 
     /// All there has been, with the bytes of flows that are open.

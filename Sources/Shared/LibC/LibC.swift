@@ -46,6 +46,20 @@ package enum TCPOption {
     #endif
 }
 
+/// What a process does about a signal.
+package enum SignalDisposition {
+    /// Whether `signal` does what the system has it do by default: under nohup(1) and the like some are ignored.
+    package static func isDefault(_ signal: CInt) -> Bool {
+        var action = sigaction()
+        guard sigaction(signal, nil, &action) == 0 else { return false }
+        #if canImport(Darwin)
+        return action.__sigaction_u.__sa_handler == nil
+        #else
+        return action.__sigaction_handler.sa_handler == nil
+        #endif
+    }
+}
+
 extension stat {
     /// When the file's contents were last changed.
     package var modificationTime: timespec {

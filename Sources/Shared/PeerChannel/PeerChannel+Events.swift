@@ -30,6 +30,7 @@ extension PeerChannel: PathDriverDelegate {
         if case .direct = new { _ = self.indirectness.ended(at: self.eventLoop.now) }
         self.carrier?.pathChanged()
         guard case .connected = self.state else { return }
+        self.totals.moves[reason, default: 0] += 1
         var metadata = self.pathMetadata("peer.path_changed", self.paths.roundTripTime)
         metadata["from"] = "\(old?.name ?? "none")"
         metadata["to"] = "\(new?.name ?? "none")"
@@ -71,6 +72,7 @@ extension PeerChannel: PeerCarrierDelegate {
             self?.networkChanged(change)
         }
         self.state = .connected(addresses)
+        self.totals.connected = 1
         self.logger.info("peer connected", metadata: self.pathMetadata("peer.connected", self.roundTripTime))
         self.paths.tell { $0.connected(at: $1) }
         self.delegate?.peerChannelConnected(self.peerID)

@@ -24,8 +24,16 @@ extension PeerChannelDelegate {
 
 /// A peer channel, whatever its carrier.
 package protocol AnyPeerChannel: AnyObject {
+    /// Names the channel.
+    var peerID: PeerID { get }
     /// How the peer is reached; nil before there is a path.
     var path: SelectedPath? { get }
+    /// As measured; nil before that.
+    var roundTripTime: TimeAmount? { get }
+    /// What has become of it.
+    var totals: ChannelTotals { get }
+    /// When it was begun.
+    var startedAt: NIODeadline? { get }
     /// The control connection has brought something.
     func receive(_ message: PeerMessage)
     /// The control connection has come up or was lost; whether its server carries datagrams between peers.
@@ -101,6 +109,9 @@ package final class PeerChannel<Carrier: PeerCarrier>: AnyPeerChannel {
     private var running: PeerChannel?
     /// Until the carrier is up, what ends the wait.
     var timer: Scheduled<Void>?
+    package internal(set) var totals = ChannelTotals()
+    /// When it was begun; nil before that.
+    package private(set) var startedAt: NIODeadline?
     /// Whether the other side has got an offer or an answer, and wants to hear of the end.
     var peerKnows = false
     /// At an agent: where the answers to the client's restarts go.
@@ -172,6 +183,7 @@ package final class PeerChannel<Carrier: PeerCarrier>: AnyPeerChannel {
         guard case .new = self.state else { return }
         self.state = .opening(makeCarrier: makeCarrier)
         self.running = self
+        self.startedAt = self.eventLoop.now
         self.timer = self.eventLoop.assumeIsolated().scheduleTask(
             in: self.configuration.pathTimeout + Self.handshakeTimeout
         ) { [weak self] in self?.end(.handshakeTimedOut, tellingPeer: true) }
@@ -268,6 +280,7 @@ package final class PeerChannel<Carrier: PeerCarrier>: AnyPeerChannel {
         self.state = .over
         self.running = nil
         self.paths.close()
+        if ending.isTrouble { self.totals.failed = 1 }
         self.log(ending)
         if case .agent(_, let answer) = self.role { answer.fail(ending.reason) }
         self.delegate?.peerChannel(self.peerID, closed: ending.reason)

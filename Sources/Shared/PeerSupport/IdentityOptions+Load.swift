@@ -20,22 +20,7 @@ extension IdentityOptions {
         }
     }
 
-    /// For `--print-identity`: writes the fingerprint to stdout, and a word to stderr when the key will not be seen again.
-    ///
-    /// - Parameter values: what the program was told, by the names of options.
-    package static func answer(
-        _ values: [String: [String]], program: String, commonName: String
-    ) throws {
-        let file = values["identity"]?.last
-        let identity = try Self.load(file: file, commonName: commonName)
-        if file == nil {
-            StandardStream.error.write(
-                "\(program): this key is not kept, and each start makes another one; keep one with --identity FILE\n")
-        }
-        try StandardStream.output.writeAnswer("\(identity.fingerprint)\n")
-    }
-
-    private static func load(file: String?, commonName: String) throws(ProgramError) -> ProcessIdentity {
+    static func load(file: String?, commonName: String) throws(ProgramError) -> ProcessIdentity {
         do {
             return try file.map { file throws(ProcessIdentity.FileError) in
                 try ProcessIdentity.keeping(in: file, commonName: commonName)

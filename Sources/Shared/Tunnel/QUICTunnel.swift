@@ -30,7 +30,7 @@ package final class QUICTunnel: PeerCarrier {
     private var hasReceived = false
     private let silence = SilenceWatch()
     /// Openings for which the agent allows no stream yet, in the order of their coming. Callers bound their number:
-    /// rtun-socks by `--max-connections`.
+    /// rtun-socks by `--max-connections`, rtun-relay by `--max-flows`.
     private var waiting: Deque<TunnelOpening> = []
 
     /// Starts at once on the client's side; the agent's waits for the client.

@@ -4,7 +4,7 @@ package import Basics
 package import ClientSupport
 package import FlowLedger
 package import Logging
-import NIOCore
+package import NIOCore
 package import PeerChannel
 package import Signaling
 package import Tunnel
@@ -41,16 +41,17 @@ package final class TunnelPool {
     /// The agent of which it was said last that it is of an old version.
     private var outdated: AgentKey?
 
-    /// `configuration` as for `ChannelPool`.
+    /// `configuration` as for `ChannelPool`. The control connection may live on another event loop.
     package init(
-        pattern: AgentNamePattern, configuration: PeerChannelConfiguration, signal: SignalClient, logger: Logger
+        pattern: AgentNamePattern, configuration: PeerChannelConfiguration, signal: SignalClient,
+        eventLoop: any EventLoop, logger: Logger
     ) {
-        self.eventLoop = signal.eventLoop
+        self.eventLoop = eventLoop
         self.logger = logger
-        self.watch = .shared(by: signal.eventLoop, logger: logger)
+        self.watch = .shared(by: eventLoop, logger: logger)
         self.channels = ChannelPool(
             pattern: pattern, kind: .quicTunnel, usage: .connections, configuration: configuration, signal: signal,
-            eventLoop: signal.eventLoop, logger: logger)
+            eventLoop: eventLoop, logger: logger)
         self.channels.delegate = self
     }
 
@@ -316,7 +317,7 @@ extension ConnectFailure.Kind {
 
 extension FlowOutcome {
     /// What a connection that could not be made counts as.
-    init(_ kind: ConnectFailure.Kind) {
+    package init(_ kind: ConnectFailure.Kind) {
         self =
             switch kind {
             case .refused: .refused

@@ -84,6 +84,11 @@ final class TunnelAssociations: AssociationHost {
         return Share(id: id, sweep: sweep)
     }
 
+    /// Datagrams that were dropped here.
+    var droppedDatagrams: [DropReason: UInt64] {
+        self.dropCounts.reduce(into: [:]) { $0[DropReason($1.key)] = $1.value }
+    }
+
     /// How many there are, with how many sockets, and why datagrams were dropped.
     var metadata: Logger.Metadata {
         var metadata: Logger.Metadata = [

@@ -1,3 +1,4 @@
+import NIOCore
 import Synchronization
 
 /// What all peers share on their way out: how targets are dialed, and how many connections and UDP flows may be open.
@@ -9,6 +10,8 @@ final class Egress: Sendable {
         var relays: [FlowShares.RelayID: @Sendable () -> Void] = [:]
         var nextRelay: UInt64 = 0
         var idleWaiters: [AsyncStream<Void>.Continuation] = []
+        var refusals = PolicyRefusals()
+        var refusedRelays: UInt64 = 0
 
         var isIdle: Bool { self.streams.used == 0 && self.relays.isEmpty }
     }
@@ -99,6 +102,35 @@ final class Egress: Sendable {
     /// Whether a relay has a flow to end because another has got its place.
     func owesFlow(_ relay: FlowShares.RelayID) -> Bool {
         self.state.withLock { $0.flows.owes(relay) }
+    }
+
+    /// The policy has refused a connection.
+    func refused(_ target: String, at now: NIODeadline) {
+        self.state.withLock { $0.refusals.refused(target, at: now) }
+    }
+
+    /// The policy has refused a relay.
+    func refusedRelay(_ target: String, at now: NIODeadline) {
+        self.state.withLock { state in
+            state.refusals.refused(target, at: now)
+            state.refusedRelays += 1
+        }
+    }
+
+    /// What is in use, and what the policy has refused.
+    struct Summary: Sendable {
+        let streams: Int
+        let flows: Int
+        let refusals: [PolicyRefusals.Refusal]
+        let refusedRelays: UInt64
+    }
+
+    var summary: Summary {
+        self.state.withLock { state in
+            Summary(
+                streams: state.streams.used, flows: state.flows.used, refusals: state.refusals.latest,
+                refusedRelays: state.refusedRelays)
+        }
     }
 
     /// Returns when no connection is open or being opened and no relay is left, or when the task is cancelled.

@@ -1,6 +1,9 @@
+import Admin
 import AppProto
+import FlowLedger
 import NIOCore
 import PeerChannel
+import PeerSupport
 
 /// One client's peer channel at the agent, of either kind. Belongs to the channel's event loop.
 protocol AcceptedPeer: AnyObject {
@@ -10,4 +13,14 @@ protocol AcceptedPeer: AnyObject {
     func start() -> EventLoopFuture<OpenPeerReply>
     /// Writes a line about what has passed through, where there is something to say.
     func report()
+    /// What it is like now.
+    func status(_ clock: StatusClock) -> AgentStatus.Peer
+    /// The open flows that no ledger keeps; at most `limit`.
+    func openFlows(limit: Int) -> [FlowRecord]
+    /// What those have carried.
+    var unledgeredTraffic: FlowTraffic { get }
+    /// What has passed since the start.
+    var traffic: FlowTraffic { get }
+    /// Datagrams that were dropped.
+    var drops: [DropReason: UInt64] { get }
 }

@@ -11,7 +11,7 @@ import Synchronization
 /// Offers and the events about them come from the signalling event loop; each channel lives on a loop of its own choice.
 final class PeerAcceptor: Sendable {
     /// Who is in a slot.
-    private enum Occupant {
+    enum Occupant {
         /// Nobody so far: the event loop is about to make the peer.
         case expected
         case peer(any AcceptedPeer)
@@ -20,7 +20,7 @@ final class PeerAcceptor: Sendable {
     }
 
     /// A peer's place in the table. Filled on the peer's event loop, which runs what is meant for the peer after that.
-    private struct Slot: Sendable {
+    struct Slot: Sendable {
         let occupant: NIOLoopBoundBox<Occupant>
         /// Fulfilled when the place is free again.
         let vacated: EventLoopPromise<Void>
@@ -47,8 +47,10 @@ final class PeerAcceptor: Sendable {
 
     private let state: Mutex<State>
     /// One for each event loop.
-    private let ledgers: [NIOLoopBoundBox<FlowLedger>]
-    private let egress: Egress
+    let ledgers: [NIOLoopBoundBox<FlowLedger>]
+    /// What has become of channels that are over, for each event loop.
+    let past: [NIOLoopBoundBox<PastChannels>]
+    let egress: Egress
     private let logger: Logger
 
     /// Accepts at most `maximumPeers` channels at once, whose way out is `egress`. Connections and flows that have ended are
@@ -60,6 +62,9 @@ final class PeerAcceptor: Sendable {
             accessLog?.follow(ledger)
             return NIOLoopBoundBox.makeBoxSendingValue(ledger, as: FlowLedger.self, eventLoop: eventLoop)
         }
+        self.past = self.ledgers.map {
+            .makeBoxSendingValue(PastChannels(), as: PastChannels.self, eventLoop: $0.eventLoop)
+        }
         self.egress = egress
         self.logger = logger
     }
@@ -68,7 +73,7 @@ final class PeerAcceptor: Sendable {
     func accept(
         _ offer: OpenPeer, configuration: PeerChannelConfiguration, signaling: any PeerSignaling
     ) -> EventLoopFuture<OpenPeerReply> {
-        let ledger = self.nextLedger()
+        let (ledger, past) = self.nextLedger()
         let eventLoop = ledger.eventLoop
         let slot = Slot(on: eventLoop)
         if let refusal = self.reserve(offer, slot) {
@@ -79,6 +84,7 @@ final class PeerAcceptor: Sendable {
             do {
                 guard case .expected = slot.occupant.value else { throw Self.isStopping }
                 let peer = try self.peer(offer, configuration, signaling, ledger) {
+                    if let peer = slot.peer { past.value.add(peer) }
                     // The box refers to the peer and the peer to this closure: emptying the box ends both.
                     slot.occupant.value = .gone
                     self.release(offer.peerID)
@@ -174,12 +180,12 @@ final class PeerAcceptor: Sendable {
     }
 
     /// Channels are spread over the event loops.
-    private func nextLedger() -> NIOLoopBoundBox<FlowLedger> {
+    private func nextLedger() -> (NIOLoopBoundBox<FlowLedger>, NIOLoopBoundBox<PastChannels>) {
         let index = self.state.withLock { state in
             defer { state.nextLoop = (state.nextLoop + 1) % self.ledgers.count }
             return state.nextLoop
         }
-        return self.ledgers[index]
+        return (self.ledgers[index], self.past[index])
     }
 
     private func reserve(_ offer: OpenPeer, _ slot: Slot) -> Failure? {
@@ -203,7 +209,7 @@ final class PeerAcceptor: Sendable {
         slot?.vacated.succeed()
     }
 
-    private var slots: [Slot] { self.state.withLock { Array($0.slots.values) } }
+    var slots: [Slot] { self.state.withLock { Array($0.slots.values) } }
 
     private static var isStopping: Failure { Failure(code: .refused, reason: "the agent is stopping") }
 }

@@ -1,3 +1,4 @@
+import Admin
 import AppProto
 import Basics
 import CommandSupport
@@ -5,6 +6,7 @@ import FlowLedger
 import Logging
 import NIOCore
 import PeerChannel
+import PeerSupport
 import Tunnel
 
 /// One client's tunnel at the agent: dials what the client asks for and splices it to the tunnel.
@@ -20,6 +22,10 @@ final class TunnelPeer: AcceptedPeer {
     private let refusals: DropLog<Refusal>
     private let ledger: FlowLedger
     private let closed: () -> Void
+    /// What has passed each connection and association that is open.
+    private var passing: [FlowLedger.FlowID: () -> FlowTraffic] = [:]
+    /// What has passed those that are over.
+    private var past = FlowTraffic()
 
     /// Why the agent itself refuses a connection. The raw values stand in logs.
     private enum Refusal: String {
@@ -83,14 +89,20 @@ final class TunnelPeer: AcceptedPeer {
         self.egress.giveBackStream()
     }
 
+    private func over(_ flow: FlowLedger.FlowID) {
+        if let traffic = self.passing.removeValue(forKey: flow) { self.past += traffic() }
+    }
+
     private func open(_ association: TunnelAssociation) -> TunnelRefusal? {
         let flow = self.ledger.open(
             FlowOrigin(.udp, client: "\(self.channel.peerID)"), to: Endpoint.anywhere, at: self.channel.eventLoop.now)
         if let refusal = self.takePlace(for: flow) { return refusal }
         let egress = self.associations.open(association) { outcome in
             self.giveBackPlace()
+            self.over(flow)
             self.ledger.end(flow, outcome, at: self.channel.eventLoop.now)
         }
+        self.passing[flow] = { egress.traffic }
         self.ledger.connected(flow, resolved: nil, agent: nil, at: self.channel.eventLoop.now) {
             FlowLedger.Look(traffic: egress.traffic, path: self.channel.path?.name)
         }
@@ -106,13 +118,17 @@ final class TunnelPeer: AcceptedPeer {
             request: request, owner: ObjectIdentifier(self), eventLoop: self.channel.eventLoop,
             dialer: self.egress.dialer, watch: self.watch, logger: self.logger
         ) { splice, resolved in
+            self.passing[flow] = { splice.traffic }
             self.ledger.connected(flow, resolved: resolved?.authority, agent: nil, at: self.channel.eventLoop.now) {
-                FlowLedger.Look(
-                    traffic: FlowTraffic(sent: splice.summary.bytesReceived, received: splice.summary.bytesSent),
-                    path: self.channel.path?.name)
+                FlowLedger.Look(traffic: splice.traffic, path: self.channel.path?.name)
             }
         } ended: { end in
             self.giveBackPlace()
+            self.over(flow)
+            if case .failed(let failure) = end, failure.code == .policy {
+                self.egress.refused(
+                    hostWithPort(request.target.host, request.target.port), at: self.channel.eventLoop.now)
+            }
             self.ledger.end(flow, end.outcome, at: self.channel.eventLoop.now)
             if case .failed(let failure) = end, failure.code == .limit {
                 self.refusals.dropped(.system, ["error": "\(failure.reason)"])
@@ -130,6 +146,35 @@ final class TunnelPeer: AcceptedPeer {
             metadata: self.associations.metadata.merging(statistics.metadata) { $1 }.merging(["event": "udp.stats"]) {
                 $1
             })
+    }
+
+    func status(_ clock: StatusClock) -> AgentStatus.Peer {
+        AgentStatus.Peer(
+            kind: .tunnel, channel: ChannelStatus(self.channel, id: "\(self.channel.peerID)", clock),
+            flows: self.streams,
+            traffic: self.traffic)
+    }
+
+    var traffic: FlowTraffic { self.passing.values.reduce(into: self.past) { $0 += $1() } }
+
+    func openFlows(limit: Int) -> [FlowRecord] { [] }
+    var unledgeredTraffic: FlowTraffic { FlowTraffic() }
+    var drops: [DropReason: UInt64] {
+        var drops = self.associations.droppedDatagrams
+        if let statistics = self.channel.carrier?.datagramStatistics {
+            drops[DropReason(.oversize as AssociationDrop), default: 0] += statistics.oversize
+            drops[.congested] = statistics.congested
+            drops[.incomplete] = statistics.incomplete
+            drops[.foreign] = statistics.foreign
+        }
+        return drops
+    }
+}
+
+extension StreamSplice {
+    /// As seen from the client: what the target was sent came out of the tunnel.
+    fileprivate var traffic: FlowTraffic {
+        FlowTraffic(sent: self.summary.bytesReceived, received: self.summary.bytesSent)
     }
 }
 

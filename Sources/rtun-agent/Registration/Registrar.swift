@@ -21,7 +21,9 @@ final class Registrar: SignalClientDelegate {
     /// How many there have been.
     private var connections: UInt64 = 0
     /// What was found last.
-    private var mapping: MappingBehavior?
+    private(set) var mapping: MappingBehavior?
+    /// Of the control connection that there is, or was last; Unix time in milliseconds.
+    private var connectedAt: UInt64?
 
     /// `announceReady` is called once, after the first registration.
     init(
@@ -39,6 +41,7 @@ final class Registrar: SignalClientDelegate {
     func signalConnected(_ session: SignalSession) {
         let isFirst = self.welcome == nil
         self.welcome = session.welcome
+        self.connectedAt = UnixTime.milliseconds
         self.peerConfiguration.loopbackOnly = session.serverIsLoopback
         self.peerConfiguration.serverBridges = session.welcome.bridge
         self.acceptor.signalChanged(isUp: true, bridges: session.welcome.bridge)
@@ -47,6 +50,15 @@ final class Registrar: SignalClientDelegate {
                 reachedAt: session.remoteAddress, announced: session.welcome.stunServers) + self.extraSTUNServers
         if isFirst { self.announceReady(session.welcome) }
         self.reportMapping()
+    }
+
+    /// As it is now; `name`: the one to be registered under.
+    func registration(_ name: String) -> AgentStatus.Registration {
+        let expiry = self.welcome?.expireAtMilliseconds ?? 0
+        return AgentStatus.Registration(
+            name: self.welcome?.agentName ?? name, instance: self.welcome?.instanceID?.rawValue,
+            since: self.client.session == nil ? nil : self.connectedAt, expires: expiry == 0 ? nil : expiry,
+            mapping: self.mapping?.description)
     }
 
     /// Finds out how the NAT behaves now, and tells the server: a new connection may mean a new network, or a server that

@@ -1,3 +1,4 @@
+import Admin
 import AppProto
 import Basics
 import CommandSupport
@@ -8,6 +9,7 @@ import Logging
 import NIOCore
 import OperatingSystem
 import PeerChannel
+import PeerSupport
 import RelayChannel
 import Signaling
 import UDP
@@ -45,6 +47,7 @@ final class RelayPeer: AcceptedPeer {
         guard let address = IPAddress(relay.target),
             egress.dialer.policy.permits(address, port: relay.target.packedPort)
         else {
+            egress.refusedRelay(relay.target.authority, at: eventLoop.now)
             throw Failure(code: .refused, reason: "the agent's policy refuses \(relay.target.authority)")
         }
         var logger = logger
@@ -97,6 +100,12 @@ final class RelayPeer: AcceptedPeer {
                         self.flows.values.reduce(self.reportedErrors) { $0 + $1.reportedErrors })
                 ]) { $1 })
     }
+
+    var id: String { "\(self.channel.peerID)" }
+    var target: String { self.relay.target.authority }
+    var flowCount: Int { self.flows.count }
+    var statistics: RelayStatistics { self.meter.statistics }
+    var unledgeredTraffic: FlowTraffic { self.flows.values.reduce(into: FlowTraffic()) { $0 += $1.traffic } }
 
     /// The largest payload that may go back to the client.
     private var maximumPayload: Int {

@@ -9,8 +9,8 @@ struct RelayOptions: ParsableArguments {
     @Option(
         name: .customShort("L"),
         help: ArgumentHelp(
-            "Forward datagrams as in [udp://]LISTEN?to=TARGET. Both are IP:PORT, with IPv6 in brackets; port 0 of LISTEN "
-                + "takes a free one. Repeatable.",
+            "Forward as in [udp://]LISTEN?to=TARGET, for datagrams, or tcp://LISTEN?to=TARGET, for connections. Both are "
+                + "IP:PORT, with IPv6 in brackets; port 0 of LISTEN takes a free one. Repeatable.",
             valueName: "rule"))
     private var ruleTexts: [String] = []
 
@@ -32,8 +32,19 @@ struct RelayOptions: ParsableArguments {
 
     @Option(
         name: .customLong("max-flows"),
-        help: ArgumentHelp("How many local senders a rule serves at once.", valueName: "n"))
-    var maximumFlows = 65_536
+        help: ArgumentHelp(
+            "How many local senders a udp rule serves at once (default: \(Self.defaultFlows)), and how many connections a "
+                + "tcp rule (default: \(Self.defaultConnections)). Further connections wait.",
+            valueName: "n"))
+    private var givenFlows: Int?
+
+    private static let defaultFlows = 65_536
+    private static let defaultConnections = 4096
+
+    /// How many local senders a udp rule serves at once.
+    var maximumFlows: Int { self.givenFlows ?? Self.defaultFlows }
+    /// How many connections a tcp rule serves at once.
+    var maximumConnections: Int { self.givenFlows ?? Self.defaultConnections }
 
     /// The payload limit that was asked for; `validate` has seen to it that it is possible.
     var maximumPayload: UInt16? { self.givenPayload.flatMap(UInt16.init(exactly:)) }

@@ -17,6 +17,18 @@ final class Admission {
     /// For links without TLS of their own: all peers behind a proxy come from its address.
     private var proxyThrottle = FailureThrottle(.proxy)
     private var failureLog = LogRateLimiter(interval: .seconds(1))
+    private(set) var counts = Counts()
+
+    /// What has become of handshakes so far.
+    struct Counts: Sendable {
+        var proved: UInt64 = 0
+        /// The proof of the secret was wrong.
+        var refused: UInt64 = 0
+        /// Turned away after too many wrong proofs.
+        var throttled: UInt64 = 0
+        /// Anything else went wrong.
+        var failed: UInt64 = 0
+    }
 
     private static let tooManyFailures = Goodbye(code: .limit, reason: "too many failed attempts from this address")
 
@@ -53,6 +65,7 @@ final class Admission {
                 self.authenticate(link, sharesAddress, admitted)
             }
         case .refused:
+            self.counts.throttled += 1
             Self.turnAway(link, Self.tooManyFailures)
         }
     }
@@ -80,7 +93,9 @@ final class Admission {
             },
             outcome: { acceptor, outcome in
                 switch outcome {
-                case .success(let peer): admitted(acceptor, peer)
+                case .success(let peer):
+                    self.counts.proved += 1
+                    admitted(acceptor, peer)
                 case .failure(let error): self.failed(link, error, sharesAddress)
                 }
             })
@@ -91,10 +106,12 @@ final class Admission {
         let remote = link.remoteAddress
         let place: Logger.MetadataValue = "\(remote?.authority ?? "unknown")"
         guard let reason = error.refusedProof else {
+            self.counts.failed += 1
             self.logger.debug(
                 "handshake failed", metadata: ["event": "handshake.failed", "remote": place, "error": "\(error)"])
             return
         }
+        self.counts.refused += 1
         let now = self.eventLoop.now
         switch remote {
         case let remote? where sharesAddress: self.proxyThrottle.recordFailure(remote, at: now)

@@ -77,6 +77,25 @@ final class BridgeForwarder {
         self.timer = nil
     }
 
+    /// What the bridge has done since the start; counts of datagrams, but for `queued`.
+    struct Counts: Sendable {
+        var datagrams: UInt64 = 0
+        /// Bytes that wait.
+        var queued = 0
+        /// By reason, as the log has it.
+        var drops: [(String, UInt64)] = []
+    }
+
+    var counts: Counts {
+        let drops = self.scheduler.drops
+        return Counts(
+            datagrams: self.counters.datagrams, queued: self.scheduler.cost,
+            drops: [
+                ("no_route", self.counters.noRoute), ("not_allowed", self.counters.notAllowed),
+                ("queue_full", drops.full), ("too_old", drops.tooOld), ("channel_ended", drops.ended),
+            ])
+    }
+
     /// What is known of the bridge, for the log.
     func metadata(channels: Int) -> Logger.Metadata {
         let drops = self.scheduler.drops

@@ -1,5 +1,6 @@
 import AppProto
 import Basics
+import FlowLedger
 import NIOCore
 
 /// Which client and which agent a peer channel lies between, for as long as both control connections live.
@@ -74,6 +75,8 @@ struct PeerRoutes {
     private var routes: [PeerID: Route] = [:]
     private var channels: [SessionID: Set<PeerID>] = [:]
     private var nextAge: UInt64 = 0
+    /// What has been taken for the bridge of all channels, in bytes of datagrams; sent is from clients.
+    private(set) var carried = FlowTraffic()
 
     init(limitPerClient: Int) {
         self.limitPerClient = limitPerClient
@@ -184,9 +187,30 @@ struct PeerRoutes {
         guard route.clientBridges, route.agentBridges else { return .notAllowed }
         self.routes.values[index].lastCarried = now
         let isOut = session == route.client
+        if isOut { self.carried.sent &+= UInt64(size) } else { self.carried.received &+= UInt64(size) }
         self.routes.values[index].account?.carried(size, isOut: isOut)
         return .carry(to: isOut ? route.agent : route.client)
     }
+
+    /// One channel, for the status.
+    struct Listed: Sendable {
+        let peer: PeerID
+        let agent: SessionID
+        let account: PeerAccount
+        let lastCarried: NIODeadline?
+    }
+
+    /// Channels that their agents have agreed to, at most `limit`, the oldest first. Which ones is left open where there are
+    /// more: to look at all would take too long.
+    func listed(_ limit: Int) -> [Listed] {
+        let agreed = self.routes.lazy.filter { $0.value.account != nil }.prefix(limit)
+        return agreed.sorted { $0.value.age < $1.value.age }.compactMap { peer, route in
+            route.account.map { Listed(peer: peer, agent: route.agent, account: $0, lastCarried: route.lastCarried) }
+        }
+    }
+
+    /// How many channels a session is an end of.
+    func count(of session: SessionID) -> Int { self.channels[session]?.count ?? 0 }
 
     /// How many channels have had datagrams carried within `time`.
     func bridgedCount(within time: TimeAmount, of now: NIODeadline) -> Int {

@@ -155,6 +155,9 @@ struct Registry {
     /// All agents in the order in which clients prefer them: those that never end first, then the latest end.
     var agents: [AgentInfo] { self.order.compactMap { self.entries[$0.name]?.info } }
 
+    /// The first of them, at most `limit`.
+    func first(_ limit: Int) -> [Entry] { self.order.prefix(limit).compactMap { self.entries[$0.name] } }
+
     /// A part of `agents`.
     ///
     /// - Parameters:

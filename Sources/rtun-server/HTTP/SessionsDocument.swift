@@ -10,20 +10,20 @@ struct SessionsDocument {
     /// expires; `mapping` is what the agent has found out about its NAT, in the words of `MappingBehavior`; `fingerprint` names
     /// the key that it has proved, `SHA256:…`, or is null for an agent without identity.
     var json: JSON {
-        .object([("sessions", .array(self.agents.map(Self.session)))])
+        ["sessions": .array(self.agents.map(Self.session))]
     }
 
     private static func session(_ agent: AgentInfo) -> JSON {
-        .object([
-            ("name", .string(agent.name)),
-            ("instance_id", .string(agent.instanceID.rawValue)),
-            ("expire_at_ms", agent.expireAtMilliseconds == 0 ? .null : .integer(agent.expireAtMilliseconds)),
-            ("address", .string(agent.address)),
-            ("software", .string(agent.software)),
-            ("labels", .object(agent.labels.sorted { $0.key < $1.key }.map { ($0.key, .string($0.value)) })),
-            ("mapping", .string(agent.mapping.description)),
-            ("fingerprint", agent.key.map { JSON.string("\($0)") } ?? .null),
-            ("key_kept", .boolean(agent.key?.isKept ?? false)),
-        ])
+        [
+            "name": .string(agent.name),
+            "instance_id": .string(agent.instanceID.rawValue),
+            "expire_at_ms": agent.expireAtMilliseconds == 0 ? .null : .unsigned(agent.expireAtMilliseconds),
+            "address": .string(agent.address),
+            "software": .string(agent.software),
+            "labels": .object(agent.labels.sorted { $0.key < $1.key }.map { JSON.Member($0.key, .string($0.value)) }),
+            "mapping": .string(agent.mapping.description),
+            "fingerprint": agent.key.map { JSON.string("\($0)") } ?? .null,
+            "key_kept": .boolean(agent.key?.isKept ?? false),
+        ]
     }
 }

@@ -8,7 +8,9 @@ final class CertificateWatch {
     /// How often it is looked at, and how long after the end at most that is told.
     private static let interval = TimeAmount.minutes(10)
 
-    private let file: String
+    let file: String
+    /// Of the certificate that is served.
+    private(set) var fingerprint: CertificateFingerprint
     private let eventLoop: any EventLoop
     private let logger: Logger
     private var term: CertificateTerm
@@ -18,8 +20,12 @@ final class CertificateWatch {
         self.file = file
         self.eventLoop = eventLoop
         self.logger = logger
+        self.fingerprint = identity.leafFingerprint
         self.term = CertificateTerm(end: identity.leafEnd)
     }
+
+    /// When it ends, in seconds since 1970.
+    var end: Int64 { self.term.end }
 
     /// Starts to look.
     func start() {
@@ -31,6 +37,7 @@ final class CertificateWatch {
 
     /// Another certificate is served from now on.
     func changed(to identity: Identity) {
+        self.fingerprint = identity.leafFingerprint
         self.term = CertificateTerm(end: identity.leafEnd)
         self.look()
     }

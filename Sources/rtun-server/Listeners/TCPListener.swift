@@ -5,6 +5,7 @@ import NIOCore
 import NIOHTTP1
 import NIOPosix
 import NIOWebSocket
+import PlainHTTP
 import Signaling
 import TLS
 
@@ -90,16 +91,13 @@ final class TCPListener {
         if let tlsContext = self.tlsContext {
             try pipeline.addHandler(TLSHandler(context: tlsContext))
         }
-        let http = HTTPConnectionHandler(limits: self.limits) { [service] request in
-            PlainResponse(
-                to: request, isAuthorized: { service.isAuthorized(sessionsToken: $0) },
-                sessions: { SessionsDocument(agents: service.agents) })
+        let http = PlainHTTPHandler(limits: self.limits.http) { [service] request, answer in
+            answer(
+                PlainResponse(
+                    to: request, isAuthorized: { service.isAuthorized(sessionsToken: $0) },
+                    sessions: { SessionsDocument(agents: service.agents) }))
         }
         let boundHTTP = NIOLoopBound(http, eventLoop: self.eventLoop)
-        var decoderLimits = NIOHTTPDecoderLimitConfiguration()
-        decoderLimits.maxHeaderFieldSize = self.limits.headerBytes
-        decoderLimits.maxHeaderListSize = self.limits.headerBytes
-        decoderLimits.maxHeaderFieldCount = 64
         try pipeline.configureHTTPServerPipeline(
             withPipeliningAssistance: false,
             withServerUpgrade: (
@@ -110,7 +108,7 @@ final class TCPListener {
             ),
             withErrorHandling: true,
             withEncoderConfiguration: HTTPResponseEncoder.Configuration(),
-            withDecoderLimitConfiguration: decoderLimits)
+            withDecoderLimitConfiguration: self.limits.http.decoder)
         try pipeline.addHandler(http)
     }
 

@@ -41,7 +41,7 @@ final class UDPListener {
         self.configuration.statelessResetKey = statelessResetKey
     }
 
-    private var sessionCount: Int {
+    var sessionCount: Int {
         self.handlers.reduce(0) { $0 + $1.sessionCount }
     }
 

@@ -1,3 +1,4 @@
+import Admin
 import CommandSupport
 import NIOCore
 import NIOPosix
@@ -104,13 +105,5 @@ private final class HealthCheckHandler: ChannelInboundHandler {
         self.timer?.cancel()
         let line = self.received.readableBytesView.prefix { $0 != 0x0D && $0 != 0x0A }.prefix(Self.largestLine)
         self.answer.succeed(String(decoding: line, as: UTF8.self))
-    }
-}
-
-extension SocketAddress {
-    /// Where to reach on this machine what listens on this address.
-    fileprivate var reachable: SocketAddress {
-        let loopback = ["0.0.0.0": "127.0.0.1", "::": "::1"][self.ipAddress ?? ""]
-        return loopback.flatMap { try? SocketAddress(ipAddress: $0, port: self.port ?? 0) } ?? self
     }
 }

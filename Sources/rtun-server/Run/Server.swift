@@ -66,12 +66,12 @@ final class Server: Sendable {
     static let portAttempts = 16
 
     private let eventLoop: any EventLoop
-    private let parts: NIOLoopBound<Parts>
+    let parts: NIOLoopBound<Parts>
     private let listening: [any Channel]
     /// The port that TCP and UDP listen on.
     let port: Int
-    /// What to announce: the addresses with their real ports.
-    let readyLine: ReadyLine
+    /// What the server is reached by: the addresses with their real ports.
+    let listeningSchemes: [(scheme: String, address: String)]
 
     private init(
         eventLoop: any EventLoop, configuration: ServerConfiguration, parts: NIOLoopBound<Parts>,
@@ -82,10 +82,7 @@ final class Server: Sendable {
         self.parts = parts
         self.listening = listening
         self.port = address.port ?? 0
-        self.readyLine =
-            configuration.certificate == nil
-            ? ReadyLine(program: "rtun-server", ["http": announced, "quic": announced])
-            : ReadyLine(program: "rtun-server", ["https": announced, "quic": announced])
+        self.listeningSchemes = [(configuration.certificate == nil ? "http" : "https", announced), ("quic", announced)]
     }
 
     /// Listens and serves. Throws ``ProgramError`` when an address or a file cannot be used.

@@ -1,3 +1,4 @@
+import Admin
 import ArgumentParser
 import Basics
 import CommandSupport
@@ -6,7 +7,6 @@ import NIOCore
 import NIOPosix
 import QUIC
 import Signaling
-import TLS
 
 /// `rtun-server`: options, wiring, run, shut down.
 struct ServerCommand: ProgramCommand {
@@ -79,12 +79,6 @@ struct ServerCommand: ProgramCommand {
             valueName: "duration"))
     var printSessionsToken: String?
 
-    @Flag(
-        help: ArgumentHelp(
-            "Ask the server that runs on this machine with the same --addr whether it is healthy, and exit: 0 if it is, "
-                + "69 if not. Needs no secret."))
-    var healthcheck = false
-
     /// Looked for by ``ProgramMain`` before anything that is needed otherwise can be missed.
     @Flag(
         name: .customLong("print-identity"),
@@ -101,20 +95,10 @@ struct ServerCommand: ProgramCommand {
     @OptionGroup var bridge: BridgeOptions
     @OptionGroup var statistics: StatisticsOptions
     @OptionGroup var stun: STUNOptions
+    @OptionGroup var admin: AdminOptions
     @OptionGroup var secret: SecretOptions
     @OptionGroup var logging: LoggingOptions
     @OptionGroup var configurationFile: ConfigurationOptions
-
-    static func printIdentity(_ values: [String: [String]]) throws {
-        let files = try Self.certificateFiles(values["https-cert"]?.last, values["https-key"]?.last)
-        if files == nil {
-            StandardStream.error.write(
-                "rtun-server: this certificate is not kept, and each start makes another one; give it one with "
-                    + "--https-cert and --https-key\n")
-        }
-        let identity = try files?.load() ?? Identity.selfSigned(commonName: "rtun-server")
-        try StandardStream.output.writeAnswer("\(identity.leafFingerprint)\n")
-    }
 
     func validate() throws {
         let address = try self.listenAddress()
@@ -177,11 +161,21 @@ struct ServerCommand: ProgramCommand {
             logger: Logger(label: "check") { _ in SwiftLogNoOpLogHandler() })
         _ = try configuration.certificate?.load()
         _ = try configuration.address.resolve()
+        try self.admin.check()
         try self.logging.check()
     }
 
+    /// Without `--admin`, `--healthcheck` asks at `--addr`.
+    static func question(_ given: GivenValues) throws -> (any ProgramQuestion)? {
+        if given.asks("print-identity") {
+            return CertificateQuestion(
+                files: try Self.certificateFiles(given[option: "https-cert"], given[option: "https-key"]))
+        }
+        return try AdminQuestion(given, program: "rtun-server", healthcheckNeedsPlace: false)
+    }
+
     func run() async throws {
-        if self.healthcheck {
+        if self.admin.wantsHealthcheck {
             let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
             return try await HealthCheck(
                 address: try self.listenAddress(), usesTLS: try self.certificateFiles() != nil
@@ -201,6 +195,9 @@ struct ServerCommand: ProgramCommand {
         // for the others takes the network's time rather than the processor's.
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         let server = try await Server.start(configuration, on: group.next())
+        let admin = try await AdminServer.start(
+            self.admin, program: "rtun-server", source: server.statusSource, logger: log.logger)
+        let readyLine = server.readyLine(admin)
         try await ProgramLifecycle.run(
             logger: log.logger,
             // As long as there is a terminal, it is somebody's wish for another certificate.
@@ -215,9 +212,12 @@ struct ServerCommand: ProgramCommand {
                 await server.reloadCertificate()
             },
             report: { await server.report() },
-            drain: { await server.stop() },
+            drain: {
+                admin?.stopping()
+                await server.stop()
+            },
             body: {
-                server.readyLine.announce()
+                readyLine.announce()
                 await server.closed()
                 throw ProgramError(.unavailable, "the listening socket was closed")
             })

@@ -4,15 +4,27 @@ import Signaling
 
 /// One authenticated control connection. Passes on what arrives, and keeps its own name with it.
 final class Session {
+    /// Who is at the other end.
+    struct Peer: Sendable {
+        let role: Role
+        /// `ip:port`.
+        let address: String
+        let software: String
+        /// Unix time in milliseconds.
+        let since: UInt64
+    }
+
     let id: SessionID
+    let peer: Peer
     let connection: SignalConnection
     private weak var service: SignalService?
     /// Requests that the broker has not answered yet, under numbers of our own.
     private var requests: [UInt64: SignalRequest] = [:]
     private var nextRequest: UInt64 = 0
 
-    init(id: SessionID, connection: SignalConnection, service: SignalService) {
+    init(id: SessionID, peer: Peer, connection: SignalConnection, service: SignalService) {
         self.id = id
+        self.peer = peer
         self.connection = connection
         self.service = service
     }

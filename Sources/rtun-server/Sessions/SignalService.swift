@@ -9,20 +9,20 @@ import Signaling
 ///
 /// Belongs to one event loop, on which all links of the server live.
 final class SignalService {
-    private let eventLoop: any EventLoop
+    let eventLoop: any EventLoop
     private let key: SharedKey
-    private let admission: Admission
+    let admission: Admission
     var greeting: Greeting
     private let limits: ServerLimits
     private let logger: Logger
-    private var broker: Broker
+    private(set) var broker: Broker
     /// nil when nothing is carried between peers.
-    private var bridge: BridgeForwarder?
-    private var sessions: [SessionID: Session] = [:]
+    private(set) var bridge: BridgeForwarder?
+    private(set) var sessions: [SessionID: Session] = [:]
     private var nextSession: UInt64 = 1
     private var passOnLimits = PassOnLimits()
     private var expiryTimer: (at: UInt64, timer: Scheduled<Void>)?
-    private var isStopping = false
+    private(set) var isStopping = false
 
     /// `bridge`: what is carried between peers; nil: nothing.
     init(
@@ -91,7 +91,7 @@ final class SignalService {
         } else {
             guard let connection = acceptor.welcome(self.greeting.welcome(from: address)) else { return }
             self.broker.addClient(id, key: peer.key, address: address)
-            self.begin(id, connection)
+            self.begin(id, connection, hello, address)
             self.logger.info(
                 "client connected",
                 metadata: [
@@ -129,7 +129,7 @@ final class SignalService {
             guard let connection = acceptor.welcome(welcome) else {
                 return self.perform(self.broker.sessionClosed(id))
             }
-            self.begin(id, connection)
+            self.begin(id, connection, peer.hello, address)
             self.expectExpiry(at: info.expireAtMilliseconds)
             self.logger.info(
                 claim.isReturning ? "agent is back" : "agent registered",
@@ -154,8 +154,10 @@ final class SignalService {
         acceptor.welcome(welcome)?.close(goodbye)
     }
 
-    private func begin(_ id: SessionID, _ connection: SignalConnection) {
-        let session = Session(id: id, connection: connection, service: self)
+    private func begin(_ id: SessionID, _ connection: SignalConnection, _ hello: Hello, _ address: String) {
+        let peer = Session.Peer(
+            role: hello.role, address: address, software: hello.software, since: UnixTime.milliseconds)
+        let session = Session(id: id, peer: peer, connection: connection, service: self)
         self.sessions[id] = session
         connection.delegate = session
         connection.start()

@@ -8,7 +8,7 @@ import SOCKS
 /// Tells of clients that are turned away before they are connected: the first of a kind at once, further ones in summaries.
 final class ClientRefusals {
     /// The kinds. The raw values stand in logs.
-    private enum Reason: String {
+    enum Reason: String, CaseIterable {
         case login
         case method
         case http
@@ -16,6 +16,8 @@ final class ClientRefusals {
         case request
     }
 
+    /// How many there were of each kind.
+    private(set) var counts: [Reason: UInt64] = [:]
     private let log: DropLog<Reason>
     private let logins: LoginFailures
 
@@ -52,6 +54,7 @@ final class ClientRefusals {
     }
 
     private func tell(_ reason: Reason, _ client: SocketAddress?, _ detail: String) {
+        self.counts[reason, default: 0] += 1
         self.log.dropped(reason, ["client": "\(client?.authority ?? "unknown")", "detail": "\(detail)"])
     }
 }

@@ -60,6 +60,8 @@ final class HTTPConnectionHandler: ChannelInboundHandler, RemovableChannelHandle
     private let watch: ConnectionWatch?
 
     var context: ChannelHandlerContext?
+    /// The client's address, for people; a channel that is broken has none any more.
+    private(set) var client = "unknown"
     private var socket: (any SplicedSocket)?
     private var isPerforming = false
     private var isReading = false
@@ -81,8 +83,6 @@ final class HTTPConnectionHandler: ChannelInboundHandler, RemovableChannelHandle
         self.logger = logger
         self.listener = listener
     }
-
-    var client: String { self.context?.remoteAddress?.authority ?? "unknown" }
 }
 
 @available(*, unavailable)
@@ -93,6 +93,7 @@ extension HTTPConnectionHandler: Sendable {}
 extension HTTPConnectionHandler {
     func handlerAdded(context: ChannelHandlerContext) {
         self.context = context
+        self.client = context.remoteAddress?.authority ?? self.client
         guard context.channel.isActive else { return }
         let socket = ConnectionSocket(context.channel)
         socket.enableKeepalive()

@@ -15,8 +15,8 @@ final class ProxyClients {
     private let connector: any TargetConnector
     /// Whether servers are told who asks (`--http-forwarded`).
     private var announcesClients: Bool
-    private let refusals: ClientRefusals
-    private let drops: DatagramDrops
+    let refusals: ClientRefusals
+    let drops: DatagramDrops
     private let watch: ConnectionWatch
     private let logger: Logger
 

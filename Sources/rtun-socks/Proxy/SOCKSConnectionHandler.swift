@@ -217,22 +217,8 @@ extension SOCKSConnectionHandler {
     private func glue(_ connection: TargetConnection, inputClosed: Bool, _ context: ChannelHandlerContext) {
         let reply = self.machine.complete(.connected(bound: connection.boundAddress))
         context.writeAndFlush(self.wrapOutboundOut(reply), promise: nil)
-        guard context.channel.isActive else { return connection.abandon() }
-        do {
-            try context.pipeline.syncOperations.addHandler(connection.makeHandler(), position: .after(self))
-        } catch {
-            connection.abandon()
-            return self.end(context)
-        }
-        if self.buffer.readableBytes > 0 {
-            context.fireChannelRead(self.wrapInboundOut(self.buffer))
-            context.fireChannelReadComplete()
-        }
+        connection.takeOver(from: self, context, early: self.buffer, inputClosed: inputClosed)
         self.buffer = ByteBuffer()
-        if inputClosed { context.fireUserInboundEventTriggered(ChannelEvent.inputClosed) }
-        let channel = context.channel
-        context.pipeline.syncOperations.removeHandler(context: context, promise: nil)
-        if channel.isActive { try? channel.syncOptions?.setOption(.autoRead, value: true) }
     }
 }
 

@@ -4,6 +4,7 @@ import LibC
 import Logging
 import NIOCore
 import NIOPosix
+import TunnelClient
 
 /// One of the proxy's listening sockets, on the event loop of the tunnels.
 final class SOCKSListener {
@@ -72,27 +73,12 @@ final class SOCKSListener {
         _ clients: NIOLoopBound<ProxyClients>, _ eventLoop: any EventLoop, _ logger: Logger,
         protocol family: NIOBSDSocket.ProtocolFamily
     ) -> ServerBootstrap {
-        let bootstrap = ServerBootstrap(group: eventLoop)
-            .serverChannelInitializer { channel in
-                channel.eventLoop.makeCompletedFuture {
-                    try channel.pipeline.syncOperations.addHandler(ConnectionGate(clients.value.limiter))
-                    try channel.pipeline.syncOperations.addHandler(AcceptErrorHandler(logger: logger))
-                }
-            }
-            .childChannelOption(.allowRemoteHalfClosure, value: true)
-            .childChannelInitializer { channel in
-                channel.eventLoop.makeCompletedFuture { try clients.value.serve(channel) }
-            }
-        guard family != .unix else { return bootstrap }
-        let network =
-            bootstrap
-            .serverChannelOption(.backlog, value: 4096)
-            .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
-            .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
-        guard family == .inet6 else { return network }
         // The wildcard takes IPv4 as well, however the machine is set up.
-        return network.serverChannelOption(
-            ChannelOptions.Types.SocketOption(level: .ipv6, name: .ipv6_v6only), value: 0)
+        ServerBootstrap.clients(
+            on: eventLoop, limiter: { clients.value.limiter }, protocol: family, takesIPv4: true, logger: logger
+        ).childChannelInitializer { channel in
+            channel.eventLoop.makeCompletedFuture { try clients.value.serve(channel) }
+        }
     }
 
     /// Accepts no more.

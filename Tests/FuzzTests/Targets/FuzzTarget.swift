@@ -9,6 +9,7 @@ struct FuzzTarget: Sendable {
 
     static let all =
         [
+            FuzzTarget(name: "admin-request", run: fuzzAdminRequest),
             FuzzTarget(name: "association-frame", run: fuzzAssociationFrames),
             FuzzTarget(name: "certificate", run: fuzzCertificateKey),
             FuzzTarget(name: "control-message", run: fuzzControlMessage),

@@ -1,5 +1,6 @@
+import Basics
+
 @testable import CommandSupport
-@testable import rtun_server
 
 /// Text from other machines on its way to the log, and into JSON.
 func fuzzLogText(_ bytes: UnsafeRawBufferPointer) throws {

@@ -1,6 +1,7 @@
 import NIOCore
 
 @testable import UDPRelay
+@testable import rtun_relay
 
 /// A record of a datagram channel, and the control messages in it. The first byte is the protocol's.
 func fuzzRelayRecord(_ bytes: UnsafeRawBufferPointer) throws {

@@ -12,7 +12,7 @@ package import Signaling
 ///
 /// Belongs to one event loop, which is that of its channels; the control connection may live on another one.
 package final class ChannelPool<Carrier: PeerCarrier> {
-    private struct Channel {
+    struct Channel {
         let agent: Agent
         let channel: PeerChannel<Carrier>
         /// Whether it has stood at any time.
@@ -29,10 +29,12 @@ package final class ChannelPool<Carrier: PeerCarrier> {
     private let kind: OpenPeer.Kind
     private let baseConfiguration: PeerChannelConfiguration
     private let logger: Logger
-    private var choice: AgentChoice
-    private var channels: [ChannelID: Channel] = [:]
+    private(set) var choice: AgentChoice
+    private(set) var channels: [ChannelID: Channel] = [:]
     private var channelsByPeer: [PeerID: ChannelID] = [:]
-    private var agents: [Agent] = []
+    private(set) var agents: [Agent] = []
+    /// What has become of channels that are over.
+    private(set) var past = ChannelTotals()
     private var trouble = AgentTrouble()
     private var session: SignalSession?
     private var actions: Deque<AgentChoice.Action> = []
@@ -279,6 +281,7 @@ extension ChannelPool: PeerChannelDelegate {
         let known = self.channel(id)
         guard let channel = self.channels.removeValue(forKey: id) else { return }
         self.channelsByPeer[channel.channel.peerID] = nil
+        self.past += channel.channel.totals
         channel.channel.close(reason: "not needed any more")
         if channel.hasStood, let known { self.delegate?.closed(known) }
     }
@@ -299,6 +302,7 @@ extension ChannelPool: PeerChannelDelegate {
         guard let id = self.channelsByPeer.removeValue(forKey: peerID) else { return }
         let known = self.channel(id)
         let channel = self.channels.removeValue(forKey: id)
+        if let channel { self.past += channel.channel.totals }
         guard !self.isClosed else { return }
         if let channel, !channel.hasStood { self.attemptFailed(channel.agent, reason) }
         self.perform(self.choice.channelClosed(id, blameAgent: reason.isAgentsFault, at: self.now)) {

@@ -3,8 +3,6 @@ struct ConfigurationSource: Sendable {
     let program: String
     let places: ConfigurationPlaces
     let commandLine: [String]
-    /// Whether somebody asks for help or the version, and for nothing else.
-    let onlyAsks: Bool
     private let tables: [ConfigurationTable]
     /// As ``ConfigurationEnvironment`` captures them.
     private let variables: [String: String]
@@ -26,7 +24,6 @@ struct ConfigurationSource: Sendable {
         commandLine: [String], syntax: @escaping @Sendable () throws -> CommandSyntax
     ) {
         let onlyAsks = Self.wantsAnswer(commandLine)
-        self.onlyAsks = onlyAsks
         self.program = program
         self.tables = tables
         self.places = onlyAsks ? .none : places

@@ -6,18 +6,21 @@ package import NIOCore
 package final class DropLog<Reason: RawRepresentable & Hashable> where Reason.RawValue == String {
     private let eventLoop: any EventLoop
     private let logger: Logger
+    private let level: Logger.Level
     private let message: Logger.Message
     private let event: String
     private var limiters: [Reason: LogRateLimiter] = [:]
     private var timer: Scheduled<Void>?
 
-    /// Writes to `logger`, whose metadata says where the datagrams were dropped, or whatever `message` and `event` say.
+    /// Writes to `logger`, whose metadata says where the datagrams were dropped, or whatever `message` and `event` say, at `level`.
     package init(
-        eventLoop: any EventLoop, logger: Logger, message: Logger.Message = "datagrams dropped",
+        eventLoop: any EventLoop, logger: Logger, level: Logger.Level = .warning,
+        message: Logger.Message = "datagrams dropped",
         event: String = "udp.dropped"
     ) {
         self.eventLoop = eventLoop
         self.logger = logger
+        self.level = level
         self.message = message
         self.event = event
     }
@@ -38,8 +41,8 @@ package final class DropLog<Reason: RawRepresentable & Hashable> where Reason.Ra
     private func write(_ reason: Reason, _ count: Int, _ details: Logger.Metadata) {
         // The cause stands in the message, too, as people read it.
         let cause = String(reason.rawValue.map { $0 == "_" ? " " : $0 })
-        self.logger.warning(
-            "\(self.message): \(cause)",
+        self.logger.log(
+            level: self.level, "\(self.message): \(cause)",
             metadata: details.merging(
                 ["event": "\(self.event)", "reason": "\(reason.rawValue)", "count": .stringConvertible(count)]) { $1 })
     }

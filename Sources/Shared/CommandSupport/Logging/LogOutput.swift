@@ -163,7 +163,7 @@ package final class LogOutput: Sendable {
             defer { live.watchesSuspension = true }
             return live.watchesSuspension
         }
-        guard !isWatched, Self.stopsOnRequest else { return }
+        guard !isWatched, SignalDisposition.isDefault(SIGTSTP) else { return }
         let source = DispatchSource.makeSignalSource(signal: SIGTSTP, queue: self.queue)
         source.setEventHandler {
             // The source lives as long as its handler, which is as long as the process.
@@ -174,18 +174,6 @@ package final class LogOutput: Sendable {
             }
         }
         source.resume()
-    }
-
-    /// Whether SIGTSTP does what it does by default: under nohup(1) and the like it is ignored.
-    private static var stopsOnRequest: Bool {
-        var action = sigaction()
-        guard sigaction(SIGTSTP, nil, &action) == 0 else { return false }
-        #if canImport(Darwin)
-        let handler = action.__sigaction_u.__sa_handler
-        #else
-        let handler = action.__sigaction_handler.sa_handler
-        #endif
-        return handler == nil
     }
 
     /// Waits until all lines are written, for at most a second. For the end of the program.

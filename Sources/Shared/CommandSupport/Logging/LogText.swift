@@ -4,7 +4,7 @@ import Basics
 ///
 /// Names and messages come from other machines: a line break or a terminal sequence in one of them must not look like
 /// a line of our own.
-enum LogText {
+package enum LogText {
     /// `text` as the value of a `key=value` pair: bare when that is unambiguous, else quoted, with `"`, `\` and
     /// control characters escaped.
     static func value(_ text: String) -> String {
@@ -24,7 +24,7 @@ enum LogText {
     }
 
     /// `text` with control characters escaped, to be read by a person.
-    static func escapingControlCharacters(_ text: String) -> String {
+    package static func escapingControlCharacters(_ text: String) -> String {
         var result = ""
         for scalar in text.unicodeScalars {
             Self.append(scalar, to: &result)
@@ -33,23 +33,15 @@ enum LogText {
     }
 
     /// `text` as a JSON string, quotes included (RFC 8259 §7).
-    static func json(_ text: String) -> String { text.quoted(escaping: Self.isControl) }
+    static func json(_ text: String) -> String { text.quoted(escaping: \.isUnseen) }
 
     private static func append(_ scalar: Unicode.Scalar, to text: inout String) {
         switch scalar {
         case "\n": text += "\\n"
         case "\r": text += "\\r"
         case "\t": text += "\\t"
-        case _ where Self.isControl(scalar): text += "\\u{" + Hex.text(scalar.value) + "}"
+        case _ where scalar.isUnseen: text += "\\u{" + Hex.text(scalar.value) + "}"
         default: text.unicodeScalars.append(scalar)
-        }
-    }
-
-    /// C0 and C1 controls, line and paragraph separators, and invisible formatting such as a change of direction.
-    private static func isControl(_ scalar: Unicode.Scalar) -> Bool {
-        switch scalar.properties.generalCategory {
-        case .control, .format, .lineSeparator, .paragraphSeparator, .surrogate, .privateUse, .unassigned: true
-        default: false
         }
     }
 }

@@ -49,8 +49,8 @@ package struct PeerOptions: ParsableArguments {
         name: .customLong("congestion"),
         help: ArgumentHelp(
             "Congestion control for QUIC, in tunnels and to a quic:// server with its bridge: bbr goes by measured "
-                + "bandwidth, cubic by loss, which leaves more to TCP on the same link. The channels of rtun-relay have no "
-                + "congestion control, so there it matters only with a quic:// URL.",
+                + "bandwidth, cubic by loss, which leaves more to TCP on the same link. The channels of "
+                + "rtun-relay's udp rules have no congestion control.",
             valueName: "algorithm"))
     package var congestion = CongestionChoice.bbr
 

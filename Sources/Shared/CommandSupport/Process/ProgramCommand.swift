@@ -12,10 +12,9 @@ package protocol ProgramCommand: AsyncParsableCommand {
     static var configurationTables: [ConfigurationTable] { get }
     var logging: LoggingOptions { get }
 
-    /// For `--print-identity`: writes the fingerprint of the program's key to stdout.
-    ///
-    /// - Parameter values: what the program was told, by the names of options; nothing in it has been checked.
-    static func printIdentity(_ values: [String: [String]]) throws
+    /// What the command line asks of a program that runs already, for which nothing need be known but what `given` has; nil when
+    /// it asks nothing of the kind. Throws with exit code 64 when it cannot be asked.
+    static func question(_ given: GivenValues) throws -> (any ProgramQuestion)?
 
     /// Looks at what a start would look at before anything is opened that others see: secrets, certificates, addresses. For
     /// `--check-config`. Throws what the start would throw.
@@ -25,7 +24,31 @@ package protocol ProgramCommand: AsyncParsableCommand {
 extension ProgramCommand {
     package static var configurationTables: [ConfigurationTable] { [] }
 
-    package static func printIdentity(_ values: [String: [String]]) throws {
-        throw ProgramError(.usage, "\(Self._commandName) has no key")
+    package static func question(_ given: GivenValues) throws -> (any ProgramQuestion)? { nil }
+}
+
+/// A question to a program that runs.
+package protocol ProgramQuestion: Sendable {
+    /// Asks, and prints the answer. Throws a ``ProgramError`` when there is none.
+    func ask() async throws
+}
+
+/// The values that options have been given: by the command line, the environment and configuration files.
+package struct GivenValues: Sendable {
+    private let commandLine: Set<String>
+    private let values: [String: [String]]
+
+    /// - Parameters:
+    ///   - commandLine: the names of what the command line has.
+    ///   - values: of what has been given anywhere, by name.
+    package init(commandLine: Set<String>, values: [String: [String]]) {
+        self.commandLine = commandLine
+        self.values = values
     }
+
+    /// Whether the command line has that flag.
+    package func asks(_ flag: String) -> Bool { self.commandLine.contains(flag) }
+
+    /// The value of the option of that name, nil where it has none.
+    package subscript(option option: String) -> String? { self.values[option]?.last }
 }

@@ -2,11 +2,11 @@ import LibC
 import Synchronization
 
 /// The end of the process.
-enum ProgramExit {
+package enum ProgramExit {
     private static let tasks = Mutex<[@Sendable () -> Void]>([])
 
     /// Has `task` done before the process ends by ``exit(_:)``; a short one.
-    static func beforehand(_ task: @escaping @Sendable () -> Void) {
+    package static func beforehand(_ task: @escaping @Sendable () -> Void) {
         self.tasks.withLock { $0.append(task) }
     }
 

@@ -32,10 +32,9 @@ package enum ProgramMain {
                     program: source.program, configuration: configuration, places: source.places)
                 try StandardStream.output.writeAnswer(report.text)
             }
-            if source.wants("--print-identity"), !source.onlyAsks {
-                let configuration = try configuration ?? source.read()
-                try CommandLineCheck.checkOptions(commandLine, configuration.syntax)
-                try type.printIdentity(configuration.values)
+            if let question = try Self.question(type, source) {
+                StartupSignals.giveBack()
+                try await question.ask()
                 ProgramExit.exit(ExitStatus.done.rawValue)
             }
             var command =
@@ -75,6 +74,20 @@ package enum ProgramMain {
             ProgramExit.prepare()
             Command.exit(withError: error)
         }
+    }
+
+    /// What is asked of a program that runs. Looked for before anything is parsed: who asks has no URL and no secret.
+    private static func question<Command: ProgramCommand>(
+        _ type: Command.Type, _ source: ConfigurationSource
+    ) throws -> (any ProgramQuestion)? {
+        guard source.wants("--status") || source.wants("--healthcheck") || source.wants("--print-identity")
+        else { return nil }
+        let syntax = try CommandSyntax(of: type)
+        try CommandLineCheck.checkOptions(source.commandLine, syntax)
+        let configuration = try source.read()
+        return try type.question(
+            GivenValues(
+                commandLine: syntax.names(givenIn: source.commandLine), values: configuration.values))
     }
 
     /// For those who have typed nothing: ArgumentParser would print the whole help, which hides what to do next.

@@ -14,9 +14,14 @@ package enum Software {
     ///
     /// - Parameter libraries: each with its version, such as `OpenSSL 3.0.19`.
     package static func description(libraries: [String]) -> String {
+        let commit = Self.commit.map { ["commit \($0)"] } ?? []
+        return ([Self.version] + commit + ["target \(Self.target)"] + libraries).joined(separator: "\n")
+    }
+
+    /// The commit that was built; nil when the build was not told.
+    package static var commit: String? {
         let commit = String(cString: CBuild_commit())
-        return ([Self.version] + (commit.isEmpty ? [] : ["commit \(commit)"]) + ["target \(Self.target)"] + libraries)
-            .joined(separator: "\n")
+        return commit.isEmpty ? nil : commit
     }
 
     /// As the files of a release are named, and how the system's libraries are linked.

@@ -32,6 +32,9 @@ package struct ListenAddress: Hashable, Sendable, CustomStringConvertible {
     /// 0 asks the system for a free one.
     package var port: UInt16 { self.place.port }
 
+    /// An IP address without brackets, or a name.
+    package var host: String { self.place.host }
+
     /// Whether it stands for all addresses of this machine.
     package var isWildcard: Bool { ["0.0.0.0", "::"].contains(self.place.host) }
 

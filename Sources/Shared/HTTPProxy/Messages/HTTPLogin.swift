@@ -16,7 +16,8 @@ enum HTTPLogin {
         }
         let parts = value.split(separator: HTTPText.space, maxSplits: 1)
         guard values.count == 1, parts.count == 2, HTTPText.equal(parts[0], "basic".utf8),
-            let pair = Base64.bytes(HTTPText.trimmed(parts[1])), let colon = pair.firstIndex(of: HTTPText.colon)
+            let pair = Base64.bytes(of: String(decoding: HTTPText.trimmed(parts[1]), as: UTF8.self)),
+            let colon = pair.firstIndex(of: HTTPText.colon)
         else {
             self = .malformed
             return

@@ -32,7 +32,7 @@ extension SelectedPath {
 }
 
 /// Why datagrams go another way from now on: the value of the log key `reason`.
-package enum PathChangeReason: String, Sendable {
+package enum PathChangeReason: String, CaseIterable, Sendable {
     /// ICE has found a pair; it is used unconfirmed where there is nothing else.
     case found
     /// Full-size datagrams got through in both directions.

@@ -21,6 +21,7 @@ package struct ConnectionSocket: SplicedSocket {
 
     package init(_ channel: any Channel) { self.channel = channel }
 
+    /// Whether closing it, be it at the end of the process, sends RST instead of FIN (`SO_LINGER`, socket(7)).
     package func setResetsOnClose(_ resets: Bool) {
         var option = linger(l_onoff: resets ? 1 : 0, l_linger: 0)
         self.withDescriptor {
