@@ -63,7 +63,9 @@ struct IdentityTests {
         for isAway in [false, true] {
             if isAway {
                 await agent.kill9()
-                _ = try await cluster.server.logLine(within: .seconds(20), "the agent's end") { $0.contains("event=agent.gone") }
+                _ = try await cluster.server.logLine(within: .seconds(20), "the agent's end") {
+                    $0.contains("event=agent.gone")
+                }
             }
             switch try await self.steal("office", victim, from: cluster) {
             case .success(let welcome):

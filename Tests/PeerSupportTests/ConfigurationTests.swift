@@ -41,7 +41,8 @@ import Testing
         for role in [SignalClientConfiguration.Role.client, .agent(name: "a", expireIn: nil, labels: [:])] {
             func client() throws {
                 _ = try server.client(
-                    role: role, secret: secret, identity: identity, program: "test", congestion: .bbr, eventLoop: EmbeddedEventLoop(),
+                    role: role, secret: secret, identity: identity, program: "test", congestion: .bbr,
+                    eventLoop: EmbeddedEventLoop(),
                     addressMonitor: nil, logger: Logger(label: "test"))
             }
             func check() throws {
