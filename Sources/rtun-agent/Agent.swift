@@ -12,9 +12,6 @@ import TLS
 
 /// The agent's parts, wired together.
 struct Agent {
-    /// How long open connections may go on after a request to stop, within the 5 s that stopping may take in all.
-    private static let drainTime = Duration.milliseconds(4500)
-
     /// However large `--max-streams` is: what one client's tunnel may take of it.
     private static let maximumStreamsPerPeer = 65_536
     /// What an agent holds of one connection's upload that its target does not take, in bytes.
@@ -195,7 +192,7 @@ struct Agent {
                 await self.client.stopAndWait()
                 await self.egress.waitUntilIdle()
             }
-            group.addTask { try? await Task.sleep(for: Self.drainTime) }
+            group.addTask { try? await Task.sleep(for: .nanoseconds(ProgramLifecycle.drainTime.nanoseconds)) }
             await group.next()
             group.cancelAll()
         }

@@ -210,7 +210,9 @@ struct Relay {
 
     /// Takes nobody new and waits for what is open.
     private func drain(_ workers: [NIOLoopBound<any RuleWorker>]) async {
-        let ends = workers.map { worker in worker.eventLoop.flatSubmit { worker.value.drain() } }
+        let ends = workers.map { worker in
+            worker.eventLoop.flatSubmit { worker.value.drain().cut(after: ProgramLifecycle.drainTime) }
+        }
         for end in ends { try? await end.get() }
         await self.close(workers)
     }

@@ -192,7 +192,9 @@ struct SocksProxy {
 
     private func drain(_ parts: Parts) async {
         await self.close(parts.listeners)
-        try? await self.control.eventLoop.flatSubmit { parts.clients.value.limiter.drain() }.get()
+        try? await self.control.eventLoop.flatSubmit {
+            parts.clients.value.limiter.drain().cut(after: ProgramLifecycle.drainTime)
+        }.get()
         await self.close(parts)
     }
 

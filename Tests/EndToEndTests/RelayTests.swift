@@ -496,7 +496,7 @@ struct RelayTests {
     @Test func `a wrong command line says what is wrong, where, and what would be right`() async throws {
         let url = "quic://127.0.0.1:1"
         let cases: [([String], String)] = [
-            (["-L", "tcp://127.0.0.1:1?to=127.0.0.1:2"], "tcp is reserved, not supported yet"),
+            (["-L", "http://127.0.0.1:1?to=127.0.0.1:2"], "is not a protocol that can be forwarded"),
             (["-L", "127.0.0.1:1?to=localhost:2"], "takes an IP address only"),
             (["-L", "127.0.0.1:1?to=127.0.0.1:0"], "nothing can be sent to port 0"),
             (["-L", "127.0.0.1:1?to=127.0.0.1:2", "-L", "127.0.0.1:1?to=127.0.0.1:3"], "another rule listens there"),

@@ -16,25 +16,27 @@ struct SilenceTests {
         await stopAll([cluster.server, agent.program, socks.program])
     }
 
-    @Test func `HTTP at the SOCKS port is answered in HTTP, and wrong logins are logged`() async throws {
+    @Test func `who takes the proxy for a web site is told, and wrong logins are logged`() async throws {
         let cluster = try await Cluster(.https)
         let socks = try await cluster.socks(options: ["--auth", "me:right"])
-        let http = try await onThread {
+        let page = try await onThread {
             let client = try BlockingSocket(connectingTo: "127.0.0.1", port: socks.port)
-            try client.send("CONNECT example.org:443 HTTP/1.1\r\nHost: example.org:443\r\n\r\n")
+            try client.send("GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
             return String(decoding: try client.receiveToEnd(), as: UTF8.self)
         }
-        #expect(http.hasPrefix("HTTP/1.1 400 Bad Request\r\n"))
-        #expect(http.split(separator: "\r\n\r\n").last?.contains("curl --proxy socks5h://127.0.0.1:2080") == true)
-        #expect(http.hasSuffix("URL\n"))
-        _ = try await socks.program.logLine("the HTTP client") {
+        #expect(page.hasPrefix("HTTP/1.1 400 Bad Request\r\n") && page.contains("curl --proxy http://HOST:PORT"))
+        _ = try await socks.program.logLine("the browser") {
             $0.contains("event=client.refused") && $0.contains("reason=http")
         }
-        let login = try await ShellCommand.outcome(
-            of: "curl -sS -m 5 --proxy socks5h://me:wrong@127.0.0.1:\(socks.port) http://192.0.2.1/")
-        #expect(login.ending != .exit(0))
-        let line = try await socks.program.logLine("the wrong login") { $0.contains("reason=login") }
-        #expect(line.contains(" warn ") && !line.contains("wrong@"))
+        for (proxy, method) in [("socks5h", "socks5"), ("http", "http")] {
+            let login = try await ShellCommand.outcome(
+                of: "curl -sS -m 5 --proxy \(proxy)://me:wrong@127.0.0.1:\(socks.port) https://192.0.2.1/")
+            #expect(login.ending != .exit(0))
+            let line = try await socks.program.logLine("the wrong login") {
+                $0.contains("event=auth.failed client=127.0.0.1 method=\(method) user=me")
+            }
+            #expect(line.contains(" info ") && !line.contains("wrong"))
+        }
         await stopAll([cluster.server, socks.program])
     }
 

@@ -15,7 +15,7 @@ struct TerminalTests {
             """
             unset NO_COLOR; \(environment.split(separator: " ").map { "export \($0); " }.joined())
             export PATH='\(RunningProgram.folder)':"$PATH"
-            RTUN_SECRET='\(Cluster.secret)' python3 '\(Self.script)' \(columns) '\(steps.joined(separator: ","))' \(command)
+            RTUN_SECRET='\(Cluster.secret)' python3 '\(Self.script)' \(columns) '\(steps.joined(separator: "|"))' \(command)
             """)
         let rows = output.components(separatedBy: "\n")
         #expect(rows.last == "ok", "\(output)")

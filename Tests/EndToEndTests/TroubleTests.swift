@@ -87,7 +87,9 @@ struct TroubleTests {
         #expect(opened["agent"] == "office")
         #expect(opened["kind"] == "tunnel")
         #expect(opened["client"]?.hasPrefix("127.0.0.1:") == true || opened["client"]?.hasPrefix("[::1]:") == true)
+        // Also when something is still open, which the proxy does not wait for any longer.
         await socks.program.stop()
+        withExtendedLifetime(connection) {}
         let closed = try #require(
             LogEvent(try await cluster.server.logLine("its end") { $0.contains("event=peer.closed") }))
         #expect(closed["peer"] == opened["peer"])

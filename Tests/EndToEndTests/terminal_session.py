@@ -2,7 +2,7 @@
 
     terminal_session.py COLUMNS SCENARIO PROGRAM [ARGUMENT…]
 
-SCENARIO is a list of steps, separated by commas: `see:TEXT` waits until TEXT is in the last row, `log:TEXT` until it is in a row
+SCENARIO is a list of steps, separated by |: `see:TEXT` waits until TEXT is in the last row, `log:TEXT` until it is in a row
 above, `type:TEXT` writes to the terminal (`^Z` is a byte), `signal:NUMBER`, `stopped`, `ended`, `width:COLUMNS`, `wait:SECONDS`,
 `blank` (the last row is empty), `noline` (no row was ever written over). Prints the screen, and on the last line `ok` or what
 was missing.
@@ -138,7 +138,7 @@ def main():
     session = Session(int(sys.argv[1]), sys.argv[3:])
     outcome = "ok"
     try:
-        for step in sys.argv[2].split(","):
+        for step in sys.argv[2].split("|"):
             session.step(*(step.split(":", 1) + [""])[:2])
         assert not session.screen.unknown, f"unknown sequences {session.screen.unknown}"
     except AssertionError as error:

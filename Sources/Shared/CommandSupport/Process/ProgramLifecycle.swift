@@ -1,4 +1,5 @@
 package import Logging
+package import NIOCore
 import UnixSignals
 
 /// Runs a program's main part until it ends by itself or the system asks it to stop.
@@ -9,6 +10,10 @@ package enum ProgramLifecycle {
         case drained
         case drainLimitReached
     }
+
+    /// How long what is open may go on after a request to stop: so long that there is time to say goodbye to peers and server
+    /// within the limit of ``run(logger:drainLimit:endsOnHangup:hangup:report:drain:body:)``.
+    package static let drainTime = TimeAmount.milliseconds(4500)
 
     /// Runs `body`; returns when it returns and throws what it throws.
     ///
@@ -79,5 +84,19 @@ package enum ProgramLifecycle {
                 return
             }
         }
+    }
+}
+
+extension EventLoopFuture<Void> {
+    /// Succeeds when this future is fulfilled, but after `time` at the latest.
+    package func cut(after time: TimeAmount) -> EventLoopFuture<Void> {
+        let first = self.eventLoop.makePromise(of: Void.self)
+        // Only the first completion counts.
+        let timer = self.eventLoop.scheduleTask(in: time) { first.succeed() }
+        self.whenComplete { _ in
+            timer.cancel()
+            first.succeed()
+        }
+        return first.futureResult
     }
 }
