@@ -282,10 +282,15 @@ let package = Package(
                 "Diagnosis", "CommandSupport", .nioCore, .nioPosix, .dequeModule, .argumentParser, .logging,
             ]),
 
-        tests("AppProtoTests", ["AppProto", "TestSupport", .nioCore]),
+        tests("AppProtoTests", ["AppProto", "Basics", "TestSupport", .nioCore]),
         tests("BasicsTests", ["Basics", .nioCore]),
         tests("CryptoTests", ["Crypto", "TestSupport"]),
-        tests("TLSTests", ["Crypto", "TLS", "TestSupport", .nioCore, .nioEmbedded, .nioPosix, .nioTLS]),
+        tests(
+            "TLSTests",
+            [
+                "Basics", "Crypto", "OperatingSystem", "LibC", "TLS", "TestSupport", .nioCore, .nioEmbedded, .nioPosix,
+                .nioTLS,
+            ]),
         tests("STUNTests", ["STUN", "TestSupport", .nioCore]),
         tests("ICETests", ["ICE", "STUN", "TestSupport", .nioCore]),
         tests("PeerPathTests", ["PeerPath", "Basics", "Crypto", "ICE", "STUN", "TestSupport", .nioCore]),
@@ -300,7 +305,8 @@ let package = Package(
         tests(
             "SignalingTests",
             [
-                "Signaling", "AppProto", "HostNetwork", "QUIC", "TLS", "TestSupport", .nioCore, .nioEmbedded, .nioHTTP1,
+                "Signaling", "AppProto", "Basics", "Crypto", "HostNetwork", "QUIC", "TLS", "TestSupport", .nioCore,
+                .nioEmbedded, .nioHTTP1,
                 .nioPosix,
                 .nioWebSocket, .logging,
             ]),
@@ -336,7 +342,8 @@ let package = Package(
         tests(
             "PeerSupportTests",
             [
-                "PeerPath", "PeerSupport", "CommandSupport", "PeerChannel", "QUIC", "Signaling", .nioCore, .nioEmbedded,
+                "PeerPath", "PeerSupport", "CommandSupport", "PeerChannel", "QUIC", "Signaling", "TLS", .nioCore,
+                .nioEmbedded,
                 .logging,
             ]),
         tests(

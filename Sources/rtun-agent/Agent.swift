@@ -8,6 +8,7 @@ import NIOPosix
 import PeerChannel
 import PeerSupport
 import Signaling
+import TLS
 
 /// The agent's parts, wired together.
 struct Agent {
@@ -29,15 +30,17 @@ struct Agent {
     private let maximumPeers: Int
     private let log: ProgramLog
 
-    /// Derives keys, makes the certificate, reads what files there are. Throws a `ProgramError`.
-    init(_ command: AgentCommand, secret: Secret, endToEndSecret: Secret?, log: ProgramLog) throws {
+    /// Derives keys, reads what files there are. Throws a `ProgramError`.
+    init(
+        _ command: AgentCommand, secret: Secret, endToEndSecret: Secret?, identity: ProcessIdentity, log: ProgramLog
+    ) throws {
         let group = MultiThreadedEventLoopGroup(numberOfThreads: command.eventLoopCount)
 
         self.name = try command.registration.name()
         self.log = log
 
         var peerConfiguration = try command.peers.configuration(
-            commonName: "rtun agent", endToEndSecret: endToEndSecret)
+            identity: identity, endToEndSecret: endToEndSecret)
         let limits = EgressLimits(
             command.egress, openFiles: FileDescriptorLimit.current, eventLoops: command.eventLoopCount)
         limits.warn(about: command.egress, log.logger)
@@ -68,8 +71,8 @@ struct Agent {
         self.client = try command.server.client(
             role: .agent(
                 name: self.name, expireIn: command.registration.expireIn, labels: command.registration.labels),
-            secret: secret, program: AgentCommand.name, congestion: command.peers.congestion, eventLoop: group.next(),
-            logger: log.logger)
+            secret: secret, identity: identity, program: AgentCommand.name, congestion: command.peers.congestion,
+            eventLoop: group.next(), logger: log.logger)
         self.sayStarted(command, limits)
     }
 

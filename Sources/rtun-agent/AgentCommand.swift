@@ -50,6 +50,8 @@ struct AgentCommand: ProgramCommand {
     var secret: SecretOptions
     @OptionGroup(title: "Secret")
     var endToEndSecret: EndToEndSecretOptions
+    @OptionGroup(title: "Identity")
+    var identity: IdentityOptions
     @OptionGroup(title: "Registration")
     var registration: RegistrationOptions
     @OptionGroup(title: "Egress")
@@ -69,6 +71,9 @@ struct AgentCommand: ProgramCommand {
     @OptionGroup
     var configurationFile: ConfigurationOptions
 
+    /// In the certificate, for people who look at one.
+    private static let certificateName = "rtun agent"
+
     mutating func validate() throws {
         try self.server.validateURL()
     }
@@ -76,6 +81,7 @@ struct AgentCommand: ProgramCommand {
     func checkConfiguration() throws {
         let secret = try self.secret.load()
         _ = try self.endToEndSecret.load()
+        try self.identity.check()
         let name = try self.registration.name()
         try self.server.check(
             role: .agent(name: name, expireIn: self.registration.expireIn, labels: self.registration.labels),
@@ -86,22 +92,28 @@ struct AgentCommand: ProgramCommand {
     }
 
     static func question(_ given: GivenValues) throws -> (any ProgramQuestion)? {
-        try AdminQuestion(given, program: Self.name)
+        if let question = IdentityQuestion(given, program: Self.name, commonName: Self.certificateName) {
+            return question
+        }
+        return try AdminQuestion(given, program: Self.name)
     }
 
     func run() async throws {
         try self.admin.check()
         let secret = try self.secret.load()
         let endToEndSecret = try self.endToEndSecret.load()
+        let identity = try self.identity.load(commonName: Self.certificateName)
         var log = try self.logging.open(program: Self.name)
         if self.check.isWanted {
             return try await ConnectionCheck(
                 program: Self.name, role: .agent(name: try self.registration.name()), server: self.server,
-                secret: secret, peers: self.peers,
+                secret: secret, identity: identity, peers: self.peers,
                 eventLoop: MultiThreadedEventLoopGroup(numberOfThreads: 1).next(), log: log
             ).run()
         }
         log.accessLog = try self.accessLog.open(self.logging, beside: log)
-        try await Agent(self, secret: secret, endToEndSecret: endToEndSecret, log: log).run()
+        try await Agent(
+            self, secret: secret, endToEndSecret: endToEndSecret, identity: identity, log: log
+        ).run()
     }
 }

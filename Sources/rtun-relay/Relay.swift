@@ -22,10 +22,10 @@ struct Relay {
     private let admin: AdminOptions
     private let log: ProgramLog
 
-    /// Makes the certificate that agents pin. Throws a `TLSError`.
+    /// - Parameter identity: whose certificate agents pin.
     init(
-        _ command: RelayCommand, group: any EventLoopGroup, control: SignalClient, endToEndSecret: Secret?,
-        log: ProgramLog
+        _ command: RelayCommand, group: any EventLoopGroup, control: SignalClient, identity: ProcessIdentity,
+        endToEndSecret: Secret?, log: ProgramLog
     ) throws {
         self.group = group
         self.control = control
@@ -37,7 +37,7 @@ struct Relay {
         command.peers.watchInterfaces(on: control.eventLoop, logger: log.logger)
         self.services = RuleServices(
             options: command.relay, agents: command.agents,
-            configuration: try command.peers.configuration(commonName: "rtun client", endToEndSecret: endToEndSecret),
+            configuration: try command.peers.configuration(identity: identity, endToEndSecret: endToEndSecret),
             signal: control, logger: log.logger)
     }
 

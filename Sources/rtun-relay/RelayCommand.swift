@@ -67,6 +67,8 @@ struct RelayCommand: ProgramCommand {
     var secret: SecretOptions
     @OptionGroup(title: "Secret")
     var endToEndSecret: EndToEndSecretOptions
+    @OptionGroup(title: "Identity")
+    var identity: IdentityOptions
     @OptionGroup(title: "Relay")
     var relay: RelayOptions
     @OptionGroup(title: "Agents")
@@ -86,6 +88,9 @@ struct RelayCommand: ProgramCommand {
     @OptionGroup
     var configurationFile: ConfigurationOptions
 
+    /// In the certificate, for people who look at one.
+    private static let certificateName = "rtun client"
+
     mutating func validate() throws {
         try self.server.validateURL()
         guard self.agents.list || self.check.isWanted || !self.relay.rules.isEmpty else {
@@ -97,6 +102,7 @@ struct RelayCommand: ProgramCommand {
     func checkConfiguration() throws {
         let secret = try self.secret.load()
         _ = try self.endToEndSecret.load()
+        try self.identity.check()
         try self.server.check(
             role: .client, secret: secret, program: Self.name, congestion: self.peers.congestion)
         try self.admin.check()
@@ -105,13 +111,17 @@ struct RelayCommand: ProgramCommand {
     }
 
     static func question(_ given: GivenValues) throws -> (any ProgramQuestion)? {
-        try AdminQuestion(given, program: Self.name)
+        if let question = IdentityQuestion(given, program: Self.name, commonName: Self.certificateName) {
+            return question
+        }
+        return try AdminQuestion(given, program: Self.name)
     }
 
     func run() async throws {
         try self.admin.check()
         let secret = try self.secret.load()
         let endToEndSecret = try self.endToEndSecret.load()
+        let identity = try self.identity.load(commonName: Self.certificateName)
         var log = try self.logging.open(program: Self.name)
         if self.agents.list { log = log.forOneAnswer }
         let group = MultiThreadedEventLoopGroup(numberOfThreads: self.eventLoopCount)
@@ -120,17 +130,20 @@ struct RelayCommand: ProgramCommand {
             return try await ConnectionCheck(
                 program: Self.name,
                 role: .client(pattern: self.agents.expression, matches: { pattern.matches($0) }),
-                server: self.server, secret: secret, peers: self.peers, eventLoop: group.next(), log: log
+                server: self.server, secret: secret, identity: identity, peers: self.peers,
+                eventLoop: group.next(), log: log
             ).run()
         }
         let control = try self.server.client(
-            role: .client, secret: secret, program: Self.name, congestion: self.peers.congestion,
-            eventLoop: group.next(), logger: log.logger)
+            role: .client, secret: secret, identity: identity, program: Self.name,
+            congestion: self.peers.congestion, eventLoop: group.next(), logger: log.logger)
         if self.agents.list {
             try await AgentListing(control: control, pattern: self.agents.pattern()).run()
         } else {
             log.accessLog = try self.accessLog.open(self.logging, beside: log)
-            try await Relay(self, group: group, control: control, endToEndSecret: endToEndSecret, log: log).run()
+            try await Relay(
+                self, group: group, control: control, identity: identity, endToEndSecret: endToEndSecret, log: log
+            ).run()
         }
     }
 }

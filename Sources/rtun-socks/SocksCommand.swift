@@ -53,6 +53,8 @@ struct SocksCommand: ProgramCommand {
     var secret: SecretOptions
     @OptionGroup(title: "Secret")
     var endToEndSecret: EndToEndSecretOptions
+    @OptionGroup(title: "Identity")
+    var identity: IdentityOptions
     @OptionGroup(title: "Proxy")
     var proxy: ProxyOptions
     @OptionGroup(title: "Agents")
@@ -70,6 +72,9 @@ struct SocksCommand: ProgramCommand {
     @OptionGroup
     var configurationFile: ConfigurationOptions
 
+    /// In the certificate, for people who look at one.
+    private static let certificateName = "rtun client"
+
     mutating func validate() throws {
         try self.server.validateURL()
     }
@@ -77,6 +82,7 @@ struct SocksCommand: ProgramCommand {
     func checkConfiguration() throws {
         let secret = try self.secret.load()
         _ = try self.endToEndSecret.load()
+        try self.identity.check()
         try self.server.check(
             role: .client, secret: secret, program: Self.name, congestion: self.peers.congestion)
         for case .network(let address) in try self.proxy.places() { _ = try address.resolve() }
@@ -86,13 +92,17 @@ struct SocksCommand: ProgramCommand {
     }
 
     static func question(_ given: GivenValues) throws -> (any ProgramQuestion)? {
-        try AdminQuestion(given, program: Self.name)
+        if let question = IdentityQuestion(given, program: Self.name, commonName: Self.certificateName) {
+            return question
+        }
+        return try AdminQuestion(given, program: Self.name)
     }
 
     func run() async throws {
         try self.admin.check()
         let secret = try self.secret.load()
         let endToEndSecret = try self.endToEndSecret.load()
+        let identity = try self.identity.load(commonName: Self.certificateName)
         var log = try self.logging.open(program: Self.name)
         if self.agents.list { log = log.forOneAnswer }
         // Tunnels and the sockets that they serve share a loop, so one is all that can be used.
@@ -102,17 +112,19 @@ struct SocksCommand: ProgramCommand {
             return try await ConnectionCheck(
                 program: Self.name,
                 role: .client(pattern: self.agents.expression, matches: { pattern.matches($0) }),
-                server: self.server, secret: secret, peers: self.peers, eventLoop: eventLoop, log: log
+                server: self.server, secret: secret, identity: identity, peers: self.peers,
+                eventLoop: eventLoop, log: log
             ).run()
         }
         let control = try self.server.client(
-            role: .client, secret: secret, program: Self.name, congestion: self.peers.congestion, eventLoop: eventLoop,
-            logger: log.logger)
+            role: .client, secret: secret, identity: identity, program: Self.name,
+            congestion: self.peers.congestion, eventLoop: eventLoop, logger: log.logger)
         if self.agents.list {
             try await AgentListing(control: control, pattern: self.agents.pattern()).run()
         } else {
             log.accessLog = try self.accessLog.open(self.logging, beside: log)
-            try await SocksProxy(self, control: control, endToEndSecret: endToEndSecret, log: log).run()
+            try await SocksProxy(self, control: control, identity: identity, endToEndSecret: endToEndSecret, log: log)
+                .run()
         }
     }
 }

@@ -22,8 +22,11 @@ struct SocksProxy {
     private let peerConfiguration: PeerChannelConfiguration
     private let log: ProgramLog
 
-    /// Makes the certificate that agents pin. Throws a `ProgramError` or `TLSError`.
-    init(_ command: SocksCommand, control: SignalClient, endToEndSecret: Secret?, log: ProgramLog) throws {
+    /// - Parameter identity: whose certificate agents pin.
+    init(
+        _ command: SocksCommand, control: SignalClient, identity: ProcessIdentity, endToEndSecret: Secret?,
+        log: ProgramLog
+    ) throws {
         self.control = control
         self.proxy = command.proxy
         self.agents = command.agents
@@ -32,7 +35,7 @@ struct SocksProxy {
         self.log = log
         command.peers.watchInterfaces(on: control.eventLoop, logger: log.logger)
         self.peerConfiguration = try command.peers.configuration(
-            commonName: "rtun client", endToEndSecret: endToEndSecret)
+            identity: identity, endToEndSecret: endToEndSecret)
     }
 
     /// Serves until the system asks to stop. Throws a `ProgramError` when there is no point in going on.

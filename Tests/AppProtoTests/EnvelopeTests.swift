@@ -30,6 +30,19 @@ import Testing
         #expect(received.agent == Sample.registration)
         #expect(received.bindingType == .tlsExporter)
 
+        var registration = Sample.registration
+        registration.process = Sample.process
+        let proving = Hello(
+            version: 1, role: .agent, clientNonce: Sample.nonce, bindingType: .tlsExporter, agent: registration,
+            software: "rtun-agent/1", keyProof: Sample.keyProof, mac: Sample.nonce)
+        guard case .hello(let proved) = try Envelope(decoding: Envelope(.hello(proving)).encoded()).body else {
+            Issue.record("not a hello")
+            return
+        }
+        #expect(proved.agent == registration && proved.keyProof == Sample.keyProof)
+        #expect(proved.authenticatedBytes == proving.authenticatedBytes && proved.signedBytes == proving.signedBytes)
+        #expect(proved.authenticatedBytes.count == proved.signedBytes.count + 74)
+
         let welcome = Welcome(
             instanceID: Sample.instanceID, agentName: "büro", expireAtMilliseconds: 5, resumeToken: [9],
             observedAddress: "192.0.2.1:4", software: "rtun-server/1", bridge: true,
@@ -45,6 +58,17 @@ import Testing
         #expect(back.stunServers == welcome.stunServers)
         #expect(back.timeMilliseconds == 1_700_000_000_000)
         #expect(back.authenticatedBytes == welcome.authenticatedBytes)
+    }
+
+    @Test func `an offer keeps the stamp of the server`() throws {
+        guard case .openPeer(var offer) = try Sample.bodies()[13] else {
+            Issue.record("not an offer")
+            return
+        }
+        for stamp in [ClientStamp(session: 1, key: nil), ClientStamp(session: .max, key: Sample.key), nil] {
+            offer.client = stamp
+            #expect(try Envelope(decoding: Envelope(id: 1, .openPeer(offer)).encoded()).body == .openPeer(offer))
+        }
     }
 
     @Test func `the encoding is protobuf's`() {
@@ -71,7 +95,7 @@ import Testing
 
     @Test func `a server passes on fields and kinds that only newer peers know`() throws {
         // OpenPeer (field 21) with kind 60 and an unknown field in its ICE parameters.
-        guard case .openPeer(var offer) = try Sample.bodies()[12] else {
+        guard case .openPeer(var offer) = try Sample.bodies()[13] else {
             Issue.record("not an offer")
             return
         }

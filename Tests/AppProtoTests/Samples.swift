@@ -1,3 +1,4 @@
+import Basics
 import NIOCore
 
 @testable import AppProto
@@ -10,6 +11,12 @@ enum Sample {
     static let ice = IceParameters(ufrag: "abcd", pwd: "abcdefghijklmnopqrstuv+/")
     static let registration = AgentRegistration(
         name: "büro", expireInMilliseconds: 60_000, labels: ["os": "linux", "zone": ""], resumeToken: [1, 2, 3])
+    static let process = AgentProcess(
+        nonce: Array(1...16), aliveMilliseconds: 86_400_000, isReturning: true)
+    static let keyProof = KeyProof(certificate: Array(1...200), isKept: true, signature: Array(1...72))
+    static let key = CertificateFingerprint(bytes: Self.nonce).map { ProvedKey(fingerprint: $0, isKept: true) }
+    static let agentWithKey = AgentInfo(
+        name: "büro", instanceID: Self.instanceID, address: "[::1]:9", software: "rtun-agent/0.13.0", key: Self.key)
     static let agent = AgentInfo(
         name: "büro", instanceID: Self.instanceID, expireAtMilliseconds: 1_700_000_000_000, address: "[::1]:9",
         software: "rtun-agent/0.1.0", labels: ["os": "linux"])
@@ -34,11 +41,15 @@ enum Sample {
                 Hello(
                     version: 1, role: .client, clientNonce: nonce, bindingType: .none, software: "rtun-socks/1",
                     mac: nonce)),
+            .hello(
+                Hello(
+                    version: 1, role: .client, clientNonce: nonce, bindingType: .none, software: "rtun-socks/1",
+                    keyProof: keyProof, mac: nonce)),
             .goodbye(Goodbye(code: .replaced, reason: "a newer agent")),
             .ping, .pong,
             .failure(Failure(code: .agentGone, reason: "gone")),
             .listAgents(),
-            .agentList(AgentList(agents: [agent, agent])),
+            .agentList(AgentList(agents: [agent, agentWithKey])),
             .bind(Bind(name: "büro", instanceID: instanceID)),
             .bind(Bind(name: "büro")),
             .bound(Bound(agent: agent)),

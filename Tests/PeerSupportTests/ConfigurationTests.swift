@@ -5,6 +5,7 @@ import NIOEmbedded
 import PeerChannel
 import QUIC
 import Signaling
+import TLS
 import Testing
 
 @testable import PeerSupport
@@ -16,7 +17,8 @@ import Testing
         arguments: [String], congestionControl: CongestionControl
     ) throws {
         let peers = try PeerOptions.parse(arguments)
-        let tunnel = try peers.configuration(commonName: "test", endToEndSecret: nil)
+        let tunnel = try peers.configuration(
+            identity: ProcessIdentity(commonName: "test"), endToEndSecret: nil)
         #expect(tunnel.congestionControl == congestionControl)
 
         let server = try ServerConnectionOptions.parse(["quic://127.0.0.1:8888"])
@@ -35,10 +37,12 @@ import Testing
     ) throws {
         let server = try ServerConnectionOptions.parse(options + ["quic://127.0.0.1:8888"])
         let secret = try SecretOptions.parse(["--secret", "x"]).load()
+        let identity = try ProcessIdentity(commonName: "test")
         for role in [SignalClientConfiguration.Role.client, .agent(name: "a", expireIn: nil, labels: [:])] {
             func client() throws {
                 _ = try server.client(
-                    role: role, secret: secret, program: "test", congestion: .bbr, eventLoop: EmbeddedEventLoop(),
+                    role: role, secret: secret, identity: identity, program: "test", congestion: .bbr,
+                    eventLoop: EmbeddedEventLoop(),
                     addressMonitor: nil, logger: Logger(label: "test"))
             }
             func check() throws {

@@ -1,8 +1,9 @@
+package import Basics
 package import NIOCore
 package import NIOEmbedded
 package import PeerChannel
 package import PeerPath
-package import TLS
+import TLS
 
 /// Two ends of a carrier in memory, with a clock of their own and a path that carries what the test lets it.
 package final class CarrierPair<Carrier: PeerCarrier> {

@@ -22,9 +22,9 @@ import Testing
         transport: ClientHandshake.Transport? = nil, _ results: Results
     ) -> SignalInitiator {
         let handshake = ClientHandshake(
-            key: key, transport: transport ?? .verifiedTLS(exporter: link.channelBinding), agent: agent, software: "c/1"
-        )
-        return SignalInitiator(link: link, handshake: handshake, timing: .init()) { results.client = $0 }
+            key: key, transport: transport ?? .verifiedTLS(exporter: link.channelBinding), agent: agent,
+            identity: nil, software: "c/1")
+        return SignalInitiator(link: link, handshake: { handshake }, timing: .init()) { results.client = $0 }
     }
 
     private func server(_ link: MemoryLink, _ results: Results) -> SignalAcceptor {
@@ -47,7 +47,7 @@ import Testing
             acceptor.start()
         }
         self.loop.run()
-        #expect(try results.server?.get().agent?.name == "a")
+        #expect(try results.server?.get().hello.agent?.name == "a")
         let id = InstanceID.random()
         let serverConnection = try #require(
             acceptor.welcome(Welcome(instanceID: id, agentName: "a", observedAddress: "", software: "s/1")))

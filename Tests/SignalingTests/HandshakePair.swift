@@ -1,4 +1,5 @@
 import AppProto
+import TLS
 import Testing
 
 @testable import Signaling
@@ -19,12 +20,13 @@ struct HandshakePair {
 
     init(
         server: ServerHandshake.Transport = .plain, client: ClientHandshake.Transport = .plain,
-        serverKey: SharedKey = Self.key, clientKey: SharedKey = Self.key, agent: AgentRegistration? = nil
+        serverKey: SharedKey = Self.key, clientKey: SharedKey = Self.key, agent: AgentRegistration? = nil,
+        identity: ProcessIdentity? = nil
     ) {
         self.server = ServerHandshake(
             key: serverKey, transport: server, software: "rtun-server/test", nonce: [UInt8](repeating: 0x51, count: 32))
         self.client = ClientHandshake(
-            key: clientKey, transport: client, agent: agent, software: "rtun-test/1",
+            key: clientKey, transport: client, agent: agent, identity: identity, software: "rtun-test/1",
             nonce: [UInt8](repeating: 0xC1, count: 32))
     }
 
@@ -44,6 +46,19 @@ enum HandshakePairError: Error {
 /// What the other side decodes.
 func onWire(_ envelope: Envelope) throws -> Envelope {
     try Envelope(decoding: envelope.encoded())
+}
+
+extension Hello {
+    /// The same with another proof of a key, and a good MAC for the connection that `HandshakePair` makes.
+    func proving(_ proof: KeyProof?, binding: [UInt8] = []) -> Hello {
+        var hello = Hello(
+            version: self.version, role: self.role, clientNonce: self.clientNonce, bindingType: self.bindingType,
+            agent: self.agent, software: self.software, keyProof: proof)
+        hello.mac = HandshakePair.key.proof(
+            by: .client, serverNonce: [UInt8](repeating: 0x51, count: 32), clientNonce: hello.clientNonce,
+            binding: binding, message: hello.authenticatedBytes)
+        return hello
+    }
 }
 
 extension Envelope {

@@ -32,12 +32,12 @@ import Testing
 
     @Test func `an agent's registration reaches the server`() throws {
         var pair = HandshakePair(agent: HandshakePair.agent)
-        guard case .authenticated(let hello) = pair.server.receive(try pair.hello()) else {
+        guard case .authenticated(let peer) = pair.server.receive(try pair.hello()) else {
             Issue.record("not authenticated")
             return
         }
-        #expect(hello.role == .agent)
-        #expect(hello.agent == HandshakePair.agent)
+        #expect(peer.hello.role == .agent)
+        #expect(peer.hello.agent == HandshakePair.agent)
         let welcome = try onWire(pair.server.seal(HandshakePair.agentWelcome))
         guard case .established(let received) = pair.client.receive(welcome) else {
             Issue.record("not established")
@@ -194,20 +194,20 @@ import Testing
     }
 
     @Test func `fields of a newer version are part of the proof`() throws {
-        // A hello with field 8, which this version does not know; the newer peer's MAC covers it.
+        // A hello with field 11, which this version does not know; the newer peer's MAC covers it.
         var pair = HandshakePair()
         let hello = try pair.hello().hello()
-        let unsigned = hello.authenticatedBytes + [0x42, 2, 0x68, 0x69]
+        let unsigned = hello.authenticatedBytes + [0x5A, 2, 0x68, 0x69]
         let mac = HandshakePair.key.proof(
             by: .client, serverNonce: [UInt8](repeating: 0x51, count: 32), clientNonce: hello.clientNonce, binding: [],
             message: unsigned)
-        let newer = Self.envelope(hello: hello.authenticatedBytes + [0x3A, 32] + mac + [0x42, 2, 0x68, 0x69])
+        let newer = Self.envelope(hello: hello.authenticatedBytes + [0x3A, 32] + mac + [0x5A, 2, 0x68, 0x69])
         var server = pair.server
         guard case .authenticated = server.receive(try Envelope(decoding: newer)) else {
             Issue.record("not authenticated")
             return
         }
-        let changed = Self.envelope(hello: hello.authenticatedBytes + [0x3A, 32] + mac + [0x42, 2, 0x68, 0x6A])
+        let changed = Self.envelope(hello: hello.authenticatedBytes + [0x3A, 32] + mac + [0x5A, 2, 0x68, 0x6A])
         guard case .refuse(_, .proofFailed) = pair.server.receive(try Envelope(decoding: changed)) else {
             Issue.record("not refused")
             return

@@ -35,13 +35,12 @@ import Testing
         for error in [
             HandshakeError.proofFailed, .bindingUnavailable("no exporter"),
             .refused(Goodbye(code: .auth, reason: "")), .refused(Goodbye(code: .binding, reason: "")),
+            .refused(Goodbye(code: .nameHeld, reason: "")), .refused(Goodbye(code: .replaced, reason: "")),
         ] {
             #expect(Self.isEnd(trust.verdict(on: error)) == isFinal, "\(error)")
         }
-        for code in [GoodbyeCode.replaced, .expired] {
-            let verdict = trust.verdict(on: .refused(Goodbye(code: code, reason: "")))
-            #expect(Self.isEnd(verdict) == (knowledge == .certificate), "\(code)")
-        }
+        let expired = trust.verdict(on: .refused(Goodbye(code: .expired, reason: "")))
+        #expect(Self.isEnd(expired) == (knowledge == .certificate))
         for error in [
             HandshakeError.timedOut, .protocolViolation("nonsense"),
             .refused(Goodbye(code: .limit, reason: "")), .refused(Goodbye(code: .shutdown, reason: "")),

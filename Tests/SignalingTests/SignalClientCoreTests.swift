@@ -1,8 +1,10 @@
 import AppProto
+import Basics
 import HostNetwork
 import Logging
 import NIOCore
 import NIOEmbedded
+import TLS
 import TestSupport
 import Testing
 
@@ -25,6 +27,9 @@ import Testing
                     resumeToken: hello.agent == nil ? [] : [1, 2, 3], observedAddress: "", software: "s"))
         }
         var hellos: [Hello] = []
+        var keys: [CertificateFingerprint?] = []
+        /// The server says nothing by itself.
+        var isSlow = false
         var connections: [SignalConnection] = []
         var links: [MemoryLink] = []
         /// The clients' ends of them.
@@ -32,6 +37,9 @@ import Testing
         var localAddress: SocketAddress?
         var remoteAddress: SocketAddress?
         var route: NetworkRoute?
+        /// How long the machine has slept, which no timer notices.
+        var sleep = TimeAmount.zero
+        var age: TimeAmount { self.loop.now - .uptimeNanoseconds(0) + self.sleep }
         /// Attempts stay without an answer while this is set.
         var isStuck = false
         var stuck: [(Result<any SignalLink, SignalConnectError>) -> Void] = []
@@ -65,9 +73,10 @@ import Testing
 
         private func accept(_ link: MemoryLink) {
             let acceptor = SignalAcceptor(link: link, key: self.serverKey, software: "s") { acceptor, outcome in
-                guard case .success(let hello) = outcome, let welcome = self.welcome else { return }
-                self.hellos.append(hello)
-                switch welcome(hello) {
+                guard case .success(let peer) = outcome, let welcome = self.welcome else { return }
+                self.hellos.append(peer.hello)
+                self.keys.append(peer.key?.fingerprint)
+                switch welcome(peer.hello) {
                 case .success(let welcome):
                     guard let connection = acceptor.welcome(welcome) else { return }
                     connection.delegate = self.connectionDelegate
@@ -78,7 +87,12 @@ import Testing
                 }
             }
             self.acceptors.append(acceptor)
-            acceptor.start()
+            if !self.isSlow { acceptor.start() }
+        }
+
+        /// Lets the server speak at last.
+        func startAcceptors() {
+            for acceptor in self.acceptors { acceptor.start() }
         }
 
         func warnings(_ event: String? = "signal.failed") -> [LogRecord.Line] {
@@ -100,7 +114,7 @@ import Testing
         init(
             role: SignalClientConfiguration.Role = .agent(name: "a", expireIn: nil, labels: [:]),
             url: String = "https://server.example", key: SharedKey = testKey, insecure: Bool = false,
-            quicInsecure: Bool = false,
+            quicInsecure: Bool = false, identity: ProcessIdentity? = nil,
             _ prepare: (World) -> Void = { _ in }
         ) throws {
             prepare(self.world)
@@ -108,9 +122,10 @@ import Testing
                 url: try ServerURL(parsing: url), role: role, key: key, software: "rtun-agent/1")
             configuration.httpsInsecure = insecure
             configuration.quicInsecure = quicInsecure
+            configuration.identity = identity
             self.core = SignalClientCore(
                 configuration: configuration, connector: self.world, eventLoop: self.world.loop,
-                logger: self.world.log.logger, route: { [world] _ in world.route })
+                logger: self.world.log.logger, route: { [world] _ in world.route }, age: { [world] in world.age })
             self.core.delegate = self.delegate
             self.promise = self.world.loop.makePromise(of: SignalTerminal.self)
             let outcome = self.outcome
@@ -291,9 +306,9 @@ import Testing
         fixture.stop()
         let (near, far) = MemoryLink.pair(on: fixture.world.loop)
         let handshake = ClientHandshake(
-            key: testKey, transport: .uncheckedTLS(exporter: nil), agent: nil, software: "c")
+            key: testKey, transport: .uncheckedTLS(exporter: nil), agent: nil, identity: nil, software: "c")
         var failure: SignalInitiator.Failure?
-        let initiator = SignalInitiator(link: near, handshake: handshake, timing: .init()) {
+        let initiator = SignalInitiator(link: near, handshake: { handshake }, timing: .init()) {
             if case .failure(let error) = $0 { failure = error }
         }
         initiator.start()
@@ -332,10 +347,9 @@ import Testing
         fixture.stop()
     }
 
-    @Test(arguments: [GoodbyeCode.replaced, .expired])
-    func `at the first attempt an unknown server cannot say that the agent is over`(code: GoodbyeCode) throws {
+    @Test func `at the first attempt an unknown server cannot say that the agent is over`() throws {
         let fixture = try Fixture(insecure: true) { world in
-            world.welcome = { _ in .failure(World.Refusal(goodbye: Goodbye(code: code, reason: ""))) }
+            world.welcome = { _ in .failure(World.Refusal(goodbye: Goodbye(code: .expired, reason: ""))) }
         }
         #expect(fixture.outcome.terminal == nil)
         fixture.stop()
@@ -394,6 +408,56 @@ import Testing
         fixture.world.connections[0].close(Goodbye(code: .expired))
         fixture.world.loop.run()
         #expect(fixture.outcome.terminal == .expired(name: "a"))
+    }
+
+    @Test func `the sleep of the machine counts, and an agent that has slept through its end is over`() throws {
+        let fixture = try Fixture(role: .agent(name: "a", expireIn: .seconds(100), labels: [:]))
+        fixture.world.sleep = .seconds(50)
+        fixture.world.connections[0].close()
+        fixture.world.loop.advanceTime(by: .milliseconds(500))
+        let asked = fixture.world.hellos.compactMap { $0.agent?.expireInMilliseconds }
+        #expect(asked.count == 2 && (49_500...50_000).contains(asked[1]), "\(asked)")
+        fixture.world.sleep = .seconds(100)
+        fixture.world.connections[1].close()
+        fixture.world.loop.advanceTime(by: .milliseconds(1000))
+        #expect(fixture.outcome.terminal == .expired(name: "a"))
+        #expect(fixture.world.hellos.count == 2)
+    }
+
+    @Test func `an agent says how old it is, which process it is, and whether it has been taken before`() throws {
+        let identity = try ProcessIdentity(commonName: "test")
+        let fixture = try Fixture(identity: identity)
+        fixture.world.sleep = .seconds(50)
+        fixture.world.loop.advanceTime(by: .seconds(6))
+        fixture.world.connections[0].close()
+        fixture.world.loop.advanceTime(by: .milliseconds(500))
+        let processes = fixture.world.hellos.compactMap { $0.agent?.process }
+        #expect(processes.map(\.isReturning) == [false, true])
+        #expect(Set(processes.map(\.nonce)).count == 1 && processes[0].nonce.count == 16)
+        #expect(processes[0].aliveMilliseconds == 0)
+        #expect((56_000...56_500).contains(processes[1].aliveMilliseconds))
+        #expect(fixture.world.keys == [identity.fingerprint, identity.fingerprint])
+        fixture.stop()
+    }
+
+    @Test func `the age is that of the moment at which the server speaks, which may let one wait`() throws {
+        let fixture = try Fixture(identity: ProcessIdentity(commonName: "test")) { $0.isSlow = true }
+        fixture.world.loop.advanceTime(by: .seconds(4))
+        fixture.world.startAcceptors()
+        fixture.world.loop.run()
+        #expect(fixture.world.hellos.first?.agent?.process?.aliveMilliseconds == 4000)
+        fixture.stop()
+    }
+
+    @Test(arguments: [false, true]) func `a name that another key holds ends the first attempt`(insecure: Bool) throws {
+        let fixture = try Fixture(insecure: insecure) { world in
+            world.welcome = { _ in .failure(World.Refusal(goodbye: Goodbye(code: .nameHeld, reason: "SHA256:x"))) }
+        }
+        guard case .refused(let detail) = fixture.outcome.terminal else {
+            Issue.record("\(String(describing: fixture.outcome.terminal))")
+            return
+        }
+        #expect(detail.contains("SHA256:x") && detail.contains("--agent") && detail.contains("--identity"))
     }
 
     @Test func `a dead link is noticed and replaced`() throws {

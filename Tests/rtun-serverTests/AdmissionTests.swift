@@ -42,8 +42,9 @@ import Testing
         far.remoteAddress = try SocketAddress(ipAddress: address, port: 1)
         let attempt = Attempt()
         let handshake = ClientHandshake(
-            key: key, transport: binding.map { .verifiedTLS(exporter: $0) } ?? .plain, agent: nil, software: "c")
-        let initiator = SignalInitiator(link: near, handshake: handshake, timing: SignalConnection.Timing()) {
+            key: key, transport: binding.map { .verifiedTLS(exporter: $0) } ?? .plain, agent: nil,
+            identity: nil, software: "c")
+        let initiator = SignalInitiator(link: near, handshake: { handshake }, timing: SignalConnection.Timing()) {
             if case .failure(.handshake(let error)) = $0 { attempt.error = error }
         }
         attempt.initiator = initiator

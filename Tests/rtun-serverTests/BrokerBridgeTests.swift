@@ -20,8 +20,8 @@ import Testing
         var broker = Broker(limits: .init(agents: 10, routesPerClient: routesPerClient), bridges: bridges)
         for (session, name, id) in [(self.agent, "egress", Self.ids[0]), (self.otherAgent, "other", Self.ids[1])] {
             _ = broker.addAgent(
-                AgentRegistration(name: name), resuming: nil, newID: id, session: session, address: "", software: "",
-                now: 1)
+                AgentRegistration(name: name), claim: .nothing, newID: id, session: session, address: "", software: "",
+                now: .at(1))
         }
         for session in [self.client, self.again, self.stranger] { broker.addClient(session) }
         return broker

@@ -22,9 +22,10 @@ import Testing
         expireIn: UInt64 = 0, resuming: ResumeToken? = nil, at now: UInt64? = nil
     ) throws -> (AgentInfo, ResumeToken, [Broker.Action]) {
         let registration = broker.addAgent(
-            AgentRegistration(name: name, expireInMilliseconds: expireIn), resuming: resuming, newID: id,
-            session: session, address: "192.0.2.1:1", software: "rtun-agent/test", now: now ?? self.now)
-        guard case .registered(let info, let token, let actions) = registration else {
+            AgentRegistration(name: name, expireInMilliseconds: expireIn),
+            claim: resuming.map { .token($0) } ?? .nothing, newID: id,
+            session: session, address: "192.0.2.1:1", software: "rtun-agent/test", now: .at(now ?? self.now))
+        guard case .registered(let info, let token?, let actions) = registration else {
             throw Unexpected(registration: registration)
         }
         return (info, token, actions)
@@ -54,10 +55,13 @@ import Testing
         broker.addClient(self.client)
         let offer = self.offer(to: agent)
         guard
-            case .forward(self.first, offer, let ticket)? = broker.received(
+            case .forward(self.first, var forwarded, let ticket)? = broker.received(
                 request: .openPeer(offer), id: 7, from: self.client
             ).first
         else { throw Mistake.notForwarded }
+        #expect(forwarded.client?.key == nil && forwarded.client != nil)
+        forwarded.client = nil
+        #expect(forwarded == offer)
         return (offer, ticket)
     }
 
@@ -86,8 +90,8 @@ import Testing
             let registration = AgentRegistration(
                 name: "agent\(number)", expireInMilliseconds: UInt64(number % 7) * 1000)
             _ = broker.addAgent(
-                registration, resuming: nil, newID: .random(), session: SessionID(UInt64(100 + number)), address: "",
-                software: "", now: 1_000_000)
+                registration, claim: .nothing, newID: .random(), session: SessionID(UInt64(100 + number)), address: "",
+                software: "", now: .at(1_000_000))
         }
         func page(_ limit: UInt32, _ after: String) throws -> AgentList {
             let actions = broker.received(
@@ -195,9 +199,8 @@ import Testing
             if oldComesFirst { try self.register(&after, self.first, id: Self.ids[2], resuming: old) }
             try self.register(&after, self.second, id: Self.ids[2], resuming: new)
             let again = after.addAgent(
-                AgentRegistration(name: "egress"), resuming: old, newID: Self.ids[2], session: SessionID(3),
-                address: "",
-                software: "", now: self.now)
+                AgentRegistration(name: "egress"), claim: .token(old), newID: Self.ids[2], session: SessionID(3),
+                address: "", software: "", now: .at(self.now))
             guard case .refused(let goodbye) = again else {
                 Issue.record("the older instance took its name back")
                 continue
@@ -228,8 +231,8 @@ import Testing
             ])
         #expect(broker.nextExpiry == nil)
         let late = broker.addAgent(
-            AgentRegistration(name: "egress"), resuming: token, newID: Self.ids[1], session: self.first, address: "",
-            software: "", now: self.now + 4000)
+            AgentRegistration(name: "egress"), claim: .token(token), newID: Self.ids[1], session: self.first,
+            address: "", software: "", now: .at(self.now + 4000))
         #expect(late == .refused(Goodbye(code: .expired, reason: "the registration has ended")))
     }
 
@@ -250,8 +253,8 @@ import Testing
         var broker = Broker(limits: Broker.Limits(agents: 1, routesPerClient: 1))
         try self.register(&broker, self.first)
         let refused = broker.addAgent(
-            AgentRegistration(name: "other"), resuming: nil, newID: Self.ids[1], session: self.second, address: "",
-            software: "", now: self.now)
+            AgentRegistration(name: "other"), claim: .nothing, newID: Self.ids[1], session: self.second, address: "",
+            software: "", now: .at(self.now))
         #expect(refused == .refused(Goodbye(code: .limit, reason: "this server accepts no more agents")))
         // The name it has can still change hands.
         try self.register(&broker, self.second, id: Self.ids[1])
@@ -416,6 +419,13 @@ import Testing
         let size = Envelope(id: .max, .agentList(fitting)).encoded().readableBytes
         #expect((AppProtoLimits.envelope - 1024...AppProtoLimits.envelope).contains(size))
         #expect(AgentList(agents: Array(agents.prefix(10))).fitting().agents.count == 10)
+    }
+}
+
+extension Moment {
+    /// Both clocks show the same.
+    static func at(_ milliseconds: UInt64) -> Moment {
+        Moment(unixMilliseconds: milliseconds, deadline: .uptimeNanoseconds(milliseconds * 1_000_000))
     }
 }
 

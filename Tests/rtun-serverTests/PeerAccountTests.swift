@@ -16,8 +16,8 @@ import Testing
     private func broker(routesPerClient: Int = 10) -> Broker {
         var broker = Broker(limits: .init(agents: 10, routesPerClient: routesPerClient))
         _ = broker.addAgent(
-            AgentRegistration(name: "egress"), resuming: nil, newID: self.instance, session: self.agent,
-            address: "192.0.2.1:1", software: "", now: 1)
+            AgentRegistration(name: "egress"), claim: .nothing, newID: self.instance, session: self.agent,
+            address: "192.0.2.1:1", software: "", now: .at(1))
         broker.addClient(self.client, address: "198.51.100.7:5000")
         broker.addClient(self.again, address: "198.51.100.7:5001")
         return broker

@@ -16,9 +16,16 @@ package enum AppProtoLimits {
     package static let stunServers = 8
     /// Longest `Bridge.datagrams`, in bytes: as much as one UDP datagram of IPv4 carries.
     package static let bridgeDatagrams = 65_507
-    /// Longest resume token, in bytes.
+    /// Longest place in a list at which it goes on, in bytes.
     package static let cursor = 512
+    /// Longest resume token, in bytes.
     package static let resumeToken = 1024
+    /// Longest certificate that a process proves its key with, in bytes of DER.
+    package static let certificate = 2048
+    /// Longest signature of a P-256 key, in bytes: two numbers of 33 bytes at most, and what DER puts around them.
+    package static let signature = 72
+    /// Length of the nonce that an agent's process makes at its start, in bytes.
+    package static let processNonce = 16
     /// Most protocol versions or binding types a server may offer.
     package static let offers = 64
 }

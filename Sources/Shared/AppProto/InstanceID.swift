@@ -1,6 +1,9 @@
 import Basics
 
-/// Names one run of one agent process: 128 random bits made by the server, as 32 lower-case hex digits.
+/// Names one run of one agent process: 128 bits made by the server, as 32 lower-case hex digits.
+///
+/// Ids that belong to keys begin with ``keyMark``, and no others do. So nobody gets one with a resume token, which whoever has
+/// the secret can make for any id.
 package struct InstanceID: RawRepresentable, Hashable, Sendable, CustomStringConvertible {
     package let rawValue: String
 
@@ -14,15 +17,29 @@ package struct InstanceID: RawRepresentable, Hashable, Sendable, CustomStringCon
         self.rawValue = Hex.text(high, digits: 16) + Hex.text(low, digits: 16)
     }
 
+    /// ASCII for "ID": the first digits of an id that belongs to a key. 112 bits are left.
+    package static let keyMark = "4944"
+
+    /// The id of a process that has proved a key. `hash` covers the key and the process's nonce, and has at least 14 bytes.
+    package init(keyHash hash: [UInt8]) {
+        precondition(hash.count >= 14, "an instance id takes 14 bytes of a hash")
+        self.rawValue = Self.keyMark + Hex.text(hash.prefix(14))
+    }
+
+    /// Whether it belongs to a key.
+    package var belongsToKey: Bool { self.rawValue.hasPrefix(Self.keyMark) }
+
     /// A fresh id from the system's secure generator.
     package static func random() -> InstanceID {
         var generator = SystemRandomNumberGenerator()
         return .random(using: &generator)
     }
 
-    /// A fresh id; `generator` must be cryptographically secure outside tests.
+    /// A fresh id of no key; `generator` must be cryptographically secure outside tests.
     package static func random(using generator: inout some RandomNumberGenerator) -> InstanceID {
-        InstanceID(bits: generator.next(), generator.next())
+        let id = InstanceID(bits: generator.next(), generator.next())
+        // Once in 65 536 times.
+        return id.belongsToKey ? .random(using: &generator) : id
     }
 
     package var description: String { self.rawValue }

@@ -1009,6 +1009,51 @@ void   rtun__open_peer__free_unpacked
   assert(message->base.descriptor == &rtun__open_peer__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
+void   rtun__client_stamp__init
+                     (Rtun__ClientStamp         *message)
+{
+  static const Rtun__ClientStamp init_value = RTUN__CLIENT_STAMP__INIT;
+  *message = init_value;
+}
+size_t rtun__client_stamp__get_packed_size
+                     (const Rtun__ClientStamp *message)
+{
+  assert(message->base.descriptor == &rtun__client_stamp__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t rtun__client_stamp__pack
+                     (const Rtun__ClientStamp *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &rtun__client_stamp__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t rtun__client_stamp__pack_to_buffer
+                     (const Rtun__ClientStamp *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &rtun__client_stamp__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Rtun__ClientStamp *
+       rtun__client_stamp__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Rtun__ClientStamp *)
+     protobuf_c_message_unpack (&rtun__client_stamp__descriptor,
+                                allocator, len, data);
+}
+void   rtun__client_stamp__free_unpacked
+                     (Rtun__ClientStamp *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &rtun__client_stamp__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
 void   rtun__open_peer_reply__init
                      (Rtun__OpenPeerReply         *message)
 {
@@ -1848,7 +1893,7 @@ const ProtobufCMessageDescriptor rtun__server_hello__descriptor =
   (ProtobufCMessageInit) rtun__server_hello__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor rtun__hello__field_descriptors[7] =
+static const ProtobufCFieldDescriptor rtun__hello__field_descriptors[10] =
 {
   {
     "version",
@@ -1934,20 +1979,59 @@ static const ProtobufCFieldDescriptor rtun__hello__field_descriptors[7] =
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "certificate",
+    8,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Rtun__Hello, certificate),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "signature",
+    9,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Rtun__Hello, signature),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "key_kept",
+    10,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Rtun__Hello, key_kept),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned rtun__hello__field_indices_by_name[] = {
   4,   /* field[4] = agent */
   3,   /* field[3] = binding_type */
+  7,   /* field[7] = certificate */
   2,   /* field[2] = client_nonce */
+  9,   /* field[9] = key_kept */
   6,   /* field[6] = mac */
   1,   /* field[1] = role */
+  8,   /* field[8] = signature */
   5,   /* field[5] = software */
   0,   /* field[0] = version */
 };
 static const ProtobufCIntRange rtun__hello__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 7 }
+  { 0, 10 }
 };
 const ProtobufCMessageDescriptor rtun__hello__descriptor =
 {
@@ -1957,7 +2041,7 @@ const ProtobufCMessageDescriptor rtun__hello__descriptor =
   "Rtun__Hello",
   "rtun",
   sizeof(Rtun__Hello),
-  7,
+  10,
   rtun__hello__field_descriptors,
   rtun__hello__field_indices_by_name,
   1,  rtun__hello__number_ranges,
@@ -2015,7 +2099,7 @@ const ProtobufCMessageDescriptor rtun__agent_registration__labels_entry__descrip
   (ProtobufCMessageInit) rtun__agent_registration__labels_entry__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor rtun__agent_registration__field_descriptors[4] =
+static const ProtobufCFieldDescriptor rtun__agent_registration__field_descriptors[7] =
 {
   {
     "name",
@@ -2065,17 +2149,56 @@ static const ProtobufCFieldDescriptor rtun__agent_registration__field_descriptor
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "process_nonce",
+    5,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Rtun__AgentRegistration, process_nonce),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "alive_ms",
+    6,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Rtun__AgentRegistration, alive_ms),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "returning",
+    7,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Rtun__AgentRegistration, returning),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned rtun__agent_registration__field_indices_by_name[] = {
+  5,   /* field[5] = alive_ms */
   1,   /* field[1] = expire_in_ms */
   2,   /* field[2] = labels */
   0,   /* field[0] = name */
+  4,   /* field[4] = process_nonce */
   3,   /* field[3] = resume_token */
+  6,   /* field[6] = returning */
 };
 static const ProtobufCIntRange rtun__agent_registration__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 4 }
+  { 0, 7 }
 };
 const ProtobufCMessageDescriptor rtun__agent_registration__descriptor =
 {
@@ -2085,7 +2208,7 @@ const ProtobufCMessageDescriptor rtun__agent_registration__descriptor =
   "Rtun__AgentRegistration",
   "rtun",
   sizeof(Rtun__AgentRegistration),
-  4,
+  7,
   rtun__agent_registration__field_descriptors,
   rtun__agent_registration__field_indices_by_name,
   1,  rtun__agent_registration__number_ranges,
@@ -2576,7 +2699,7 @@ const ProtobufCMessageDescriptor rtun__agent_info__labels_entry__descriptor =
   (ProtobufCMessageInit) rtun__agent_info__labels_entry__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor rtun__agent_info__field_descriptors[7] =
+static const ProtobufCFieldDescriptor rtun__agent_info__field_descriptors[9] =
 {
   {
     "name",
@@ -2662,11 +2785,37 @@ static const ProtobufCFieldDescriptor rtun__agent_info__field_descriptors[7] =
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "fingerprint",
+    8,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Rtun__AgentInfo, fingerprint),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "key_kept",
+    9,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Rtun__AgentInfo, key_kept),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned rtun__agent_info__field_indices_by_name[] = {
   3,   /* field[3] = address */
   2,   /* field[2] = expire_at_ms */
+  7,   /* field[7] = fingerprint */
   1,   /* field[1] = instance_id */
+  8,   /* field[8] = key_kept */
   5,   /* field[5] = labels */
   6,   /* field[6] = mapping */
   0,   /* field[0] = name */
@@ -2675,7 +2824,7 @@ static const unsigned rtun__agent_info__field_indices_by_name[] = {
 static const ProtobufCIntRange rtun__agent_info__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 7 }
+  { 0, 9 }
 };
 const ProtobufCMessageDescriptor rtun__agent_info__descriptor =
 {
@@ -2685,7 +2834,7 @@ const ProtobufCMessageDescriptor rtun__agent_info__descriptor =
   "Rtun__AgentInfo",
   "rtun",
   sizeof(Rtun__AgentInfo),
-  7,
+  9,
   rtun__agent_info__field_descriptors,
   rtun__agent_info__field_indices_by_name,
   1,  rtun__agent_info__number_ranges,
@@ -3158,7 +3307,7 @@ const ProtobufCMessageDescriptor rtun__udp_relay__descriptor =
   (ProtobufCMessageInit) rtun__udp_relay__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor rtun__open_peer__field_descriptors[11] =
+static const ProtobufCFieldDescriptor rtun__open_peer__field_descriptors[12] =
 {
   {
     "peer_id",
@@ -3292,10 +3441,23 @@ static const ProtobufCFieldDescriptor rtun__open_peer__field_descriptors[11] =
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "client",
+    20,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Rtun__OpenPeer, client),
+    &rtun__client_stamp__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned rtun__open_peer__field_indices_by_name[] = {
   9,   /* field[9] = bridge */
   4,   /* field[4] = candidates */
+  11,   /* field[11] = client */
   6,   /* field[6] = e2e_mac */
   5,   /* field[5] = fingerprint */
   3,   /* field[3] = ice */
@@ -3310,7 +3472,7 @@ static const ProtobufCIntRange rtun__open_peer__number_ranges[2 + 1] =
 {
   { 1, 0 },
   { 16, 7 },
-  { 0, 11 }
+  { 0, 12 }
 };
 const ProtobufCMessageDescriptor rtun__open_peer__descriptor =
 {
@@ -3320,11 +3482,75 @@ const ProtobufCMessageDescriptor rtun__open_peer__descriptor =
   "Rtun__OpenPeer",
   "rtun",
   sizeof(Rtun__OpenPeer),
-  11,
+  12,
   rtun__open_peer__field_descriptors,
   rtun__open_peer__field_indices_by_name,
   2,  rtun__open_peer__number_ranges,
   (ProtobufCMessageInit) rtun__open_peer__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor rtun__client_stamp__field_descriptors[3] =
+{
+  {
+    "session",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_FIXED64,
+    0,   /* quantifier_offset */
+    offsetof(Rtun__ClientStamp, session),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "fingerprint",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Rtun__ClientStamp, fingerprint),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "key_kept",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Rtun__ClientStamp, key_kept),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned rtun__client_stamp__field_indices_by_name[] = {
+  1,   /* field[1] = fingerprint */
+  2,   /* field[2] = key_kept */
+  0,   /* field[0] = session */
+};
+static const ProtobufCIntRange rtun__client_stamp__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 3 }
+};
+const ProtobufCMessageDescriptor rtun__client_stamp__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "rtun.ClientStamp",
+  "ClientStamp",
+  "Rtun__ClientStamp",
+  "rtun",
+  sizeof(Rtun__ClientStamp),
+  3,
+  rtun__client_stamp__field_descriptors,
+  rtun__client_stamp__field_indices_by_name,
+  1,  rtun__client_stamp__number_ranges,
+  (ProtobufCMessageInit) rtun__client_stamp__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
 static const ProtobufCFieldDescriptor rtun__open_peer_reply__field_descriptors[7] =
@@ -4148,7 +4374,7 @@ const ProtobufCEnumDescriptor rtun__role__descriptor =
   rtun__role__value_ranges,
   NULL,NULL,NULL,NULL   /* reserved[1234] */
 };
-static const ProtobufCEnumValue rtun__goodbye_code__enum_values_by_number[9] =
+static const ProtobufCEnumValue rtun__goodbye_code__enum_values_by_number[10] =
 {
   { "GOODBYE_UNSPECIFIED", "RTUN__GOODBYE_CODE__GOODBYE_UNSPECIFIED", 0 },
   { "GOODBYE_AUTH", "RTUN__GOODBYE_CODE__GOODBYE_AUTH", 1 },
@@ -4159,17 +4385,19 @@ static const ProtobufCEnumValue rtun__goodbye_code__enum_values_by_number[9] =
   { "GOODBYE_SHUTDOWN", "RTUN__GOODBYE_CODE__GOODBYE_SHUTDOWN", 6 },
   { "GOODBYE_BINDING", "RTUN__GOODBYE_CODE__GOODBYE_BINDING", 7 },
   { "GOODBYE_LIMIT", "RTUN__GOODBYE_CODE__GOODBYE_LIMIT", 8 },
+  { "GOODBYE_NAME_HELD", "RTUN__GOODBYE_CODE__GOODBYE_NAME_HELD", 9 },
 };
 static const ProtobufCIntRange rtun__goodbye_code__value_ranges[] = {
-{0, 0},{0, 9}
+{0, 0},{0, 10}
 };
-static const ProtobufCEnumValueIndex rtun__goodbye_code__enum_values_by_name[9] =
+static const ProtobufCEnumValueIndex rtun__goodbye_code__enum_values_by_name[10] =
 {
   { "GOODBYE_AUTH", 1 },
   { "GOODBYE_BAD_REQUEST", 5 },
   { "GOODBYE_BINDING", 7 },
   { "GOODBYE_EXPIRED", 3 },
   { "GOODBYE_LIMIT", 8 },
+  { "GOODBYE_NAME_HELD", 9 },
   { "GOODBYE_REPLACED", 2 },
   { "GOODBYE_SHUTDOWN", 6 },
   { "GOODBYE_UNSPECIFIED", 0 },
@@ -4182,9 +4410,9 @@ const ProtobufCEnumDescriptor rtun__goodbye_code__descriptor =
   "GoodbyeCode",
   "Rtun__GoodbyeCode",
   "rtun",
-  9,
+  10,
   rtun__goodbye_code__enum_values_by_number,
-  9,
+  10,
   rtun__goodbye_code__enum_values_by_name,
   1,
   rtun__goodbye_code__value_ranges,

@@ -23,6 +23,8 @@
 
 static inline EVP_PKEY *COpenSSL_generate_p256_key(void) { return EVP_EC_gen("P-256"); }
 
+static inline void COpenSSL_free(void *memory) { OPENSSL_free(memory); }
+
 static inline GENERAL_NAMES *COpenSSL_GENERAL_NAMES_new(void) { return sk_GENERAL_NAME_new_null(); }
 static inline void COpenSSL_GENERAL_NAMES_free(GENERAL_NAMES *names) {
     sk_GENERAL_NAME_pop_free(names, GENERAL_NAME_free);

@@ -19,6 +19,11 @@ package enum SmallFile {
         let descriptor = open(path, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else { throw .system(errno: errno) }
         defer { close(descriptor) }
+        return try Self.contents(of: descriptor, limit: limit)
+    }
+
+    /// What is left in an open file, at most `limit` bytes.
+    static func contents(of descriptor: CInt, limit: Int) throws(ReadError) -> [UInt8] {
         var contents: [UInt8] = []
         var chunk = [UInt8](repeating: 0, count: 4096)
         while true {

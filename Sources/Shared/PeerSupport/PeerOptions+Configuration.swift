@@ -1,15 +1,14 @@
 package import CommandSupport
 package import PeerChannel
 import PeerPath
-import TLS
+package import TLS
 
 extension PeerOptions {
-    /// What the peer channels of a process have in common; makes the certificate that the other sides pin. Throws a
-    /// `TLSError`.
+    /// What the peer channels of a process have in common. Throws a `CryptoError`.
     ///
-    /// - Parameter commonName: of that certificate, for people who look at one.
-    package func configuration(commonName: String, endToEndSecret: Secret?) throws -> PeerChannelConfiguration {
-        var configuration = PeerChannelConfiguration(identity: try Identity.selfSigned(commonName: commonName))
+    /// - Parameter identity: whose certificate the other sides pin.
+    package func configuration(identity: ProcessIdentity, endToEndSecret: Secret?) throws -> PeerChannelConfiguration {
+        var configuration = PeerChannelConfiguration(identity: identity.identity)
         configuration.pathChoice = self.pathChoice.configurationValue
         configuration.spread = self.spread
         configuration.interfaces = self.interfaces

@@ -4,21 +4,25 @@ package import HostNetwork
 package import Logging
 package import NIOCore
 package import Signaling
+package import TLS
 
 extension ServerConnectionOptions {
     /// The control connection that a program keeps to the server; connects to nothing yet. Derives the key of the secret, which
     /// takes some 100 ms and 32 MiB while it runs. Throws a `ProgramError` or `ServerURLError`.
     ///
     /// - Parameters:
+    ///   - identity: the key to prove besides.
     ///   - program: its name, such as `rtun-socks`.
     ///   - congestion: for what goes to a `quic://` server.
     ///   - addressMonitor: who tells of changes of the network; nil: nobody does.
     package func client(
-        role: SignalClientConfiguration.Role, secret: Secret, program: String, congestion: CongestionChoice,
-        eventLoop: any EventLoop, addressMonitor: AddressMonitor? = AddressMonitor.shared, logger: Logger
+        role: SignalClientConfiguration.Role, secret: Secret, identity: ProcessIdentity, program: String,
+        congestion: CongestionChoice, eventLoop: any EventLoop, addressMonitor: AddressMonitor? = AddressMonitor.shared,
+        logger: Logger
     ) throws -> SignalClient {
-        let configuration = try self.configuration(
+        var configuration = try self.configuration(
             role: role, secret: secret, program: program, congestion: congestion)
+        configuration.identity = identity
         return try self.namingFile {
             try SignalClient(
                 configuration: configuration, eventLoop: eventLoop, addressMonitor: addressMonitor, logger: logger)

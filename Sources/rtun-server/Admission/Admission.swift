@@ -48,7 +48,7 @@ final class Admission {
     ///   - admitted: called when the peer has proved the secret, with what it is to be welcomed or refused by.
     func meet(
         _ link: any SignalLink, isEncrypted: Bool, isForwarded: Bool,
-        admitted: @escaping (SignalAcceptor, Hello) -> Void
+        admitted: @escaping (SignalAcceptor, ProvedPeer) -> Void
     ) {
         guard !isEncrypted || link.channelBinding != nil else {
             // TLS 1.2 without the extended master secret (RFC 7627), which nothing should speak any more.
@@ -82,7 +82,7 @@ final class Admission {
     }
 
     private func authenticate(
-        _ link: any SignalLink, _ sharesAddress: Bool, _ admitted: @escaping (SignalAcceptor, Hello) -> Void
+        _ link: any SignalLink, _ sharesAddress: Bool, _ admitted: @escaping (SignalAcceptor, ProvedPeer) -> Void
     ) {
         let acceptor = SignalAcceptor(
             link: link, key: self.key, software: self.software,
@@ -93,9 +93,9 @@ final class Admission {
             },
             outcome: { acceptor, outcome in
                 switch outcome {
-                case .success(let hello):
+                case .success(let peer):
                     self.counts.proved += 1
-                    admitted(acceptor, hello)
+                    admitted(acceptor, peer)
                 case .failure(let error): self.failed(link, error, sharesAddress)
                 }
             })
@@ -105,7 +105,7 @@ final class Admission {
     private func failed(_ link: any SignalLink, _ error: SignalAcceptError, _ sharesAddress: Bool) {
         let remote = link.remoteAddress
         let place: Logger.MetadataValue = "\(remote?.authority ?? "unknown")"
-        guard case .handshake(.proofFailed) = error else {
+        guard let reason = error.refusedProof else {
             self.counts.failed += 1
             self.logger.debug(
                 "handshake failed", metadata: ["event": "handshake.failed", "remote": place, "error": "\(error)"])
@@ -120,8 +120,25 @@ final class Admission {
         }
         guard let count = self.failureLog.occurrences(at: now) else { return }
         self.logger.warning(
-            "a peer does not know the shared secret, or there is a man in the middle",
-            metadata: ["event": "auth.failed", "remote": place, "count": .stringConvertible(count)])
+            "\(reason.words)",
+            metadata: [
+                "event": "auth.failed", "reason": "\(reason.name)", "remote": place,
+                "count": .stringConvertible(count),
+            ])
+    }
+}
+
+extension SignalAcceptError {
+    /// What somebody could not prove, for the log; nil when it is another failure.
+    fileprivate var refusedProof: (name: String, words: String)? {
+        switch self {
+        case .handshake(.proofFailed):
+            ("secret", "a peer does not know the shared secret, or there is a man in the middle")
+        case .handshake(.keyRefused(let detail)):
+            ("key", "a peer that knows the secret cannot prove its key: \(detail)")
+        case .handshake, .notAdmitted, .linkClosed:
+            nil
+        }
     }
 }
 

@@ -9,10 +9,17 @@ extension Broker {
 
     /// A client offers a channel.
     mutating func open(_ offer: OpenPeer, id: UInt64, from session: SessionID, at now: NIODeadline) -> Action {
+        let key = self.members[session]?.key
+        guard self.isOwn(offer.fingerprint, session) else {
+            return .fail(session, id: id, .badRequest, "the offer names another key than this connection has proved")
+        }
+        // What the client has written there is thrown away.
+        var offer = offer
+        offer.client = ClientStamp(session: session.stamp(from: self.firstStamp), key: key)
         switch self.find(offer.name, offer.instanceID) {
         case .success(let entry):
             let addition = self.routes.add(
-                offer.peerID, client: session, agent: entry.session, instance: entry.info.instanceID,
+                offer.peerID, client: session, key: key, agent: entry.session, instance: entry.info.instanceID,
                 bridges: offer.bridge, at: now)
             switch addition {
             case .added:
@@ -30,11 +37,24 @@ extension Broker {
         }
     }
 
+    /// Whether a fingerprint in an offer or answer is that of the key which the session has proved. Without one, anything is.
+    private func isOwn(_ fingerprint: [UInt8], _ session: SessionID) -> Bool {
+        self.members[session]?.key.map { $0.fingerprint.bytes == fingerprint } ?? true
+    }
+
     /// What came of a forwarded offer: the agent's answer, or why there is none.
     mutating func openPeerAnswered(_ ticket: OpenPeerTicket, _ answer: Result<OpenPeerReply, Failure>) -> [Action] {
         switch answer {
         case .success(let reply) where reply.peerID == ticket.peerID:
-            guard self.roles[ticket.client] != nil else {
+            guard self.isOwn(reply.fingerprint, ticket.agent) else {
+                self.routes.remove(ticket.peerID, .refused)
+                let close = ClosePeer(peerID: ticket.peerID, reason: "the answer names another key than is proved")
+                return [
+                    .fail(ticket.client, id: ticket.requestID, .internal, "the agent's answer names another key"),
+                    .send(ticket.agent, .closePeer(close)),
+                ]
+            }
+            guard self.members[ticket.client] != nil else {
                 // The answer has nobody to go to, so the channel will never be used.
                 return [.send(ticket.agent, .closePeer(ClosePeer(peerID: ticket.peerID, reason: "the client is gone")))]
             }
@@ -75,8 +95,8 @@ extension Broker {
         case .success(let entry):
             let change: RestartPeerTicket.RouteChange
             switch self.routes.restart(
-                restart.peerID, client: session, agent: entry.session, instance: entry.info.instanceID,
-                bridges: restart.bridge, at: now)
+                restart.peerID, client: session, key: self.members[session]?.key, agent: entry.session,
+                instance: entry.info.instanceID, bridges: restart.bridge, at: now)
             {
             case .added: change = .added
             case .kept: change = .none
@@ -120,7 +140,7 @@ extension Broker {
         case .none: break
         case .added: self.routes.remove(ticket.peerID, .refused)
         case .moved(let former):
-            if self.roles[former.client] != nil {
+            if self.members[former.client] != nil {
                 self.routes.restore(ticket.peerID, former)
             } else {
                 self.routes.remove(ticket.peerID, .refused)

@@ -56,7 +56,8 @@ struct Broker {
     /// How an agent's registration ended.
     enum Registration: Equatable {
         /// Tell the agent with `Welcome`, then perform the actions.
-        case registered(AgentInfo, ResumeToken, [Action])
+        /// There is a token for an agent that has proved no key.
+        case registered(AgentInfo, ResumeToken?, [Action])
         case refused(Goodbye)
     }
 
@@ -69,15 +70,26 @@ struct Broker {
     // Not private for the sake of Broker+Peers.
     var registry: Registry
     var routes: PeerRoutes
-    var roles: [SessionID: Role] = [:]
+    var members: [SessionID: Member] = [:]
     /// Where clients come from.
     private(set) var clientAddresses: [SessionID: String] = [:]
     /// Whether datagrams between peers are carried.
     let bridges: Bool
     private var watchers = Watchers()
+    /// Where the names of sessions begin that agents see, so that a restarted server does not use one again.
+    let firstStamp: UInt64
 
-    /// `bridges`: whether datagrams between peers are carried.
-    init(limits: Limits = Limits(), bridges: Bool = true) {
+    /// Who is behind a session.
+    struct Member: Equatable {
+        let role: Role
+        let key: ProvedKey?
+    }
+
+    /// - Parameters:
+    ///   - bridges: whether datagrams between peers are carried.
+    ///   - firstStamp: random outside tests.
+    init(limits: Limits = Limits(), bridges: Bool = true, firstStamp: UInt64 = .random(in: .min ... .max)) {
+        self.firstStamp = firstStamp
         self.bridges = bridges
         self.registry = Registry(capacity: limits.agents)
         self.routes = PeerRoutes(limitPerClient: limits.routesPerClient)
@@ -91,28 +103,35 @@ struct Broker {
 
     // MARK: Sessions
 
-    /// A client has proved the secret; it comes from `address`.
-    mutating func addClient(_ session: SessionID, address: String = "") {
-        self.roles[session] = .client
+    /// A client has proved the secret, and perhaps a key; it comes from `address`.
+    mutating func addClient(_ session: SessionID, key: ProvedKey? = nil, address: String = "") {
+        self.members[session] = Member(role: .client, key: key)
         self.clientAddresses[session] = address
     }
 
     /// An agent has proved the secret; parameters as for `Registry.register`.
     mutating func addAgent(
-        _ agent: AgentRegistration, resuming token: ResumeToken?, newID: InstanceID, session: SessionID,
-        address: String, software: String, now: UInt64
+        _ agent: AgentRegistration, claim: Claim, newID: InstanceID, session: SessionID,
+        address: String, software: String, now: Moment
     ) -> Registration {
         let outcome = self.registry.register(
-            agent, resuming: token, newID: newID, session: session, address: address, software: software, now: now)
+            agent, claim: claim, newID: newID, session: session, address: address, software: software, now: now)
         switch outcome {
         case .registered(let entry, let displaced):
-            self.roles[session] = .agent
-            let token = ResumeToken(
-                instanceID: entry.info.instanceID, createdAtMilliseconds: entry.createdAtMilliseconds,
-                expireAtMilliseconds: entry.info.expireAtMilliseconds)
+            self.members[session] = Member(role: .agent, key: claim.key)
+            let token =
+                claim.key == nil
+                ? ResumeToken(
+                    instanceID: entry.info.instanceID, createdAtMilliseconds: entry.createdAtMilliseconds,
+                    expireAtMilliseconds: entry.info.expireAtMilliseconds) : nil
             return .registered(entry.info, token, displaced.map { self.displace($0, by: entry) } ?? [])
         case .superseded:
             return .refused(Goodbye(code: .replaced, reason: "a newer agent is registered as \(agent.name)"))
+        case .nameHeld(let key):
+            // An older version does not know that code, and would try again for ever.
+            let code: GoodbyeCode = claim.key == nil ? .replaced : .nameHeld
+            return .refused(
+                Goodbye(code: code, reason: "\(agent.name) is registered with another key, which is kept: \(key)"))
         case .expired:
             return .refused(Goodbye(code: .expired, reason: "the registration has ended"))
         case .full:
@@ -149,7 +168,7 @@ struct Broker {
     }
 
     private mutating func forget(_ session: SessionID) {
-        self.roles[session] = nil
+        self.members[session] = nil
         self.clientAddresses[session] = nil
         self.routes.removeAll(of: session)
         self.watchers.remove(client: session)
@@ -157,7 +176,7 @@ struct Broker {
 
     private mutating func announceGone(_ entry: Registry.Entry, _ reason: GoneReason) -> [Action] {
         let event = AgentGone(name: entry.info.name, instanceID: entry.info.instanceID, reason: reason)
-        let watching = self.watchers.removeAll(watching: entry.info.instanceID)
+        let watching = self.watchers.removeAll(watching: entry.info)
         return [.agentGone(entry.info, reason)] + watching.map { .send($0, .agentGone(event)) }
     }
 
@@ -167,7 +186,7 @@ struct Broker {
     mutating func received(
         request: Envelope.Body, id: UInt64, from session: SessionID, at now: NIODeadline
     ) -> [Action] {
-        guard self.roles[session] == .client else {
+        guard self.members[session]?.role == .client else {
             return [.fail(session, id: id, .badRequest, "only clients may ask this")]
         }
         switch request {
@@ -188,7 +207,7 @@ struct Broker {
     private mutating func bind(_ bind: Bind, id: UInt64, from session: SessionID) -> Action {
         switch self.find(bind.name, bind.instanceID) {
         case .success(let entry):
-            self.watchers.add(client: session, instance: entry.info.instanceID)
+            self.watchers.add(client: session, agent: entry.info)
             return .respond(session, id: id, .bound(Bound(agent: entry.info)))
         case .failure(let failure):
             return .respond(session, id: id, .failure(failure))
@@ -215,7 +234,7 @@ struct Broker {
             return self.passOn(event, about: wanted.peerID, from: session)
         case .closePeer(let close):
             guard let counterpart = self.routes.counterpart(of: session, on: close.peerID) else { return [] }
-            let byClient = self.roles[session] == .client
+            let byClient = self.members[session]?.role == .client
             self.routes.remove(close.peerID, .closed(byClient: byClient, close.reason))
             return [.passOn(from: session, to: counterpart, event)]
         case .mappingReport(let report):

@@ -1,4 +1,5 @@
 import AppProto
+import Basics
 import FlowLedger
 import NIOCore
 
@@ -29,7 +30,7 @@ struct PeerRoutes {
         case kept
         /// It was there, with another session of the client, which may be on its way out.
         case moved(from: Former)
-        /// It leads to another agent.
+        /// It leads to another agent, or comes from another client.
         case taken
         /// As in `Addition`.
         case full
@@ -44,6 +45,8 @@ struct PeerRoutes {
 
     fileprivate struct Route: Equatable {
         var client: SessionID
+        /// The key of the client, which the channel is pinned to; nil: it has proved none.
+        let key: CertificateFingerprint?
         let agent: SessionID
         let instance: InstanceID
         /// Grows with each route: tells which is the oldest.
@@ -96,12 +99,14 @@ struct PeerRoutes {
 
     /// Adds a route to the agent that is `instance`.
     mutating func add(
-        _ peer: PeerID, client: SessionID, agent: SessionID, instance: InstanceID, bridges: Bool, at now: NIODeadline
+        _ peer: PeerID, client: SessionID, key: ProvedKey? = nil, agent: SessionID, instance: InstanceID,
+        bridges: Bool, at now: NIODeadline
     ) -> Addition {
         guard self.routes[peer] == nil else { return .taken }
         guard self.makeRoom(for: client, at: now) else { return .full }
         self.routes[peer] = Route(
-            client: client, agent: agent, instance: instance, age: self.nextAge, clientBridges: bridges)
+            client: client, key: key?.fingerprint, agent: agent, instance: instance, age: self.nextAge,
+            clientBridges: bridges)
         self.nextAge += 1
         self.channels[client, default: []].insert(peer)
         self.channels[agent, default: []].insert(peer)
@@ -109,16 +114,18 @@ struct PeerRoutes {
     }
 
     /// Adds a route, or makes one that is there lead to `client`: one who knows the id and the agent is an end of the
-    /// channel, and may have come back on another connection before the loss of the old one was noticed.
+    /// channel, and may have come back on another connection before the loss of the old one was noticed. It has the same key
+    /// then.
     mutating func restart(
-        _ peer: PeerID, client: SessionID, agent: SessionID, instance: InstanceID, bridges: Bool, at now: NIODeadline
+        _ peer: PeerID, client: SessionID, key: ProvedKey? = nil, agent: SessionID, instance: InstanceID,
+        bridges: Bool, at now: NIODeadline
     ) -> Restart {
         guard let route = self.routes[peer] else {
             let addition = self.add(
-                peer, client: client, agent: agent, instance: instance, bridges: bridges, at: now)
+                peer, client: client, key: key, agent: agent, instance: instance, bridges: bridges, at: now)
             return addition == .added ? .added : .full
         }
-        guard route.instance == instance, route.agent == agent else { return .taken }
+        guard route.instance == instance, route.agent == agent, route.key == key?.fingerprint else { return .taken }
         self.routes[peer]?.clientBridges = bridges
         guard route.client != client else { return .kept }
         guard self.makeRoom(for: client, at: now) else {

@@ -1,5 +1,6 @@
 import Basics
 import AppProto
+import NIOCore
 import Signaling
 
 /// Which agent holds which name. A value: time comes in, nothing goes out but answers.
@@ -7,16 +8,35 @@ struct Registry {
     /// One registered agent.
     struct Entry: Equatable {
         let session: SessionID
-        /// Of two instances with the same name, the one created later holds it. Unix time in milliseconds.
+        /// When the process was born, on this server's clock, which nobody sets: of two with the same name the younger holds it.
+        let birth: Birth
+        /// What the token of an agent says that has proved no key: of two such the one created later holds a name. Unix time
+        /// in milliseconds.
         let createdAtMilliseconds: UInt64
         var info: AgentInfo
+    }
+
+    /// A moment on the clock of `NIODeadline`, also before its zero: processes may be older than the server's machine.
+    struct Birth: Comparable {
+        private let nanoseconds: Int64
+
+        /// That of a process which is so old now.
+        init(age milliseconds: UInt64, at now: NIODeadline) {
+            let (age, overflow) = milliseconds.multipliedReportingOverflow(by: 1_000_000)
+            // Two numbers that are not negative.
+            self.nanoseconds = Int64(clamping: now.uptimeNanoseconds) - Int64(clamping: overflow ? .max : age)
+        }
+
+        static func < (left: Birth, right: Birth) -> Bool { left.nanoseconds < right.nanoseconds }
     }
 
     /// How a registration ended.
     enum Registration: Equatable {
         case registered(Entry, displaced: Entry?)
-        /// A newer instance holds the name.
+        /// A younger process holds the name.
         case superseded
+        /// Another key holds the name, and is kept.
+        case nameHeld(by: ProvedKey)
         /// The registration that is resumed has ended.
         case expired
         /// There are as many agents as this server takes.
@@ -68,34 +88,32 @@ struct Registry {
         self.entries.values.lazy.map(\.info.expireAtMilliseconds).filter { $0 != 0 }.min()
     }
 
-    /// Registers an agent, or lets it have its name back when it resumes; the newer instance wins a contested name.
+    /// Registers an agent, or lets it have its name back; the younger process wins a contested name.
     ///
     /// - Parameters:
-    ///   - resuming: what the agent's resume token says, if it presented a good one.
-    ///   - newID: the id to use when it did not.
-    ///   - now: Unix time in milliseconds.
+    ///   - newID: the id to use where `claim` gives a right to none.
+    ///   - now: the moment, by both clocks.
     mutating func register(
-        _ agent: AgentRegistration, resuming token: ResumeToken?, newID: InstanceID, session: SessionID,
-        address: String, software: String, now: UInt64
+        _ agent: AgentRegistration, claim: Claim, newID: InstanceID, session: SessionID,
+        address: String, software: String, now: Moment
     ) -> Registration {
         let holder = self.entries[agent.name]
-        if let token {
-            if token.expireAtMilliseconds != 0, token.expireAtMilliseconds <= now { return .expired }
-            if let holder, holder.info.instanceID != token.instanceID,
-                holder.createdAtMilliseconds >= token.createdAtMilliseconds
-            {
-                return .superseded
-            }
+        let birth = Self.birth(claim, now)
+        if case .token(let token) = claim, token.expireAtMilliseconds != 0,
+            token.expireAtMilliseconds <= now.unixMilliseconds
+        {
+            return .expired
         }
+        if let holder, let refusal = Self.refusal(of: claim, born: birth, becauseOf: holder) { return refusal }
         guard holder != nil || self.entries.count < self.capacity else { return .full }
 
-        let expireAt = token?.expireAtMilliseconds ?? Self.expiry(agent.expireInMilliseconds, from: now)
         var entry = Entry(
-            session: session,
-            createdAtMilliseconds: token?.createdAtMilliseconds ?? self.creationTime(now: now, after: holder),
+            session: session, birth: birth,
+            createdAtMilliseconds: self.creationTime(claim, now: now.unixMilliseconds, after: holder),
             info: AgentInfo(
-                name: agent.name, instanceID: token?.instanceID ?? newID, expireAtMilliseconds: expireAt,
-                address: address, software: software, labels: agent.labels))
+                name: agent.name, instanceID: claim.instanceID ?? newID,
+                expireAtMilliseconds: Self.expiry(agent, claim, now: now.unixMilliseconds, holder: holder),
+                address: address, software: software, labels: agent.labels, key: claim.key))
         if let holder {
             self.names[holder.session] = nil
             // The process is the same, and behind the same NAT until it says otherwise.
@@ -176,14 +194,63 @@ struct Registry {
         if place < self.order.count, self.order[place].name == agent.name { self.order.remove(at: place) }
     }
 
+    // MARK: A contested name
+
+    /// Why an agent does not get the name that `holder` has; nil when it does.
+    private static func refusal(of claim: Claim, born birth: Birth, becauseOf holder: Entry) -> Registration? {
+        switch claim {
+        case .key(let key, _):
+            if holder.info.instanceID == claim.instanceID { return nil }
+            if let other = holder.info.key, other.isKept, other.fingerprint != key.fingerprint {
+                return .nameHeld(by: other)
+            }
+            return birth < holder.birth ? .superseded : nil
+        case .token(let token):
+            // Whoever has the secret can make a token that says anything.
+            if holder.info.key != nil { return .superseded }
+            if holder.info.instanceID == token.instanceID { return nil }
+            return holder.createdAtMilliseconds >= token.createdAtMilliseconds ? .superseded : nil
+        case .nothing:
+            guard let other = holder.info.key, other.isKept else { return nil }
+            return .nameHeld(by: other)
+        }
+    }
+
+    /// A token's word counts for the past only.
+    private static func birth(_ claim: Claim, _ now: Moment) -> Birth {
+        let age: UInt64
+        switch claim {
+        case .key(_, let process): age = process.aliveMilliseconds
+        case .token(let token):
+            age = now.unixMilliseconds - min(now.unixMilliseconds, token.createdAtMilliseconds)
+        case .nothing: age = 0
+        }
+        return Birth(age: age, at: now.deadline)
+    }
+
+    // MARK: The end
+
+    /// When the registration ends. A process that comes back says how much is left; as long as it holds its name that makes
+    /// the end no later.
+    private static func expiry(
+        _ agent: AgentRegistration, _ claim: Claim, now: UInt64, holder: Entry?
+    ) -> UInt64 {
+        if case .token(let token) = claim { return token.expireAtMilliseconds }
+        let end = Self.expiry(agent.expireInMilliseconds, from: now)
+        guard let holder, holder.info.instanceID == claim.instanceID else { return end }
+        let before = holder.info.expireAtMilliseconds
+        return end == 0 ? before : before == 0 ? end : min(end, before)
+    }
+
     /// 0 asks for a registration that never expires; so does one that ends beyond what the wire can say.
     private static func expiry(_ milliseconds: UInt64, from now: UInt64) -> UInt64 {
         let (end, overflow) = now.addingReportingOverflow(milliseconds)
         return milliseconds == 0 || overflow ? 0 : end
     }
 
-    /// Strictly later than all before, even when the clock stands still or goes back.
-    private mutating func creationTime(now: UInt64, after holder: Entry?) -> UInt64 {
+    /// Strictly later than all before, even when the clock stands still or goes back, but for tokens, which say it.
+    private mutating func creationTime(_ claim: Claim, now: UInt64, after holder: Entry?) -> UInt64 {
+        if case .token(let token) = claim { return token.createdAtMilliseconds }
         let last = max(self.lastCreation, holder?.createdAtMilliseconds ?? 0)
         self.lastCreation = max(now, last &+ 1)
         return self.lastCreation

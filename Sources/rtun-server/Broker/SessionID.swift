@@ -7,5 +7,10 @@ struct SessionID: Hashable, Sendable, CustomStringConvertible {
         self.rawValue = rawValue
     }
 
+    /// The name that agents see, counted from `first`; never 0.
+    func stamp(from first: UInt64) -> UInt64 {
+        max(1, first &+ self.rawValue)
+    }
+
     var description: String { "\(self.rawValue)" }
 }

@@ -2,29 +2,41 @@ import AppProto
 
 /// Which clients want to hear when which agent goes.
 struct Watchers {
-    private var clients: [InstanceID: Set<SessionID>] = [:]
-    private var instances: [SessionID: Set<InstanceID>] = [:]
+    /// A registration. Nothing keeps a process from having several names.
+    private struct Holder: Hashable {
+        let name: String
+        let instance: InstanceID
 
-    mutating func add(client: SessionID, instance: InstanceID) {
-        self.clients[instance, default: []].insert(client)
-        self.instances[client, default: []].insert(instance)
+        init(_ agent: AgentInfo) {
+            self.name = agent.name
+            self.instance = agent.instanceID
+        }
     }
 
-    /// The clients that watch `instance`, which is gone: they are told once.
-    mutating func removeAll(watching instance: InstanceID) -> Set<SessionID> {
-        let watching = self.clients.removeValue(forKey: instance) ?? []
+    private var clients: [Holder: Set<SessionID>] = [:]
+    private var holders: [SessionID: Set<Holder>] = [:]
+
+    mutating func add(client: SessionID, agent: AgentInfo) {
+        self.clients[Holder(agent), default: []].insert(client)
+        self.holders[client, default: []].insert(Holder(agent))
+    }
+
+    /// The clients that watch `agent`, which is gone: they are told once.
+    mutating func removeAll(watching agent: AgentInfo) -> Set<SessionID> {
+        let holder = Holder(agent)
+        let watching = self.clients.removeValue(forKey: holder) ?? []
         for client in watching {
-            self.instances[client]?.remove(instance)
-            if self.instances[client]?.isEmpty == true { self.instances[client] = nil }
+            self.holders[client]?.remove(holder)
+            if self.holders[client]?.isEmpty == true { self.holders[client] = nil }
         }
         return watching
     }
 
     /// Forgets a client that has ended.
     mutating func remove(client: SessionID) {
-        for instance in self.instances.removeValue(forKey: client) ?? [] {
-            self.clients[instance]?.remove(client)
-            if self.clients[instance]?.isEmpty == true { self.clients[instance] = nil }
+        for holder in self.holders.removeValue(forKey: client) ?? [] {
+            self.clients[holder]?.remove(client)
+            if self.clients[holder]?.isEmpty == true { self.clients[holder] = nil }
         }
     }
 }

@@ -5,9 +5,10 @@ import AppProto
 struct SessionsDocument {
     let agents: [AgentInfo]
 
-    /// `{"sessions":[{"name":…,"instance_id":…,"expire_at_ms":…,"address":…,"software":…,"labels":{…},"mapping":…}]}`;
-    /// `expire_at_ms` is Unix time in milliseconds, or null for a registration that never expires; `mapping` is what the agent has
-    /// found out about its NAT, in the words of `MappingBehavior`.
+    /// `{"sessions":[{"name":…,"instance_id":…,"expire_at_ms":…,"address":…,"software":…,"labels":{…},"mapping":…,
+    /// "fingerprint":…,"key_kept":…}]}`; `expire_at_ms` is Unix time in milliseconds, or null for a registration that never
+    /// expires; `mapping` is what the agent has found out about its NAT, in the words of `MappingBehavior`; `fingerprint` names
+    /// the key that it has proved, `SHA256:…`, or is null for an agent without identity.
     var json: JSON {
         ["sessions": .array(self.agents.map(Self.session))]
     }
@@ -21,6 +22,8 @@ struct SessionsDocument {
             "software": .string(agent.software),
             "labels": .object(agent.labels.sorted { $0.key < $1.key }.map { JSON.Member($0.key, .string($0.value)) }),
             "mapping": .string(agent.mapping.description),
+            "fingerprint": agent.key.map { JSON.string("\($0)") } ?? .null,
+            "key_kept": .boolean(agent.key?.isKept ?? false),
         ]
     }
 }

@@ -79,6 +79,12 @@ struct ServerCommand: ProgramCommand {
             valueName: "duration"))
     var printSessionsToken: String?
 
+    /// Looked for by ``ProgramMain`` before anything that is needed otherwise can be missed.
+    @Flag(
+        name: .customLong("print-identity"),
+        help: ArgumentHelp("Print the fingerprint of the certificate (SHA256:...), and exit. Needs no secret."))
+    var wantsIdentity = false
+
     @Option(
         help: ArgumentHelp(
             "Congestion control for what is sent to quic:// agents and clients, the bridge included: bbr goes by "
@@ -113,7 +119,11 @@ struct ServerCommand: ProgramCommand {
     }
 
     private func certificateFiles() throws -> CertificateFiles? {
-        switch (self.httpsCert, self.httpsKey) {
+        try Self.certificateFiles(self.httpsCert, self.httpsKey)
+    }
+
+    private static func certificateFiles(_ certificate: String?, _ key: String?) throws -> CertificateFiles? {
+        switch (certificate, key) {
         case (let certificate?, let key?): return CertificateFiles(certificate: certificate, key: key)
         case (nil, nil): return nil
         case (.some, nil): throw ValidationError("--https-cert needs --https-key")
@@ -157,7 +167,11 @@ struct ServerCommand: ProgramCommand {
 
     /// Without `--admin`, `--healthcheck` asks at `--addr`.
     static func question(_ given: GivenValues) throws -> (any ProgramQuestion)? {
-        try AdminQuestion(given, program: "rtun-server", healthcheckNeedsPlace: false)
+        if given.asks("print-identity") {
+            return CertificateQuestion(
+                files: try Self.certificateFiles(given[option: "https-cert"], given[option: "https-key"]))
+        }
+        return try AdminQuestion(given, program: "rtun-server", healthcheckNeedsPlace: false)
     }
 
     func run() async throws {

@@ -68,15 +68,16 @@ final class SignalService {
         authenticated: @escaping () -> Void = {}
     ) {
         guard !self.isStopping else { return Admission.turnAway(link, Self.stopping) }
-        self.admission.meet(link, isEncrypted: isEncrypted, isForwarded: isForwarded) { acceptor, hello in
+        self.admission.meet(link, isEncrypted: isEncrypted, isForwarded: isForwarded) { acceptor, peer in
             authenticated()
-            self.admitted(acceptor, hello, allowedRole: role)
+            self.admitted(acceptor, peer, allowedRole: role)
         }
     }
 
     private static let stopping = Goodbye(code: .shutdown, reason: "the server is stopping")
 
-    private func admitted(_ acceptor: SignalAcceptor, _ hello: Hello, allowedRole: Role?) {
+    private func admitted(_ acceptor: SignalAcceptor, _ peer: ProvedPeer, allowedRole: Role?) {
+        let hello = peer.hello
         guard !self.isStopping else { return acceptor.refuse(Self.stopping) }
         guard allowedRole == nil || allowedRole == hello.role else {
             return acceptor.refuse(
@@ -86,47 +87,56 @@ final class SignalService {
         self.nextSession += 1
         let address = acceptor.link.remoteAddress?.authority ?? ""
         if let agent = hello.agent {
-            self.register(agent, hello, acceptor, id, address)
+            self.register(agent, peer, acceptor, id, address)
         } else {
             guard let connection = acceptor.welcome(self.greeting.welcome(from: address)) else { return }
-            self.broker.addClient(id, address: address)
+            self.broker.addClient(id, key: peer.key, address: address)
             self.begin(id, connection, hello, address)
             self.logger.info(
                 "client connected",
                 metadata: [
                     "event": "client.connected", "session": .stringConvertible(id.rawValue), "remote": "\(address)",
-                    "software": "\(hello.software)",
+                    "software": "\(hello.software)", "key": "\(peer.key.words)",
                 ])
         }
     }
 
     private func register(
-        _ agent: AgentRegistration, _ hello: Hello, _ acceptor: SignalAcceptor, _ id: SessionID, _ address: String
+        _ agent: AgentRegistration, _ peer: ProvedPeer, _ acceptor: SignalAcceptor, _ id: SessionID, _ address: String
     ) {
-        let resuming = ResumeToken(opening: agent.resumeToken, name: agent.name, with: self.key)
+        let claim = Claim(of: agent, key: peer.key, openingWith: self.key)
         let registration = self.broker.addAgent(
-            agent, resuming: resuming, newID: .random(), session: id, address: address, software: hello.software,
-            now: UnixTime.milliseconds)
+            agent, claim: claim, newID: .random(), session: id, address: address, software: peer.hello.software,
+            now: Moment(unixMilliseconds: UnixTime.milliseconds, deadline: self.eventLoop.now))
         switch registration {
         case .refused(let goodbye):
-            self.refuse(goodbye, agent, resuming, acceptor, address)
+            self.logger.warning(
+                "an agent is refused",
+                metadata: [
+                    "event": goodbye.code == .nameHeld ? "auth.failed" : "agent.refused",
+                    "reason": goodbye.code == .nameHeld ? "name_not_yours" : "\(goodbye.code)",
+                    "agent": "\(agent.name)", "remote": "\(address)", "key": "\(peer.key.words)",
+                    "detail": "\(goodbye.reason)",
+                ])
+            self.refuse(goodbye, agent, claim, acceptor, address)
         case .registered(let info, let token, let actions):
             let welcome = self.greeting.welcome(
                 from: address,
                 as: Greeting.Registration(
                     instanceID: info.instanceID, name: info.name, expireAtMilliseconds: info.expireAtMilliseconds,
-                    resumeToken: token.sealed(name: info.name, with: self.key)))
+                    resumeToken: token?.sealed(name: info.name, with: self.key) ?? []))
             self.perform(actions)
             guard let connection = acceptor.welcome(welcome) else {
                 return self.perform(self.broker.sessionClosed(id))
             }
-            self.begin(id, connection, hello, address)
+            self.begin(id, connection, peer.hello, address)
             self.expectExpiry(at: info.expireAtMilliseconds)
             self.logger.info(
-                resuming == nil ? "agent registered" : "agent is back",
+                claim.isReturning ? "agent is back" : "agent registered",
                 metadata: [
                     "event": "agent.registered", "agent": "\(info.name)", "instance": "\(info.instanceID)",
-                    "session": .stringConvertible(id.rawValue), "remote": "\(address)", "software": "\(hello.software)",
+                    "session": .stringConvertible(id.rawValue), "remote": "\(address)",
+                    "software": "\(peer.hello.software)", "key": "\(peer.key.words)",
                 ])
         }
     }
@@ -134,15 +144,13 @@ final class SignalService {
     /// Sends an agent away. One that comes back hears our proof first: it ends for good then, and must not do so on the
     /// word of whoever answers in our place.
     private func refuse(
-        _ goodbye: Goodbye, _ agent: AgentRegistration, _ resuming: ResumeToken?, _ acceptor: SignalAcceptor,
-        _ address: String
+        _ goodbye: Goodbye, _ agent: AgentRegistration, _ claim: Claim, _ acceptor: SignalAcceptor, _ address: String
     ) {
-        guard let resuming else { return acceptor.refuse(goodbye) }
+        guard claim.isReturning, let instanceID = claim.instanceID else { return acceptor.refuse(goodbye) }
         let welcome = self.greeting.welcome(
             from: address,
             as: Greeting.Registration(
-                instanceID: resuming.instanceID, name: agent.name, expireAtMilliseconds: resuming.expireAtMilliseconds,
-                resumeToken: agent.resumeToken))
+                instanceID: instanceID, name: agent.name, expireAtMilliseconds: 0, resumeToken: agent.resumeToken))
         acceptor.welcome(welcome)?.close(goodbye)
     }
 
@@ -344,6 +352,11 @@ final class SignalService {
 
 @available(*, unavailable)
 extension SignalService: Sendable {}
+
+extension ProvedKey? {
+    /// For the log: the fingerprint, or that there is none.
+    fileprivate var words: String { self.map { "\($0)" } ?? "none" }
+}
 
 extension SignalCloseReason {
     /// Whether the other side said that it stops.

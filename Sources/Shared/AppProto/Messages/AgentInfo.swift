@@ -14,10 +14,12 @@ package struct AgentInfo: Hashable, Sendable {
     package var labels: [String: String]
     /// What the agent has found out about the NAT in front of it.
     package var mapping = MappingBehavior.unknown
+    /// The key that it has proved to the server; nil: it is of an older version, or the server is.
+    package var key: ProvedKey?
 
     package init(
         name: String, instanceID: InstanceID, expireAtMilliseconds: UInt64 = 0, address: String, software: String,
-        labels: [String: String] = [:]
+        labels: [String: String] = [:], key: ProvedKey? = nil
     ) {
         self.name = name
         self.instanceID = instanceID
@@ -25,6 +27,7 @@ package struct AgentInfo: Hashable, Sendable {
         self.address = address
         self.software = software
         self.labels = labels
+        self.key = key
     }
 }
 
@@ -51,6 +54,7 @@ extension AgentInfo: WireMessage {
                 as: AgentInfoLabel.self
             ).map(\.label))
         self.mapping = MappingBehavior(message.mapping)
+        self.key = try ProvedKey(fingerprint: message.fingerprint, isKept: message.key_kept)
     }
 
     func fill(_ message: inout Rtun__AgentInfo, _ arena: Arena) {
@@ -62,6 +66,8 @@ extension AgentInfo: WireMessage {
         message.n_labels = self.labels.count
         message.labels = arena.messages(Label.sorted(self.labels).map { AgentInfoLabel(label: $0) })
         message.mapping = self.mapping.wireValue
+        message.fingerprint = arena.bytes(self.key?.fingerprint.bytes ?? [])
+        message.key_kept = self.key?.isKept == true ? 1 : 0
     }
 }
 

@@ -8,16 +8,20 @@ package struct AgentRegistration: Hashable, Sendable {
     package var expireInMilliseconds: UInt64
     /// At most 64 labels, shown to clients.
     package var labels: [String: String]
-    /// Of the last `Welcome` of this process, or empty.
+    /// Of the last `Welcome` of this process, or empty. Servers ask for it where no key is proved.
     package var resumeToken: [UInt8]
+    /// The process's own; nil from programs that prove no key.
+    package var process: AgentProcess?
 
     package init(
-        name: String, expireInMilliseconds: UInt64 = 0, labels: [String: String] = [:], resumeToken: [UInt8] = []
+        name: String, expireInMilliseconds: UInt64 = 0, labels: [String: String] = [:], resumeToken: [UInt8] = [],
+        process: AgentProcess? = nil
     ) {
         self.name = name
         self.expireInMilliseconds = expireInMilliseconds
         self.labels = labels
         self.resumeToken = resumeToken
+        self.process = process
     }
 }
 
@@ -35,6 +39,13 @@ extension AgentRegistration: WireMessage {
                 as: AgentRegistrationLabel.self
             ).map(\.label))
         self.resumeToken = try readBytes(message.resume_token, "resume_token", length: 0...AppProtoLimits.resumeToken)
+        let nonce = try readOptionalBytes(
+            message.process_nonce, "process_nonce", length: AppProtoLimits.processNonce)
+        self.process =
+            nonce.isEmpty
+            ? nil
+            : AgentProcess(
+                nonce: nonce, aliveMilliseconds: message.alive_ms, isReturning: message.returning != 0)
     }
 
     func fill(_ message: inout Rtun__AgentRegistration, _ arena: Arena) {
@@ -43,6 +54,9 @@ extension AgentRegistration: WireMessage {
         message.n_labels = self.labels.count
         message.labels = arena.messages(Label.sorted(self.labels).map { AgentRegistrationLabel(label: $0) })
         message.resume_token = arena.bytes(self.resumeToken)
+        message.process_nonce = arena.bytes(self.process?.nonce ?? [])
+        message.alive_ms = self.process?.aliveMilliseconds ?? 0
+        message.returning = self.process?.isReturning == true ? 1 : 0
     }
 }
 

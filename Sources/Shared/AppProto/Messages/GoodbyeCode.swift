@@ -18,4 +18,6 @@ package enum GoodbyeCode: UInt32, Hashable, Sendable {
     case binding = 7
     /// Too many sessions or failed attempts: come back later.
     case limit = 8
+    /// Another key, which is kept, holds the name.
+    case nameHeld = 9
 }

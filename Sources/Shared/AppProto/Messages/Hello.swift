@@ -2,7 +2,7 @@ import CAppProto
 
 /// The peer's answer to `ServerHello`: who it is, and its proof of the shared secret.
 ///
-/// Only the MAC can change after creation: all else is what the MAC covers.
+/// Only the MAC and the signature can change after creation: all else is what both cover.
 package struct Hello: Hashable, Sendable {
     package let version: UInt32
     package let role: Role
@@ -13,13 +13,21 @@ package struct Hello: Hashable, Sendable {
     package let agent: AgentRegistration?
     /// Name and version of the program, for people.
     package let software: String
+    /// What it says of its key; nil from programs that prove none.
+    package var keyProof: KeyProof?
     /// HMAC-SHA256, 32 bytes; empty until the proof has been made.
     package var mac: [UInt8]
-    private let receivedBytes: [UInt8]?
+    private let received: Received?
+
+    /// The two serialisations of a message that was received.
+    private struct Received: Hashable {
+        let authenticated: [UInt8]
+        let signed: [UInt8]
+    }
 
     package init(
         version: UInt32, role: Role, clientNonce: [UInt8], bindingType: BindingType, agent: AgentRegistration? = nil,
-        software: String, mac: [UInt8] = []
+        software: String, keyProof: KeyProof? = nil, mac: [UInt8] = []
     ) {
         self.version = version
         self.role = role
@@ -27,16 +35,26 @@ package struct Hello: Hashable, Sendable {
         self.bindingType = bindingType
         self.agent = agent
         self.software = software
+        self.keyProof = keyProof
         self.mac = mac
-        self.receivedBytes = nil
+        self.received = nil
     }
 
     /// The serialisation with `mac` empty. Of a received message it keeps the order of map entries and the fields
     /// that this version does not know, so that a newer peer's proof still holds.
     package var authenticatedBytes: [UInt8] {
-        if let receivedBytes = self.receivedBytes { return receivedBytes }
+        if let received = self.received { return received.authenticated }
         var copy = self
         copy.mac = []
+        return copy.serialized()
+    }
+
+    /// The serialisation with `mac` and `signature` empty, in the same manner: what the signature covers.
+    package var signedBytes: [UInt8] {
+        if let received = self.received { return received.signed }
+        var copy = self
+        copy.mac = []
+        copy.keyProof?.signature = []
         return copy.serialized()
     }
 }
@@ -61,9 +79,29 @@ extension Hello: RootMessage {
         self.agent = role == .agent ? try readMessage(message.agent, "agent") : nil
         self.software = try readString(message.software, "software", length: 0...AppProtoLimits.name)
         self.mac = try readOptionalBytes(message.mac, "mac", length: 32)
+        self.keyProof = try Self.readKeyProof(message)
+        guard (self.keyProof == nil) == (self.agent?.process == nil) || self.role == .client else {
+            throw .invalidField("process_nonce", expected: "16 bytes beside a certificate, and none without")
+        }
         var unsigned = message
         unsigned.mac = ProtobufCBinaryData(len: 0, data: nil)
-        self.receivedBytes = Self.serialized(&unsigned)
+        let authenticated = Self.serialized(&unsigned)
+        guard self.keyProof != nil else {
+            self.received = Received(authenticated: authenticated, signed: authenticated)
+            return
+        }
+        unsigned.signature = ProtobufCBinaryData(len: 0, data: nil)
+        self.received = Received(authenticated: authenticated, signed: Self.serialized(&unsigned))
+    }
+
+    private static func readKeyProof(_ message: Rtun__Hello) throws(AppProtoError) -> KeyProof? {
+        let isExpected = message.certificate.len > 0
+        let signature = try readBytes(
+            message.signature, "signature", length: isExpected ? 1...AppProtoLimits.signature : 0...0)
+        guard isExpected else { return nil }
+        return KeyProof(
+            certificate: try readBytes(message.certificate, "certificate", length: 1...AppProtoLimits.certificate),
+            isKept: message.key_kept != 0, signature: signature)
     }
 
     func fill(_ message: inout Rtun__Hello, _ arena: Arena) {
@@ -74,6 +112,9 @@ extension Hello: RootMessage {
         message.agent = arena.optional(self.agent)
         message.software = arena.string(self.software)
         message.mac = arena.bytes(self.mac)
+        message.certificate = arena.bytes(self.keyProof?.certificate ?? [])
+        message.signature = arena.bytes(self.keyProof?.signature ?? [])
+        message.key_kept = self.keyProof?.isKept == true ? 1 : 0
     }
 
     static func packedSize(_ pointer: UnsafePointer<Rtun__Hello>) -> Int { rtun__hello__get_packed_size(pointer) }

@@ -26,6 +26,8 @@ package struct OpenPeer: Hashable, Sendable {
     package var bridge = false
     /// Whether connectivity checks with PADDING are answered, and with as much of it.
     package var paddedChecks = false
+    /// Who offers, by the server's word; nil at the client, and from an older server.
+    package var client: ClientStamp?
     package var unknownFields = UnknownFields()
 
     package init(
@@ -62,6 +64,7 @@ extension OpenPeer: WireMessage {
         }
         self.bridge = message.bridge != 0
         self.paddedChecks = message.padded_checks != 0
+        self.client = message.client == nil ? nil : try readMessage(message.client, "client")
         self.unknownFields = try UnknownFields(message.base)
     }
 
@@ -85,6 +88,7 @@ extension OpenPeer: WireMessage {
         }
         message.bridge = self.bridge ? 1 : 0
         message.padded_checks = self.paddedChecks ? 1 : 0
+        message.client = arena.optional(self.client)
         arena.unknownFields(self.unknownFields, into: &message.base)
     }
 }

@@ -39,6 +39,7 @@ typedef struct Rtun__Candidate Rtun__Candidate;
 typedef struct Rtun__QuicTunnel Rtun__QuicTunnel;
 typedef struct Rtun__UdpRelay Rtun__UdpRelay;
 typedef struct Rtun__OpenPeer Rtun__OpenPeer;
+typedef struct Rtun__ClientStamp Rtun__ClientStamp;
 typedef struct Rtun__OpenPeerReply Rtun__OpenPeerReply;
 typedef struct Rtun__PeerCandidate Rtun__PeerCandidate;
 typedef struct Rtun__RestartPeer Rtun__RestartPeer;
@@ -100,7 +101,11 @@ typedef enum _Rtun__GoodbyeCode {
   /*
    * too many sessions, or too many failed attempts: come back later
    */
-  RTUN__GOODBYE_CODE__GOODBYE_LIMIT = 8
+  RTUN__GOODBYE_CODE__GOODBYE_LIMIT = 8,
+  /*
+   * the name is registered with a key that is kept, and this is another one
+   */
+  RTUN__GOODBYE_CODE__GOODBYE_NAME_HELD = 9
     PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(RTUN__GOODBYE_CODE)
 } Rtun__GoodbyeCode;
 typedef enum _Rtun__FailureCode {
@@ -319,10 +324,23 @@ struct  Rtun__Hello
    * 32 bytes, HMAC-SHA256
    */
   ProtobufCBinaryData mac;
+  /*
+   * The certificate with the key that the process shows to its peers as well: DER, at most 2048 bytes. Empty from
+   * programs before 0.13, which prove no key.
+   */
+  ProtobufCBinaryData certificate;
+  /*
+   * by that key: ECDSA over P-256 with SHA-256, DER, at most 72 bytes
+   */
+  ProtobufCBinaryData signature;
+  /*
+   * the key is kept in a file, and will be the same after a restart
+   */
+  protobuf_c_boolean key_kept;
 };
 #define RTUN__HELLO__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&rtun__hello__descriptor) \
-    , 0, RTUN__ROLE__ROLE_UNSPECIFIED, {0,NULL}, RTUN__BINDING_TYPE__BINDING_NONE, NULL, (char *)protobuf_c_empty_string, {0,NULL} }
+    , 0, RTUN__ROLE__ROLE_UNSPECIFIED, {0,NULL}, RTUN__BINDING_TYPE__BINDING_NONE, NULL, (char *)protobuf_c_empty_string, {0,NULL}, {0,NULL}, {0,NULL}, 0 }
 
 
 struct  Rtun__AgentRegistration__LabelsEntry
@@ -347,13 +365,25 @@ struct  Rtun__AgentRegistration
   size_t n_labels;
   Rtun__AgentRegistration__LabelsEntry **labels;
   /*
-   * of the last Welcome of this process, or empty
+   * of the last Welcome of this process, or empty; no meaning beside a key
    */
   ProtobufCBinaryData resume_token;
+  /*
+   * 16 random bytes made at the start of the process; with a key always there
+   */
+  ProtobufCBinaryData process_nonce;
+  /*
+   * how long the process has been alive, its machine's sleep included
+   */
+  uint64_t alive_ms;
+  /*
+   * a server has taken this process before
+   */
+  protobuf_c_boolean returning;
 };
 #define RTUN__AGENT_REGISTRATION__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&rtun__agent_registration__descriptor) \
-    , (char *)protobuf_c_empty_string, 0, 0,NULL, {0,NULL} }
+    , (char *)protobuf_c_empty_string, 0, 0,NULL, {0,NULL}, {0,NULL}, 0, 0 }
 
 
 struct  Rtun__Welcome
@@ -372,7 +402,7 @@ struct  Rtun__Welcome
    */
   uint64_t expire_at_ms;
   /*
-   * agents only
+   * agents that have proved no key only
    */
   ProtobufCBinaryData resume_token;
   /*
@@ -521,10 +551,18 @@ struct  Rtun__AgentInfo
   size_t n_labels;
   Rtun__AgentInfo__LabelsEntry **labels;
   Rtun__MappingBehavior mapping;
+  /*
+   * SHA-256 of the certificate whose key it has proved, or empty
+   */
+  ProtobufCBinaryData fingerprint;
+  /*
+   * as in Hello
+   */
+  protobuf_c_boolean key_kept;
 };
 #define RTUN__AGENT_INFO__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&rtun__agent_info__descriptor) \
-    , (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, 0, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, 0,NULL, RTUN__MAPPING_BEHAVIOR__MAPPING_UNKNOWN }
+    , (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, 0, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, 0,NULL, RTUN__MAPPING_BEHAVIOR__MAPPING_UNKNOWN, {0,NULL}, 0 }
 
 
 struct  Rtun__AgentList
@@ -703,6 +741,10 @@ struct  Rtun__OpenPeer
    * Answers connectivity checks with PADDING (RFC 5780 section 7.6), and pads its answer to the size of the request.
    */
   protobuf_c_boolean padded_checks;
+  /*
+   * Written by the server for the agent; what a client writes here is thrown away.
+   */
+  Rtun__ClientStamp *client;
   Rtun__OpenPeer__KindCase kind_case;
   union {
     Rtun__QuicTunnel *quic_tunnel;
@@ -711,7 +753,31 @@ struct  Rtun__OpenPeer
 };
 #define RTUN__OPEN_PEER__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&rtun__open_peer__descriptor) \
-    , {0,NULL}, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, NULL, 0,NULL, {0,NULL}, {0,NULL}, 0, 0, RTUN__OPEN_PEER__KIND__NOT_SET, {0} }
+    , {0,NULL}, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, NULL, 0,NULL, {0,NULL}, {0,NULL}, 0, 0, NULL, RTUN__OPEN_PEER__KIND__NOT_SET, {0} }
+
+
+/*
+ * Who is behind an offer, by the server's word.
+ */
+struct  Rtun__ClientStamp
+{
+  ProtobufCMessage base;
+  /*
+   * the client's control connection: not 0, and never used twice
+   */
+  uint64_t session;
+  /*
+   * SHA-256 of the certificate whose key it has proved, or empty
+   */
+  ProtobufCBinaryData fingerprint;
+  /*
+   * as in Hello
+   */
+  protobuf_c_boolean key_kept;
+};
+#define RTUN__CLIENT_STAMP__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&rtun__client_stamp__descriptor) \
+    , 0, {0,NULL}, 0 }
 
 
 struct  Rtun__OpenPeerReply
@@ -1335,6 +1401,25 @@ Rtun__OpenPeer *
 void   rtun__open_peer__free_unpacked
                      (Rtun__OpenPeer *message,
                       ProtobufCAllocator *allocator);
+/* Rtun__ClientStamp methods */
+void   rtun__client_stamp__init
+                     (Rtun__ClientStamp         *message);
+size_t rtun__client_stamp__get_packed_size
+                     (const Rtun__ClientStamp   *message);
+size_t rtun__client_stamp__pack
+                     (const Rtun__ClientStamp   *message,
+                      uint8_t             *out);
+size_t rtun__client_stamp__pack_to_buffer
+                     (const Rtun__ClientStamp   *message,
+                      ProtobufCBuffer     *buffer);
+Rtun__ClientStamp *
+       rtun__client_stamp__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   rtun__client_stamp__free_unpacked
+                     (Rtun__ClientStamp *message,
+                      ProtobufCAllocator *allocator);
 /* Rtun__OpenPeerReply methods */
 void   rtun__open_peer_reply__init
                      (Rtun__OpenPeerReply         *message);
@@ -1599,6 +1684,9 @@ typedef void (*Rtun__UdpRelay_Closure)
 typedef void (*Rtun__OpenPeer_Closure)
                  (const Rtun__OpenPeer *message,
                   void *closure_data);
+typedef void (*Rtun__ClientStamp_Closure)
+                 (const Rtun__ClientStamp *message,
+                  void *closure_data);
 typedef void (*Rtun__OpenPeerReply_Closure)
                  (const Rtun__OpenPeerReply *message,
                   void *closure_data);
@@ -1667,6 +1755,7 @@ extern const ProtobufCMessageDescriptor rtun__candidate__descriptor;
 extern const ProtobufCMessageDescriptor rtun__quic_tunnel__descriptor;
 extern const ProtobufCMessageDescriptor rtun__udp_relay__descriptor;
 extern const ProtobufCMessageDescriptor rtun__open_peer__descriptor;
+extern const ProtobufCMessageDescriptor rtun__client_stamp__descriptor;
 extern const ProtobufCMessageDescriptor rtun__open_peer_reply__descriptor;
 extern const ProtobufCMessageDescriptor rtun__peer_candidate__descriptor;
 extern const ProtobufCMessageDescriptor rtun__restart_peer__descriptor;

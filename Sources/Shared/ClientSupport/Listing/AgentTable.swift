@@ -13,11 +13,12 @@ struct AgentTable {
 
     /// A line of headings and a line for each agent, each ended by a line break.
     var text: String {
-        var rows = [["NAME", "INSTANCE", "EXPIRES", "ADDRESS", "NAT", "SOFTWARE", "LABELS"]]
+        var rows = [["NAME", "INSTANCE", "EXPIRES", "ADDRESS", "NAT", "SOFTWARE", "IDENTITY", "LABELS"]]
         rows += self.agents.map { agent in
             [
                 agent.name, agent.instanceID.rawValue, Self.time(milliseconds: agent.expireAtMilliseconds),
                 agent.address, agent.mapping.description, agent.software,
+                agent.key.map { "\($0)" } ?? "without identity",
                 agent.labels.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }.joined(separator: ","),
             ]
         }

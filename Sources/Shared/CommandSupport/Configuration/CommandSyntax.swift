@@ -30,7 +30,8 @@ struct CommandSyntax: Equatable, Sendable {
 
     /// Names that make no sense but on a command line.
     static let commandLineOnly: Set<String> = [
-        "config", "check-config", "print-config", "help", "h", "version", "V", "status", "json", "healthcheck",
+        "config", "check-config", "print-config", "print-identity", "help", "h", "version", "V", "status", "json",
+        "healthcheck",
     ]
 
     let arguments: [Argument]

@@ -80,7 +80,8 @@ package enum ProgramMain {
     private static func question<Command: ProgramCommand>(
         _ type: Command.Type, _ source: ConfigurationSource
     ) throws -> (any ProgramQuestion)? {
-        guard source.wants("--status") || source.wants("--healthcheck") else { return nil }
+        guard source.wants("--status") || source.wants("--healthcheck") || source.wants("--print-identity")
+        else { return nil }
         let syntax = try CommandSyntax(of: type)
         try CommandLineCheck.checkOptions(source.commandLine, syntax)
         let configuration = try source.read()

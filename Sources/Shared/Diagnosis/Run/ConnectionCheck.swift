@@ -9,6 +9,7 @@ import NameResolution
 import PeerChannel
 import PeerSupport
 import Signaling
+package import TLS
 
 /// `--check`: looks at everything between this machine and its peers, one after the other, and says what it finds.
 ///
@@ -37,8 +38,8 @@ package struct ConnectionCheck {
     ///
     /// - Parameter program: its name, such as `rtun-socks`.
     package init(
-        program: String, role: Role, server: ServerConnectionOptions, secret: Secret, peers: PeerOptions,
-        eventLoop: any EventLoop, log: ProgramLog
+        program: String, role: Role, server: ServerConnectionOptions, secret: Secret, identity: ProcessIdentity,
+        peers: PeerOptions, eventLoop: any EventLoop, log: ProgramLog
     ) throws {
         self.program = program
         self.role = role
@@ -50,8 +51,8 @@ package struct ConnectionCheck {
         // Never in the role of an agent: that would take the name from the agent that has it.
         self.connection = CheckConnection(
             client: try server.client(
-                role: .client, secret: secret, program: program, congestion: peers.congestion, eventLoop: eventLoop,
-                addressMonitor: nil, logger: logger))
+                role: .client, secret: secret, identity: identity, program: program, congestion: peers.congestion,
+                eventLoop: eventLoop, addressMonitor: nil, logger: logger))
         self.configuration = self.connection.client.configuration
         self.url = self.configuration.url
     }

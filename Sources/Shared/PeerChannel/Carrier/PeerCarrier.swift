@@ -1,6 +1,6 @@
+package import Basics
 package import NIOCore
 package import PeerPath
-package import TLS
 
 /// The way for datagrams to the peer, as a carrier sees it: which path that is, and when it changes, is not its business.
 package protocol DatagramPath: AnyObject {

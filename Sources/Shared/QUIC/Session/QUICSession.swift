@@ -1,5 +1,5 @@
+package import Basics
 package import NIOCore
-package import TLS
 
 /// One QUIC connection on an event loop: the timer, the batching and the delegates around a `QUICConnection`.
 ///

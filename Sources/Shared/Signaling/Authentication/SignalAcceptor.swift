@@ -8,8 +8,8 @@ package import NIOCore
 package final class SignalAcceptor {
     /// The link it works on.
     package let link: any SignalLink
-    /// The key of the shared secret was proved by whoever is behind this `Hello`, or why not.
-    package typealias Outcome = Result<Hello, SignalAcceptError>
+    /// Who has proved the key of the shared secret, or why nobody has.
+    package typealias Outcome = Result<ProvedPeer, SignalAcceptError>
 
     private var handshake: ServerHandshake
     private let admit: () -> Goodbye?
@@ -117,9 +117,9 @@ extension SignalAcceptor: SignalLinkDelegate {
             return self.fail(.notAdmitted, saying: goodbye)
         }
         switch self.handshake.receive(envelope) {
-        case .authenticated(let hello):
+        case .authenticated(let peer):
             self.link.peerProved()
-            self.tell(.success(hello))
+            self.tell(.success(peer))
         case .refuse(let goodbye, let error):
             self.fail(.handshake(error), saying: goodbye)
         case .close(let error):

@@ -14,17 +14,19 @@ final class SignalInitiator {
 
     private let link: any SignalLink
     private let timing: SignalConnection.Timing
-    private var handshake: ClientHandshake
+    private let makeHandshake: () -> ClientHandshake
+    private lazy var handshake = self.makeHandshake()
     private var timer: Scheduled<Void>?
     private var completion: ((Result<(SignalConnection, Welcome), Failure>) -> Void)?
 
-    /// `completion` is called once. Then set the connection's delegate, and start it.
+    /// `completion` is called once. Then set the connection's delegate, and start it. `handshake` is called when the server's
+    /// first word has come, for which it may let one wait: what it says of the time is true then.
     init(
-        link: any SignalLink, handshake: ClientHandshake, timing: SignalConnection.Timing,
+        link: any SignalLink, handshake: @escaping () -> ClientHandshake, timing: SignalConnection.Timing,
         completion: @escaping (Result<(SignalConnection, Welcome), Failure>) -> Void
     ) {
         self.link = link
-        self.handshake = handshake
+        self.makeHandshake = handshake
         self.timing = timing
         self.completion = completion
     }

@@ -36,6 +36,9 @@ struct ServerTrust {
                 refused \(self.configuration.url): the handshake cannot be bound to the connection, so there \
                 could be a man in the middle: \(detail)
                 """)
+        case .keyRefused(let detail):
+            // Only servers judge keys.
+            return .retry(.notAServer(detail))
         case .versionMismatch:
             return .retry(.turnedAway("\(error)"))
         case .protocolViolation(let detail):
@@ -59,10 +62,10 @@ struct ServerTrust {
     ///
     /// With an unchecked certificate anybody on the way can say it, once, and an agent that ran well would be gone for good.
     /// At the first attempt a person is there to read what is wrong; after that it is tried again. What ends an agent that
-    /// comes back (replaced, expired) a server says after its proof.
+    /// comes back (replaced, expired, its name held by another key) a server says after its proof.
     private func isBelieved(beforeProof goodbye: Goodbye) -> Bool {
         if self.isServerKnown { return true }
-        return !self.hasConnected && (goodbye.code == .auth || goodbye.code == .binding)
+        return !self.hasConnected && [.auth, .binding, .nameHeld, .replaced].contains(goodbye.code)
     }
 
     /// What a `Goodbye` that came with or behind the proof ends the program with; nil when its reason can pass.
@@ -85,6 +88,12 @@ struct ServerTrust {
             return .replaced(name: self.configuration.role.agentName)
         case .expired:
             return .expired(name: self.configuration.role.agentName)
+        case .nameHeld:
+            return .refused(
+                detail: """
+                    refused by \(self.configuration.url)\(words): give this agent a name of its own with --agent, or, if it \
+                    takes the place of the other one, its key with --identity
+                    """)
         case .unspecified, .version, .badRequest, .shutdown, .limit:
             return nil
         }

@@ -1,5 +1,6 @@
 package import NIOCore
 package import QUIC
+package import TLS
 
 /// What a control connection is opened with.
 package struct SignalClientConfiguration: Sendable {
@@ -14,6 +15,11 @@ package struct SignalClientConfiguration: Sendable {
         var agentName: String {
             if case .agent(let name, _, _) = self { name } else { "" }
         }
+
+        /// Nil for a client, and without an end.
+        var expireIn: TimeAmount? {
+            if case .agent(_, let expireIn, _) = self { expireIn } else { nil }
+        }
     }
 
     /// Where the server is.
@@ -22,6 +28,10 @@ package struct SignalClientConfiguration: Sendable {
     package var role: Role
     /// The key of the shared secret.
     package var key: SharedKey
+    /// The key that this process proves beside it, the one of its peer channels; nil: none, as programs before 0.13 did.
+    package var identity: ProcessIdentity?
+    /// For the server to tell this process from others of its name.
+    let process = ProcessRun()
     /// Name and version of the program, `rtun-agent/0.1.0`.
     package var software: String
     /// A PEM file of authorities to trust; nil: the system's.
@@ -33,10 +43,11 @@ package struct SignalClientConfiguration: Sendable {
     /// How this side decides how much it sends to a `quic` server, and how fast. Over TCP that is the kernel's business.
     package var congestionControl = CongestionControl.bbr
 
-    package init(url: ServerURL, role: Role, key: SharedKey, software: String) {
+    package init(url: ServerURL, role: Role, key: SharedKey, identity: ProcessIdentity? = nil, software: String) {
         self.url = url
         self.role = role
         self.key = key
+        self.identity = identity
         self.software = software
     }
 

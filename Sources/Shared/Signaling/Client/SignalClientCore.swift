@@ -42,6 +42,7 @@ final class SignalClientCore {
     private let timing: SignalConnection.Timing
     private let addressMonitor: AddressMonitor?
     private let route: (SocketAddress) -> NetworkRoute?
+    private let age: () -> TimeAmount
     private var addressSubscription: AddressSubscription?
     private var state = State.idle
     private var attempts = 0
@@ -53,18 +54,19 @@ final class SignalClientCore {
     private var log: ConnectionLog
     private var trust: ServerTrust
     private var resumeToken: [UInt8] = []
-    /// When the registration ends; nil before the server has taken it for the first time, and without an end.
-    private var expiry: NIODeadline?
+    private var term: RegistrationTerm
     private var expiryTimer: Scheduled<Void>?
     private let bridge: BridgeSender
 
     /// - Parameters:
     ///   - addressMonitor: who tells of changes of the network; nil: nobody does.
     ///   - route: how the kernel sends packets to an address.
+    ///   - age: how old the process is; nil: what its configuration says.
     init(
         configuration: SignalClientConfiguration, connector: any SignalConnector, eventLoop: any EventLoop,
         logger: Logger, timing: SignalConnection.Timing = SignalConnection.Timing(),
-        addressMonitor: AddressMonitor? = nil, route: @escaping (SocketAddress) -> NetworkRoute? = NetworkRoute.lookup
+        addressMonitor: AddressMonitor? = nil, route: @escaping (SocketAddress) -> NetworkRoute? = NetworkRoute.lookup,
+        age: (() -> TimeAmount)? = nil
     ) {
         self.configuration = configuration
         self.trust = ServerTrust(configuration: configuration)
@@ -75,6 +77,8 @@ final class SignalClientCore {
         self.timing = timing
         self.addressMonitor = addressMonitor
         self.route = route
+        self.age = age ?? { configuration.process.age }
+        self.term = RegistrationTerm(configuration.role.expireIn)
         self.bridge = BridgeSender(eventLoop: eventLoop)
     }
 
@@ -147,6 +151,8 @@ final class SignalClientCore {
     // MARK: One attempt
 
     private func connect() {
+        // The timer stands still while the machine sleeps.
+        if self.term.hasEnded(at: self.age()) { return self.end(self.expired) }
         self.attempts += 1
         let attempt = self.attempts
         self.state = .connecting(attempt: attempt)
@@ -163,9 +169,11 @@ final class SignalClientCore {
     }
 
     private func prove(on link: any SignalLink) {
-        let handshake = ClientHandshake(
-            key: self.configuration.key, transport: self.transport(of: link), agent: self.registration,
-            software: self.configuration.software)
+        let handshake = {
+            ClientHandshake(
+                key: self.configuration.key, transport: self.transport(of: link), agent: self.registration(),
+                identity: self.configuration.identity, software: self.configuration.software)
+        }
         let initiator = SignalInitiator(link: link, handshake: handshake, timing: self.timing) { result in
             switch result {
             case .success((let connection, let welcome)):
@@ -186,12 +194,12 @@ final class SignalClientCore {
             ? .uncheckedTLS(exporter: link.channelBinding) : .verifiedTLS(exporter: link.channelBinding)
     }
 
-    private var registration: AgentRegistration? {
-        guard case .agent(let name, let expireIn, let labels) = self.configuration.role else { return nil }
-        let remaining = self.expiry.map { $0 - self.eventLoop.now } ?? expireIn
-        return AgentRegistration(
-            name: name, expireInMilliseconds: remaining.map(\.wholeMilliseconds) ?? 0, labels: labels,
-            resumeToken: self.resumeToken)
+    /// What an agent asks for at this moment.
+    private func registration() -> AgentRegistration? {
+        let age = self.age()
+        self.term.requested(at: age)
+        return self.configuration.registration(
+            at: age, for: self.term, resumeToken: self.resumeToken, isReturning: self.trust.hasConnected)
     }
 
     private func connected(_ connection: SignalConnection, _ welcome: Welcome) {
@@ -277,23 +285,22 @@ final class SignalClientCore {
 
     // MARK: Expiry
 
-    /// The clock starts when the server has taken the registration for the first time.
+    /// The time runs from the request that the server has taken first, and not anew from a later one.
     private func startExpiry() {
-        guard self.expiry == nil, case .agent(_, let expireIn?, _) = self.configuration.role else { return }
-        let expiry = self.eventLoop.now + expireIn
-        self.expiry = expiry
-        self.armExpiryTimer(expiry)
+        guard self.term.accepted(), let remaining = self.term.remaining(at: self.age()) else { return }
+        self.armExpiryTimer(in: remaining)
     }
 
-    private func armExpiryTimer(_ deadline: NIODeadline) {
-        self.expiryTimer = self.eventLoop.assumeIsolated().scheduleTask(deadline: deadline) {
+    private func armExpiryTimer(in time: TimeAmount) {
+        self.expiryTimer = self.eventLoop.assumeIsolated().scheduleTask(in: time) {
             // The server says so itself when it can be heard.
-            if case .connected = self.state, let expiry = self.expiry, deadline == expiry {
-                return self.armExpiryTimer(expiry + Self.expiryGrace)
-            }
-            self.end(.expired(name: self.configuration.role.agentName))
+            let left = (self.term.remaining(at: self.age()) ?? .zero) + Self.expiryGrace
+            if case .connected = self.state, left > .zero { return self.armExpiryTimer(in: left) }
+            self.end(self.expired)
         }
     }
+
+    private var expired: SignalTerminal { .expired(name: self.configuration.role.agentName) }
 
     // MARK: The end
 

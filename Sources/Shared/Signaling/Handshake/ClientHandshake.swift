@@ -1,6 +1,7 @@
 package import AppProto
 import Basics
 import Crypto
+package import TLS
 
 /// The agent's or client's side of the handshake on one control connection.
 ///
@@ -37,18 +38,28 @@ package struct ClientHandshake: Sendable {
     private let transport: Transport
     private let role: Role
     private let agent: AgentRegistration?
+    private let identity: ProcessIdentity?
     private let software: String
     private let nonce: [UInt8]
     private var state = State.waitingForServerHello
 
-    /// `agent` is the registration of an agent, `nil` for a client; `software` is the name and version told to the server.
-    package init(key: SharedKey, transport: Transport, agent: AgentRegistration?, software: String) {
+    /// - Parameters:
+    ///   - agent: the registration of an agent, `nil` for a client; with `process` if there is an identity.
+    ///   - identity: the key to prove; nil: none, as programs before 0.13 did.
+    ///   - software: the name and version told to the server.
+    package init(
+        key: SharedKey, transport: Transport, agent: AgentRegistration?, identity: ProcessIdentity?, software: String
+    ) {
         self.init(
-            key: key, transport: transport, agent: agent, software: software,
+            key: key, transport: transport, agent: agent, identity: identity, software: software,
             nonce: SecureRandom.bytes(Handshake.nonceLength))
     }
 
-    init(key: SharedKey, transport: Transport, agent: AgentRegistration?, software: String, nonce: [UInt8]) {
+    init(
+        key: SharedKey, transport: Transport, agent: AgentRegistration?, identity: ProcessIdentity? = nil,
+        software: String, nonce: [UInt8]
+    ) {
+        self.identity = identity
         self.key = key
         self.transport = transport
         self.role = agent == nil ? .client : .agent
@@ -88,7 +99,13 @@ package struct ClientHandshake: Sendable {
         }
         var hello = Hello(
             version: Handshake.version, role: self.role, clientNonce: self.nonce, bindingType: bindingType,
-            agent: self.agent, software: self.software)
+            agent: self.agent, software: self.software,
+            keyProof: self.identity.map { KeyProof(certificate: $0.certificate, isKept: $0.isKept) })
+        if let identity = self.identity {
+            let message = Handshake.signedMessage(
+                serverNonce: serverHello.serverNonce, clientNonce: self.nonce, binding: binding, hello: hello)
+            hello.keyProof?.signature = identity.sign(message)
+        }
         hello.mac = self.key.proof(
             by: .client, serverNonce: serverHello.serverNonce, clientNonce: self.nonce, binding: binding,
             message: hello.authenticatedBytes)

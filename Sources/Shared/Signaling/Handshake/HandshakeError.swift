@@ -6,6 +6,8 @@ package enum HandshakeError: Error, Hashable, Sendable, CustomStringConvertible 
     case refused(Goodbye)
     /// The other side's MAC is wrong: it does not know the secret, or someone sits between.
     case proofFailed
+    /// The secret is right, but the key that the other side names is none that can be taken, or not its own; says which.
+    case keyRefused(String)
     /// No protocol version in common; `offered` is the other side's.
     case versionMismatch(offered: [UInt32])
     /// The connection cannot be bound as the rules demand; says what is missing.
@@ -21,6 +23,8 @@ package enum HandshakeError: Error, Hashable, Sendable, CustomStringConvertible 
             goodbye.reason.isEmpty ? "refused: \(goodbye.code)" : "refused: \(goodbye.code): \(goodbye.reason)"
         case .proofFailed:
             "the other side does not know the same secret, or there is a man in the middle"
+        case .keyRefused(let detail):
+            detail
         case .versionMismatch(let offered):
             "no common protocol version: this side speaks \(Handshake.version), the other "
                 + offered.prefix(8).map(String.init).joined(separator: ", ")

@@ -2,7 +2,8 @@ package import AppProto
 import Basics
 import Crypto
 
-/// What lets a reconnecting agent process keep its instance id, on this server or on a restarted one.
+/// What lets a reconnecting agent process keep its instance id if it proves no key, as programs before 0.13 did, on this
+/// server or on a restarted one.
 ///
 /// The server makes it, the agent only keeps it. Worthless without the shared secret, since it is read after the proof.
 ///
@@ -32,7 +33,7 @@ package struct ResumeToken: Hashable, Sendable {
         return fields + Self.mac(fields, name: name, key: key)
     }
 
-    /// `nil` unless `token` was sealed with the same key for the same name.
+    /// `nil` unless `token` was sealed with the same key for the same name. Whoever has the secret can make one for any id.
     package init?(opening token: [UInt8], name: String, with key: SharedKey) {
         guard token.count == Self.length else { return nil }
         let fields = Array(token.prefix(48))

@@ -1,6 +1,7 @@
 package import AppProto
 import Basics
 import Crypto
+import TLS
 
 /// The server's side of the handshake on one control connection.
 ///
@@ -17,8 +18,8 @@ package struct ServerHandshake: Sendable {
 
     /// What to do after a message.
     package enum Outcome: Hashable, Sendable {
-        /// The peer has proved the secret. Register it, then send what `seal` gives.
-        case authenticated(Hello)
+        /// The peer has proved the secret, and its key if it has one. Register it, then send what `seal` gives.
+        case authenticated(ProvedPeer)
         /// Send this and close the connection; the error is for the log.
         case refuse(Goodbye, HandshakeError)
         /// Close the connection without a word: the peer has said goodbye itself.
@@ -107,8 +108,32 @@ package struct ServerHandshake: Sendable {
         guard constantTimeEquals(expected, hello.mac) else {
             return self.refuse(.auth, "the proof of the shared secret failed", .proofFailed)
         }
+        let key: ProvedKey?
+        do throws(HandshakeError) {
+            key = try self.provedKey(of: hello)
+        } catch {
+            return self.refuse(.auth, "\(error)", error)
+        }
         self.state = .authenticated(clientNonce: hello.clientNonce)
-        return .authenticated(hello)
+        return .authenticated(ProvedPeer(hello: hello, key: key))
+    }
+
+    /// The key that the peer has signed with; nil when it names none. Only those who know the secret get so far, because
+    /// signatures take time.
+    private func provedKey(of hello: Hello) throws(HandshakeError) -> ProvedKey? {
+        guard let proof = hello.keyProof else { return nil }
+        let key: CertificateKey
+        do {
+            key = try CertificateKey(ofDER: proof.certificate)
+        } catch {
+            throw .keyRefused("\(error)")
+        }
+        let message = Handshake.signedMessage(
+            serverNonce: self.nonce, clientNonce: hello.clientNonce, binding: self.binding, hello: hello)
+        guard key.verifies(proof.signature, of: message) else {
+            throw .keyRefused("the signature is not that of the certificate's key")
+        }
+        return ProvedKey(fingerprint: key.fingerprint, isKept: proof.isKept)
     }
 
     private mutating func refuse(_ code: GoodbyeCode, _ reason: String, _ error: HandshakeError) -> Outcome {

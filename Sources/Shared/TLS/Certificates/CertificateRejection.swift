@@ -1,3 +1,5 @@
+package import Basics
+
 /// Why a peer's certificate was not accepted.
 package struct CertificateRejection: Hashable, Sendable, CustomStringConvertible {
     /// The reasons that a caller may want to tell apart.

@@ -1,3 +1,5 @@
+package import Basics
+
 /// A certificate chain with the private key of its leaf: who this process is towards its peers.
 package struct Identity: Sendable {
     /// The leaf and then its issuers, PEM.

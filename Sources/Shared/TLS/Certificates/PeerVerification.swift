@@ -1,3 +1,5 @@
+package import Basics
+
 /// What one end demands of the other's certificate.
 package enum PeerVerification: Hashable, Sendable {
     /// A valid chain to an authority in `file` (PEM; nil: the system's trust store), issued for `serverName`,

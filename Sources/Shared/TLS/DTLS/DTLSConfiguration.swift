@@ -1,3 +1,4 @@
+package import Basics
 package import NIOCore
 
 /// What a ``DTLSConnection`` is made of.

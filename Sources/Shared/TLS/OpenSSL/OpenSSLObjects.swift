@@ -1,3 +1,4 @@
+import Basics
 internal import COpenSSL
 import Crypto
 import LibC
@@ -19,6 +20,15 @@ final class OpenSSLCertificate {
     convenience init?(nextIn memory: OpenSSLMemory) {
         guard let pointer = PEM_read_bio_X509(memory.pointer, nil, nil, nil) else { return nil }
         self.init(takingOwnership: pointer)
+    }
+
+    /// The certificate in DER.
+    func der() throws(TLSError) -> [UInt8] {
+        var start: UnsafeMutablePointer<UInt8>?
+        let count = i2d_X509(self.pointer, &start)
+        guard count > 0, let start else { throw .operationFailed("encode a certificate", OpenSSLErrors.drain()) }
+        defer { COpenSSL_free(start) }
+        return Array(UnsafeBufferPointer(start: start, count: Int(count)))
     }
 
     /// The SHA-256 of the DER form.
@@ -64,6 +74,12 @@ final class OpenSSLKey {
 
     deinit {
         EVP_PKEY_free(self.pointer)
+    }
+
+    /// The private key of a PEM text; nil when there is none, or one that is encrypted.
+    convenience init?(unencryptedIn memory: OpenSSLMemory) {
+        guard let pointer = PEM_read_bio_PrivateKey(memory.pointer, nil, { _, _, _, _ in -1 }, nil) else { return nil }
+        self.init(takingOwnership: pointer)
     }
 
     /// Whether it is an RSA or an elliptic-curve key.
