@@ -42,7 +42,7 @@ package enum PrivateFile {
         let temporary = "\(path).\(UInt64.random(in: .min ... .max))"
         let descriptor = LibC.open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
         guard descriptor >= 0 else { throw CreationError(errno: errno) }
-        var failure = Self.write(contents, to: descriptor)
+        var failure = Self.write(contents, to: descriptor, mode: 0o600)
         if close(descriptor) != 0, failure == nil { failure = errno }
         // Two that make it at the same time shall end with the same file. A file system without links has the last one's.
         if failure == nil, link(temporary, path) != 0 {
@@ -55,14 +55,28 @@ package enum PrivateFile {
         if let failure { throw CreationError(errno: failure) }
     }
 
+    /// Puts a file with `contents` in the place of the one at `path`, whole or not at all; an `errno` when that fails.
+    package static func replace(_ path: String, _ contents: [UInt8], mode: UInt32) throws(CreationError) {
+        let temporary = "\(path).\(UInt64.random(in: .min ... .max))"
+        let descriptor = LibC.open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
+        guard descriptor >= 0 else { throw CreationError(errno: errno) }
+        var failure = Self.write(contents, to: descriptor, mode: mode_t(mode))
+        if close(descriptor) != 0, failure == nil { failure = errno }
+        if failure == nil, rename(temporary, path) != 0 { failure = errno }
+        if let failure {
+            unlink(temporary)
+            throw CreationError(errno: failure)
+        }
+    }
+
     package struct CreationError: Error, Equatable {
         package let errno: CInt
     }
 
     /// The `errno` of what went wrong.
-    private static func write(_ contents: [UInt8], to descriptor: CInt) -> CInt? {
+    private static func write(_ contents: [UInt8], to descriptor: CInt, mode: mode_t) -> CInt? {
         // The umask may have taken something away.
-        guard fchmod(descriptor, 0o600) == 0 else { return errno }
+        guard fchmod(descriptor, mode) == 0 else { return errno }
         var rest = contents[...]
         while !rest.isEmpty {
             let count = rest.withUnsafeBytes { LibC.write(descriptor, $0.baseAddress, $0.count) }

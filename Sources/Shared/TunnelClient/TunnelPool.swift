@@ -41,17 +41,17 @@ package final class TunnelPool {
     /// The agent of which it was said last that it is of an old version.
     private var outdated: AgentKey?
 
-    /// `configuration` as for `ChannelPool`. The control connection may live on another event loop.
+    /// `configuration` and `keys` as for `ChannelPool`. The control connection may live on another event loop.
     package init(
-        pattern: AgentNamePattern, configuration: PeerChannelConfiguration, signal: SignalClient,
-        eventLoop: any EventLoop, logger: Logger
+        pattern: AgentNamePattern, configuration: PeerChannelConfiguration, keys: AgentKeys? = nil,
+        signal: SignalClient, eventLoop: any EventLoop, logger: Logger
     ) {
         self.eventLoop = eventLoop
         self.logger = logger
         self.watch = .shared(by: eventLoop, logger: logger)
         self.channels = ChannelPool(
-            pattern: pattern, kind: .quicTunnel, usage: .connections, configuration: configuration, signal: signal,
-            eventLoop: eventLoop, logger: logger)
+            pattern: pattern, kind: .quicTunnel, usage: .connections, configuration: configuration, keys: keys,
+            signal: signal, eventLoop: eventLoop, logger: logger)
         self.channels.delegate = self
     }
 
