@@ -115,6 +115,7 @@ struct SocksProxy {
                 pattern: try self.agents.pattern(), configuration: self.peerConfiguration, keys: self.keys,
                 signal: self.control, eventLoop: eventLoop, logger: self.log.logger)
             self.keys?.watch()
+            pool.loginCount = self.proxy.credentials.userCount
             self.log.accessLog?.follow(pool.ledger)
             self.control.setDelegate(SignalFanout([NIOLoopBound(pool.channels, eventLoop: eventLoop)]))
             let clients = ProxyClients(self.proxy, connector: pool, eventLoop: eventLoop, logger: self.log.logger)
@@ -191,7 +192,10 @@ struct SocksProxy {
 
     /// Goes by other options for clients that come from now on.
     private func change(to proxy: ProxyOptions, _ parts: Parts) async {
-        try? await self.control.eventLoop.submit { parts.clients.value.change(to: proxy) }.get()
+        try? await self.control.eventLoop.submit {
+            parts.clients.value.change(to: proxy)
+            parts.pool.value.loginCount = proxy.credentials.userCount
+        }.get()
     }
 
     // MARK: Stop
