@@ -33,7 +33,7 @@ struct Agent {
     private let log: ProgramLog
 
     /// Derives keys, makes the certificate, reads what files there are. Throws a `ProgramError`.
-    init(_ command: AgentCommand, secret: Secret, endToEndSecret: Secret?, log: ProgramLog) throws {
+    init(_ command: AgentCommand, access: ServerAccess, endToEndSecret: Secret?, log: ProgramLog) throws {
         let group = MultiThreadedEventLoopGroup(numberOfThreads: command.eventLoopCount)
 
         self.name = try command.registration.name()
@@ -68,10 +68,11 @@ struct Agent {
             maximumPeers: command.egress.maximumPeers, group: group, egress: self.egress,
             accessLog: log.accessLog, logger: log.logger)
 
-        self.client = try command.server.client(
+        self.client = try access.client(
+            command.server,
             role: .agent(
                 name: self.name, expireIn: command.registration.expireIn, labels: command.registration.labels),
-            secret: secret, program: AgentCommand.name, congestion: command.peers.congestion, eventLoop: group.next(),
+            program: AgentCommand.name, congestion: command.peers.congestion, eventLoop: group.next(),
             logger: log.logger)
         self.sayStarted(command, limits)
     }
@@ -81,7 +82,7 @@ struct Agent {
 
     private func sayStarted(_ command: AgentCommand, _ limits: EgressLimits) {
         var metadata = command.peers.startMetadata
-        metadata["server"] = "\(self.client.configuration.url)"
+        metadata["server"] = "\(self.client.configuration.server)"
         metadata["agent"] = "\(self.name)"
         let expiry = command.registration.expireIn
         metadata["expires_in_s"] = expiry.map { .stringConvertible($0.wholeSeconds) }

@@ -70,16 +70,17 @@ struct AgentCommand: ProgramCommand {
     var configurationFile: ConfigurationOptions
 
     mutating func validate() throws {
-        try self.server.validateURL()
+        try self.server.validate(for: .agent)
     }
 
     func checkConfiguration() throws {
-        let secret = try self.secret.load()
+        let access = try self.server.access(for: .agent, self.secret)
         _ = try self.endToEndSecret.load()
         let name = try self.registration.name()
-        try self.server.check(
+        try access.check(
+            self.server,
             role: .agent(name: name, expireIn: self.registration.expireIn, labels: self.registration.labels),
-            secret: secret, program: Self.name, congestion: self.peers.congestion)
+            program: Self.name, congestion: self.peers.congestion)
         try self.admin.check()
         try self.logging.check()
         try self.accessLog.check()
@@ -90,17 +91,17 @@ struct AgentCommand: ProgramCommand {
     }
 
     func run() async throws {
-        let secret = try self.secret.load()
+        let access = try self.server.access(for: .agent, self.secret)
         let endToEndSecret = try self.endToEndSecret.load()
         var log = try self.logging.open(program: Self.name)
         if self.check.isWanted {
             return try await ConnectionCheck(
                 program: Self.name, role: .agent(name: try self.registration.name()), server: self.server,
-                secret: secret, peers: self.peers,
+                access: access, peers: self.peers,
                 eventLoop: MultiThreadedEventLoopGroup(numberOfThreads: 1).next(), log: log
             ).run()
         }
         log.accessLog = try self.accessLog.open(self.logging, beside: log)
-        try await Agent(self, secret: secret, endToEndSecret: endToEndSecret, log: log).run()
+        try await Agent(self, access: access, endToEndSecret: endToEndSecret, log: log).run()
     }
 }

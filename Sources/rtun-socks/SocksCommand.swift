@@ -71,14 +71,14 @@ struct SocksCommand: ProgramCommand {
     var configurationFile: ConfigurationOptions
 
     mutating func validate() throws {
-        try self.server.validateURL()
+        try self.server.validate(for: .client)
     }
 
     func checkConfiguration() throws {
-        let secret = try self.secret.load()
+        let access = try self.server.access(for: .client, self.secret)
         _ = try self.endToEndSecret.load()
-        try self.server.check(
-            role: .client, secret: secret, program: Self.name, congestion: self.peers.congestion)
+        try access.check(
+            self.server, role: .client, program: Self.name, congestion: self.peers.congestion)
         for case .network(let address) in try self.proxy.places() { _ = try address.resolve() }
         try self.admin.check()
         try self.logging.check()
@@ -90,7 +90,7 @@ struct SocksCommand: ProgramCommand {
     }
 
     func run() async throws {
-        let secret = try self.secret.load()
+        let access = try self.server.access(for: .client, self.secret)
         let endToEndSecret = try self.endToEndSecret.load()
         var log = try self.logging.open(program: Self.name)
         if self.agents.list { log = log.forOneAnswer }
@@ -101,11 +101,11 @@ struct SocksCommand: ProgramCommand {
             return try await ConnectionCheck(
                 program: Self.name,
                 role: .client(pattern: self.agents.expression, matches: { pattern.matches($0) }),
-                server: self.server, secret: secret, peers: self.peers, eventLoop: eventLoop, log: log
+                server: self.server, access: access, peers: self.peers, eventLoop: eventLoop, log: log
             ).run()
         }
-        let control = try self.server.client(
-            role: .client, secret: secret, program: Self.name, congestion: self.peers.congestion, eventLoop: eventLoop,
+        let control = try access.client(
+            self.server, role: .client, program: Self.name, congestion: self.peers.congestion, eventLoop: eventLoop,
             logger: log.logger)
         if self.agents.list {
             try await AgentListing(control: control, pattern: self.agents.pattern()).run()

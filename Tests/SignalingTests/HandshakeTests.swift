@@ -131,7 +131,8 @@ import Testing
         var pair = HandshakePair()
         let recorded = try pair.hello()
         var next = ServerHandshake(
-            key: HandshakePair.key, transport: .plain, software: "", nonce: [UInt8](repeating: 0x52, count: 32))
+            secrets: AcceptedSecrets(HandshakePair.key), transport: .plain, software: "",
+            nonce: [UInt8](repeating: 0x52, count: 32))
         guard case .refuse(_, .proofFailed) = next.receive(recorded) else {
             Issue.record("accepted")
             return

@@ -1848,7 +1848,7 @@ const ProtobufCMessageDescriptor rtun__server_hello__descriptor =
   (ProtobufCMessageInit) rtun__server_hello__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor rtun__hello__field_descriptors[7] =
+static const ProtobufCFieldDescriptor rtun__hello__field_descriptors[8] =
 {
   {
     "version",
@@ -1934,20 +1934,34 @@ static const ProtobufCFieldDescriptor rtun__hello__field_descriptors[7] =
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "check",
+    11,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Rtun__Hello, check),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned rtun__hello__field_indices_by_name[] = {
   4,   /* field[4] = agent */
   3,   /* field[3] = binding_type */
+  7,   /* field[7] = check */
   2,   /* field[2] = client_nonce */
   6,   /* field[6] = mac */
   1,   /* field[1] = role */
   5,   /* field[5] = software */
   0,   /* field[0] = version */
 };
-static const ProtobufCIntRange rtun__hello__number_ranges[1 + 1] =
+static const ProtobufCIntRange rtun__hello__number_ranges[2 + 1] =
 {
   { 1, 0 },
-  { 0, 7 }
+  { 11, 7 },
+  { 0, 8 }
 };
 const ProtobufCMessageDescriptor rtun__hello__descriptor =
 {
@@ -1957,10 +1971,10 @@ const ProtobufCMessageDescriptor rtun__hello__descriptor =
   "Rtun__Hello",
   "rtun",
   sizeof(Rtun__Hello),
-  7,
+  8,
   rtun__hello__field_descriptors,
   rtun__hello__field_indices_by_name,
-  1,  rtun__hello__number_ranges,
+  2,  rtun__hello__number_ranges,
   (ProtobufCMessageInit) rtun__hello__init,
   NULL,NULL,NULL    /* reserved[123] */
 };

@@ -10,13 +10,15 @@ import Signaling
 /// Belongs to the event loop of its links.
 final class Admission {
     private let eventLoop: any EventLoop
-    private let key: SharedKey
+    /// What peers have to know one of.
+    var secrets: AcceptedSecrets
     private let software: String
     private let logger: Logger
     private var throttle = FailureThrottle()
     /// For links without TLS of their own: all peers behind a proxy come from its address.
     private var proxyThrottle = FailureThrottle(.proxy)
     private var failureLog = LogRateLimiter(interval: .seconds(1))
+    private var roleLog = LogRateLimiter(interval: .seconds(1))
     private(set) var counts = Counts()
 
     /// What has become of handshakes so far.
@@ -33,9 +35,9 @@ final class Admission {
     private static let tooManyFailures = Goodbye(code: .limit, reason: "too many failed attempts from this address")
 
     /// - Parameter software: the server's name and version, which peers are told.
-    init(eventLoop: any EventLoop, key: SharedKey, software: String, logger: Logger) {
+    init(eventLoop: any EventLoop, secrets: AcceptedSecrets, software: String, logger: Logger) {
         self.eventLoop = eventLoop
-        self.key = key
+        self.secrets = secrets
         self.software = software
         self.logger = logger
     }
@@ -85,7 +87,7 @@ final class Admission {
         _ link: any SignalLink, _ sharesAddress: Bool, _ admitted: @escaping (SignalAcceptor, Hello) -> Void
     ) {
         let acceptor = SignalAcceptor(
-            link: link, key: self.key, software: self.software,
+            link: link, secrets: self.secrets, software: self.software,
             admit: {
                 // Looked at again: an attacker may have opened many connections before the first guess failed.
                 guard case .now = self.permission(for: link, sharesAddress) else { return Self.tooManyFailures }
@@ -105,23 +107,33 @@ final class Admission {
     private func failed(_ link: any SignalLink, _ error: SignalAcceptError, _ sharesAddress: Bool) {
         let remote = link.remoteAddress
         let place: Logger.MetadataValue = "\(remote?.authority ?? "unknown")"
-        guard case .handshake(.proofFailed) = error else {
+        let now = self.eventLoop.now
+        switch error {
+        case .handshake(.proofFailed):
+            self.counts.refused += 1
+            switch remote {
+            case let remote? where sharesAddress: self.proxyThrottle.recordFailure(remote, at: now)
+            case let remote?: self.throttle.recordFailure(remote, at: now)
+            case nil: break
+            }
+            guard let count = self.failureLog.occurrences(at: now) else { return }
+            self.logger.warning(
+                "a peer does not know the shared secret, or there is a man in the middle",
+                metadata: ["event": "auth.failed", "remote": place, "count": .stringConvertible(count)])
+        case .handshake(.secretOfOtherRole):
+            // Who has a secret does not guess.
+            self.counts.refused += 1
+            guard let count = self.roleLog.occurrences(at: now) else { return }
+            self.logger.warning(
+                "a peer has a secret that is for the other role",
+                metadata: [
+                    "event": "auth.failed", "remote": place, "reason": "role", "count": .stringConvertible(count),
+                ])
+        default:
             self.counts.failed += 1
             self.logger.debug(
                 "handshake failed", metadata: ["event": "handshake.failed", "remote": place, "error": "\(error)"])
-            return
         }
-        self.counts.refused += 1
-        let now = self.eventLoop.now
-        switch remote {
-        case let remote? where sharesAddress: self.proxyThrottle.recordFailure(remote, at: now)
-        case let remote?: self.throttle.recordFailure(remote, at: now)
-        case nil: break
-        }
-        guard let count = self.failureLog.occurrences(at: now) else { return }
-        self.logger.warning(
-            "a peer does not know the shared secret, or there is a man in the middle",
-            metadata: ["event": "auth.failed", "remote": place, "count": .stringConvertible(count)])
     }
 }
 

@@ -13,13 +13,15 @@ package struct Hello: Hashable, Sendable {
     package let agent: AgentRegistration?
     /// Name and version of the program, for people.
     package let software: String
+    /// Of a client: a check on behalf of an agent, which an agent's secret is good enough for.
+    package let isCheck: Bool
     /// HMAC-SHA256, 32 bytes; empty until the proof has been made.
     package var mac: [UInt8]
     private let receivedBytes: [UInt8]?
 
     package init(
         version: UInt32, role: Role, clientNonce: [UInt8], bindingType: BindingType, agent: AgentRegistration? = nil,
-        software: String, mac: [UInt8] = []
+        software: String, isCheck: Bool = false, mac: [UInt8] = []
     ) {
         self.version = version
         self.role = role
@@ -27,6 +29,7 @@ package struct Hello: Hashable, Sendable {
         self.bindingType = bindingType
         self.agent = agent
         self.software = software
+        self.isCheck = isCheck
         self.mac = mac
         self.receivedBytes = nil
     }
@@ -60,6 +63,7 @@ extension Hello: RootMessage {
         self.bindingType = bindingType
         self.agent = role == .agent ? try readMessage(message.agent, "agent") : nil
         self.software = try readString(message.software, "software", length: 0...AppProtoLimits.name)
+        self.isCheck = role == .client && message.check != 0
         self.mac = try readOptionalBytes(message.mac, "mac", length: 32)
         var unsigned = message
         unsigned.mac = ProtobufCBinaryData(len: 0, data: nil)
@@ -73,6 +77,7 @@ extension Hello: RootMessage {
         message.binding_type = Rtun__BindingType(rawValue: self.bindingType.rawValue)
         message.agent = arena.optional(self.agent)
         message.software = arena.string(self.software)
+        message.check = self.isCheck ? 1 : 0
         message.mac = arena.bytes(self.mac)
     }
 

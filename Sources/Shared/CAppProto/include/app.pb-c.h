@@ -319,10 +319,14 @@ struct  Rtun__Hello
    * 32 bytes, HMAC-SHA256
    */
   ProtobufCBinaryData mac;
+  /*
+   * clients only: a check on behalf of an agent, to which an agent's secret is good enough. The session may ask nothing then.
+   */
+  protobuf_c_boolean check;
 };
 #define RTUN__HELLO__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&rtun__hello__descriptor) \
-    , 0, RTUN__ROLE__ROLE_UNSPECIFIED, {0,NULL}, RTUN__BINDING_TYPE__BINDING_NONE, NULL, (char *)protobuf_c_empty_string, {0,NULL} }
+    , 0, RTUN__ROLE__ROLE_UNSPECIFIED, {0,NULL}, RTUN__BINDING_TYPE__BINDING_NONE, NULL, (char *)protobuf_c_empty_string, {0,NULL}, 0 }
 
 
 struct  Rtun__AgentRegistration__LabelsEntry

@@ -38,22 +38,30 @@ package struct ClientHandshake: Sendable {
     private let role: Role
     private let agent: AgentRegistration?
     private let software: String
+    private let isCheck: Bool
     private let nonce: [UInt8]
     private var state = State.waitingForServerHello
 
-    /// `agent` is the registration of an agent, `nil` for a client; `software` is the name and version told to the server.
-    package init(key: SharedKey, transport: Transport, agent: AgentRegistration?, software: String) {
+    /// `agent` is the registration of an agent, `nil` for a client; `software` is the name and version told to the server;
+    /// `isCheck`: as in `Hello`.
+    package init(
+        key: SharedKey, transport: Transport, agent: AgentRegistration?, software: String, isCheck: Bool = false
+    ) {
         self.init(
-            key: key, transport: transport, agent: agent, software: software,
+            key: key, transport: transport, agent: agent, software: software, isCheck: isCheck,
             nonce: SecureRandom.bytes(Handshake.nonceLength))
     }
 
-    init(key: SharedKey, transport: Transport, agent: AgentRegistration?, software: String, nonce: [UInt8]) {
+    init(
+        key: SharedKey, transport: Transport, agent: AgentRegistration?, software: String, isCheck: Bool = false,
+        nonce: [UInt8]
+    ) {
         self.key = key
         self.transport = transport
         self.role = agent == nil ? .client : .agent
         self.agent = agent
         self.software = software
+        self.isCheck = isCheck
         self.nonce = nonce
     }
 
@@ -88,7 +96,7 @@ package struct ClientHandshake: Sendable {
         }
         var hello = Hello(
             version: Handshake.version, role: self.role, clientNonce: self.nonce, bindingType: bindingType,
-            agent: self.agent, software: self.software)
+            agent: self.agent, software: self.software, isCheck: self.isCheck)
         hello.mac = self.key.proof(
             by: .client, serverNonce: serverHello.serverNonce, clientNonce: self.nonce, binding: binding,
             message: hello.authenticatedBytes)
