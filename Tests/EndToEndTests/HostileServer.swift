@@ -39,7 +39,7 @@ final class HostileServer: Sendable {
     ) async throws -> HostileServer {
         let eventLoop = MultiThreadedEventLoopGroup.singleton.next()
         let identity = try Identity.selfSigned(commonName: "rtun agent")
-        let secret = try SharedKey(secret: Array(Cluster.secret.utf8))
+        let secrets = AcceptedSecrets(try SharedKey(secret: Array(Cluster.secret.utf8)))
         let peers = NIOLoopBoundBox<[AnyObject]>.makeBoxSendingValue([], eventLoop: eventLoop)
         let agent = AgentInfo(
             name: name, instanceID: .random(), address: "192.0.2.1:1", software: "rtun-agent/0.13",
@@ -53,7 +53,7 @@ final class HostileServer: Sendable {
             channel.eventLoop.makeCompletedFuture {
                 let handler = try QUICServerHandler(configuration: final) { session, remote in
                     QUICLinkAcceptor.accept(session, localAddress: nil, remoteAddress: remote) { link in
-                        SignalAcceptor(link: link, key: secret, software: "rtun-server/0.13") { acceptor, outcome in
+                        SignalAcceptor(link: link, secrets: secrets, software: "rtun-server/0.13") { acceptor, outcome in
                             guard case .success = outcome,
                                 let connection = acceptor.welcome(
                                     Welcome(observedAddress: "127.0.0.1:1", software: "rtun-server/0.13"))

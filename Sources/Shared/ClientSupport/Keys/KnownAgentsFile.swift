@@ -103,7 +103,7 @@ package struct KnownAgentsFile: Sendable {
         do {
             try PrivateFile.replace(path, added.contents, mode: UInt32(status.st_mode & 0o777))
         } catch {
-            throw .cannotWrite(path: self.path, reason: SystemError.text(error.errno))
+            throw .cannotWrite(path: self.path, reason: "\(error)")
         }
         return (added.known, true)
     }
