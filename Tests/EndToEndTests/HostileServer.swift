@@ -15,12 +15,14 @@ import UDPRelay
 /// A server that has the secret and sits in between: it answers offers itself, with a key of its own, in the name of an agent
 /// whose key it knows. What clients send it, it reads.
 final class HostileServer: Sendable {
-    /// What it says of the agent's key in lists.
-    enum Tale: CaseIterable {
-        /// The key of the agent that it stands in for.
-        case theRightKey
-        /// Its own.
+    /// What it says of the agent's key.
+    enum Tale {
+        /// In lists the key of the agent that it stands in for, in answers its own.
+        case theRightKeyFirst
+        /// Its own all along.
         case itsOwnKey
+        /// The right one all along, which it cannot prove.
+        case theRightKey
     }
 
     /// Where clients find it.
@@ -43,7 +45,8 @@ final class HostileServer: Sendable {
         let peers = NIOLoopBoundBox<[AnyObject]>.makeBoxSendingValue([], eventLoop: eventLoop)
         let agent = AgentInfo(
             name: name, instanceID: .random(), address: "192.0.2.1:1", software: "rtun-agent/0.13",
-            key: ProvedKey(fingerprint: tale == .theRightKey ? key : identity.leafFingerprint, isKept: true))
+            key: ProvedKey(fingerprint: tale == .itsOwnKey ? identity.leafFingerprint : key, isKept: true))
+        let answered = tale == .theRightKey ? key : identity.leafFingerprint
         var configuration = QUICConfiguration(
             applicationProtocol: SignalLinkLimits.quicApplicationProtocol, identity: identity,
             verification: .notRequested)
@@ -53,12 +56,14 @@ final class HostileServer: Sendable {
             channel.eventLoop.makeCompletedFuture {
                 let handler = try QUICServerHandler(configuration: final) { session, remote in
                     QUICLinkAcceptor.accept(session, localAddress: nil, remoteAddress: remote) { link in
-                        SignalAcceptor(link: link, secrets: secrets, software: "rtun-server/0.13") { acceptor, outcome in
+                        SignalAcceptor(link: link, secrets: secrets, software: "rtun-server/0.13") {
+                            acceptor, outcome in
                             guard case .success = outcome,
                                 let connection = acceptor.welcome(
                                     Welcome(observedAddress: "127.0.0.1:1", software: "rtun-server/0.13"))
                             else { return }
-                            let client = HostileSession(connection, agent: agent, identity: identity, read: read)
+                            let client = HostileSession(
+                                connection, agent: agent, identity: identity, answered: answered, read: read)
                             peers.value.append(client)
                             connection.delegate = client
                             connection.start()
@@ -95,12 +100,16 @@ private final class HostileSession: SignalConnectionDelegate, DatagramChannelDel
     private let connection: SignalConnection
     private let agent: AgentInfo
     private let identity: Identity
+    /// The key that its answers name.
+    private let answered: CertificateFingerprint
     private let read: (String) -> Void
     private var channels: [PeerID: any AnyPeerChannel] = [:]
 
     init(
-        _ connection: SignalConnection, agent: AgentInfo, identity: Identity, read: @escaping (String) -> Void
+        _ connection: SignalConnection, agent: AgentInfo, identity: Identity, answered: CertificateFingerprint,
+        read: @escaping (String) -> Void
     ) {
+        self.answered = answered
         self.connection = connection
         self.agent = agent
         self.identity = identity
@@ -158,7 +167,9 @@ private final class HostileSession: SignalConnectionDelegate, DatagramChannelDel
             }
             answer.assumeIsolated().whenComplete { result in
                 switch result {
-                case .success(let reply): request.respond(.openPeerReply(reply))
+                case .success(var reply):
+                    reply.fingerprint = self.answered.bytes
+                    request.respond(.openPeerReply(reply))
                 case .failure(let error): request.fail(.refused, "\(error)")
                 }
             }

@@ -210,18 +210,16 @@ struct KnownAgentsTests {
 
     /// What a hostile server gets to read of a client that looks for the agent `office`.
     private func attack(
-        _ program: String, _ tale: HostileServer.Tale, knownAgents: Bool
-    ) async throws -> (read: [String], program: RunningProgram, expected: String, got: String) {
-        let folder = try TestFolder()
+        _ program: String, _ tale: HostileServer.Tale, options: [String], ends: Bool
+    ) async throws -> (read: [String], program: RunningProgram, got: String) {
         let key = try #require(CertificateFingerprint(parsing: self.stranger))
         let readings = Readings()
         let server = try await HostileServer.start(agent: "office", key: key, tale: tale) { readings.add($0) }
-        let file = try folder.write("known", "office \(self.stranger)\n")
         let place = program == "rtun-relay" ? ["-L", "127.0.0.1:0?to=192.0.2.7:53"] : ["--listen", "127.0.0.1:0"]
         let client = try RunningProgram(
             program,
             place + [server.url, "--quic-insecure", "--agent", "office", "--log-level", "debug"]
-                + (knownAgents ? ["--known-agents", file] : []),
+                + options,
             environment: ["RTUN_SECRET": Cluster.secret])
         let ready = try await client.line("the ready line") { $0.hasPrefix("\(program) ready ") }
         let port = try #require(ready.split(separator: ":").last.flatMap { Int($0) })
@@ -234,13 +232,13 @@ struct KnownAgentsTests {
         } else {
             _ = try? await SOCKSTestClient.request5(proxy: port, .name("secret.example"), port: 443)
         }
-        if knownAgents {
+        if ends {
             #expect(try await client.end() == .exit(77))
         } else {
             await client.kill9()
         }
         try await server.stop()
-        return (readings.all, client, self.stranger, "\(server.identity.leafFingerprint)")
+        return (readings.all, client, "\(server.identity.leafFingerprint)")
     }
 
     private final class Readings: Sendable {
@@ -249,21 +247,34 @@ struct KnownAgentsTests {
         func add(_ text: String) { self.stored.withLock { $0.append(text) } }
     }
 
-    @Test(arguments: ["rtun-socks", "rtun-relay"], HostileServer.Tale.allCases)
+    @Test(arguments: ["rtun-socks", "rtun-relay"], [HostileServer.Tale.theRightKeyFirst, .itsOwnKey])
     func `a server that exchanges fingerprints gets nothing of a client that knows the agent`(
         program: String, tale: HostileServer.Tale
     ) async throws {
-        let (read, client, expected, got) = try await self.attack(program, tale, knownAgents: true)
+        let folder = try TestFolder()
+        let file = try folder.write("known", "office \(self.stranger)\n")
+        let (read, client, got) = try await self.attack(program, tale, options: ["--known-agents", file], ends: true)
         #expect(read.isEmpty)
         let last = try #require(client.errors.lines.last)
-        #expect(last.contains(expected) && last.contains(got))
+        #expect(last.contains(self.stranger) && last.contains(got))
         #expect(client.errors.lines.contains { self.isRefusal("key_changed", $0) && $0.contains("got=\(got)") })
+    }
+
+    @Test(arguments: ["rtun-socks", "rtun-relay"])
+    func `what a server says of a key is not written down before the key is proved`(program: String) async throws {
+        let folder = try TestFolder()
+        let file = folder.file("known")
+        let (read, client, _) = try await self.attack(
+            program, .theRightKey, options: ["--known-agents", file, "--trust-on-first-use"], ends: false)
+        #expect(read.isEmpty)
+        #expect(!FileManager.default.fileExists(atPath: file))
+        #expect(client.errors.lines.contains { $0.contains("event=peer.closed") })
     }
 
     /// What docs/security.md says of it.
     @Test(arguments: ["rtun-socks", "rtun-relay"])
     func `without known agents and end-to-end secret it can read everything`(program: String) async throws {
-        let (read, _, _, _) = try await self.attack(program, .theRightKey, knownAgents: false)
+        let (read, _, _) = try await self.attack(program, .theRightKeyFirst, options: [], ends: false)
         #expect(read.first == (program == "rtun-relay" ? "in confidence" : "secret.example:443"))
     }
 }

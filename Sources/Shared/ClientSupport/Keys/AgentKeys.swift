@@ -156,6 +156,8 @@ package final class AgentKeys: Sendable {
         var text = "agent \(name) is known by its key \(key) from now on: added to \(self.path)"
         if isKept == false {
             text += "; it makes a new key at each start, and is refused after the next: give the agent --identity FILE"
+        } else if isKept == nil {
+            text += "; an agent before 0.13 makes a new key at each start"
         }
         self.logger.log(
             level: isKept == false ? .warning : .notice, "\(text)",
@@ -186,6 +188,8 @@ package final class AgentKeys: Sendable {
         let reloader = FileReloader(source, eventLoop: self.reloader.eventLoop) { [weak self] in self?.install($0) }
         self.reloader.value = reloader
         reloader.start()
+        // It may have changed since it was read.
+        reloader.reload()
     }
 
     /// Reads the file again now; the future succeeds when that is done. From any event loop.
