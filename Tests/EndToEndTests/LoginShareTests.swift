@@ -1,3 +1,4 @@
+import Foundation
 import TestSupport
 import Testing
 
@@ -5,6 +6,9 @@ import Testing
 @Suite(.serialized, .timeLimit(.minutes(2)))
 struct LoginShareTests {
     private static let logins = ["--auth", "greedy:one", "--auth", "modest:two"]
+
+    /// With a key that is kept, so that the agent keeps nothing for others that have one.
+    private func kept(in cluster: Cluster) -> [String] { ["--identity", cluster.folder.file("socks.pem")] }
 
     /// A SOCKS 5 request with a login: the reply's code and the connection.
     private func socks(_ user: String, _ password: String, proxy: Int, port: Int) async throws -> (
@@ -40,7 +44,8 @@ struct LoginShareTests {
         let cluster = try await Cluster(scheme)
         let (agent, _) = try await cluster.agent("office", options: ["--max-streams", "16"])
         let echo = try TCPService.echo()
-        let socks = try await cluster.socks(options: Self.logins)
+        let access = cluster.folder.file("access")
+        let socks = try await cluster.socks(options: Self.logins + self.kept(in: cluster) + ["--access-log", access])
         // The tunnel has 14 streams, of which the last are for whoever comes.
         var open: [BlockingSocket] = []
         var refused = 0
@@ -69,6 +74,11 @@ struct LoginShareTests {
         _ = try await socks.program.logLine("the half") {
             $0.contains("event=login.limited") && $0.contains("reason=half")
         }
+        // Eight of one kind, one of the other.
+        try await eventually(within: .seconds(10), "the refusals in the access log") {
+            let lines = try String(contentsOfFile: access, encoding: .utf8).split(separator: "\n")
+            return lines.count { $0.contains("outcome=limit") } == 9
+        }
         withExtendedLifetime((open, modest, echo)) {}
         await stopAll([cluster.server, agent, socks.program])
     }
@@ -77,7 +87,7 @@ struct LoginShareTests {
         let cluster = try await Cluster(.quic)
         let (agent, _) = try await cluster.agent("office", options: ["--max-streams", "16"])
         let echo = try TCPService.echo()
-        let socks = try await cluster.socks(options: ["--auth", "greedy:one"])
+        let socks = try await cluster.socks(options: ["--auth", "greedy:one"] + self.kept(in: cluster))
         var open: [BlockingSocket] = []
         for _ in 0..<14 {
             let (reply, connection) = try await self.socks("greedy", "one", proxy: socks.port, port: echo.port)

@@ -96,6 +96,16 @@ import Testing
         #expect(keys.verdict(on: "office", showing: testFingerprint(2)) == .known)
     }
 
+    @Test(arguments: [(0o600, false), (0o644, false), (0o664, true), (0o606, true)] as [(mode_t, Bool)])
+    func `a file that others can change is told of`(mode: mode_t, isTold: Bool) throws {
+        let folder = try TestFolder()
+        let path = try folder.write("known", "")
+        #expect(chmod(path, mode) == 0)
+        let record = LogRecord()
+        _ = try AgentKeys(path: path, trustsFirstUse: false, eventLoop: self.eventLoop, logger: record.logger)
+        #expect(record.lines.contains { $0.event == "known_agents.open" && $0.level == .warning } == isTold)
+    }
+
     @Test(
         arguments: [
             (nil, false, .unavailable), ("office", false, .configuration), ("office x\n", true, .configuration),

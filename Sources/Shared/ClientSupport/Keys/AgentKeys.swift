@@ -55,6 +55,9 @@ package final class AgentKeys: Sendable {
         self.logger = logger
         self.state = Mutex(State(known: try Self.load(self.file, willAdd: trustsFirstUse)))
         self.reloader = .makeBoxSendingValue(nil, eventLoop: eventLoop)
+        if let complaint = self.file.complaint {
+            logger.warning("\(complaint)", metadata: ["event": "known_agents.open", "file": "\(path)"])
+        }
     }
 
     /// What a start would throw.

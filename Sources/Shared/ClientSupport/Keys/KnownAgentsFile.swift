@@ -65,6 +65,14 @@ package struct KnownAgentsFile: Sendable {
         }
     }
 
+    /// What is wrong with its permissions; nil when nothing is. It holds no secret, but who changes it decides whom to trust.
+    var complaint: String? {
+        var status = LibC.stat()
+        guard stat(self.path, &status) == 0, status.st_mode & (S_IWGRP | S_IWOTH) != 0 else { return nil }
+        let mode = String(status.st_mode & 0o777, radix: 8)
+        return "others can change the known agents in \(self.path) (mode 0\(mode)): chmod go-w \(self.path)"
+    }
+
     private func parse(_ contents: [UInt8]) throws(FileError) -> KnownAgents {
         do {
             return try KnownAgents(parsing: contents)
