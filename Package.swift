@@ -167,6 +167,7 @@ let package = Package(
 
         // Files and the system's words.
         shared("OperatingSystem", ["LibC", .nioCore]),
+        shared("FileWatch", ["LibC", .nioCore, .nioPosix]),
 
         // Networking: channels, handlers, drivers.
         shared("UDP", ["LibC", "OperatingSystem", .nioCore, .nioPosix, .dequeModule], linux: ["CLinuxUDP"]),
@@ -216,8 +217,8 @@ let package = Package(
         shared(
             "PeerSupport",
             [
-                "Admin", "Basics", "FlowLedger", "TLS", "HostNetwork", "QUIC", "Signaling", "PeerPath", "PeerChannel",
-                "CommandSupport", .nioCore, .argumentParser, .logging,
+                "Admin", "AppProto", "Basics", "FlowLedger", "TLS", "HostNetwork", "OperatingSystem", "QUIC", "Signaling",
+                "PeerPath", "PeerChannel", "CommandSupport", .nioCore, .nioPosix, .argumentParser, .logging,
             ]),
         shared(
             "RelayChannel",
@@ -249,9 +250,8 @@ let package = Package(
         program(
             "rtun-server", main: "RtunServer.swift",
             [
-                "Admin", "AppProto", "Basics", "FlowLedger", "LibC", "TLS", "STUN", "UDP", "QUIC", "Signaling",
-                "CommandSupport",
-                "OperatingSystem", "PlainHTTP",
+                "Admin", "AppProto", "Basics", "Crypto", "FileWatch", "FlowLedger", "LibC", "TLS", "STUN", "UDP", "QUIC",
+                "Signaling", "CommandSupport", "OperatingSystem", "PlainHTTP",
                 .nioCore, .nioPosix, .nioHTTP1, .nioWebSocket, .dequeModule, .heapModule, .argumentParser, .logging,
             ]),
         program(

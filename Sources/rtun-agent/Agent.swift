@@ -32,7 +32,7 @@ struct Agent {
 
     /// Derives keys, reads what files there are. Throws a `ProgramError`.
     init(
-        _ command: AgentCommand, secret: Secret, endToEndSecret: Secret?, identity: ProcessIdentity, log: ProgramLog
+        _ command: AgentCommand, access: ServerAccess, endToEndSecret: Secret?, identity: ProcessIdentity, log: ProgramLog
     ) throws {
         let group = MultiThreadedEventLoopGroup(numberOfThreads: command.eventLoopCount)
 
@@ -68,10 +68,11 @@ struct Agent {
             maximumPeers: command.egress.maximumPeers, group: group, egress: self.egress,
             accessLog: log.accessLog, logger: log.logger)
 
-        self.client = try command.server.client(
+        self.client = try access.client(
+            command.server,
             role: .agent(
                 name: self.name, expireIn: command.registration.expireIn, labels: command.registration.labels),
-            secret: secret, identity: identity, program: AgentCommand.name, congestion: command.peers.congestion,
+            identity: identity, program: AgentCommand.name, congestion: command.peers.congestion,
             eventLoop: group.next(), logger: log.logger)
         self.sayStarted(command, limits)
     }
@@ -81,7 +82,7 @@ struct Agent {
 
     private func sayStarted(_ command: AgentCommand, _ limits: EgressLimits) {
         var metadata = command.peers.startMetadata
-        metadata["server"] = "\(self.client.configuration.url)"
+        metadata["server"] = "\(self.client.configuration.server)"
         metadata["agent"] = "\(self.name)"
         let expiry = command.registration.expireIn
         metadata["expires_in_s"] = expiry.map { .stringConvertible($0.wholeSeconds) }

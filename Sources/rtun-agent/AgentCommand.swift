@@ -75,17 +75,18 @@ struct AgentCommand: ProgramCommand {
     private static let certificateName = "rtun agent"
 
     mutating func validate() throws {
-        try self.server.validateURL()
+        try self.server.validate(for: .agent)
     }
 
     func checkConfiguration() throws {
-        let secret = try self.secret.load()
+        let access = try self.server.access(for: .agent, self.secret)
         _ = try self.endToEndSecret.load()
         try self.identity.check()
         let name = try self.registration.name()
-        try self.server.check(
+        try access.check(
+            self.server,
             role: .agent(name: name, expireIn: self.registration.expireIn, labels: self.registration.labels),
-            secret: secret, program: Self.name, congestion: self.peers.congestion)
+            program: Self.name, congestion: self.peers.congestion)
         try self.admin.check()
         try self.logging.check()
         try self.accessLog.check()
@@ -100,20 +101,20 @@ struct AgentCommand: ProgramCommand {
 
     func run() async throws {
         try self.admin.check()
-        let secret = try self.secret.load()
+        let access = try self.server.access(for: .agent, self.secret)
         let endToEndSecret = try self.endToEndSecret.load()
         let identity = try self.identity.load(commonName: Self.certificateName)
         var log = try self.logging.open(program: Self.name)
         if self.check.isWanted {
             return try await ConnectionCheck(
                 program: Self.name, role: .agent(name: try self.registration.name()), server: self.server,
-                secret: secret, identity: identity, peers: self.peers,
+                access: access, identity: identity, peers: self.peers,
                 eventLoop: MultiThreadedEventLoopGroup(numberOfThreads: 1).next(), log: log
             ).run()
         }
         log.accessLog = try self.accessLog.open(self.logging, beside: log)
         try await Agent(
-            self, secret: secret, endToEndSecret: endToEndSecret, identity: identity, log: log
+            self, access: access, endToEndSecret: endToEndSecret, identity: identity, log: log
         ).run()
     }
 }

@@ -76,15 +76,15 @@ struct SocksCommand: ProgramCommand {
     private static let certificateName = "rtun client"
 
     mutating func validate() throws {
-        try self.server.validateURL()
+        try self.server.validate(for: .client)
     }
 
     func checkConfiguration() throws {
-        let secret = try self.secret.load()
+        let access = try self.server.access(for: .client, self.secret)
         _ = try self.endToEndSecret.load()
         try self.identity.check()
-        try self.server.check(
-            role: .client, secret: secret, program: Self.name, congestion: self.peers.congestion)
+        try access.check(
+            self.server, role: .client, program: Self.name, congestion: self.peers.congestion)
         for case .network(let address) in try self.proxy.places() { _ = try address.resolve() }
         try self.admin.check()
         try self.logging.check()
@@ -100,7 +100,7 @@ struct SocksCommand: ProgramCommand {
 
     func run() async throws {
         try self.admin.check()
-        let secret = try self.secret.load()
+        let access = try self.server.access(for: .client, self.secret)
         let endToEndSecret = try self.endToEndSecret.load()
         let identity = try self.identity.load(commonName: Self.certificateName)
         var log = try self.logging.open(program: Self.name)
@@ -112,13 +112,13 @@ struct SocksCommand: ProgramCommand {
             return try await ConnectionCheck(
                 program: Self.name,
                 role: .client(pattern: self.agents.expression, matches: { pattern.matches($0) }),
-                server: self.server, secret: secret, identity: identity, peers: self.peers,
+                server: self.server, access: access, identity: identity, peers: self.peers,
                 eventLoop: eventLoop, log: log
             ).run()
         }
-        let control = try self.server.client(
-            role: .client, secret: secret, identity: identity, program: Self.name,
-            congestion: self.peers.congestion, eventLoop: eventLoop, logger: log.logger)
+        let control = try access.client(
+            self.server, role: .client, identity: identity, program: Self.name, congestion: self.peers.congestion,
+            eventLoop: eventLoop, logger: log.logger)
         if self.agents.list {
             try await AgentListing(control: control, pattern: self.agents.pattern()).run()
         } else {

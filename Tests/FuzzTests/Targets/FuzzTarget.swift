@@ -22,6 +22,7 @@ struct FuzzTarget: Sendable {
             FuzzTarget(name: "http-request", run: fuzzHTTPRequest),
             FuzzTarget(name: "http-response", run: fuzzHTTPResponse),
             FuzzTarget(name: "ice", run: fuzzICE),
+            FuzzTarget(name: "link", run: fuzzLink),
             FuzzTarget(name: "log-text", run: fuzzLogText),
             FuzzTarget(name: "quic-connection", run: fuzzQUICConnection),
             FuzzTarget(name: "quic-header", run: fuzzQUICHeader),

@@ -7,19 +7,20 @@ import NIOCore
 /// that it is there, with how long it was away.
 struct ConnectionLog {
     private let logger: Logger
-    private let url: ServerURL
+    private let server: ServerPlace
     private var trouble = Trouble<String>()
     private var hasConnected = false
 
-    init(logger: Logger, url: ServerURL) {
+    init(logger: Logger, server: ServerPlace) {
         self.logger = logger
-        self.url = url
+        self.server = server
     }
 
     /// The connection is up.
     mutating func connected(_ session: SignalSession, at now: NIODeadline) {
         var metadata = self.metadata("signal.connected")
         metadata["remote"] = session.remoteAddress.map { "\($0.authority)" }
+        metadata["transport"] = session.transport.map { "\($0.rawValue)" }
         metadata["instance"] = session.welcome.instanceID.map { "\($0)" }
         let away = self.trouble.ended(at: now)
         metadata["away_s"] = away.map { .stringConvertible($0.wholeSeconds) }
@@ -56,7 +57,13 @@ struct ConnectionLog {
         self.logger.warning("lost the connection to the server: \(reason)", metadata: metadata)
     }
 
-    private func metadata(_ event: String) -> Logger.Metadata { ["event": "\(event)", "server": "\(self.url)"] }
+    /// Refused, and there is another secret to try.
+    func rereadSecret() {
+        self.logger.notice(
+            "refused, but the secret in the file has changed: trying again", metadata: self.metadata("secret.reread"))
+    }
+
+    private func metadata(_ event: String) -> Logger.Metadata { ["event": "\(event)", "server": "\(self.server)"] }
 }
 
 extension SignalConnectError {
