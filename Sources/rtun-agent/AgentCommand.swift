@@ -9,7 +9,11 @@ import Signaling
 
 /// `rtun-agent`: the egress.
 struct AgentCommand: ProgramCommand {
-    static let example = "rtun-agent https://rtun.example.com:8888 --agent office --secret-file secret"
+    static let example = """
+        rtun-agent 'rtun://rtun.example.com:8888/?...#...' --agent office
+          (a link, as rtun-server --print-links prints it), or
+          rtun-agent https://rtun.example.com:8888 --agent office --secret-file secret
+        """
     static let roleWords = ["agent", "pub"]
     var eventLoopCount: Int { System.coreCount }
     static let name = "rtun-agent"
@@ -23,6 +27,9 @@ struct AgentCommand: ProgramCommand {
             open.
 
             Examples:
+              # with the link that the server prints (--print-links)
+              rtun-agent 'rtun://rtun.example.com:8888/?...#...' --agent office
+
               # for an hour, with the secret in a file
               rtun-agent https://rtun.example.com:8888 --agent office \\
                 --expire_in 60 --secret-file /etc/rtun/secret

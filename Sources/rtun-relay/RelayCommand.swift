@@ -11,7 +11,11 @@ import Signaling
 /// `rtun-relay`: local UDP and TCP ports whose traffic leaves from an agent.
 struct RelayCommand: ProgramCommand {
     static let example =
-        "rtun-relay -L '127.0.0.1:15353?to=192.0.2.53:53' https://rtun.example.com:8888 --secret-file secret"
+        """
+        rtun-relay -L '127.0.0.1:15353?to=192.0.2.53:53' 'rtun://rtun.example.com:8888/?...#...'
+          (a link, as rtun-server --print-links prints it), or
+          rtun-relay -L '127.0.0.1:15353?to=192.0.2.53:53' https://rtun.example.com:8888 --secret-file secret
+        """
     static let roleWords = ["relay", "sub"]
     /// Workers are spread over the loops; more loops than workers are of no use.
     var eventLoopCount: Int { max(1, min(System.coreCount, self.relay.rules.count)) }

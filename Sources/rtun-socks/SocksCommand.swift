@@ -9,7 +9,11 @@ import Signaling
 
 /// `rtun-socks`: the proxy on the user's machine.
 struct SocksCommand: ProgramCommand {
-    static let example = "rtun-socks https://rtun.example.com:8888 --secret-file secret"
+    static let example = """
+        rtun-socks 'rtun://rtun.example.com:8888/?...#...'
+          (a link, as rtun-server --print-links prints it), or
+          rtun-socks https://rtun.example.com:8888 --secret-file secret
+        """
     static let roleWords = ["socks", "sub"]
     var eventLoopCount: Int { 1 }
     static let name = "rtun-socks"
@@ -22,8 +26,8 @@ struct SocksCommand: ProgramCommand {
             directly if possible. Names are resolved at the agent. If the agent goes away, new connections use the next one.
 
             Examples:
-              # a proxy on 127.0.0.1:2080
-              rtun-socks https://rtun.example.com:8888 --secret-file secret
+              # a proxy on 127.0.0.1:2080, with the link that the server prints
+              rtun-socks 'rtun://rtun.example.com:8888/?...#...'
               curl --socks5-hostname 127.0.0.1:2080 https://example.com/
               curl --proxy http://127.0.0.1:2080 https://example.com/
 

@@ -38,7 +38,9 @@ extension ServerConnectionOptions {
             }
             return ServerAccess(place: place, secret: Secret(bytes: link.secret), readAgain: readAgain)
         }
-        guard let given else { throw options.noneGiven }
+        guard let given else {
+            throw options.noneGiven(advice: "give a link 'rtun://…' in place of the URL, which holds one")
+        }
         var readAgain: (@Sendable () throws -> Secret)?
         if case .file(_, let path) = given, FileAccess.isRegular(path) {
             readAgain = {

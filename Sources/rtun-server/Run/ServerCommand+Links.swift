@@ -23,7 +23,7 @@ extension ServerCommand {
             credentials.hasMade ? "what was missing in the folder of the state was made" : "the state was read",
             metadata: [
                 "event": credentials.hasMade ? "state.made" : "state.read", "folder": "\(folder.path)",
-                "links": "rtun-server --state-dir \(folder.path) --print-links",
+                "links": "rtun-server \(self.wordsForLinks(folder)) --print-links",
             ])
         guard credentials.hasMade, StandardStream.error.isTerminal else { return }
         let (links, notice) = try self.links(credentials, port: port)
@@ -36,6 +36,18 @@ extension ServerCommand {
             \(links.lines.map { "  \($0)\n" }.joined())
             \(notice.map { "(\($0))\n\n" } ?? "")
             """)
+    }
+
+    /// The options of this start that links depend on.
+    private func wordsForLinks(_ folder: StateFolder) -> String {
+        var words = ["--state-dir \(folder.path)"]
+        if self.addr != Self.defaultAddress { words.append("--addr \(self.addr)") }
+        if let name = self.state.publicName { words.append("--public-name \(name)") }
+        if let file = self.secret.file { words.append("--secret-file \(file)") }
+        if let certificate = self.httpsCert, let key = self.httpsKey {
+            words.append("--https-cert \(certificate) --https-key \(key)")
+        }
+        return words.joined(separator: " ")
     }
 
     private func links(

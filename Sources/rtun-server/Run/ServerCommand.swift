@@ -55,7 +55,9 @@ struct ServerCommand: ProgramCommand {
             "Address and port to listen on, TCP and UDP. Port 0 takes a free one; [::]:8888 or :8888 listens on IPv4 and "
                 + "IPv6.",
             valueName: "host:port"))
-    var addr: String = "0.0.0.0:8888"
+    var addr: String = Self.defaultAddress
+
+    static let defaultAddress = "0.0.0.0:8888"
 
     @Option(
         help: ArgumentHelp(
@@ -163,10 +165,11 @@ struct ServerCommand: ProgramCommand {
 
     /// Reads secrets, key and certificate, and makes what is missing in the folder of the state.
     private func credentials() throws -> ServerCredentials {
-        let name = try self.state.name()?.host ?? self.listenAddress().host
+        let address = try self.listenAddress()
+        let name = try self.state.name()?.host ?? (address.isWildcard ? nil : address.host)
         return try ServerCredentials(
             self.secret, files: self.certificateFiles(), folder: self.state.stateFolder,
-            name: ["0.0.0.0", "::"].contains(name) ? "localhost" : name)
+            name: name ?? StateFolder.unknownName)
     }
 
     /// What the server is started with.
@@ -196,7 +199,9 @@ struct ServerCommand: ProgramCommand {
 
     func checkConfiguration() throws {
         // Of the folder of the state nothing is made, nor read.
-        if try self.secret.loadIfAny() == nil, self.state.stateFolder == nil { throw self.secret.noneGiven }
+        if try self.secret.loadIfAny() == nil, self.state.stateFolder == nil {
+            throw ServerCredentials.noSecret(self.secret)
+        }
         _ = try self.certificateFiles()?.load()
         _ = try self.authorizedKeysFile?.load()
         _ = try self.listenAddress().resolve()
@@ -208,7 +213,9 @@ struct ServerCommand: ProgramCommand {
     static func question(_ given: GivenValues) throws -> (any ProgramQuestion)? {
         if given.asks("print-identity") {
             return CertificateQuestion(
-                files: try Self.certificateFiles(given[option: "https-cert"], given[option: "https-key"]))
+                files: try Self.certificateFiles(given[option: "https-cert"], given[option: "https-key"]),
+                folder: StateOptions.stateFolder(given[option: "state-dir"]),
+                name: given[option: "public-name"].flatMap { try? HostPort(parsing: $0, defaultPort: 0).host })
         }
         return try AdminQuestion(given, program: "rtun-server", healthcheckNeedsPlace: false)
     }

@@ -26,7 +26,7 @@ struct ServerCredentials {
     ) throws(ProgramError) {
         let given = try options.loadIfAny()
         guard let folder, let state = try Self.open(folder, isNeeded: given == nil, files == nil ? name : nil) else {
-            guard let given else { throw options.noneGiven }
+            guard let given else { throw Self.noSecret(options) }
             (self.secrets, self.ownKey, self.folder, self.hasMade) = (given, nil, nil, false)
             (self.certificate, self.quicCertificate) = (files, nil)
             return
@@ -42,6 +42,11 @@ struct ServerCredentials {
         let servesTLS = folder.isChosen || given == nil
         self.certificate = files ?? (servesTLS ? folder.certificate : nil)
         self.quicCertificate = folder.certificate
+    }
+
+    /// What a server says that was started without a secret.
+    static func noSecret(_ options: SecretOptions) -> ProgramError {
+        options.noneGiven(advice: "give --state-dir DIR, where the server makes and keeps one for each role")
     }
 
     /// Nil where the folder is of no use and nobody has asked for it: systemd, and a container's image, name one in any case.

@@ -36,6 +36,9 @@ struct StateFolder: Sendable {
         self.isChosen = isChosen
     }
 
+    /// What a certificate is made for where nobody has said what others call the server by: a pin counts, and no name.
+    static let unknownName = "localhost"
+
     /// The longest file of a key.
     private static let keyFileLimit = 4096
 

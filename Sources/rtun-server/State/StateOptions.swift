@@ -29,8 +29,11 @@ struct StateOptions: ParsableArguments {
     var printLinks = false
 
     /// Nil when there is none.
-    var stateFolder: StateFolder? {
-        StateFolder(option: self.folder, systemd: getenv("STATE_DIRECTORY").map { String(cString: $0) })
+    var stateFolder: StateFolder? { Self.stateFolder(self.folder) }
+
+    /// The same for what `--state-dir` says; nil: nothing.
+    static func stateFolder(_ option: String?) -> StateFolder? {
+        StateFolder(option: option, systemd: getenv("STATE_DIRECTORY").map { String(cString: $0) })
     }
 
     /// Port 0 stands for the one that the server listens on. Throws a `ValidationError`.

@@ -59,15 +59,19 @@ package struct SecretOptions: ParsableArguments {
     }
 
     func load(environment: (String) -> String?) throws(ProgramError) -> Given {
-        guard let given = try self.loadIfAny(environment: environment) else { throw self.noneGiven }
+        guard let given = try self.loadIfAny(environment: environment) else { throw self.noneGiven(advice: nil) }
         return given
     }
 
     /// What a program says that was started without a secret.
-    package var noneGiven: ProgramError {
+    ///
+    /// - Parameter advice: what brings one besides these options, and is best; nil: nothing.
+    package func noneGiven(advice: String?) -> ProgramError {
         if let file { return ProgramError(.usage, "the file \(file) given by --secret-file is empty") }
+        let best = advice.map { "\($0), or " } ?? ""
         return ProgramError(
-            .usage, "no secret given: use --secret-file FILE, the environment variable RTUN_SECRET, or --secret SECRET")
+            .usage,
+            "no secret given: \(best)use --secret-file FILE, the environment variable RTUN_SECRET, or --secret SECRET")
     }
 
     private static let source = SecretSource(option: "--secret", variable: "RTUN_SECRET")

@@ -20,13 +20,18 @@ struct ConnectionLog {
     mutating func connected(_ session: SignalSession, at now: NIODeadline) {
         var metadata = self.metadata("signal.connected")
         metadata["remote"] = session.remoteAddress.map { "\($0.authority)" }
-        metadata["transport"] = session.transport.map { "\($0.rawValue)" }
+        var way = ""
+        // A URL says it anyway.
+        if case .link = self.server, let transport = session.transport {
+            metadata["transport"] = "\(transport.rawValue)"
+            way = " over \(transport.rawValue)"
+        }
         metadata["instance"] = session.welcome.instanceID.map { "\($0)" }
         let away = self.trouble.ended(at: now)
         metadata["away_s"] = away.map { .stringConvertible($0.wholeSeconds) }
         let message = self.hasConnected ? "connected to the server again" : "connected to the server"
         self.hasConnected = true
-        self.logger.info("\(message)\(away.map { " after \($0.words)" } ?? "")", metadata: metadata)
+        self.logger.info("\(message)\(way)\(away.map { " after \($0.words)" } ?? "")", metadata: metadata)
     }
 
     /// An attempt has failed; the next one follows after `wait`.
