@@ -145,7 +145,7 @@ struct AuthorizedKeysTests {
             #expect(refused.output.lines.allSatisfy { !$0.contains("agent ready") })
             _ = try await server.logLine("the refusal") {
                 $0.contains("event=auth.failed") && $0.contains("reason=key_unknown") && $0.contains("key=\(key)")
-                    && $0.contains("remote=127.0.0.1:")
+                    && $0.contains("remote=127.0.0.1:") && $0.contains("advice=\"this line would let it in: \(line)\"")
             }
             listed += line + "\n"
             try await place.list(text: listed)
@@ -400,6 +400,35 @@ struct AuthorizedKeysTests {
         #expect(gone.contains("reason=removed") && gone.contains("agent=office"))
         #expect(try await place.names("laptop") == ["home"])
         await stopAll([place.cluster.server, office, home, laptop.program])
+    }
+
+    @Test(arguments: SignalScheme.allCases, ["direct", "bridge"])
+    func `a relay leaves an agent whose line goes, and ends when its own line does`(
+        scheme: SignalScheme, mode: String
+    ) async throws {
+        let place = try await Place(scheme)
+        try await place.list("agent office office", "agent home home", "client edge", "client other")
+        let options = ["--p2p", mode]
+        let office = try await place.agent("office", options: options)
+        let home = try await place.agent("home", options: options + ["--expire-in", "1h"])
+        let echo = try UDPEchoService()
+        let rule = "127.0.0.1:0?to=127.0.0.1:\(echo.port)"
+        let edge = try await place.cluster.relay([rule], options: place.identity("edge") + options)
+        let other = try await place.cluster.relay(
+            [rule], options: place.identity("other") + options + ["--agent", "home"])
+        let (traffic, steady) = (try SteadyTraffic(to: edge.port), try SteadyTraffic(to: other.port))
+        defer { for one in [traffic, steady] { one.stop() } }
+        for one in [traffic, steady] { try await one.untilAnswered() }
+        try await place.list("agent home home", "client edge", "client other")
+        #expect(try await office.end() == .exit(77))
+        try await traffic.untilAnswered()
+        let gone = try await edge.program.logLine("the loss") { $0.contains("event=agent.gone") }
+        #expect(gone.contains("reason=removed"))
+        try await place.list("agent home home", "client other")
+        #expect(try await edge.program.end() == .exit(77))
+        try await steady.untilAnswered()
+        await steady.expectLost(atMost: 0)
+        await stopAll([place.cluster.server, home, other.program])
     }
 
     // MARK: The file

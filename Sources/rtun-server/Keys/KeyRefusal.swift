@@ -56,15 +56,21 @@ enum KeyRefusal: Equatable {
         }
     }
 
-    /// What a person reads in the server's log.
+    /// What a person reads in the server's log; what a peer has chosen is no part of it.
     var words: String {
         switch self {
         case .withoutIdentity: "a peer that proves no key is refused: it is older than version 0.13"
-        case .unknown(_, let line):
-            "a peer is refused: its key is not in --authorized-keys; this line would let it in: \(line)"
-        case .nameNotYours(let key, let name, _):
-            "an agent is refused: --authorized-keys has its key under another name; this line would let it in: "
-                + "agent \(name) \(key)"
+        case .unknown: "a peer is refused: its key is not in --authorized-keys"
+        case .nameNotYours: "an agent is refused: --authorized-keys has its key under another name"
+        }
+    }
+
+    /// What would let it in; nil: a newer version.
+    var line: String? {
+        switch self {
+        case .withoutIdentity: nil
+        case .unknown(_, let line): line
+        case .nameNotYours(let key, let name, _): "agent \(name) \(key)"
         }
     }
 }

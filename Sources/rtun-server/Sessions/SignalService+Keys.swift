@@ -16,6 +16,7 @@ extension SignalService {
             "count": .stringConvertible(count),
         ]
         metadata["agent"] = peer.hello.agent.map { "\($0.name)" }
+        metadata["advice"] = refusal.line.map { "this line would let it in: \($0)" }
         self.logger.warning("\(refusal.words)", metadata: metadata)
         return refusal
     }
