@@ -217,7 +217,8 @@ let package = Package(
         shared(
             "PeerSupport",
             [
-                "Admin", "AppProto", "Basics", "FlowLedger", "TLS", "HostNetwork", "OperatingSystem", "QUIC", "Signaling",
+                "Admin", "AppProto", "Basics", "FlowLedger", "TLS", "HostNetwork", "OperatingSystem", "QUIC",
+                "Signaling",
                 "PeerPath", "PeerChannel", "CommandSupport", .nioCore, .nioPosix, .argumentParser, .logging,
             ]),
         shared(
@@ -251,7 +252,8 @@ let package = Package(
         program(
             "rtun-server", main: "RtunServer.swift",
             [
-                "Admin", "AppProto", "Basics", "Crypto", "FileWatch", "FlowLedger", "LibC", "TLS", "STUN", "UDP", "QUIC",
+                "Admin", "AppProto", "Basics", "Crypto", "FileWatch", "FlowLedger", "LibC", "TLS", "STUN", "UDP",
+                "QUIC",
                 "Signaling", "CommandSupport", "OperatingSystem", "PlainHTTP",
                 .nioCore, .nioPosix, .nioHTTP1, .nioWebSocket, .dequeModule, .heapModule, .argumentParser, .logging,
             ]),
@@ -362,7 +364,8 @@ let package = Package(
         tests(
             "rtun-serverTests",
             [
-                "rtun-server", "AppProto", "Basics", "TLS", "STUN", "QUIC", "Signaling", "CommandSupport",
+                "rtun-server", "AgentChoice", "AppProto", "Basics", "TLS", "STUN", "QUIC", "Signaling",
+                "CommandSupport",
                 "PlainHTTP", "TestSupport",
                 .nioCore,
                 .nioEmbedded, .nioHTTP1, .nioPosix, .argumentParser, .logging,

@@ -32,7 +32,8 @@ struct Agent {
 
     /// Derives keys, reads what files there are. Throws a `ProgramError`.
     init(
-        _ command: AgentCommand, access: ServerAccess, endToEndSecret: Secret?, identity: ProcessIdentity, log: ProgramLog
+        _ command: AgentCommand, access: ServerAccess, endToEndSecret: Secret?, identity: ProcessIdentity,
+        log: ProgramLog
     ) throws {
         let group = MultiThreadedEventLoopGroup(numberOfThreads: command.eventLoopCount)
 
@@ -175,7 +176,7 @@ struct Agent {
     private func serve() async throws {
         let terminal = await self.client.run()
         switch terminal {
-        case .refused: throw ProgramError(.refused, "\(terminal)")
+        case .refused, .keyUnknown: throw ProgramError(.refused, "\(terminal)")
         case .replaced: throw ProgramError(.replaced, "\(terminal)")
         case .expired:
             self.log.logger.notice("\(terminal)", metadata: ["event": "agent.expired", "agent": "\(self.name)"])

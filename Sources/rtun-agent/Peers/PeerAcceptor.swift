@@ -1,4 +1,5 @@
 import AppProto
+import Basics
 import CommandSupport
 import FlowLedger
 import Logging
@@ -162,6 +163,20 @@ final class PeerAcceptor: Sendable {
         }
         for slot in slots {
             try? await slot.vacated.futureResult.get()
+        }
+    }
+
+    /// Closes the channels of the client that has this key.
+    func closeAll(with key: CertificateFingerprint) {
+        for slot in self.slots {
+            slot.eventLoop.execute { slot.peer?.peerChannel.close(ifWith: key) }
+        }
+    }
+
+    /// Tells the server which clients there are.
+    func tellPeerKeys() {
+        for slot in self.slots {
+            slot.eventLoop.execute { slot.peer?.peerChannel.tellPeerKey() }
         }
     }
 
