@@ -167,10 +167,11 @@ let package = Package(
 
         // Files and the system's words.
         shared("OperatingSystem", ["LibC", .nioCore]),
+        shared("FileWatch", ["LibC", .nioCore, .nioPosix]),
 
         // Networking: channels, handlers, drivers.
         shared("UDP", ["LibC", "OperatingSystem", .nioCore, .nioPosix, .dequeModule], linux: ["CLinuxUDP"]),
-        shared("NameResolution", ["CAres", "LibC", "UDP", .nioCore, .nioPosix, .dequeModule], linux: []),
+        shared("NameResolution", ["Basics", "CAres", "LibC", "UDP", .nioCore, .nioPosix, .dequeModule], linux: []),
         shared("HostNetwork", ["LibC", "UDP", .nioCore], linux: ["CLinuxNetlink"]),
         shared(
             "QUIC",
@@ -258,7 +259,7 @@ let package = Package(
             "rtun-agent", main: "RtunAgent.swift",
             [
                 "Admin", "AppProto", "Basics", "FlowLedger", "LibC", "TLS", "NameResolution", "HostNetwork",
-                "OperatingSystem",
+                "OperatingSystem", "FileWatch",
                 "Signaling", "PeerChannel", "Tunnel", "RelayChannel", "UDP", "UDPRelay", "UDPAssociation",
                 "PeerSupport", "Diagnosis", "CommandSupport",
                 .nioCore, .nioPosix, .argumentParser, .logging,
@@ -283,7 +284,7 @@ let package = Package(
             ]),
 
         tests("AppProtoTests", ["AppProto", "Basics", "TestSupport", .nioCore]),
-        tests("BasicsTests", ["Basics", .nioCore]),
+        tests("BasicsTests", ["Basics", "TestSupport", .nioCore]),
         tests("CryptoTests", ["Crypto", "TestSupport"]),
         tests(
             "TLSTests",
@@ -372,8 +373,8 @@ let package = Package(
         tests(
             "rtun-agentTests",
             [
-                "rtun-agent", "Basics", "NameResolution", "PeerChannel", "AppProto", "TLS", "TestSupport", .nioCore,
-                .nioPosix, .argumentParser, .logging,
+                "rtun-agent", "Basics", "CommandSupport", "NameResolution", "PeerChannel", "AppProto", "TLS",
+                "TestSupport", .nioCore, .nioPosix, .argumentParser, .logging,
             ]),
         tests(
             "rtun-relayTests",
@@ -400,7 +401,11 @@ let package = Package(
             ],
             path: "Tests/PeerTestSupport", swiftSettings: strict),
         tests(
-            "EndToEndTests", ["TestSupport", "Crypto", "AppProto", "Signaling", .nioPosix, .logging] + programs,
+            "EndToEndTests",
+            [
+                "TestSupport", "Basics", "Crypto", "AppProto", "TLS", "Signaling", "PeerChannel", "Tunnel", .nioPosix,
+                .logging,
+            ] + programs,
             exclude: ["terminal_session.py", "fail2ban_filter.py"]),
         tests("NATLabTests", ["TestSupport"] + programs, exclude: ["lab_traffic.py", "bridge_middle.py"]),
         tests(
