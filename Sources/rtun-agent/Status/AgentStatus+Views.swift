@@ -30,6 +30,11 @@ extension AgentStatus {
                         ["target": .string($0.target), "count": .unsigned($0.count), "last_ms": .unsigned($0.last)]
                     })),
             .init("refused_relays", .unsigned(self.refusedRelays)),
+            .init("clients", .integer(Int64(self.clients))),
+            .init(
+                "refused_offers",
+                .object(
+                    PeerRefusal.Reason.allCases.map { .init($0.rawValue, .unsigned(self.refusedOffers[$0] ?? 0)) })),
             .init(
                 "dropped_datagrams",
                 .object(DropReason.all.map { .init($0.rawValue, .unsigned(self.part.drops[$0] ?? 0)) })),
@@ -57,6 +62,10 @@ extension AgentStatus {
             "rtun_streams_limit", "Connections that may be open at once (--max-streams).", self.limits.streams)
         metrics.gauge("rtun_flows_limit", "UDP flows that may be open at once (--max-flows).", self.limits.flows)
         metrics.gauge("rtun_peers_limit", "Peer channels that there may be at once (--max-peers).", self.limits.peers)
+        metrics.gauge("rtun_peer_clients", "Clients that have peer channels.", self.clients)
+        metrics.counter(
+            "rtun_refused_offers_total", "Offers of peer channels that were refused at once, by reason.", by: "reason",
+            PeerRefusal.Reason.allCases.map { ($0.rawValue, self.refusedOffers[$0] ?? 0) })
         metrics.counter(
             "rtun_policy_refused_relays_total", "Relays to targets that the egress policy refuses.", self.refusedRelays)
         metrics.counter(
@@ -120,6 +129,9 @@ extension AgentStatus {
                 ]),
         ],
         counters: .endedFlows + [.init("Relays refused by policy", "refused_relays", .count)]
+            + PeerRefusal.Reason.allCases.map {
+                .init("Channels refused: \($0.rawValue)", "refused_offers.\($0.rawValue)", .count)
+            }
             + DropReason.all.map {
                 .init("Dropped: \($0.rawValue)", "dropped_datagrams.\($0.rawValue)", .count)
             })

@@ -69,6 +69,10 @@ struct AgentStatus: ProgramStatus {
     var refusals: [Refusal]
     /// Offers of relays that the policy has refused.
     var refusedRelays: UInt64
+    /// How many have channels.
+    var clients: Int
+    /// Offers that were refused before anything was made of them.
+    var refusedOffers: [PeerRefusal.Reason: UInt64]
     var part: Part
 
     var readiness: Readiness {

@@ -328,7 +328,8 @@ extension PeerChannelError {
         switch self {
         case .noSocket, .noLocalAddress, .closedHere: false
         case .offerFailed(SignalError.notConnected), .offerFailed(SignalError.connectionLost): false
-        case .offerFailed, .endToEndProof, .badOffer, .noPath, .noBridge, .silent, .unknownToPeer, .pathLost, .tunnel,
+        case .offerFailed, .clientUnknown, .endToEndProof, .badOffer, .noPath, .noBridge, .silent, .unknownToPeer,
+            .pathLost, .tunnel,
             .datagramChannel, .handshakeTimedOut, .closedByPeer:
             true
         }
