@@ -217,8 +217,9 @@ let package = Package(
         shared(
             "PeerSupport",
             [
-                "Admin", "Basics", "FlowLedger", "TLS", "HostNetwork", "QUIC", "Signaling", "PeerPath", "PeerChannel",
-                "CommandSupport", .nioCore, .argumentParser, .logging,
+                "Admin", "AppProto", "Basics", "FlowLedger", "TLS", "HostNetwork", "OperatingSystem", "QUIC",
+                "Signaling",
+                "PeerPath", "PeerChannel", "CommandSupport", .nioCore, .nioPosix, .argumentParser, .logging,
             ]),
         shared(
             "RelayChannel",
@@ -250,9 +251,9 @@ let package = Package(
         program(
             "rtun-server", main: "RtunServer.swift",
             [
-                "Admin", "AppProto", "Basics", "FlowLedger", "LibC", "TLS", "STUN", "UDP", "QUIC", "Signaling",
-                "CommandSupport",
-                "OperatingSystem", "PlainHTTP",
+                "Admin", "AppProto", "Basics", "Crypto", "FileWatch", "FlowLedger", "LibC", "TLS", "STUN", "UDP",
+                "QUIC",
+                "Signaling", "CommandSupport", "OperatingSystem", "PlainHTTP",
                 .nioCore, .nioPosix, .nioHTTP1, .nioWebSocket, .dequeModule, .heapModule, .argumentParser, .logging,
             ]),
         program(

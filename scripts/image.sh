@@ -35,7 +35,8 @@ scripts/install-packages.sh image buildah ca-certificates
 
 build=$PWD/.build-image
 rm -rf "$build"
-mkdir -p "$build/context"
+# The state of a server has an empty folder to begin with.
+mkdir -p "$build/context/rtun-server-state"
 version=$(scripts/version.sh)
 commit=$(git rev-parse HEAD 2>/dev/null || echo unknown)
 # The times in an image are the commit's, so that making it again makes the same.

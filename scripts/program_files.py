@@ -27,7 +27,7 @@ FILES = {"file"}
 CHOICES = {"choice", "level", "format"}
 INTERFACES = {"p2p-interface"}
 # Options that answer something and exit: not for a service.
-ONCE = {"check", "list-agents", "print-sessions-token", "config", "version", "V", "help", "h", "print-config", "check-config", "healthcheck", "status", "json"}
+ONCE = {"check", "list-agents", "print-sessions-token", "print-links", "config", "version", "V", "help", "h", "print-config", "check-config", "healthcheck", "status", "json"}
 # What an option without a default looks like in the example.
 EXAMPLES = {
     "url": "https://rtun.example.com:8888",
@@ -45,6 +45,10 @@ EXAMPLES = {
     "ca-cert": "/etc/rtun/ca.pem",
     "secret": "…",
     "secret-file": "/etc/rtun/secret",
+    "link": "rtun://rtun.example.com:8888/?…#…",
+    "link-file": "/etc/rtun/link",
+    "state-dir": "/var/lib/rtun/server",
+    "public-name": "rtun.example.com",
     "e2e-secret": "…",
     "e2e-secret-file": "/run/credentials/rtun-{name}.service/e2e-secret",
     "expire_in": "7d",
@@ -73,22 +77,24 @@ EXAMPLE_AGENT = {"agent": "office", "socks": "office|home", "relay": "office|hom
 # What has to be done after the installation; also in the packages' scripts (scripts/packages.py).
 TODO = {
     "server": """\
-  1. the secret that all programs share, in /etc/rtun/secret (only root needs to be able to read it):
-       install -m 600 /dev/null /etc/rtun/secret && openssl rand -hex 32 >/etc/rtun/secret
-  2. a certificate, unless agents and clients use quic:// with --quic-insecure: /etc/rtun/tls/cert.pem and
-     /etc/rtun/tls/key.pem, and the two lines https-cert and https-key in /etc/rtun/rtun-server.toml
-  3. systemctl enable --now rtun-server""",
+  1. "public-name" in /etc/rtun/rtun-server.toml: what other machines reach this one by
+  2. systemctl enable --now rtun-server
+  3. on the other machines what this prints:
+       rtun-server --config /etc/rtun/rtun-server.toml --state-dir /var/lib/rtun/server --print-links
+Or with a secret and a certificate of your own: /etc/rtun/secret, /etc/rtun/tls/cert.pem and /etc/rtun/tls/key.pem, and
+the two lines https-cert and https-key in /etc/rtun/rtun-server.toml.""",
     "agent": """\
-  1. the server: "url" in /etc/rtun/rtun-agent.toml
-  2. its secret in /etc/rtun/secret (only root needs to be able to read it)
-  3. systemctl enable --now rtun-agent""",
+  1. the server: "link" in /etc/rtun/rtun-agent.toml, which rtun-server --print-links prints; or "url", and its secret in
+     /etc/rtun/secret (only root needs to be able to read it)
+  2. systemctl enable --now rtun-agent""",
     "socks": """\
-  1. the server: "url" in /etc/rtun/rtun-socks.toml
-  2. its secret in /etc/rtun/secret (only root needs to be able to read it)
-  3. systemctl enable --now rtun-socks""",
+  1. the server: "link" in /etc/rtun/rtun-socks.toml, which rtun-server --print-links prints; or "url", and its secret in
+     /etc/rtun/secret (only root needs to be able to read it)
+  2. systemctl enable --now rtun-socks""",
     "relay": """\
-  1. the server and the rules: "url" and "L" in /etc/rtun/rtun-relay.toml
-  2. the server's secret in /etc/rtun/secret (only root needs to be able to read it)
+  1. the rules: "L" in /etc/rtun/rtun-relay.toml
+  2. the server: "link" there, which rtun-server --print-links prints; or "url", and its secret in /etc/rtun/secret (only
+     root needs to be able to read it)
   3. systemctl enable --now rtun-relay""",
 }
 

@@ -35,7 +35,7 @@ struct Agent {
     ///
     /// - Parameter list: of the clients that are served; nil: all.
     init(
-        _ command: AgentCommand, secret: Secret, endToEndSecret: Secret?, identity: ProcessIdentity,
+        _ command: AgentCommand, access: ServerAccess, endToEndSecret: Secret?, identity: ProcessIdentity,
         list: AuthorizedClients?, log: ProgramLog
     ) throws {
         let group = MultiThreadedEventLoopGroup(numberOfThreads: command.eventLoopCount)
@@ -73,10 +73,11 @@ struct Agent {
             maximumPeers: command.egress.maximumPeers, list: list, group: group, egress: self.egress,
             accessLog: log.accessLog, logger: log.logger)
 
-        self.client = try command.server.client(
+        self.client = try access.client(
+            command.server,
             role: .agent(
                 name: self.name, expireIn: command.registration.expireIn, labels: command.registration.labels),
-            secret: secret, identity: identity, program: AgentCommand.name, congestion: command.peers.congestion,
+            identity: identity, program: AgentCommand.name, congestion: command.peers.congestion,
             eventLoop: group.next(), logger: log.logger)
         self.sayStarted(command, limits, list)
     }
@@ -86,7 +87,7 @@ struct Agent {
 
     private func sayStarted(_ command: AgentCommand, _ limits: EgressLimits, _ list: AuthorizedClients?) {
         var metadata = command.peers.startMetadata
-        metadata["server"] = "\(self.client.configuration.url)"
+        metadata["server"] = "\(self.client.configuration.server)"
         metadata["agent"] = "\(self.name)"
         let expiry = command.registration.expireIn
         metadata["expires_in_s"] = expiry.map { .stringConvertible($0.wholeSeconds) }

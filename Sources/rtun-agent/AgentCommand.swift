@@ -9,7 +9,11 @@ import Signaling
 
 /// `rtun-agent`: the egress.
 struct AgentCommand: ProgramCommand {
-    static let example = "rtun-agent https://rtun.example.com:8888 --agent office --secret-file secret"
+    static let example = """
+        rtun-agent 'rtun://rtun.example.com:8888/?...#...' --agent office
+          (a link, as rtun-server --print-links prints it), or
+          rtun-agent https://rtun.example.com:8888 --agent office --secret-file secret
+        """
     static let roleWords = ["agent", "pub"]
     var eventLoopCount: Int { System.coreCount }
     static let name = "rtun-agent"
@@ -23,6 +27,9 @@ struct AgentCommand: ProgramCommand {
             open.
 
             Examples:
+              # with the link that the server prints (--print-links)
+              rtun-agent 'rtun://rtun.example.com:8888/?...#...' --agent office
+
               # for an hour, with the secret in a file
               rtun-agent https://rtun.example.com:8888 --agent office \\
                 --expire_in 60 --secret-file /etc/rtun/secret
@@ -83,18 +90,19 @@ struct AgentCommand: ProgramCommand {
     private static let certificateName = "rtun agent"
 
     mutating func validate() throws {
-        try self.server.validateURL()
+        try self.server.validate(for: .agent)
     }
 
     func checkConfiguration() throws {
-        let secret = try self.secret.load()
+        let access = try self.server.access(for: .agent, self.secret)
         _ = try self.endToEndSecret.load()
         try self.identity.check()
         _ = try self.clients.load()
         let name = try self.registration.name()
-        try self.server.check(
+        try access.check(
+            self.server,
             role: .agent(name: name, expireIn: self.registration.expireIn, labels: self.registration.labels),
-            secret: secret, program: Self.name, congestion: self.peers.congestion)
+            program: Self.name, congestion: self.peers.congestion)
         try self.admin.check()
         try self.logging.check()
         try self.accessLog.check()
@@ -109,7 +117,7 @@ struct AgentCommand: ProgramCommand {
 
     func run() async throws {
         try self.admin.check()
-        let secret = try self.secret.load()
+        let access = try self.server.access(for: .agent, self.secret)
         let endToEndSecret = try self.endToEndSecret.load()
         let identity = try self.identity.load(commonName: Self.certificateName)
         let list = try self.clients.load()
@@ -117,13 +125,13 @@ struct AgentCommand: ProgramCommand {
         if self.check.isWanted {
             return try await ConnectionCheck(
                 program: Self.name, role: .agent(name: try self.registration.name()), server: self.server,
-                secret: secret, identity: identity, peers: self.peers,
+                access: access, identity: identity, peers: self.peers,
                 eventLoop: MultiThreadedEventLoopGroup(numberOfThreads: 1).next(), log: log
             ).run()
         }
         log.accessLog = try self.accessLog.open(self.logging, beside: log)
         try await Agent(
-            self, secret: secret, endToEndSecret: endToEndSecret, identity: identity, list: list, log: log
+            self, access: access, endToEndSecret: endToEndSecret, identity: identity, list: list, log: log
         ).run()
     }
 }

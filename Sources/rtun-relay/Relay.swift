@@ -140,7 +140,7 @@ struct Relay {
         }
         let more = rules.count > Self.rulesShown ? " and \(rules.count - Self.rulesShown) more" : ""
         var metadata = self.peers.startMetadata
-        metadata["server"] = "\(self.control.configuration.url)"
+        metadata["server"] = "\(self.control.configuration.server)"
         metadata["agents"] = "\(self.services.agents.expression)"
         metadata["rules"] = .stringConvertible(rules.count)
         metadata["idle_timeout_s"] = .stringConvertible(self.services.options.idleTimeout.wholeSeconds)

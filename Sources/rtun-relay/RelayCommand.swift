@@ -11,7 +11,11 @@ import Signaling
 /// `rtun-relay`: local UDP and TCP ports whose traffic leaves from an agent.
 struct RelayCommand: ProgramCommand {
     static let example =
-        "rtun-relay -L '127.0.0.1:15353?to=192.0.2.53:53' https://rtun.example.com:8888 --secret-file secret"
+        """
+        rtun-relay -L '127.0.0.1:15353?to=192.0.2.53:53' 'rtun://rtun.example.com:8888/?...#...'
+          (a link, as rtun-server --print-links prints it), or
+          rtun-relay -L '127.0.0.1:15353?to=192.0.2.53:53' https://rtun.example.com:8888 --secret-file secret
+        """
     static let roleWords = ["relay", "sub"]
     /// Workers are spread over the loops; more loops than workers are of no use.
     var eventLoopCount: Int { max(1, min(System.coreCount, self.relay.rules.count)) }
@@ -92,7 +96,7 @@ struct RelayCommand: ProgramCommand {
     private static let certificateName = "rtun client"
 
     mutating func validate() throws {
-        try self.server.validateURL()
+        try self.server.validate(for: .client)
         guard self.agents.list || self.check.isWanted || !self.relay.rules.isEmpty else {
             throw ValidationError(
                 "no rule given; write at least one -L LISTEN?to=TARGET, as in -L 127.0.0.1:15353?to=192.0.2.53:53")
@@ -100,11 +104,11 @@ struct RelayCommand: ProgramCommand {
     }
 
     func checkConfiguration() throws {
-        let secret = try self.secret.load()
+        let access = try self.server.access(for: .client, self.secret)
         _ = try self.endToEndSecret.load()
         try self.identity.check()
-        try self.server.check(
-            role: .client, secret: secret, program: Self.name, congestion: self.peers.congestion)
+        try access.check(
+            self.server, role: .client, program: Self.name, congestion: self.peers.congestion)
         try self.admin.check()
         try self.logging.check()
         try self.accessLog.check()
@@ -119,7 +123,7 @@ struct RelayCommand: ProgramCommand {
 
     func run() async throws {
         try self.admin.check()
-        let secret = try self.secret.load()
+        let access = try self.server.access(for: .client, self.secret)
         let endToEndSecret = try self.endToEndSecret.load()
         let identity = try self.identity.load(commonName: Self.certificateName)
         var log = try self.logging.open(program: Self.name)
@@ -130,13 +134,13 @@ struct RelayCommand: ProgramCommand {
             return try await ConnectionCheck(
                 program: Self.name,
                 role: .client(pattern: self.agents.expression, matches: { pattern.matches($0) }),
-                server: self.server, secret: secret, identity: identity, peers: self.peers,
+                server: self.server, access: access, identity: identity, peers: self.peers,
                 eventLoop: group.next(), log: log
             ).run()
         }
-        let control = try self.server.client(
-            role: .client, secret: secret, identity: identity, program: Self.name,
-            congestion: self.peers.congestion, eventLoop: group.next(), logger: log.logger)
+        let control = try access.client(
+            self.server, role: .client, identity: identity, program: Self.name, congestion: self.peers.congestion,
+            eventLoop: group.next(), logger: log.logger)
         if self.agents.list {
             try await AgentListing(control: control, pattern: self.agents.pattern()).run()
         } else {

@@ -9,7 +9,11 @@ import Signaling
 
 /// `rtun-socks`: the proxy on the user's machine.
 struct SocksCommand: ProgramCommand {
-    static let example = "rtun-socks https://rtun.example.com:8888 --secret-file secret"
+    static let example = """
+        rtun-socks 'rtun://rtun.example.com:8888/?...#...'
+          (a link, as rtun-server --print-links prints it), or
+          rtun-socks https://rtun.example.com:8888 --secret-file secret
+        """
     static let roleWords = ["socks", "sub"]
     var eventLoopCount: Int { 1 }
     static let name = "rtun-socks"
@@ -22,8 +26,8 @@ struct SocksCommand: ProgramCommand {
             directly if possible. Names are resolved at the agent. If the agent goes away, new connections use the next one.
 
             Examples:
-              # a proxy on 127.0.0.1:2080
-              rtun-socks https://rtun.example.com:8888 --secret-file secret
+              # a proxy on 127.0.0.1:2080, with the link that the server prints
+              rtun-socks 'rtun://rtun.example.com:8888/?...#...'
               curl --socks5-hostname 127.0.0.1:2080 https://example.com/
               curl --proxy http://127.0.0.1:2080 https://example.com/
 
@@ -76,15 +80,15 @@ struct SocksCommand: ProgramCommand {
     private static let certificateName = "rtun client"
 
     mutating func validate() throws {
-        try self.server.validateURL()
+        try self.server.validate(for: .client)
     }
 
     func checkConfiguration() throws {
-        let secret = try self.secret.load()
+        let access = try self.server.access(for: .client, self.secret)
         _ = try self.endToEndSecret.load()
         try self.identity.check()
-        try self.server.check(
-            role: .client, secret: secret, program: Self.name, congestion: self.peers.congestion)
+        try access.check(
+            self.server, role: .client, program: Self.name, congestion: self.peers.congestion)
         for case .network(let address) in try self.proxy.places() { _ = try address.resolve() }
         try self.admin.check()
         try self.logging.check()
@@ -100,7 +104,7 @@ struct SocksCommand: ProgramCommand {
 
     func run() async throws {
         try self.admin.check()
-        let secret = try self.secret.load()
+        let access = try self.server.access(for: .client, self.secret)
         let endToEndSecret = try self.endToEndSecret.load()
         let identity = try self.identity.load(commonName: Self.certificateName)
         var log = try self.logging.open(program: Self.name)
@@ -112,13 +116,13 @@ struct SocksCommand: ProgramCommand {
             return try await ConnectionCheck(
                 program: Self.name,
                 role: .client(pattern: self.agents.expression, matches: { pattern.matches($0) }),
-                server: self.server, secret: secret, identity: identity, peers: self.peers,
+                server: self.server, access: access, identity: identity, peers: self.peers,
                 eventLoop: eventLoop, log: log
             ).run()
         }
-        let control = try self.server.client(
-            role: .client, secret: secret, identity: identity, program: Self.name,
-            congestion: self.peers.congestion, eventLoop: eventLoop, logger: log.logger)
+        let control = try access.client(
+            self.server, role: .client, identity: identity, program: Self.name, congestion: self.peers.congestion,
+            eventLoop: eventLoop, logger: log.logger)
         if self.agents.list {
             try await AgentListing(control: control, pattern: self.agents.pattern()).run()
         } else {

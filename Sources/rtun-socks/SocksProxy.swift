@@ -130,7 +130,7 @@ struct SocksProxy {
         let list = places.joined(separator: ", ")
         var metadata = self.peers.startMetadata
         metadata["socks"] = "\(places.joined(separator: ","))"
-        metadata["server"] = "\(self.control.configuration.url)"
+        metadata["server"] = "\(self.control.configuration.server)"
         metadata["agents"] = "\(self.agents.expression)"
         metadata["login"] = .stringConvertible(self.proxy.credentials.isRequired)
         metadata["max_connections"] = .stringConvertible(self.proxy.maximumConnections)

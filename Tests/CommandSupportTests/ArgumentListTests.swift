@@ -12,6 +12,10 @@ import Testing
             (["rtun-agent", "--secret"], []),
             (["rtun-agent", "--secret="], [""]),
             (["rtun-agent", "--secret", "--secret", "x"], ["--secret"]),
+            (["rtun-socks", "rtun://h:1/?a=b#sec123", "--listen", "x#y"], ["sec123"]),
+            (["rtun-socks", "--link=RTUN://h#sec123"], ["sec123"]),
+            (["rtun-agent", "--secret", "rtun://h#sec123"], ["rtun://h#sec123"]),
+            (["rtun-agent", "rtun://h:1/?a=b"], []),
             ([], []),
         ] as [([String], [String])])
     func `only the values of secret options are found`(arguments: [String], secrets: [String]) {

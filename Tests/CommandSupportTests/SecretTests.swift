@@ -12,7 +12,8 @@ import Testing
     private func file(_ contents: String) throws -> String { try self.folder.write(UUID().uuidString, contents) }
 
     private func load(_ arguments: [String], _ environment: [String: String] = [:]) throws -> String {
-        let secret = try SecretOptions.parse(arguments).load(environment: { environment[$0] })
+        let given = try SecretOptions.parse(arguments).load(environment: { environment[$0] })
+        let secret = try given.secret(for: .client)
         return String(decoding: secret.bytes, as: UTF8.self)
     }
 
@@ -22,7 +23,8 @@ import Testing
     }
 
     @Test(arguments: [
-        ("sec\n123\n", "sec\n123"), (" sec123 \n\n", " sec123 "), ("sec123\r\n", "sec123"),
+        ("sec\n123\n", "sec"), (" sec123 \n\n", "sec123"), ("\n\t\nsec 123\r\n", "sec 123"), ("sec123\r\n", "sec123"),
+        ("agent:other\nclient: sec123\nmore", "sec123"),
         ("\u{FEFF}sec123\r\n\r\n", "sec123"), ("sec123", "sec123"),
     ])
     func `what editors add to a file is no part of the secret`(contents: String, secret: String) throws {

@@ -41,7 +41,7 @@ import Testing
         difference: TimeAmount, outcome: CheckItem.Outcome, finding: String
     ) throws {
         let report = SignallingReport(
-            url: try ServerURL(parsing: "quic://localhost:1"), isInsecure: true,
+            server: .url(try ServerURL(parsing: "quic://localhost:1")), isInsecure: true,
             outcome: .connected(
                 server: "rtun-server/1", remote: try self.address("192.0.2.1", 1), after: .milliseconds(12),
                 clockDifference: difference))

@@ -25,7 +25,7 @@ struct IdentityTests {
         let token = ResumeToken(
             instanceID: instance, createdAtMilliseconds: UInt64(Date().timeIntervalSince1970 * 1000) + 60_000,
             expireAtMilliseconds: 0
-        ).sealed(name: name, with: key)
+        ).sealed(name: name, with: key.serverKey)
         let eventLoop = MultiThreadedEventLoopGroup.singleton.next()
         let promise = eventLoop.makePromise(of: Result<Welcome, SignalInitiator.Failure>.self)
         eventLoop.execute {

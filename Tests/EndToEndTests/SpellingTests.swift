@@ -37,7 +37,7 @@ struct SpellingTests {
                 "another rule listens"
             ),
             ("rtun-socks", [], 64, "Example:\n  rtun-socks https://"),
-            ("rtun-agent", [], 64, "Usage: rtun-agent [<options>] <url>"),
+            ("rtun-agent", [], 64, "Usage: rtun-agent [<options>] [<url>]"),
         ] as [(String, [String], Int32, String)])
     func `an invalid command line is answered with what would be right`(
         name: String, arguments: [String], status: Int32, words: String

@@ -22,9 +22,9 @@ import Testing
         #expect(tunnel.congestionControl == congestionControl)
 
         let server = try ServerConnectionOptions.parse(["quic://127.0.0.1:8888"])
-        let control = try server.configuration(
-            role: .client, secret: try SecretOptions.parse(["--secret", "x"]).load(), program: "test",
-            congestion: peers.congestion)
+        let access = try server.access(for: .client, SecretOptions.parse(["--secret", "x"]))
+        let control = try access.configuration(
+            server, role: .client, program: "test", congestion: peers.congestion)
         #expect(control.congestionControl == congestionControl)
     }
 
@@ -36,17 +36,17 @@ import Testing
         options: [String], complaint: String?
     ) throws {
         let server = try ServerConnectionOptions.parse(options + ["quic://127.0.0.1:8888"])
-        let secret = try SecretOptions.parse(["--secret", "x"]).load()
+        let access = try server.access(for: .client, SecretOptions.parse(["--secret", "x"]))
         let identity = try ProcessIdentity(commonName: "test")
         for role in [SignalClientConfiguration.Role.client, .agent(name: "a", expireIn: nil, labels: [:])] {
             func client() throws {
-                _ = try server.client(
-                    role: role, secret: secret, identity: identity, program: "test", congestion: .bbr,
+                _ = try access.client(
+                    server, role: role, identity: identity, program: "test", congestion: .bbr,
                     eventLoop: EmbeddedEventLoop(),
                     addressMonitor: nil, logger: Logger(label: "test"))
             }
             func check() throws {
-                try server.check(role: role, secret: secret, program: "test", congestion: .bbr)
+                try access.check(server, role: role, program: "test", congestion: .bbr)
             }
             for make in [client, check] {
                 if let complaint {

@@ -28,7 +28,9 @@ import Testing
     }
 
     private func server(_ link: MemoryLink, _ results: Results) -> SignalAcceptor {
-        let acceptor = SignalAcceptor(link: link, key: testKey, software: "s/1") { results.server = $1 }
+        let acceptor = SignalAcceptor(link: link, secrets: AcceptedSecrets(testKey), software: "s/1") {
+            results.server = $1
+        }
         results.acceptor = acceptor
         return acceptor
     }
@@ -179,7 +181,8 @@ import Testing
             let (near, far) = MemoryLink.pair(on: self.loop, binding: self.binding)
             let results = Results()
             let acceptor = SignalAcceptor(
-                link: far, key: testKey, software: "s/1", admit: { Goodbye(code: .limit, reason: "later") }
+                link: far, secrets: AcceptedSecrets(testKey), software: "s/1",
+                admit: { Goodbye(code: .limit, reason: "later") }
             ) { results.server = $1 }
             acceptor.start()
             self.client(near, key: key, results).start()

@@ -24,7 +24,8 @@ struct HandshakePair {
         identity: ProcessIdentity? = nil
     ) {
         self.server = ServerHandshake(
-            key: serverKey, transport: server, software: "rtun-server/test", nonce: [UInt8](repeating: 0x51, count: 32))
+            secrets: AcceptedSecrets(serverKey), transport: server, software: "rtun-server/test",
+            nonce: [UInt8](repeating: 0x51, count: 32))
         self.client = ClientHandshake(
             key: clientKey, transport: client, agent: agent, identity: identity, software: "rtun-test/1",
             nonce: [UInt8](repeating: 0xC1, count: 32))

@@ -131,7 +131,8 @@ import Testing
         var pair = HandshakePair()
         let recorded = try pair.hello()
         var next = ServerHandshake(
-            key: HandshakePair.key, transport: .plain, software: "", nonce: [UInt8](repeating: 0x52, count: 32))
+            secrets: AcceptedSecrets(HandshakePair.key), transport: .plain, software: "",
+            nonce: [UInt8](repeating: 0x52, count: 32))
         guard case .refuse(_, .proofFailed) = next.receive(recorded) else {
             Issue.record("accepted")
             return
@@ -194,20 +195,20 @@ import Testing
     }
 
     @Test func `fields of a newer version are part of the proof`() throws {
-        // A hello with field 11, which this version does not know; the newer peer's MAC covers it.
+        // A hello with field 500, which this version does not know; the newer peer's MAC covers it.
         var pair = HandshakePair()
         let hello = try pair.hello().hello()
-        let unsigned = hello.authenticatedBytes + [0x5A, 2, 0x68, 0x69]
+        let unsigned = hello.authenticatedBytes + [0xA2, 0x1F, 2, 0x68, 0x69]
         let mac = HandshakePair.key.proof(
             by: .client, serverNonce: [UInt8](repeating: 0x51, count: 32), clientNonce: hello.clientNonce, binding: [],
             message: unsigned)
-        let newer = Self.envelope(hello: hello.authenticatedBytes + [0x3A, 32] + mac + [0x5A, 2, 0x68, 0x69])
+        let newer = Self.envelope(hello: hello.authenticatedBytes + [0x3A, 32] + mac + [0xA2, 0x1F, 2, 0x68, 0x69])
         var server = pair.server
         guard case .authenticated = server.receive(try Envelope(decoding: newer)) else {
             Issue.record("not authenticated")
             return
         }
-        let changed = Self.envelope(hello: hello.authenticatedBytes + [0x3A, 32] + mac + [0x5A, 2, 0x68, 0x6A])
+        let changed = Self.envelope(hello: hello.authenticatedBytes + [0x3A, 32] + mac + [0xA2, 0x1F, 2, 0x68, 0x6A])
         guard case .refuse(_, .proofFailed) = pair.server.receive(try Envelope(decoding: changed)) else {
             Issue.record("not refused")
             return

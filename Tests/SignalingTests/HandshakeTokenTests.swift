@@ -4,7 +4,7 @@ import Testing
 @testable import Signaling
 
 @Suite struct HandshakeTokenTests {
-    private let key = HandshakePair.key
+    private let key = HandshakePair.key.serverKey
     private let token = ResumeToken(
         instanceID: InstanceID(rawValue: "00112233445566778899aabbccddeeff") ?? .random(),
         createdAtMilliseconds: 1_700_000_000_123, expireAtMilliseconds: 0)
@@ -13,7 +13,7 @@ import Testing
         let sealed = self.token.sealed(name: "egress", with: self.key)
         #expect(ResumeToken(opening: sealed, name: "egress", with: self.key) == self.token)
         #expect(ResumeToken(opening: sealed, name: "egres", with: self.key) == nil)
-        #expect(ResumeToken(opening: sealed, name: "egress", with: HandshakePair.otherKey) == nil)
+        #expect(ResumeToken(opening: sealed, name: "egress", with: HandshakePair.otherKey.serverKey) == nil)
     }
 
     @Test func `every changed bit of a resume token is noticed`() {
@@ -31,7 +31,7 @@ import Testing
         let token = SessionsToken.make(expiry: 1000, key: self.key)
         #expect(SessionsToken.isValid(token, now: 999, key: self.key))
         #expect(!SessionsToken.isValid(token, now: 1000, key: self.key))
-        #expect(!SessionsToken.isValid(token, now: 0, key: HandshakePair.otherKey))
+        #expect(!SessionsToken.isValid(token, now: 0, key: HandshakePair.otherKey.serverKey))
         #expect(!SessionsToken.isValid(token.replacing(".1000.", with: ".9999."), now: 0, key: self.key))
     }
 
@@ -46,8 +46,8 @@ import Testing
         let first = try SharedKey(secret: Array("correct horse".utf8))
         let again = try SharedKey(secret: Array("correct horse".utf8))
         let other = try SharedKey(secret: Array("correct horsf".utf8))
-        #expect(first.statelessResetKey == again.statelessResetKey)
-        #expect(first.statelessResetKey != other.statelessResetKey)
+        #expect(first.serverKey.statelessResetKey == again.serverKey.statelessResetKey)
+        #expect(first.serverKey.statelessResetKey != other.serverKey.statelessResetKey)
         #expect("\(first)" == "SharedKey")
     }
 }

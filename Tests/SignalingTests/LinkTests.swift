@@ -24,7 +24,8 @@ import Testing
         case .http, .https:
             WebSocketConnector(
                 url: url, path: url.webSocketPath(for: role), software: "test/1",
-                tlsContext: url.scheme == .https ? try TLSContext.client(verification: .insecure) : nil)
+                tlsContext: url.scheme == .https ? try TLSContext.client(verification: .insecure) : nil,
+                certificateName: url.host)
         }
     }
 

@@ -72,7 +72,8 @@ import Testing
         }
 
         private func accept(_ link: MemoryLink) {
-            let acceptor = SignalAcceptor(link: link, key: self.serverKey, software: "s") { acceptor, outcome in
+            let acceptor = SignalAcceptor(link: link, secrets: AcceptedSecrets(self.serverKey), software: "s") {
+                acceptor, outcome in
                 guard case .success(let peer) = outcome, let welcome = self.welcome else { return }
                 self.hellos.append(peer.hello)
                 self.keys.append(peer.key?.fingerprint)
@@ -114,7 +115,7 @@ import Testing
         init(
             role: SignalClientConfiguration.Role = .agent(name: "a", expireIn: nil, labels: [:]),
             url: String = "https://server.example", key: SharedKey = testKey, insecure: Bool = false,
-            quicInsecure: Bool = false, identity: ProcessIdentity? = nil,
+            quicInsecure: Bool = false, identity: ProcessIdentity? = nil, currentKey: SharedKey?? = nil,
             _ prepare: (World) -> Void = { _ in }
         ) throws {
             prepare(self.world)
@@ -123,6 +124,9 @@ import Testing
             configuration.httpsInsecure = insecure
             configuration.quicInsecure = quicInsecure
             configuration.identity = identity
+            if let currentKey {
+                configuration.currentKey = { $0.makeSucceededFuture(currentKey) }
+            }
             self.core = SignalClientCore(
                 configuration: configuration, connector: self.world, eventLoop: self.world.loop,
                 logger: self.world.log.logger, route: { [world] _ in world.route }, age: { [world] in world.age })
@@ -139,6 +143,42 @@ import Testing
             self.world.loop.advanceTime(by: .milliseconds(50))
             #expect(self.outcome.terminal != nil)
         }
+    }
+
+    @Test(arguments: [false, true])
+    func `whose secret is refused looks for another one, and goes on with that`(insecure: Bool) throws {
+        let fixture = try Fixture(insecure: insecure, currentKey: .some(otherKey)) { $0.serverKey = otherKey }
+        #expect(fixture.delegate.sessions.count == 1 && fixture.world.attempts.count == 2)
+        #expect(fixture.world.attempts[0] == fixture.world.attempts[1])
+        #expect(fixture.world.log.lines.contains { $0.event == "secret.reread" })
+        fixture.stop()
+    }
+
+    @Test(arguments: [testKey, nil] as [SharedKey?])
+    func `the same secret, or none, ends it`(key: SharedKey?) throws {
+        let fixture = try Fixture(currentKey: .some(key)) { $0.serverKey = otherKey }
+        guard case .refused = fixture.outcome.terminal else {
+            Issue.record("\(String(describing: fixture.outcome.terminal))")
+            return
+        }
+        #expect(fixture.world.attempts.count == 1)
+    }
+
+    @Test func `a session whose secret is withdrawn goes on with the next one`() throws {
+        let fixture = try Fixture(currentKey: .some(otherKey))
+        fixture.world.serverKey = otherKey
+        fixture.world.connections[0].close(Goodbye(code: .auth, reason: "the secret is no longer valid"))
+        fixture.world.loop.advanceTime(by: .milliseconds(10))
+        #expect(fixture.delegate.sessions.count == 2 && fixture.outcome.terminal == nil)
+        // Once more, and there is nothing new.
+        fixture.world.serverKey = SharedKey(derived: [UInt8](repeating: 9, count: 32))
+        fixture.world.connections[1].close(Goodbye(code: .auth, reason: "the secret is no longer valid"))
+        fixture.world.loop.advanceTime(by: .milliseconds(10))
+        guard case .refused(let detail) = fixture.outcome.terminal else {
+            Issue.record("\(String(describing: fixture.outcome.terminal))")
+            return
+        }
+        #expect(detail.contains("the secret is no longer valid"))
     }
 
     @Test func `the first attempt is made at once, and its connection is told`() throws {
@@ -312,7 +352,7 @@ import Testing
             if case .failure(let error) = $0 { failure = error }
         }
         initiator.start()
-        SignalAcceptor(link: far, key: testKey, software: "s") { _, _ in }.start()
+        SignalAcceptor(link: far, secrets: AcceptedSecrets(testKey), software: "s") { _, _ in }.start()
         fixture.world.loop.run()
         guard case .handshake(.bindingUnavailable) = failure else {
             Issue.record("\(String(describing: failure))")

@@ -20,7 +20,8 @@ import Testing
         ) async throws -> Broker {
             let (connections, continuation) = AsyncStream.makeStream(of: NIOLoopBound<SignalConnection>.self)
             let server = try await LoopbackServer.start(scheme, identity: identity, port: port) { link in
-                let acceptor = SignalAcceptor(link: link, key: key, software: "rtun-server/test") { acceptor, outcome in
+                let acceptor = SignalAcceptor(link: link, secrets: AcceptedSecrets(key), software: "rtun-server/test") {
+                    acceptor, outcome in
                     guard case .success(let hello) = outcome.map(\.hello) else { return }
                     let welcome = Welcome(
                         instanceID: hello.agent == nil ? nil : .random(), agentName: hello.agent?.name ?? "",

@@ -60,7 +60,7 @@ import Testing
             identity.certificateChainPEM + other.privateKeyPEM, [UInt8](repeating: 0, count: 70_000),
         ] {
             unlink(self.path)
-            try PrivateFile.create(self.path, contents)
+            #expect(try PrivateFile.make(at: self.path, contents) == .made)
             #expect(throws: ProcessIdentity.FileError.unusable(path: self.path)) {
                 try ProcessIdentity.keeping(in: self.path, commonName: "test")
             }
@@ -68,7 +68,7 @@ import Testing
         }
         // In either order.
         unlink(self.path)
-        try PrivateFile.create(self.path, identity.privateKeyPEM + identity.certificateChainPEM)
+        _ = try PrivateFile.make(at: self.path, identity.privateKeyPEM + identity.certificateChainPEM)
         #expect(try ProcessIdentity.keeping(in: self.path, commonName: "test").fingerprint == identity.leafFingerprint)
     }
 

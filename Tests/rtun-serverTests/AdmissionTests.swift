@@ -19,7 +19,8 @@ import Testing
     private let admission: Admission
 
     init() {
-        self.admission = Admission(eventLoop: self.loop, key: Self.key, software: "s", logger: self.log.logger)
+        self.admission = Admission(
+            eventLoop: self.loop, secrets: AcceptedSecrets(Self.key), software: "s", logger: self.log.logger)
     }
 
     private final class Attempt {

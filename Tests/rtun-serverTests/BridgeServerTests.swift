@@ -27,7 +27,7 @@ import Testing
         let configuration = ServerConfiguration(
             address: try ListenAddress(parsing: "127.0.0.1:0", defaultHost: "127.0.0.1"),
             certificate: certificate.files,
-            key: key,
+            secrets: AcceptedSecrets(key),
             bridge: bridge,
             logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }))
         let server = try await Server.start(configuration, on: eventLoop)

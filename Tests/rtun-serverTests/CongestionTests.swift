@@ -1,4 +1,5 @@
 import ArgumentParser
+import CommandSupport
 import Logging
 import NIOPosix
 import QUIC
@@ -14,8 +15,10 @@ import Testing
     func `the listener sends by the congestion control that was asked for`(
         arguments: [String], congestionControl: CongestionControl
     ) async throws {
+        let secret = try SecretOptions.parse(["--secret", "test"])
+        let credentials = try ServerCredentials(secret, files: nil, folder: nil, name: "test")
         let configuration = try ServerCommand.parse(arguments).configuration(
-            key: SharedKey(secret: Array("test".utf8)),
+            credentials, SecretKeys(),
             logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }))
         let identity = try Identity.selfSigned(commonName: "test")
         let eventLoop = MultiThreadedEventLoopGroup.singleton.next()

@@ -19,7 +19,7 @@ import Testing
     ) async throws {
         let configuration = ServerConfiguration(
             address: try ListenAddress(parsing: "0.0.0.0:0", defaultHost: "0.0.0.0"), certificate: certificate,
-            key: try SharedKey(secret: Array("test".utf8)), limits: ServerLimits(),
+            secrets: AcceptedSecrets(try SharedKey(secret: Array("test".utf8))), limits: ServerLimits(),
             logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }))
         let server = try await Server.start(configuration, on: self.eventLoop)
         let result: Result<Void, any Error>

@@ -21,7 +21,8 @@ import Testing
     ) throws -> ServerConfiguration {
         let silent = Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() })
         var configuration = ServerConfiguration(
-            address: try ListenAddress(parsing: address, defaultHost: "127.0.0.1"), key: try #require(Self.key),
+            address: try ListenAddress(parsing: address, defaultHost: "127.0.0.1"),
+            secrets: AcceptedSecrets(try #require(Self.key)),
             logger: silent)
         configuration.stun.port = port
         configuration.stun.address = try second.map {

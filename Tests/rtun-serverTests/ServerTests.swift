@@ -20,7 +20,7 @@ import Testing
     ) throws -> ServerConfiguration {
         ServerConfiguration(
             address: try ListenAddress(parsing: address, defaultHost: "127.0.0.1"), certificate: certificate,
-            key: try #require(Self.key),
+            secrets: AcceptedSecrets(try #require(Self.key)),
             limits: limits, logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }))
     }
 
@@ -161,11 +161,11 @@ import Testing
             #expect(server.readyLine(nil).text == "rtun-server ready https=127.0.0.1:\(port) quic=127.0.0.1:\(port)")
             #expect(try await certificateShown(port: port) == before)
             let after = try certificate.replace(commonName: "after")
-            await server.reloadCertificate()
+            await server.reloadFiles()
             #expect(try await certificateShown(port: port) == after)
             // Files that do not fit together change nothing.
             try certificate.replaceKey()
-            await server.reloadCertificate()
+            await server.reloadFiles()
             #expect(try await certificateShown(port: port) == after)
         }
     }

@@ -1893,7 +1893,7 @@ const ProtobufCMessageDescriptor rtun__server_hello__descriptor =
   (ProtobufCMessageInit) rtun__server_hello__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor rtun__hello__field_descriptors[10] =
+static const ProtobufCFieldDescriptor rtun__hello__field_descriptors[11] =
 {
   {
     "version",
@@ -2015,11 +2015,24 @@ static const ProtobufCFieldDescriptor rtun__hello__field_descriptors[10] =
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "check",
+    11,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Rtun__Hello, check),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned rtun__hello__field_indices_by_name[] = {
   4,   /* field[4] = agent */
   3,   /* field[3] = binding_type */
   7,   /* field[7] = certificate */
+  10,   /* field[10] = check */
   2,   /* field[2] = client_nonce */
   9,   /* field[9] = key_kept */
   6,   /* field[6] = mac */
@@ -2031,7 +2044,7 @@ static const unsigned rtun__hello__field_indices_by_name[] = {
 static const ProtobufCIntRange rtun__hello__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 10 }
+  { 0, 11 }
 };
 const ProtobufCMessageDescriptor rtun__hello__descriptor =
 {
@@ -2041,7 +2054,7 @@ const ProtobufCMessageDescriptor rtun__hello__descriptor =
   "Rtun__Hello",
   "rtun",
   sizeof(Rtun__Hello),
-  10,
+  11,
   rtun__hello__field_descriptors,
   rtun__hello__field_indices_by_name,
   1,  rtun__hello__number_ranges,

@@ -12,15 +12,14 @@ package final class NameResolver: Sendable {
 
     /// How many names may be looked up at once, those included that nobody waits for any more, as long as they cost
     /// something. A lookup takes about 1 KiB.
-    private static let maximumLookups = 16_384
+    static let maximumLookups = 16_384
 
     private let configuration: AresConfiguration
     private let sources: @Sendable () -> HostSources?
     private let thread = Mutex<ResolverThread?>(nil)
     private let system = SystemLookup()
     /// Of these, each owner has its share.
-    private let places = Mutex<Shares<ObjectIdentifier, ObjectIdentifier>>(
-        Shares(limit: NameResolver.maximumLookups, factor: 7))
+    private let places: Mutex<Shares<ObjectIdentifier, ObjectIdentifier>>
 
     /// A resolver that asks as this machine is set up to.
     package convenience init() {
@@ -28,8 +27,12 @@ package final class NameResolver: Sendable {
     }
 
     /// A resolver that asks other name servers, and `sources` for what those do not know.
-    init(_ configuration: AresConfiguration, sources: @escaping @Sendable () -> HostSources?) {
+    init(
+        _ configuration: AresConfiguration, maximumLookups: Int = NameResolver.maximumLookups,
+        sources: @escaping @Sendable () -> HostSources?
+    ) {
         self.configuration = configuration
+        self.places = Mutex(Shares(limit: maximumLookups, factor: 7))
         self.sources = sources
     }
 

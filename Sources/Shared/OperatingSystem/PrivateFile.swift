@@ -1,6 +1,6 @@
 import LibC
 
-/// Files with secrets: only their owner reads them, from their first moment on.
+/// Files that hold secrets: only their owner gets at them, from their first moment on.
 package enum PrivateFile {
     package enum ReadError: Error, Equatable {
         case system(errno: CInt)
@@ -35,41 +35,111 @@ package enum PrivateFile {
         }
     }
 
-    /// Makes the file at `path`, mode 0600, whole or not at all; an `errno` when that fails. One that is there stays, and counts
-    /// as `EEXIST`.
-    package static func create(_ path: String, _ contents: [UInt8]) throws(CreationError) {
-        // The name ends in what nobody guesses, and O_EXCL follows no link.
-        let temporary = "\(path).\(UInt64.random(in: .min ... .max))"
-        let descriptor = LibC.open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
-        guard descriptor >= 0 else { throw CreationError(errno: errno) }
-        var failure = Self.write(contents, to: descriptor)
-        if close(descriptor) != 0, failure == nil { failure = errno }
-        // Two that make it at the same time shall end with the same file. A file system without links has the last one's.
-        if failure == nil, link(temporary, path) != 0 {
-            failure = errno
-            if failure == EPERM || failure == ENOTSUP, access(path, F_OK) != 0 {
-                failure = rename(temporary, path) == 0 ? nil : errno
+    package enum WriteError: Error, Equatable, CustomStringConvertible {
+        case system(operation: String, errno: CInt)
+
+        package var description: String {
+            switch self {
+            case .system(let operation, let code): "\(operation): \(SystemError.text(code))"
             }
         }
-        unlink(temporary)
-        if let failure { throw CreationError(errno: failure) }
     }
 
-    package struct CreationError: Error, Equatable {
-        package let errno: CInt
+    /// What came of making a file.
+    package enum Outcome: Equatable {
+        case made
+        /// There is one, which is as it was: somebody else was faster.
+        case exists
     }
 
-    /// The `errno` of what went wrong.
-    private static func write(_ contents: [UInt8], to descriptor: CInt) -> CInt? {
-        // The umask may have taken something away.
-        guard fchmod(descriptor, 0o600) == 0 else { return errno }
+    /// Makes a file of mode 0600 at `path`, whole or not at all, and never in place of another.
+    ///
+    /// It belongs to whom its folder belongs to when this process may give it away, so that a service finds readable what root
+    /// has made in its place.
+    package static func make(at path: String, _ contents: [UInt8]) throws(WriteError) -> Outcome {
+        // The name ends in what nobody guesses, and O_EXCL follows no link.
+        let temporary = "\(path).\(UInt64.random(in: .min ... .max))"
+        let descriptor = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
+        guard descriptor >= 0 else { throw .system(operation: "cannot make \(temporary)", errno: errno) }
+        defer { unlink(temporary) }
+        try Self.complete(descriptor, contents, path)
+        // Unlike rename(2) a link takes nobody's place.
+        guard link(temporary, path) == 0 else {
+            if errno == EEXIST { return .exists }
+            // Some file systems have no links.
+            let lacksLinks = [EPERM, ENOTSUP, EOPNOTSUPP, ENOSYS].contains(errno)
+            guard lacksLinks, access(path, F_OK) != 0, rename(temporary, path) == 0 else {
+                throw .system(operation: "cannot make \(path)", errno: errno)
+            }
+            Self.sync(folderOf: path)
+            return .made
+        }
+        Self.sync(folderOf: path)
+        return .made
+    }
+
+    /// Fills and closes it.
+    private static func complete(_ descriptor: CInt, _ contents: [UInt8], _ path: String) throws(WriteError) {
+        defer { close(descriptor) }
+        try Self.fill(descriptor, contents, path)
+        Self.giveAway(descriptor, toOwnerOfFolderOf: path)
+    }
+
+    private static func fill(_ descriptor: CInt, _ contents: [UInt8], _ path: String) throws(WriteError) {
+        // Whatever the umask is.
+        guard fchmod(descriptor, 0o600) == 0 else { throw .system(operation: "cannot protect \(path)", errno: errno) }
         var rest = contents[...]
         while !rest.isEmpty {
             let count = rest.withUnsafeBytes { LibC.write(descriptor, $0.baseAddress, $0.count) }
             if count < 0, errno == EINTR { continue }
-            guard count > 0 else { return count < 0 ? errno : EIO }
+            guard count > 0 else { throw .system(operation: "cannot write \(path)", errno: errno) }
             rest = rest.dropFirst(count)
         }
-        return fsync(descriptor) == 0 ? nil : errno
+        guard fsync(descriptor) == 0 else { throw .system(operation: "cannot write \(path)", errno: errno) }
+    }
+
+    private static func giveAway(_ descriptor: CInt, toOwnerOfFolderOf path: String) {
+        var status = LibC.stat()
+        guard geteuid() == 0, stat(Self.folder(of: path), &status) == 0, status.st_uid != 0 else { return }
+        _ = fchown(descriptor, status.st_uid, status.st_gid)
+    }
+
+    /// So that the name, too, is there after a loss of power.
+    private static func sync(folderOf path: String) {
+        let descriptor = open(Self.folder(of: path), O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        guard descriptor >= 0 else { return }
+        fsync(descriptor)
+        close(descriptor)
+    }
+
+    private static func folder(of path: String) -> String {
+        guard let slash = path.lastIndex(of: "/") else { return "." }
+        return slash == path.startIndex ? "/" : String(path[..<slash])
+    }
+
+    /// Makes a folder of mode 0700, unless there is one. One that is there, empty and this process's own, is closed to others.
+    package static func makeFolder(at path: String) throws(WriteError) {
+        if mkdir(path, 0o700) == 0 {
+            guard chmod(path, 0o700) == 0 else { throw .system(operation: "cannot protect \(path)", errno: errno) }
+            return
+        }
+        guard errno == EEXIST else { throw .system(operation: "cannot make the folder \(path)", errno: errno) }
+        var status = LibC.stat()
+        guard stat(path, &status) == 0 else { throw .system(operation: "cannot look at \(path)", errno: errno) }
+        guard status.st_mode & S_IFMT == S_IFDIR else { throw .system(operation: "cannot use \(path)", errno: ENOTDIR) }
+        // /tmp would be a mistake, and is not ours to close.
+        if status.st_uid == geteuid(), status.st_mode & 0o077 != 0, status.st_mode & 0o1000 == 0,
+            Self.isEmpty(path)
+        {
+            _ = chmod(path, 0o700)
+        }
+    }
+
+    private static func isEmpty(_ path: String) -> Bool {
+        guard let listing = opendir(path) else { return false }
+        defer { closedir(listing) }
+        var count = 0
+        while readdir(listing) != nil { count += 1 }
+        return count <= 2
     }
 }

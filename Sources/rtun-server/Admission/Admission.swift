@@ -10,13 +10,15 @@ import Signaling
 /// Belongs to the event loop of its links.
 final class Admission {
     private let eventLoop: any EventLoop
-    private let key: SharedKey
+    /// What peers have to know one of.
+    var secrets: AcceptedSecrets
     private let software: String
     private let logger: Logger
     private var throttle = FailureThrottle()
     /// For links without TLS of their own: all peers behind a proxy come from its address.
     private var proxyThrottle = FailureThrottle(.proxy)
-    private var failureLog = LogRateLimiter(interval: .seconds(1))
+    /// By reason, so that the many of one hide none of another.
+    private var refusalLogs: [String: LogRateLimiter] = [:]
     private(set) var counts = Counts()
 
     /// What has become of handshakes so far.
@@ -33,9 +35,9 @@ final class Admission {
     private static let tooManyFailures = Goodbye(code: .limit, reason: "too many failed attempts from this address")
 
     /// - Parameter software: the server's name and version, which peers are told.
-    init(eventLoop: any EventLoop, key: SharedKey, software: String, logger: Logger) {
+    init(eventLoop: any EventLoop, secrets: AcceptedSecrets, software: String, logger: Logger) {
         self.eventLoop = eventLoop
-        self.key = key
+        self.secrets = secrets
         self.software = software
         self.logger = logger
     }
@@ -85,7 +87,7 @@ final class Admission {
         _ link: any SignalLink, _ sharesAddress: Bool, _ admitted: @escaping (SignalAcceptor, ProvedPeer) -> Void
     ) {
         let acceptor = SignalAcceptor(
-            link: link, key: self.key, software: self.software,
+            link: link, secrets: self.secrets, software: self.software,
             admit: {
                 // Looked at again: an attacker may have opened many connections before the first guess failed.
                 guard case .now = self.permission(for: link, sharesAddress) else { return Self.tooManyFailures }
@@ -113,12 +115,18 @@ final class Admission {
         }
         self.counts.refused += 1
         let now = self.eventLoop.now
-        switch remote {
-        case let remote? where sharesAddress: self.proxyThrottle.recordFailure(remote, at: now)
-        case let remote?: self.throttle.recordFailure(remote, at: now)
-        case nil: break
+        // Who has a secret does not guess.
+        if reason.isGuess {
+            switch remote {
+            case let remote? where sharesAddress: self.proxyThrottle.recordFailure(remote, at: now)
+            case let remote?: self.throttle.recordFailure(remote, at: now)
+            case nil: break
+            }
         }
-        guard let count = self.failureLog.occurrences(at: now) else { return }
+        guard
+            let count = self.refusalLogs[reason.name, default: LogRateLimiter(interval: .seconds(1))].occurrences(
+                at: now)
+        else { return }
         self.logger.warning(
             "\(reason.words)",
             metadata: [
@@ -130,12 +138,14 @@ final class Admission {
 
 extension SignalAcceptError {
     /// What somebody could not prove, for the log; nil when it is another failure.
-    fileprivate var refusedProof: (name: String, words: String)? {
+    fileprivate var refusedProof: (name: String, words: String, isGuess: Bool)? {
         switch self {
         case .handshake(.proofFailed):
-            ("secret", "a peer does not know the shared secret, or there is a man in the middle")
+            ("secret", "a peer does not know the shared secret, or there is a man in the middle", true)
+        case .handshake(.secretOfOtherRole):
+            ("role", "a peer has a secret that is for the other role", false)
         case .handshake(.keyRefused(let detail)):
-            ("key", "a peer that knows the secret cannot prove its key: \(detail)")
+            ("key", "a peer that knows the secret cannot prove its key: \(detail)", true)
         case .handshake, .notAdmitted, .linkClosed:
             nil
         }

@@ -11,10 +11,10 @@ enum Claim: Equatable {
     case nothing
 
     /// What the agent behind `peer` has shown; `key` opens tokens.
-    init(of agent: AgentRegistration, key: ProvedKey?, openingWith sharedKey: SharedKey) {
+    init(of agent: AgentRegistration, key: ProvedKey?, openingWith serverKey: ServerKey) {
         if let key, let process = agent.process {
             self = .key(key, process)
-        } else if let token = ResumeToken(opening: agent.resumeToken, name: agent.name, with: sharedKey) {
+        } else if let token = ResumeToken(opening: agent.resumeToken, name: agent.name, with: serverKey) {
             self = .token(token)
         } else {
             self = .nothing

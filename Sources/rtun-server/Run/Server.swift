@@ -1,6 +1,7 @@
 import AppProto
 import Basics
 import CommandSupport
+import FileWatch
 import LibC
 import Logging
 import NIOCore
@@ -8,7 +9,7 @@ import NIOPosix
 import Signaling
 import TLS
 
-/// A running server: start it, reload its certificate, stop it. Its work is done on one event loop.
+/// A running server: start it, reload its certificate and secrets, stop it. Its work is done on one event loop.
 final class Server: Sendable {
     /// The parts, all of which live on the event loop.
     final class Parts {
@@ -17,14 +18,16 @@ final class Server: Sendable {
         let tcp: TCPListener
         let udp: UDPListener
         let stun: STUNListener
-        let reloader: CertificateReloader?
+        let certificates: FileReloader<Identity>?
+        let secrets: FileReloader<AcceptedSecrets>?
         let certificateWatch: CertificateWatch?
         private(set) var reports: RepeatedTask?
 
         init(_ configuration: ServerConfiguration, identity: Identity, eventLoop: any EventLoop) throws {
             let tlsContext = try configuration.certificate.map { _ in try TLSContext.server(identity: identity) }
             let service = SignalService(
-                eventLoop: eventLoop, key: configuration.key, software: Software.identifier("rtun-server"),
+                eventLoop: eventLoop, secrets: configuration.secrets, ownKey: configuration.ownKey,
+                software: Software.identifier("rtun-server"),
                 limits: configuration.limits, bridge: configuration.bridge, logger: configuration.logger)
             let strangers = Strangers(limit: configuration.limits.strangers)
             let tcp = TCPListener(
@@ -32,24 +35,29 @@ final class Server: Sendable {
                 trustedProxies: configuration.trustedProxies, tlsContext: tlsContext, logger: configuration.logger)
             let udp = UDPListener(
                 eventLoop: eventLoop, service: service, limits: configuration.limits, strangers: strangers,
-                identity: identity, statelessResetKey: configuration.key.statelessResetKey,
+                identity: identity,
+                statelessResetKey: (configuration.ownKey ?? configuration.secrets.serverKey).statelessResetKey,
                 congestionControl: configuration.congestionControl)
             self.eventLoop = eventLoop
             self.service = service
             self.tcp = tcp
             self.udp = udp
             self.stun = STUNListener(eventLoop: eventLoop)
-            let watch = configuration.certificate.map { files in
+            let watch = configuration.servedCertificate.map { files in
                 CertificateWatch(
                     file: files.certificate, identity: identity, eventLoop: eventLoop, logger: configuration.logger)
             }
             self.certificateWatch = watch
-            self.reloader = configuration.certificate.map { files in
-                CertificateReloader(files: files, eventLoop: eventLoop, logger: configuration.logger) { identity in
-                    tcp.tlsContext = try TLSContext.server(identity: identity)
+            let usesTLS = configuration.certificate != nil
+            self.certificates = configuration.servedCertificate.map { files in
+                .certificate(files, eventLoop: eventLoop, logger: configuration.logger) { identity in
+                    if usesTLS { tcp.tlsContext = try TLSContext.server(identity: identity) }
                     try udp.replaceIdentity(identity)
                     watch?.changed(to: identity)
                 }
+            }
+            self.secrets = configuration.watchedSecrets.map { watched in
+                .secrets(watched, eventLoop: eventLoop, logger: configuration.logger) { service.change(to: $0) }
             }
         }
 
@@ -87,7 +95,7 @@ final class Server: Sendable {
 
     /// Listens and serves. Throws ``ProgramError`` when an address or a file cannot be used.
     static func start(_ configuration: ServerConfiguration, on eventLoop: any EventLoop) async throws -> Server {
-        let identity = try configuration.certificate?.load() ?? Identity.selfSigned(commonName: "rtun-server")
+        let identity = try configuration.servedCertificate?.load() ?? Identity.selfSigned(commonName: "rtun-server")
         let addresses = try configuration.address.resolve()
         let parts = try await eventLoop.submit {
             NIOLoopBound(try Parts(configuration, identity: identity, eventLoop: eventLoop), eventLoop: eventLoop)
@@ -103,7 +111,8 @@ final class Server: Sendable {
             answering = stun.channels
             try await eventLoop.submit {
                 parts.value.service.greeting.stunServers = stun.announced
-                parts.value.reloader?.start()
+                parts.value.certificates?.start()
+                parts.value.secrets?.start()
                 Self.sayStarted(configuration, identity, address, stun.announced)
                 parts.value.certificateWatch?.start()
                 if let interval = configuration.statisticsInterval { parts.value.startReports(every: interval) }
@@ -163,10 +172,11 @@ final class Server: Sendable {
         try? await first.futureResult.get()
     }
 
-    /// Loads the certificate files anew, if there are any.
-    func reloadCertificate() async {
+    /// Loads the certificate and the secrets anew, as far as they are in files.
+    func reloadFiles() async {
         try? await self.eventLoop.flatSubmit { [parts] in
-            parts.value.reloader?.reload() ?? parts.eventLoop.makeSucceededVoidFuture()
+            let loading = [parts.value.certificates?.reload(), parts.value.secrets?.reload()].compactMap(\.self)
+            return EventLoopFuture.andAllComplete(loading, on: parts.eventLoop)
         }.get()
     }
 
@@ -187,7 +197,8 @@ final class Server: Sendable {
     func stop() async {
         try? await self.eventLoop.flatSubmit { [parts] in
             let parts = parts.value
-            parts.reloader?.stop()
+            parts.certificates?.stop()
+            parts.secrets?.stop()
             parts.certificateWatch?.stop()
             parts.reports?.cancel()
             parts.tcp.stopAccepting()

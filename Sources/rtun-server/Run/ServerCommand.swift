@@ -10,7 +10,7 @@ import Signaling
 
 /// `rtun-server`: options, wiring, run, shut down.
 struct ServerCommand: ProgramCommand {
-    static let example = "rtun-server --https-cert cert.pem --https-key key.pem --secret-file secret"
+    static let example = "rtun-server --state-dir /var/lib/rtun --public-name rtun.example.com"
     static let roleWords = ["agent", "listen", "server"]
     var eventLoopCount: Int { 1 }
     static let configuration = CommandConfiguration(
@@ -24,6 +24,13 @@ struct ServerCommand: ProgramCommand {
 
             EXAMPLES
 
+              rtun-server --state-dir /var/lib/rtun --public-name rtun.example.com
+
+              What to paste on other machines (for the agent, the proxy, the relay):
+              rtun-server --state-dir /var/lib/rtun --public-name rtun.example.com \\
+                --print-links
+
+              With a certificate of an authority, and a secret of your own:
               rtun-server --https-cert cert.pem --https-key key.pem \\
                 --secret-file /etc/rtun/secret
 
@@ -47,7 +54,9 @@ struct ServerCommand: ProgramCommand {
             "Address and port to listen on, TCP and UDP. Port 0 takes a free one; [::]:8888 or :8888 listens on IPv4 and "
                 + "IPv6.",
             valueName: "host:port"))
-    var addr: String = "0.0.0.0:8888"
+    var addr: String = Self.defaultAddress
+
+    static let defaultAddress = "0.0.0.0:8888"
 
     @Option(
         help: ArgumentHelp(
@@ -92,6 +101,7 @@ struct ServerCommand: ProgramCommand {
             valueName: "algorithm"))
     var congestion = CongestionChoice.bbr
 
+    @OptionGroup var state: StateOptions
     @OptionGroup var bridge: BridgeOptions
     @OptionGroup var statistics: StatisticsOptions
     @OptionGroup var stun: STUNOptions
@@ -110,7 +120,7 @@ struct ServerCommand: ProgramCommand {
         _ = try self.bridge.limits()
     }
 
-    private func listenAddress() throws -> ListenAddress {
+    func listenAddress() throws -> ListenAddress {
         do {
             return try ListenAddress(parsing: self.addr, defaultHost: "0.0.0.0", defaultPort: 8888)
         } catch {
@@ -143,24 +153,47 @@ struct ServerCommand: ProgramCommand {
         return lifetime
     }
 
+    /// Reads secrets, key and certificate, and makes what is missing in the folder of the state.
+    private func credentials() throws -> ServerCredentials {
+        let address = try self.listenAddress()
+        let name = try self.state.name()?.host ?? (address.isWildcard ? nil : address.host)
+        return try ServerCredentials(
+            self.secret, files: self.certificateFiles(), folder: self.state.stateFolder,
+            name: name ?? StateFolder.unknownName)
+    }
+
     /// What the server is started with.
-    func configuration(key: SharedKey, logger: Logger) throws -> ServerConfiguration {
+    func configuration(
+        _ credentials: ServerCredentials, _ keys: SecretKeys, logger: Logger
+    ) throws -> ServerConfiguration {
         ServerConfiguration(
-            address: try self.listenAddress(), certificate: try self.certificateFiles(), key: key,
+            address: try self.listenAddress(), certificate: credentials.certificate,
+            quicCertificate: credentials.quicCertificate, secrets: try keys.accepted(credentials.secrets.entries),
+            watchedSecrets: credentials.secretFile.map { WatchedSecrets(file: $0, keys: keys) },
+            ownKey: credentials.ownKey,
             trustedProxies: TrustedProxies(self.trustedProxies), stun: self.stun.settings,
             bridge: try self.bridge.limits(), congestionControl: self.congestion.configurationValue,
             statisticsInterval: self.statistics.interval, logger: logger)
     }
 
-    /// What SIGHUP changes of a file, besides the log and what is in the certificate's files.
+    /// `configuration` with what changes at run time.
+    private func changing(_ configuration: ServerConfiguration) throws -> ServerConfiguration {
+        var configuration = configuration
+        configuration.trustedProxies = TrustedProxies(self.trustedProxies)
+        configuration.bridge = try self.bridge.limits()
+        return configuration
+    }
+
+    /// What SIGHUP changes of a file, besides the log and what is in the files of certificate and secrets.
     private static let atRunTime: Set<String> = ["bridge-rate", "bridge-total-rate", "trusted-proxy"]
 
     func checkConfiguration() throws {
-        let configuration = try self.configuration(
-            key: SharedKey(secret: self.secret.load().bytes),
-            logger: Logger(label: "check") { _ in SwiftLogNoOpLogHandler() })
-        _ = try configuration.certificate?.load()
-        _ = try configuration.address.resolve()
+        // Of the folder of the state nothing is made, nor read.
+        if try self.secret.loadIfAny() == nil, self.state.stateFolder == nil {
+            throw ServerCredentials.noSecret(self.secret)
+        }
+        _ = try self.certificateFiles()?.load()
+        _ = try self.listenAddress().resolve()
         try self.admin.check()
         try self.logging.check()
     }
@@ -169,7 +202,9 @@ struct ServerCommand: ProgramCommand {
     static func question(_ given: GivenValues) throws -> (any ProgramQuestion)? {
         if given.asks("print-identity") {
             return CertificateQuestion(
-                files: try Self.certificateFiles(given[option: "https-cert"], given[option: "https-key"]))
+                files: try Self.certificateFiles(given[option: "https-cert"], given[option: "https-key"]),
+                folder: StateOptions.stateFolder(given[option: "state-dir"]),
+                name: given[option: "public-name"].flatMap { try? HostPort(parsing: $0, defaultPort: 0).host })
         }
         return try AdminQuestion(given, program: "rtun-server", healthcheckNeedsPlace: false)
     }
@@ -178,20 +213,25 @@ struct ServerCommand: ProgramCommand {
         if self.admin.wantsHealthcheck {
             let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
             return try await HealthCheck(
-                address: try self.listenAddress(), usesTLS: try self.certificateFiles() != nil
+                address: try self.listenAddress(),
+                usesTLS: try self.certificateFiles() != nil || self.state.folder != nil
             ).run(on: group.next())
         }
         try self.admin.check()
-        let secret = try self.secret.load()
+        let credentials = try self.credentials()
+        let keys = SecretKeys()
+        if self.state.printLinks {
+            return try self.printLinks(credentials)
+        }
         let log = try self.logging.open(program: "rtun-server")
-        let key = try SharedKey(secret: secret.bytes)
-        Allocator.releaseFreeMemory()
         if let lifetime = try self.tokenLifetime() {
             let expiry = UnixTime.seconds + UInt64(max(0, lifetime.nanoseconds / 1_000_000_000))
+            let key = try credentials.ownKey ?? keys.accepted(credentials.secrets.entries).serverKey
             try StandardStream.output.writeAnswer("\(SessionsToken.make(expiry: expiry, key: key))\n")
             return
         }
-        let configuration = try self.configuration(key: key, logger: log.logger)
+        let configuration = try self.configuration(credentials, keys, logger: log.logger)
+        credentials.warn(log.logger)
         // One event loop: what the server does for most peer channels is over when the channel is up, and what it carries
         // for the others takes the network's time rather than the processor's.
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
@@ -199,18 +239,19 @@ struct ServerCommand: ProgramCommand {
         let admin = try await AdminServer.start(
             self.admin, program: "rtun-server", source: server.statusSource, logger: log.logger)
         let readyLine = server.readyLine(admin)
+        try self.welcome(credentials, port: UInt16(clamping: server.port), log)
         try await ProgramLifecycle.run(
             logger: log.logger,
-            // As long as there is a terminal, it is somebody's wish for another certificate.
-            endsOnHangup: { configuration.certificate == nil ? log.isOnTerminal : log.hasLostTerminal },
+            // As long as there is a terminal, it is somebody's wish for another certificate, or other secrets.
+            endsOnHangup: { configuration.watchesFiles ? log.hasLostTerminal : log.isOnTerminal },
             hangup: {
                 log.reopen()
                 if let new = ConfigurationReload.read(ServerCommand.self, log: log, atRunTime: Self.atRunTime)?.command,
-                    let changed = try? new.configuration(key: key, logger: log.logger)
+                    let changed = try? new.changing(configuration)
                 {
                     await server.change(to: changed)
                 }
-                await server.reloadCertificate()
+                await server.reloadFiles()
             },
             report: { await server.report() },
             drain: {

@@ -7,9 +7,16 @@ import Signaling
 /// All that a server is started with.
 struct ServerConfiguration: Sendable {
     var address: ListenAddress
-    /// `nil`: plain HTTP, and QUIC with a certificate made at the start.
+    /// `nil`: plain HTTP.
     var certificate: CertificateFiles?
-    var key: SharedKey
+    /// What QUIC is served with where `certificate` is `nil`; `nil`: a certificate made at the start.
+    var quicCertificate: CertificateFiles?
+    /// What peers have to know one of.
+    var secrets: AcceptedSecrets
+    /// The file that they come from, when it is to be watched.
+    var watchedSecrets: WatchedSecrets?
+    /// What the server signs and derives with; `nil`: a key that comes of the first secret.
+    var ownKey: ServerKey?
     /// Whose `X-Forwarded-For` is believed.
     var trustedProxies = TrustedProxies()
     /// Where STUN is answered besides `address`.
@@ -22,4 +29,12 @@ struct ServerConfiguration: Sendable {
     /// How often statistics are written to the log; nil: only when asked for.
     var statisticsInterval: TimeAmount?
     var logger: Logger
+}
+
+extension ServerConfiguration {
+    /// Whether there are files that may be read again.
+    var watchesFiles: Bool { self.servedCertificate != nil || self.watchedSecrets != nil }
+
+    /// The certificate files that there are to watch.
+    var servedCertificate: CertificateFiles? { self.certificate ?? self.quicCertificate }
 }

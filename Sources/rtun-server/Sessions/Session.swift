@@ -17,14 +17,21 @@ final class Session {
     let id: SessionID
     let peer: Peer
     let connection: SignalConnection
+    /// The one that was proved on it.
+    let secret: SecretID
+    /// What that is a secret of.
+    let role: Role
     private weak var service: SignalService?
     /// Requests that the broker has not answered yet, under numbers of our own.
     private var requests: [UInt64: SignalRequest] = [:]
     private var nextRequest: UInt64 = 0
 
-    init(id: SessionID, peer: Peer, connection: SignalConnection, service: SignalService) {
+    init(id: SessionID, peer: Peer, connection: SignalConnection, secret: SecretID, role: Role, service: SignalService)
+    {
         self.id = id
         self.peer = peer
+        self.secret = secret
+        self.role = role
         self.connection = connection
         self.service = service
     }

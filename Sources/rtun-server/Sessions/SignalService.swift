@@ -10,29 +10,33 @@ import Signaling
 /// Belongs to one event loop, on which all links of the server live.
 final class SignalService {
     let eventLoop: any EventLoop
-    private let key: SharedKey
+    /// What tokens are made with; nil: keys that come of the secrets.
+    private let ownKey: ServerKey?
+    /// What resume tokens are sealed with, whatever becomes of the secrets.
+    private let resumeKey: ServerKey
     let admission: Admission
     var greeting: Greeting
     private let limits: ServerLimits
-    private let logger: Logger
-    private(set) var broker: Broker
+    let logger: Logger
+    var broker: Broker
     /// nil when nothing is carried between peers.
     private(set) var bridge: BridgeForwarder?
-    private(set) var sessions: [SessionID: Session] = [:]
+    var sessions: [SessionID: Session] = [:]
     private var nextSession: UInt64 = 1
-    private var passOnLimits = PassOnLimits()
+    var passOnLimits = PassOnLimits()
     private var expiryTimer: (at: UInt64, timer: Scheduled<Void>)?
     private(set) var isStopping = false
 
     /// `bridge`: what is carried between peers; nil: nothing.
     init(
-        eventLoop: any EventLoop, key: SharedKey, software: String, limits: ServerLimits,
+        eventLoop: any EventLoop, secrets: AcceptedSecrets, ownKey: ServerKey?, software: String, limits: ServerLimits,
         bridge: BridgeScheduler.Limits?, logger: Logger
     ) {
         self.broker = Broker(bridges: bridge != nil)
         self.eventLoop = eventLoop
-        self.key = key
-        self.admission = Admission(eventLoop: eventLoop, key: key, software: software, logger: logger)
+        self.ownKey = ownKey
+        self.resumeKey = ownKey ?? secrets.serverKey
+        self.admission = Admission(eventLoop: eventLoop, secrets: secrets, software: software, logger: logger)
         self.greeting = Greeting(software: software, bridges: bridge != nil)
         self.limits = limits
         self.logger = logger
@@ -51,7 +55,8 @@ final class SignalService {
 
     /// Whether `token` may read the list of sessions now.
     func isAuthorized(sessionsToken token: String) -> Bool {
-        SessionsToken.isValid(token, now: UnixTime.seconds, key: self.key)
+        let keys = self.ownKey.map { [$0] } ?? self.admission.secrets.tokenKeys
+        return keys.contains { SessionsToken.isValid(token, now: UnixTime.seconds, key: $0) }
     }
 
     // MARK: Handshake
@@ -79,6 +84,12 @@ final class SignalService {
     private func admitted(_ acceptor: SignalAcceptor, _ peer: ProvedPeer, allowedRole: Role?) {
         let hello = peer.hello
         guard !self.isStopping else { return acceptor.refuse(Self.stopping) }
+        // They may have changed since its handshake began.
+        let secrets = self.admission.secrets
+        guard let secret = acceptor.secret, let role = hello.roles.first(where: { secrets.accepts(secret, for: $0) })
+        else {
+            return acceptor.refuse(Self.withdrawn)
+        }
         guard allowedRole == nil || allowedRole == hello.role else {
             return acceptor.refuse(
                 Goodbye(code: .badRequest, reason: "agents connect to /pub/ws, clients to /sub/ws"))
@@ -87,11 +98,12 @@ final class SignalService {
         self.nextSession += 1
         let address = acceptor.link.remoteAddress?.authority ?? ""
         if let agent = hello.agent {
-            self.register(agent, peer, acceptor, id, address)
+            self.register(agent, peer, acceptor, Newcomer(id: id, secret: secret, role: .agent, address: address))
         } else {
             guard let connection = acceptor.welcome(self.greeting.welcome(from: address)) else { return }
-            self.broker.addClient(id, key: peer.key, address: address)
-            self.begin(id, connection, hello, address)
+            // With an agent's secret somebody looks whether it would get in, and is nobody to the broker.
+            if role == .client { self.broker.addClient(id, key: peer.key, address: address) }
+            self.begin(Newcomer(id: id, secret: secret, role: role, address: address), connection, hello)
             self.logger.info(
                 "client connected",
                 metadata: [
@@ -101,10 +113,19 @@ final class SignalService {
         }
     }
 
+    /// What is known of a session that begins.
+    private struct Newcomer {
+        let id: SessionID
+        let secret: SecretID
+        let role: Role
+        let address: String
+    }
+
     private func register(
-        _ agent: AgentRegistration, _ peer: ProvedPeer, _ acceptor: SignalAcceptor, _ id: SessionID, _ address: String
+        _ agent: AgentRegistration, _ peer: ProvedPeer, _ acceptor: SignalAcceptor, _ newcomer: Newcomer
     ) {
-        let claim = Claim(of: agent, key: peer.key, openingWith: self.key)
+        let (id, address) = (newcomer.id, newcomer.address)
+        let claim = Claim(of: agent, key: peer.key, openingWith: self.resumeKey)
         let registration = self.broker.addAgent(
             agent, claim: claim, newID: .random(), session: id, address: address, software: peer.hello.software,
             now: Moment(unixMilliseconds: UnixTime.milliseconds, deadline: self.eventLoop.now))
@@ -124,12 +145,12 @@ final class SignalService {
                 from: address,
                 as: Greeting.Registration(
                     instanceID: info.instanceID, name: info.name, expireAtMilliseconds: info.expireAtMilliseconds,
-                    resumeToken: token?.sealed(name: info.name, with: self.key) ?? []))
+                    resumeToken: token?.sealed(name: info.name, with: self.resumeKey) ?? []))
             self.perform(actions)
             guard let connection = acceptor.welcome(welcome) else {
                 return self.perform(self.broker.sessionClosed(id))
             }
-            self.begin(id, connection, peer.hello, address)
+            self.begin(newcomer, connection, peer.hello)
             self.expectExpiry(at: info.expireAtMilliseconds)
             self.logger.info(
                 claim.isReturning ? "agent is back" : "agent registered",
@@ -154,11 +175,13 @@ final class SignalService {
         acceptor.welcome(welcome)?.close(goodbye)
     }
 
-    private func begin(_ id: SessionID, _ connection: SignalConnection, _ hello: Hello, _ address: String) {
+    private func begin(_ newcomer: Newcomer, _ connection: SignalConnection, _ hello: Hello) {
         let peer = Session.Peer(
-            role: hello.role, address: address, software: hello.software, since: UnixTime.milliseconds)
-        let session = Session(id: id, peer: peer, connection: connection, service: self)
-        self.sessions[id] = session
+            role: hello.role, address: newcomer.address, software: hello.software, since: UnixTime.milliseconds)
+        let session = Session(
+            id: newcomer.id, peer: peer, connection: connection, secret: newcomer.secret, role: newcomer.role,
+            service: self)
+        self.sessions[newcomer.id] = session
         connection.delegate = session
         connection.start()
     }
@@ -206,7 +229,7 @@ final class SignalService {
 
     // MARK: What the broker wants
 
-    private func perform(_ actions: [Broker.Action]) {
+    func perform(_ actions: [Broker.Action]) {
         self.ended(self.broker.takeEndedRoutes())
         for action in actions {
             switch action {

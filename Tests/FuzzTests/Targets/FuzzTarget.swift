@@ -11,6 +11,7 @@ struct FuzzTarget: Sendable {
         [
             FuzzTarget(name: "admin-request", run: fuzzAdminRequest),
             FuzzTarget(name: "association-frame", run: fuzzAssociationFrames),
+            FuzzTarget(name: "authorized-clients", run: fuzzAuthorizedClients),
             FuzzTarget(name: "certificate", run: fuzzCertificateKey),
             FuzzTarget(name: "control-message", run: fuzzControlMessage),
             FuzzTarget(name: "dtls", run: fuzzDTLS),
@@ -22,6 +23,7 @@ struct FuzzTarget: Sendable {
             FuzzTarget(name: "http-request", run: fuzzHTTPRequest),
             FuzzTarget(name: "http-response", run: fuzzHTTPResponse),
             FuzzTarget(name: "ice", run: fuzzICE),
+            FuzzTarget(name: "link", run: fuzzLink),
             FuzzTarget(name: "log-text", run: fuzzLogText),
             FuzzTarget(name: "quic-connection", run: fuzzQUICConnection),
             FuzzTarget(name: "quic-header", run: fuzzQUICHeader),

@@ -18,7 +18,8 @@ func fuzzHTTPRequest(_ bytes: UnsafeRawBufferPointer) throws {
     let logger = Logger(label: "fuzz") { _ in SwiftLogNoOpLogHandler() }
     let limits = ServerLimits()
     let service = SignalService(
-        eventLoop: channel.eventLoop, key: tokenKey, software: "fuzz", limits: limits, bridge: nil, logger: logger)
+        eventLoop: channel.eventLoop, secrets: AcceptedSecrets(SharedKey(derived: Array(repeating: 7, count: 32))),
+        ownKey: tokenKey, software: "fuzz", limits: limits, bridge: nil, logger: logger)
     let strangers = Strangers(limit: limits.strangers)
     let listener = TCPListener(
         eventLoop: channel.eventLoop, service: service, limits: limits, strangers: strangers,
@@ -46,7 +47,8 @@ func fuzzHTTPResponse(_ bytes: UnsafeRawBufferPointer) throws {
     let channel = EmbeddedChannel()
     defer { _ = try? channel.finish(acceptAlreadyClosed: true) }
     let url = try ServerURL(parsing: "http://192.0.2.1:8080")
-    let connector = WebSocketConnector(url: url, path: "/sub/ws", software: "fuzz", tlsContext: nil)
+    let connector = WebSocketConnector(
+        url: url, path: "/sub/ws", software: "fuzz", tlsContext: nil, certificateName: "")
     var answers = 0
     var link: (any SignalLink)?
     channel.connect(to: try SocketAddress(ipAddress: "192.0.2.1", port: 8080), promise: nil)

@@ -16,4 +16,4 @@ func fuzzToken(_ bytes: UnsafeRawBufferPointer) throws {
 }
 
 /// Any key will do.
-let tokenKey = SharedKey(derived: Array(repeating: 7, count: 32))
+let tokenKey = ServerKey(derived: Array(repeating: 7, count: 32))

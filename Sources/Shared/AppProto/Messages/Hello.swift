@@ -15,6 +15,8 @@ package struct Hello: Hashable, Sendable {
     package let software: String
     /// What it says of its key; nil from programs that prove none.
     package var keyProof: KeyProof?
+    /// Of a client: a check on behalf of an agent, which an agent's secret is good enough for.
+    package let isCheck: Bool
     /// HMAC-SHA256, 32 bytes; empty until the proof has been made.
     package var mac: [UInt8]
     private let received: Received?
@@ -27,7 +29,7 @@ package struct Hello: Hashable, Sendable {
 
     package init(
         version: UInt32, role: Role, clientNonce: [UInt8], bindingType: BindingType, agent: AgentRegistration? = nil,
-        software: String, keyProof: KeyProof? = nil, mac: [UInt8] = []
+        software: String, keyProof: KeyProof? = nil, isCheck: Bool = false, mac: [UInt8] = []
     ) {
         self.version = version
         self.role = role
@@ -36,6 +38,7 @@ package struct Hello: Hashable, Sendable {
         self.agent = agent
         self.software = software
         self.keyProof = keyProof
+        self.isCheck = isCheck
         self.mac = mac
         self.received = nil
     }
@@ -78,6 +81,7 @@ extension Hello: RootMessage {
         self.bindingType = bindingType
         self.agent = role == .agent ? try readMessage(message.agent, "agent") : nil
         self.software = try readString(message.software, "software", length: 0...AppProtoLimits.name)
+        self.isCheck = role == .client && message.check != 0
         self.mac = try readOptionalBytes(message.mac, "mac", length: 32)
         self.keyProof = try Self.readKeyProof(message)
         guard (self.keyProof == nil) == (self.agent?.process == nil) || self.role == .client else {
@@ -111,6 +115,7 @@ extension Hello: RootMessage {
         message.binding_type = Rtun__BindingType(rawValue: self.bindingType.rawValue)
         message.agent = arena.optional(self.agent)
         message.software = arena.string(self.software)
+        message.check = self.isCheck ? 1 : 0
         message.mac = arena.bytes(self.mac)
         message.certificate = arena.bytes(self.keyProof?.certificate ?? [])
         message.signature = arena.bytes(self.keyProof?.signature ?? [])

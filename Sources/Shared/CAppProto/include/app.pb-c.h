@@ -345,10 +345,14 @@ struct  Rtun__Hello
    * the key is kept in a file, and will be the same after a restart
    */
   protobuf_c_boolean key_kept;
+  /*
+   * clients only: a check on behalf of an agent, to which an agent's secret is good enough. The session may ask nothing then.
+   */
+  protobuf_c_boolean check;
 };
 #define RTUN__HELLO__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&rtun__hello__descriptor) \
-    , 0, RTUN__ROLE__ROLE_UNSPECIFIED, {0,NULL}, RTUN__BINDING_TYPE__BINDING_NONE, NULL, (char *)protobuf_c_empty_string, {0,NULL}, {0,NULL}, {0,NULL}, 0 }
+    , 0, RTUN__ROLE__ROLE_UNSPECIFIED, {0,NULL}, RTUN__BINDING_TYPE__BINDING_NONE, NULL, (char *)protobuf_c_empty_string, {0,NULL}, {0,NULL}, {0,NULL}, 0, 0 }
 
 
 struct  Rtun__AgentRegistration__LabelsEntry

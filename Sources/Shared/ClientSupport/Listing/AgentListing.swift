@@ -31,7 +31,7 @@ package struct AgentListing {
             promise.fail(
                 ProgramError(
                     .unavailable,
-                    "no list of agents from \(control.configuration.url) within 10 s; the log above says why"))
+                    "no list of agents from \(control.configuration.server) within 10 s; the log above says why"))
         }
         try await control.eventLoop.submit {
             control.setDelegate(Asker(client: control, promise: promise))

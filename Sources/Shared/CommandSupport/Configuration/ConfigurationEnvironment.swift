@@ -8,7 +8,7 @@ enum ConfigurationEnvironment {
     /// Those that the programs themselves look up when they load their secrets, and then remove.
     static let secrets: Set<String> = ["RTUN_SECRET", "RTUN_E2E_SECRET"]
     /// Those whose values must not stay visible.
-    private static let passwords: Set<String> = ["RTUN_AUTH"]
+    private static let passwords: Set<String> = ["RTUN_AUTH", "RTUN_LINK", "RTUN_URL"]
 
     /// The variables that begin with `RTUN_` and are not blank; of ``secrets`` not the values.
     ///

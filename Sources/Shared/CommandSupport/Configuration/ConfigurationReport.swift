@@ -60,7 +60,8 @@ struct ConfigurationReport {
 
     /// A URL without its password; only the positional argument is one also where the scheme lacks.
     private static func withoutPassword(_ value: String, _ argument: CommandSyntax.Argument) -> String {
-        argument.kind == .positional || value.includes("://") ? UserInformation.masked(in: value) : value
+        argument.kind == .positional || value.includes("://")
+            ? LinkSecret.masked(in: UserInformation.masked(in: value)) : value
     }
 
     /// As a number if it is one of digits only, else as text.

@@ -46,14 +46,14 @@ struct Setting: Equatable, Sendable {
 
     /// Options that say the same thing in different ways: one in a place that comes first replaces all of them in the others.
     static let alternatives: [Set<String>] = [
-        ["secret", "secret-file"], ["e2e-secret", "e2e-secret-file"], ["allow", "deny"],
+        ["secret", "secret-file"], ["e2e-secret", "e2e-secret-file"], ["url", "link", "link-file"], ["allow", "deny"],
     ]
 
     /// Those of which one place may have one only.
-    private static let exclusive = Self.alternatives[..<2]
+    private static let exclusive = Self.alternatives[..<3]
 
     /// Options whose values nobody may see.
-    private static let secrets: Set<String> = ["secret", "e2e-secret", "auth"]
+    private static let secrets: Set<String> = ["secret", "e2e-secret", "auth", "link"]
 
     /// Whether `name` is one whose values nobody may see.
     static func isSecret(_ name: String) -> Bool { Self.secrets.contains(name) }

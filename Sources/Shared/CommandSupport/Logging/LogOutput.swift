@@ -177,7 +177,7 @@ package final class LogOutput: Sendable {
     }
 
     /// Waits until all lines are written, for at most a second. For the end of the program.
-    func flush() {
+    package func flush() {
         let written = DispatchSemaphore(value: 0)
         self.queue.async {
             let lost = self.waiting.withLock { waiting in

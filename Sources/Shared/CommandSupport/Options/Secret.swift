@@ -5,6 +5,12 @@ package struct Secret: Sendable, CustomStringConvertible, CustomDebugStringConve
     /// The secret's bytes, at least one.
     package let bytes: [UInt8]
 
+    /// - Parameter bytes: at least one.
+    package init(bytes: [UInt8]) {
+        precondition(!bytes.isEmpty, "an empty secret is none")
+        self.bytes = bytes
+    }
+
     /// A placeholder.
     package var description: String { "(secret)" }
     /// A placeholder.
@@ -31,20 +37,26 @@ struct SecretSource {
         let variableValue = environment(self.variable)
         switch (value, file) {
         case (.some, .some):
-            throw ProgramError(.usage, "give either \(self.option) or \(self.option)-file, not both")
+            throw self.bothGiven
         case (.some(let value), nil):
             return try self.secret(Array(value.utf8), from: self.option)
         case (nil, .some(let file)):
-            return try self.secret(self.read(file), from: "the file \(file) given by \(self.option)-file")
+            return try self.secret(
+                Self.contents(self.read(file)), from: "the file \(file) given by \(self.option)-file")
         case (nil, nil):
             guard let variableValue else { return nil }
             return try self.secret(Array(variableValue.utf8), from: self.variable)
         }
     }
 
-    private func read(_ file: String) throws(ProgramError) -> [UInt8] {
+    var bothGiven: ProgramError {
+        ProgramError(.usage, "give either \(self.option) or \(self.option)-file, not both")
+    }
+
+    /// What is in the file. Throws with exit code 69 when it cannot be read.
+    func read(_ file: String) throws(ProgramError) -> [UInt8] {
         do {
-            return Self.contents(try SmallFile.contents(of: file, limit: Self.maximumFileSize))
+            return try SmallFile.contents(of: file, limit: Self.maximumFileSize)
         } catch {
             throw ProgramError(.unavailable, "cannot read the file \(file) given by \(self.option)-file: \(error)")
         }

@@ -1,9 +1,11 @@
+import Basics
+
 /// The argument list as the system shows it to everybody (`ps`; `/proc/PID/cmdline` on Linux).
 package enum ArgumentList {
     /// The options whose values must not stay visible.
     static let secretOptions = ["--secret", "--e2e-secret", "--auth"]
 
-    /// Overwrites the values of secret options with asterisks, in the memory that the system shows others.
+    /// Overwrites the values of secret options, and the secrets in links, with asterisks, in the memory that the system shows others.
     ///
     /// Call it once, at start, before other threads exist and after `CommandLine.arguments` was read for the first time.
     package static func wipeSecrets() {
@@ -15,7 +17,7 @@ package enum ArgumentList {
         }
     }
 
-    /// Where the values of secret options lie in `bytes`, a sequence of NUL-terminated arguments.
+    /// Where the values of secret options, and the secrets in links, lie in `bytes`, a sequence of NUL-terminated arguments.
     static func secretRanges(in bytes: UnsafeRawBufferPointer) -> [Range<Int>] {
         var ranges: [Range<Int>] = []
         var nextIsSecret = false
@@ -27,6 +29,7 @@ package enum ArgumentList {
                 ranges.append(start..<end)
                 nextIsSecret = false
             } else {
+                ranges += LinkSecret.ranges(in: argument).map { start + $0.lowerBound..<start + $0.upperBound }
                 for option in Self.secretOptions {
                     if argument.elementsEqual(option.utf8) {
                         nextIsSecret = true

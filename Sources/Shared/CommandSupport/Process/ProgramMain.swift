@@ -1,4 +1,5 @@
 import ArgumentParser
+import Basics
 import LibC
 
 /// The way in and the way out that all programs share.
@@ -72,7 +73,11 @@ package enum ProgramMain {
         } catch {
             // Help and version exit 0, usage errors 64 with the usage line; both are ArgumentParser's own.
             ProgramExit.prepare()
-            Command.exit(withError: error)
+            let text = Command.fullMessage(for: error)
+            let shown = LinkSecret.masked(in: text)
+            guard shown != text else { Command.exit(withError: error) }
+            StandardStream.error.write("\(shown)\n")
+            ProgramExit.exit(Command.exitCode(for: error).rawValue)
         }
     }
 
@@ -120,7 +125,7 @@ package enum ProgramMain {
 
     private static func fail(program: String, _ error: ProgramError) -> Never {
         // Line breaks are ours: what others have written is quoted in one line.
-        let lines = error.message.split(separator: "\n", omittingEmptySubsequences: false).map {
+        let lines = LinkSecret.masked(in: error.message).split(separator: "\n", omittingEmptySubsequences: false).map {
             LogText.escapingControlCharacters(String($0))
         }
         // Behind what the log has said of it.

@@ -6,6 +6,9 @@ package enum StandardStream: Int32, Sendable {
     case output = 1
     case error = 2
 
+    /// Whether a person may sit there.
+    package var isTerminal: Bool { isatty(self.rawValue) == 1 }
+
     /// Writes all of `text`; what cannot be written (closed pipe, full disk) is lost.
     package func write(_ text: String) {
         FileDescriptorWriter.write(text, to: self.rawValue)

@@ -12,13 +12,17 @@ package struct SignallingReport: Sendable {
         case failed(String, advice: String?)
     }
 
-    let url: ServerURL
+    let server: ServerPlace
     let isInsecure: Bool
+    /// What the connection is made over.
+    let scheme: ServerURL.Scheme
     let outcome: Outcome
 
-    package init(url: ServerURL, isInsecure: Bool, outcome: Outcome) {
-        self.url = url
+    /// - Parameter scheme: what the connection is made over; nil: what is wanted most.
+    package init(server: ServerPlace, isInsecure: Bool, scheme: ServerURL.Scheme? = nil, outcome: Outcome) {
+        self.server = server
         self.isInsecure = isInsecure
+        self.scheme = scheme ?? server.endpoints[0].scheme
         self.outcome = outcome
     }
 
@@ -45,15 +49,16 @@ package struct SignallingReport: Sendable {
     }
 
     private var transport: String {
-        switch self.url.scheme {
+        switch self.scheme {
         case .http: "WebSocket without TLS"
-        case .https:
-            self.isInsecure
-                ? "WebSocket over TLS, certificate not checked (--https-insecure)"
-                : "WebSocket over TLS, certificate verified"
-        case .quic:
-            self.isInsecure ? "QUIC, certificate not checked (--quic-insecure)" : "QUIC, certificate verified"
+        case .https: "WebSocket over TLS, \(self.trust)"
+        case .quic: "QUIC, \(self.trust)"
         }
+    }
+
+    private var trust: String {
+        if self.isInsecure { return "certificate not checked (--\(self.scheme.rawValue)-insecure)" }
+        return self.server.pin == nil ? "certificate verified" : "the key is the one that the link pins"
     }
 
     private static func clock(_ difference: TimeAmount?) -> CheckItem {

@@ -7,7 +7,7 @@ package import NIOCore
 import NIOPosix
 import NameResolution
 import PeerChannel
-import PeerSupport
+package import PeerSupport
 import Signaling
 package import TLS
 
@@ -20,6 +20,10 @@ package struct ConnectionCheck {
         case agent(name: String)
         /// Agents for which `matches` holds; `pattern` is what the user wrote.
         case client(pattern: String, matches: (String) -> Bool)
+
+        var isAgent: Bool {
+            if case .agent = self { true } else { false }
+        }
     }
 
     private static let nameLimit = TimeAmount.seconds(4)
@@ -28,7 +32,7 @@ package struct ConnectionCheck {
 
     private let program: String
     private let role: Role
-    private let url: ServerURL
+    private let server: ServerPlace
     private let peers: PeerOptions
     private let configuration: SignalClientConfiguration
     private let connection: CheckConnection
@@ -38,7 +42,7 @@ package struct ConnectionCheck {
     ///
     /// - Parameter program: its name, such as `rtun-socks`.
     package init(
-        program: String, role: Role, server: ServerConnectionOptions, secret: Secret, identity: ProcessIdentity,
+        program: String, role: Role, server: ServerConnectionOptions, access: ServerAccess, identity: ProcessIdentity,
         peers: PeerOptions, eventLoop: any EventLoop, log: ProgramLog
     ) throws {
         self.program = program
@@ -50,17 +54,17 @@ package struct ConnectionCheck {
         if logger.logLevel > .debug { logger.logLevel = .critical }
         // Never in the role of an agent: that would take the name from the agent that has it.
         self.connection = CheckConnection(
-            client: try server.client(
-                role: .client, secret: secret, identity: identity, program: program, congestion: peers.congestion,
-                eventLoop: eventLoop, addressMonitor: nil, logger: logger))
+            client: try access.client(
+                server, role: .client, identity: identity, program: program, congestion: peers.congestion,
+                isCheckForAgent: role.isAgent, eventLoop: eventLoop, addressMonitor: nil, logger: logger))
         self.configuration = self.connection.client.configuration
-        self.url = self.configuration.url
+        self.server = self.configuration.server
     }
 
     /// Prints a line for each test and the verdict. Throws `ExitCode` when that is a bad one.
     package func run() async throws {
         StartupSignals.giveBack()
-        StandardStream.output.write("\(self.program) checks \(self.url)\n\n")
+        StandardStream.output.write("\(self.program) checks \(self.server)\n\n")
         let verdict = await self.check()
         StandardStream.output.write("\n\(verdict.text)\n")
         if verdict.status != .done { throw ExitCode(verdict.status.rawValue) }
@@ -81,7 +85,7 @@ package struct ConnectionCheck {
         }
         Self.show([
             CheckItem(
-                .ok, "name", "\(self.url.host) is \(addresses.compactMap(\.ipAddress).joined(separator: ", "))")
+                .ok, "name", "\(self.server.host) is \(addresses.compactMap(\.ipAddress).joined(separator: ", "))")
         ])
         let verdict: CheckVerdict
         switch await self.connection.open(within: Self.connectionLimit) {
@@ -89,7 +93,7 @@ package struct ConnectionCheck {
             self.show(
                 .connected(
                     server: session.welcome.software, remote: session.remoteAddress, after: time,
-                    clockDifference: clockDifference))
+                    clockDifference: clockDifference), over: session.transport)
             verdict = await self.checkPaths(session)
         case .refused(let reason):
             self.show(.refused(reason))
@@ -111,8 +115,8 @@ package struct ConnectionCheck {
     }
 
     private func resolve() async -> Result<[SocketAddress], NameFailure> {
-        let host = self.url.host
-        let lookup = NameResolver.shared.lookUp(host, port: self.url.port, on: self.eventLoop)
+        let host = self.server.host
+        let lookup = NameResolver.shared.lookUp(host, port: self.server.port, on: self.eventLoop)
         let timeout = self.eventLoop.scheduleTask(in: Self.nameLimit) { lookup.cancel() }
         defer { timeout.cancel() }
         do {
@@ -137,7 +141,14 @@ package struct ConnectionCheck {
         let probe = await self.probe(announced, loopbackOnly: session.serverIsLoopback)
         let nat = NATReport(probe, hasBridge: bridge)
         Self.show(nat.items + [self.bridgeItem(session)])
-        guard let agents = await listing else {
+        let listed = await listing
+        if listed == nil, self.role.isAgent {
+            // Who has a secret of agents only is not told of the others.
+            Self.show([CheckItem(.ok, "agent", "who is registered is not told with this secret")])
+            if bridgeAlone { return .bridgeAlone(isOffered: bridge) }
+            return .agent(mapping: nat.mapping, bridge: bridge, guessesPorts: guessesPorts)
+        }
+        guard let agents = listed else {
             Self.show([CheckItem(.failed, "agents", "the server does not answer a request")])
             return .withoutServer("the server does not answer")
         }
@@ -206,8 +217,11 @@ package struct ConnectionCheck {
 
     // MARK: Output
 
-    private func show(_ outcome: SignallingReport.Outcome) {
-        Self.show(SignallingReport(url: self.url, isInsecure: self.configuration.isInsecure, outcome: outcome).items)
+    private func show(_ outcome: SignallingReport.Outcome, over scheme: ServerURL.Scheme? = nil) {
+        Self.show(
+            SignallingReport(
+                server: self.server, isInsecure: self.configuration.isInsecure, scheme: scheme, outcome: outcome
+            ).items)
     }
 
     /// Each as soon as it is known: some tests take seconds.

@@ -16,7 +16,7 @@ package struct ControlStatus: Sendable {
     /// The connection as it is now. On its event loop.
     package init(_ client: SignalClient) {
         let session = client.session
-        self.server = "\(client.configuration.url)"
+        self.server = "\(client.configuration.server)"
         self.isConnected = session != nil
         self.address = session?.remoteAddress?.authority
         self.observed = session?.welcome.observedAddress

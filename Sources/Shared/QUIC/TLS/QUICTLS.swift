@@ -118,7 +118,7 @@ final class QUICTLS {
             try self.check(
                 "gnutls_server_name_set",
                 gnutls_server_name_set(self.handle, GNUTLS_NAME_DNS, serverName, serverName.utf8.count))
-        case .certificateAuthorities, .fingerprint, .insecure:
+        case .certificateAuthorities, .fingerprint, .publicKey, .insecure:
             break
         }
         gnutls_session_set_verify_function(self.handle) { session in
@@ -129,19 +129,22 @@ final class QUICTLS {
 
     /// Runs inside the handshake, when the peer's certificate has arrived.
     private func verifyPeer() -> Bool {
-        let presented = self.presentedFingerprint()
-        self.rejection = self.context.configuration.verification.rejection(of: presented) { name in
+        let certificate = self.presentedCertificate()
+        let presented = certificate.map(CertificateFingerprint.init(ofDER:))
+        self.rejection = self.context.configuration.verification.rejection(
+            of: presented, publicKey: { certificate.flatMap(PublicKeyPin.init(ofCertificateDER:)) }
+        ) { name in
             CertificateRejection(session: self.handle, serverName: name)
         }
         self.peerFingerprint = self.rejection == nil ? presented : nil
         return self.rejection == nil
     }
 
-    private func presentedFingerprint() -> CertificateFingerprint? {
+    /// The peer's leaf in DER form; nil when it has sent none.
+    private func presentedCertificate() -> [UInt8]? {
         var count: UInt32 = 0
         guard let leaf = gnutls_certificate_get_peers(self.handle, &count), count > 0 else { return nil }
-        return CertificateFingerprint(
-            ofDER: Array(UnsafeBufferPointer(start: leaf.pointee.data, count: Int(leaf.pointee.size))))
+        return Array(UnsafeBufferPointer(start: leaf.pointee.data, count: Int(leaf.pointee.size)))
     }
 
     private func check(_ operation: String, _ code: Int32) throws(QUICError) {

@@ -8,7 +8,7 @@ package import NIOCore
 package final class SignalAcceptor {
     /// The link it works on.
     package let link: any SignalLink
-    /// Who has proved the key of the shared secret, or why nobody has.
+    /// Who has proved a secret, or why nobody has.
     package typealias Outcome = Result<ProvedPeer, SignalAcceptError>
 
     private var handshake: ServerHandshake
@@ -19,15 +19,18 @@ package final class SignalAcceptor {
     /// `software` is the server's name and version, which the peer is told. The link's own TLS, if any, is bound to.
     /// `admit` is asked when the peer's proof has come: with a `Goodbye` the peer is sent away, its proof unseen.
     package init(
-        link: any SignalLink, key: SharedKey, software: String, admit: @escaping () -> Goodbye? = { nil },
+        link: any SignalLink, secrets: AcceptedSecrets, software: String, admit: @escaping () -> Goodbye? = { nil },
         outcome: @escaping (SignalAcceptor, Outcome) -> Void
     ) {
         self.link = link
         self.admit = admit
         self.handshake = ServerHandshake(
-            key: key, transport: link.channelBinding.map { .tls(exporter: $0) } ?? .plain, software: software)
+            secrets: secrets, transport: link.channelBinding.map { .tls(exporter: $0) } ?? .plain, software: software)
         self.outcome = outcome
     }
+
+    /// The secret that the peer has proved; nil before, and once it has been welcomed.
+    package var secret: SecretID? { self.handshake.secret }
 
     /// Sends the `ServerHello` and waits for the `Hello`.
     package func start() {

@@ -7,25 +7,31 @@ import NIOCore
 /// that it is there, with how long it was away.
 struct ConnectionLog {
     private let logger: Logger
-    private let url: ServerURL
+    private let server: ServerPlace
     private var trouble = Trouble<String>()
     private var hasConnected = false
 
-    init(logger: Logger, url: ServerURL) {
+    init(logger: Logger, server: ServerPlace) {
         self.logger = logger
-        self.url = url
+        self.server = server
     }
 
     /// The connection is up.
     mutating func connected(_ session: SignalSession, at now: NIODeadline) {
         var metadata = self.metadata("signal.connected")
         metadata["remote"] = session.remoteAddress.map { "\($0.authority)" }
+        var way = ""
+        // A URL says it anyway.
+        if case .link = self.server, let transport = session.transport {
+            metadata["transport"] = "\(transport.rawValue)"
+            way = " over \(transport.rawValue)"
+        }
         metadata["instance"] = session.welcome.instanceID.map { "\($0)" }
         let away = self.trouble.ended(at: now)
         metadata["away_s"] = away.map { .stringConvertible($0.wholeSeconds) }
         let message = self.hasConnected ? "connected to the server again" : "connected to the server"
         self.hasConnected = true
-        self.logger.info("\(message)\(away.map { " after \($0.words)" } ?? "")", metadata: metadata)
+        self.logger.info("\(message)\(way)\(away.map { " after \($0.words)" } ?? "")", metadata: metadata)
     }
 
     /// An attempt has failed; the next one follows after `wait`.
@@ -56,7 +62,13 @@ struct ConnectionLog {
         self.logger.warning("lost the connection to the server: \(reason)", metadata: metadata)
     }
 
-    private func metadata(_ event: String) -> Logger.Metadata { ["event": "\(event)", "server": "\(self.url)"] }
+    /// Refused, and there is another secret to try.
+    func rereadSecret() {
+        self.logger.notice(
+            "refused, but the secret in the file has changed: trying again", metadata: self.metadata("secret.reread"))
+    }
+
+    private func metadata(_ event: String) -> Logger.Metadata { ["event": "\(event)", "server": "\(self.server)"] }
 }
 
 extension SignalConnectError {

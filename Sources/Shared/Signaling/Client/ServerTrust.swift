@@ -27,19 +27,19 @@ struct ServerTrust {
         case .proofFailed:
             return self.refusal(
                 """
-                refused \(self.configuration.url): the server could not prove that it knows the shared secret; \
-                either it has another secret (check --secret), or there is a man in the middle
+                refused \(self.configuration.server): the server could not prove that it knows the shared secret; \
+                either it has another secret (check \(self.sourceOfSecret)), or there is a man in the middle
                 """)
         case .bindingUnavailable(let detail):
             return self.refusal(
                 """
-                refused \(self.configuration.url): the handshake cannot be bound to the connection, so there \
+                refused \(self.configuration.server): the handshake cannot be bound to the connection, so there \
                 could be a man in the middle: \(detail)
                 """)
         case .keyRefused(let detail):
             // Only servers judge keys.
             return .retry(.notAServer(detail))
-        case .versionMismatch:
+        case .versionMismatch, .secretOfOtherRole:
             return .retry(.turnedAway("\(error)"))
         case .protocolViolation(let detail):
             return .retry(.notAServer(detail))
@@ -53,9 +53,14 @@ struct ServerTrust {
             ? .end(.refused(detail: detail)) : .retry(.turnedAway(detail))
     }
 
+    /// What a person has given the secret with.
+    private var sourceOfSecret: String {
+        if case .link = self.configuration.server { "the link" } else { "--secret" }
+    }
+
     /// Whether the server's certificate is checked, so that even before its proof nobody else can speak in its place.
     private var isServerKnown: Bool {
-        self.configuration.url.scheme != .http && !self.configuration.isInsecure
+        !self.configuration.server.isPlain && !self.configuration.isInsecure
     }
 
     /// Whether to end on a `Goodbye` that came before the server's proof.
@@ -75,13 +80,13 @@ struct ServerTrust {
         case .auth:
             let hint =
                 self.configuration.isInsecure
-                ? "the secret is wrong (check --secret), or a man in the middle shows another certificate"
-                : "the secret is wrong (check --secret), or there is a man in the middle"
-            return .refused(detail: "refused by \(self.configuration.url)\(words): \(hint)")
+                ? "the secret is wrong (check \(self.sourceOfSecret)), or a man in the middle shows another certificate"
+                : "the secret is wrong (check \(self.sourceOfSecret)), or there is a man in the middle"
+            return .refused(detail: "refused by \(self.configuration.server)\(words): \(hint)")
         case .binding:
             return .refused(
                 detail: """
-                    refused by \(self.configuration.url)\(words): the handshake is bound to another connection than the \
+                    refused by \(self.configuration.server)\(words): the handshake is bound to another connection than the \
                     server's; there is a proxy that terminates TLS, or a man in the middle
                     """)
         case .replaced:
@@ -91,7 +96,7 @@ struct ServerTrust {
         case .nameHeld:
             return .refused(
                 detail: """
-                    refused by \(self.configuration.url)\(words): give this agent a name of its own with --agent, or, if it \
+                    refused by \(self.configuration.server)\(words): give this agent a name of its own with --agent, or, if it \
                     takes the place of the other one, its key with --identity
                     """)
         case .unspecified, .version, .badRequest, .shutdown, .limit:

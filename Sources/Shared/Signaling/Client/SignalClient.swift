@@ -140,23 +140,30 @@ extension SignalClientConfiguration {
     /// What opens the connections. Throws when the file of authorities is unusable.
     func connector() throws(TLSError) -> any SignalConnector & Sendable {
         // The context also shows, for QUIC, that the file of authorities can be used.
-        let verification: PeerVerification =
-            self.isInsecure
-            ? .insecure : .certificateAuthorities(file: self.certificateAuthorityFile, serverName: self.url.host)
-        let tlsContext = self.url.scheme == .http ? nil : try TLSContext.client(verification: verification)
-        return switch self.url.scheme {
+        let tlsContext = self.server.isPlain ? nil : try TLSContext.client(verification: self.verification)
+        var runners: [TransportRace.Runner] = []
+        for url in self.server.endpoints {
+            runners.append(TransportRace.Runner(scheme: url.scheme, connector: self.connector(to: url, tlsContext)))
+        }
+        return runners.count == 1 ? runners[0].connector : TransportRace(runners)
+    }
+
+    private func connector(to url: ServerURL, _ tlsContext: TLSContext?) -> any SignalConnector & Sendable {
+        switch url.scheme {
         case .quic:
-            QUICConnector(url: self.url, verification: verification, congestionControl: self.congestionControl)
+            QUICConnector(url: url, verification: self.verification, congestionControl: self.congestionControl)
         case .https, .http:
             WebSocketConnector(
-                url: self.url, path: self.webSocketPath, software: self.software, tlsContext: tlsContext)
+                url: url, path: url.webSocketPath(for: self.role.inMessages), software: self.software,
+                tlsContext: tlsContext, certificateName: self.server.certificateName)
         }
     }
 
-    private var webSocketPath: String {
-        switch self.role {
-        case .agent: self.url.webSocketPath(for: .agent)
-        case .client: self.url.webSocketPath(for: .client)
-        }
+    private var verification: PeerVerification {
+        if let pin = self.server.pin { return .publicKey(pin) }
+        return self.isInsecure
+            ? .insecure
+            : .certificateAuthorities(
+                file: self.certificateAuthorityFile, serverName: self.server.certificateName)
     }
 }

@@ -1,3 +1,4 @@
+import AppProto
 package import NIOCore
 package import QUIC
 package import TLS
@@ -11,6 +12,11 @@ package struct SignalClientConfiguration: Sendable {
         /// A user of agents.
         case client
 
+        /// The same in messages.
+        var inMessages: AppProto.Role {
+            if case .agent = self { .agent } else { .client }
+        }
+
         /// Empty for a client.
         var agentName: String {
             if case .agent(let name, _, _) = self { name } else { "" }
@@ -23,7 +29,7 @@ package struct SignalClientConfiguration: Sendable {
     }
 
     /// Where the server is.
-    package var url: ServerURL
+    package var server: ServerPlace
     /// What this process is to the server.
     package var role: Role
     /// The key of the shared secret.
@@ -32,19 +38,30 @@ package struct SignalClientConfiguration: Sendable {
     package var identity: ProcessIdentity?
     /// For the server to tell this process from others of its name.
     let process = ProcessRun()
+    /// Looks for the secret where it was found at start, when the server refuses the key: brings the key that it makes now, nil
+    /// when it cannot be had, on the event loop. nil: it was not in a file.
+    package var currentKey: (@Sendable (any EventLoop) -> EventLoopFuture<SharedKey?>)?
+    /// Whether the secret is so short that it can be guessed.
+    package var hasShortSecret = false
+    /// Whether a client only looks whether an agent would get in, so that an agent's secret is good enough.
+    package var isCheckForAgent = false
     /// Name and version of the program, `rtun-agent/0.1.0`.
     package var software: String
     /// A PEM file of authorities to trust; nil: the system's.
     package var certificateAuthorityFile: String?
-    /// Accept any certificate of an `https` server; the handshake is bound to the connection instead.
+    /// Accept any certificate of an `https` URL's server; the handshake is bound to the connection instead.
     package var httpsInsecure = false
-    /// Accept any certificate of a `quic` server; the handshake is bound to the connection instead.
+    /// Accept any certificate of a `quic` URL's server; the handshake is bound to the connection instead.
     package var quicInsecure = false
     /// How this side decides how much it sends to a `quic` server, and how fast. Over TCP that is the kernel's business.
     package var congestionControl = CongestionControl.bbr
 
     package init(url: ServerURL, role: Role, key: SharedKey, identity: ProcessIdentity? = nil, software: String) {
-        self.url = url
+        self.init(server: .url(url), role: role, key: key, identity: identity, software: software)
+    }
+
+    package init(server: ServerPlace, role: Role, key: SharedKey, identity: ProcessIdentity? = nil, software: String) {
+        self.server = server
         self.role = role
         self.key = key
         self.identity = identity
@@ -54,25 +71,48 @@ package struct SignalClientConfiguration: Sendable {
     /// What a person had better know about these settings, whatever comes of the connection.
     package var warnings: [String] {
         var warnings: [String] = []
-        if self.url.scheme == .http, !self.url.hostIsLoopback {
+        if self.server.isPlain, !self.server.endpoints[0].hostIsLoopback {
             warnings.append(
                 """
                 http:// does not protect the control connection: others on the way can read and change it; put a proxy that \
                 terminates TLS in front of rtun-server and use its https:// URL
                 """)
         }
-        if self.httpsInsecure, self.url.scheme != .https {
-            warnings.append("--https-insecure has no effect on \(self.url.scheme.rawValue):// URLs")
+        if self.hasShortSecret {
+            let danger =
+                self.isInsecure || self.server.isPlain
+                ? """
+                ! The server's certificate is not checked: whoever sits on the way can guess the secret from one handshake, \
+                and is in
+                """ : ""
+            warnings.append(
+                "the secret has fewer than 16 bytes, which can be guessed; make one with \"openssl rand -hex 32\"\(danger)"
+            )
         }
-        if self.quicInsecure, self.url.scheme != .quic {
-            warnings.append("--quic-insecure has no effect on \(self.url.scheme.rawValue):// URLs")
+        return warnings + self.idleOptions.map { "\($0.option) has no effect on \($0.on)" }
+    }
+
+    /// The options that change nothing, and on what.
+    private var idleOptions: [(option: String, on: String)] {
+        switch self.server {
+        case .link(let link):
+            var idle = [("--https-insecure", self.httpsInsecure), ("--quic-insecure", self.quicInsecure)]
+            if link.pin != nil { idle.append(("--ca-cert", self.certificateAuthorityFile != nil)) }
+            let place = link.pin == nil ? "a link" : "a link that pins the server's key"
+            return idle.filter { $0.1 }.map { ($0.0, place) }
+        case .url(let url):
+            let idle = [
+                ("--https-insecure", self.httpsInsecure && url.scheme != .https),
+                ("--quic-insecure", self.quicInsecure && url.scheme != .quic),
+            ]
+            return idle.filter { $0.1 }.map { ($0.0, "\(url.scheme.rawValue):// URLs") }
         }
-        return warnings
     }
 
     /// Whether the server's certificate goes unchecked.
     package var isInsecure: Bool {
-        switch self.url.scheme {
+        guard case .url(let url) = self.server else { return false }
+        return switch url.scheme {
         case .https: self.httpsInsecure
         case .quic: self.quicInsecure
         case .http: false

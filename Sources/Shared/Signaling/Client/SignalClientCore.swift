@@ -6,17 +6,19 @@ import NIOCore
 
 /// The loop of a `SignalClient`: connect, prove, serve, wait, connect again. Belongs to its event loop.
 final class SignalClientCore {
-    private enum State {
+    enum State {
         case idle
         /// `attempt` tells a link that comes after all from the one that is waited for.
         case connecting(attempt: Int)
         case proving(SignalInitiator)
         case connected(Connected)
         case waiting(Scheduled<Void>)
+        /// Refused, and looking whether there is another secret by now.
+        case rereading
         case ended
     }
 
-    private struct Connected {
+    struct Connected {
         let connection: SignalConnection
         let session: SignalSession
         let since: NIODeadline
@@ -31,7 +33,7 @@ final class SignalClientCore {
 
     /// How long the server may take to give a sign of life after the network has changed. TCP has sent a lost segment again
     /// by then.
-    private static let checkTime = TimeAmount.seconds(3)
+    static let checkTime = TimeAmount.seconds(3)
 
     var delegate: (any SignalClientDelegate)?
 
@@ -41,10 +43,10 @@ final class SignalClientCore {
     let logger: Logger
     private let timing: SignalConnection.Timing
     private let addressMonitor: AddressMonitor?
-    private let route: (SocketAddress) -> NetworkRoute?
+    let route: (SocketAddress) -> NetworkRoute?
     private let age: () -> TimeAmount
     private var addressSubscription: AddressSubscription?
-    private var state = State.idle
+    var state = State.idle
     private var attempts = 0
     private var backoff = ReconnectBackoff()
     private var generator = SystemRandomNumberGenerator()
@@ -53,6 +55,7 @@ final class SignalClientCore {
     private var farewell: EventLoopFuture<Void>?
     private var log: ConnectionLog
     private var trust: ServerTrust
+    private var key: SharedKey
     private var resumeToken: [UInt8] = []
     private var term: RegistrationTerm
     private var expiryTimer: Scheduled<Void>?
@@ -70,10 +73,11 @@ final class SignalClientCore {
     ) {
         self.configuration = configuration
         self.trust = ServerTrust(configuration: configuration)
+        self.key = configuration.key
         self.connector = connector
         self.eventLoop = eventLoop
         self.logger = logger
-        self.log = ConnectionLog(logger: logger, url: configuration.url)
+        self.log = ConnectionLog(logger: logger, server: configuration.server)
         self.timing = timing
         self.addressMonitor = addressMonitor
         self.route = route
@@ -90,7 +94,7 @@ final class SignalClientCore {
         }
         self.completion = completion
         for warning in self.configuration.warnings {
-            self.logger.warning("\(warning)", metadata: ["server": "\(self.configuration.url)"])
+            self.logger.warning("\(warning)", metadata: ["server": "\(self.configuration.server)"])
         }
         self.addressSubscription = self.addressMonitor?.subscribe(on: self.eventLoop) { [weak self] change in
             self?.networkChanged(change)
@@ -171,8 +175,9 @@ final class SignalClientCore {
     private func prove(on link: any SignalLink) {
         let handshake = {
             ClientHandshake(
-                key: self.configuration.key, transport: self.transport(of: link), agent: self.registration(),
-                identity: self.configuration.identity, software: self.configuration.software)
+                key: self.key, transport: self.transport(of: link), agent: self.registration(),
+                identity: self.configuration.identity, software: self.configuration.software,
+                isCheck: self.configuration.isCheckForAgent)
         }
         let initiator = SignalInitiator(link: link, handshake: handshake, timing: self.timing) { result in
             switch result {
@@ -189,7 +194,7 @@ final class SignalClientCore {
     }
 
     private func transport(of link: any SignalLink) -> ClientHandshake.Transport {
-        if self.configuration.url.scheme == .http { return .plain }
+        if self.configuration.server.isPlain { return .plain }
         return self.configuration.isInsecure
             ? .uncheckedTLS(exporter: link.channelBinding) : .verifiedTLS(exporter: link.channelBinding)
     }
@@ -205,7 +210,8 @@ final class SignalClientCore {
     private func connected(_ connection: SignalConnection, _ welcome: Welcome) {
         let link = connection.link
         let session = SignalSession(
-            welcome: welcome, localAddress: link.localAddress, remoteAddress: link.remoteAddress)
+            welcome: welcome, localAddress: link.localAddress, remoteAddress: link.remoteAddress,
+            transport: self.configuration.server.endpoints.first { ($0.scheme == .quic) == (link is QUICLink) }?.scheme)
         self.state = .connected(
             Connected(
                 connection: connection, session: session, since: self.eventLoop.now,
@@ -223,9 +229,28 @@ final class SignalClientCore {
     // MARK: Trouble
 
     private func handshakeFailed(_ error: HandshakeError) {
-        switch self.trust.verdict(on: error) {
+        let verdict = self.trust.verdict(on: error)
+        guard error.concernsSecret else { return self.carryOut(verdict) }
+        self.lookForSecret(otherwise: verdict)
+    }
+
+    private func carryOut(_ verdict: ServerTrust.Verdict) {
+        switch verdict {
         case .end(let terminal): self.end(terminal)
         case .retry(let error): self.attemptFailed(error)
+        }
+    }
+
+    /// Goes on with the secret that is in its file by now, if that is another one.
+    private func lookForSecret(otherwise verdict: ServerTrust.Verdict) {
+        guard let currentKey = self.configuration.currentKey else { return self.carryOut(verdict) }
+        self.state = .rereading
+        currentKey(self.eventLoop).assumeIsolated().whenComplete { result in
+            guard case .rereading = self.state else { return }
+            guard let key = try? result.get(), key.id != self.key.id else { return self.carryOut(verdict) }
+            self.key = key
+            self.log.rereadSecret()
+            self.retryNow()
         }
     }
 
@@ -235,7 +260,7 @@ final class SignalClientCore {
     }
 
     /// Ends the backoff: what stood in the way may be gone.
-    private func retryNow() {
+    func retryNow() {
         if case .waiting(let retry) = self.state { retry.cancel() }
         self.backoff.reset()
         self.connect()
@@ -245,42 +270,6 @@ final class SignalClientCore {
         let wait = self.backoff.next(using: &self.generator)
         self.state = .waiting(self.eventLoop.assumeIsolated().scheduleTask(in: wait) { self.connect() })
         return wait
-    }
-
-    // MARK: The network
-
-    /// This machine's addresses have changed, or the process has stood still: gives up a connection that cannot work any
-    /// more, looks whether one that may work does, and waits no longer for one that did not come.
-    func networkChanged(_ change: AddressChange) {
-        switch self.state {
-        case .idle, .ended:
-            break
-        case .waiting, .connecting:
-            // What is being tried began in a network that is not there any more, as a lookup of the name that waits for a
-            // name server out of reach. A link that comes of it is closed.
-            self.retryNow()
-        case .proving(let initiator):
-            initiator.cancel()
-            self.retryNow()
-        case .connected(let connected):
-            let session = connected.session
-            if let local = session.localAddress, change.hasLost(local) {
-                connected.connection.abandon("the connection's address \(local.ipAddress ?? "") is gone")
-            } else if self.isRerouted(connected) {
-                connected.connection.abandon("the route to the server has changed")
-            } else {
-                connected.connection.check(within: Self.checkTime)
-            }
-        }
-    }
-
-    /// Whether the kernel sends packets to the server otherwise than when the connection was made. Where it has no way at
-    /// all, the old one may come back.
-    private func isRerouted(_ connected: Connected) -> Bool {
-        guard let before = connected.route, let now = connected.session.remoteAddress.flatMap(self.route) else {
-            return false
-        }
-        return before != now
     }
 
     // MARK: Expiry
@@ -308,7 +297,7 @@ final class SignalClientCore {
         switch self.state {
         case .ended:
             return
-        case .idle, .connecting:
+        case .idle, .connecting, .rereading:
             break
         case .proving(let initiator):
             initiator.cancel()
@@ -355,7 +344,10 @@ extension SignalClientCore: SignalConnectionDelegate {
         guard case .connected(let connected) = self.state else { return }
         self.bridge.use(nil)
         if case .goodbye(let goodbye) = reason, let terminal = self.trust.terminal(for: goodbye) {
-            return self.end(terminal)
+            guard goodbye.code == .auth, self.configuration.currentKey != nil else { return self.end(terminal) }
+            self.log.lost(reason, retryingIn: .zero, at: self.eventLoop.now)
+            self.delegate?.signalLost()
+            return self.lookForSecret(otherwise: .end(terminal))
         }
         var wait = TimeAmount.zero
         switch reason {

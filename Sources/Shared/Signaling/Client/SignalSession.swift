@@ -11,6 +11,9 @@ package struct SignalSession: Sendable {
     /// The server, as it was reached: its UDP port of the same number answers STUN.
     package let remoteAddress: SocketAddress?
 
+    /// What the connection is made over; nil where that is none of the two.
+    package var transport: ServerURL.Scheme?
+
     /// Whether the server was reached over loopback: then everything is on one machine.
     package var serverIsLoopback: Bool {
         self.remoteAddress?.isLoopback ?? false

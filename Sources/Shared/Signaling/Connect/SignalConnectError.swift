@@ -107,6 +107,12 @@ package enum SignalConnectError: Error, Sendable {
     }
 
     private static func advice(on rejection: CertificateRejection, _ scheme: ServerURL.Scheme) -> String {
+        if case .publicKeyMismatch = rejection.kind {
+            return """
+                either the server has another key now, and rtun-server --print-links there prints new links, or there is a man in \
+                the middle
+                """
+        }
         let cure =
             switch rejection.kind {
             case .untrustedIssuer:
@@ -115,7 +121,7 @@ package enum SignalConnectError: Error, Sendable {
                 "use a name in the URL that the certificate is for, or give the server a certificate for \(expected)"
             case .expired, .notYetValid:
                 "renew the server's certificate, or set this machine's clock right"
-            case .fingerprintMismatch, .missing, .other:
+            case .fingerprintMismatch, .publicKeyMismatch, .missing, .other:
                 "give the server a valid certificate, and its authority's with --ca-cert FILE if that is a private one"
             }
         return """

@@ -18,6 +18,8 @@ struct WebSocketConnector: SignalConnector {
     let software: String
     /// nil for `http`.
     let tlsContext: TLSContext?
+    /// What the server's certificate is for: mostly the URL's host.
+    let certificateName: String
 
     func connect(
         on eventLoop: any EventLoop, completion: @escaping (Result<any SignalLink, SignalConnectError>) -> Void
@@ -94,8 +96,7 @@ struct WebSocketConnector: SignalConnector {
 
     /// RFC 6066 §3: addresses are no server names.
     private var serverName: String? {
-        let host = self.url.host
-        return self.url.hostIsIPv6 || host.isIPAddress(.v4) ? nil : host
+        IPAddress(parsing: self.certificateName) == nil ? self.certificateName : nil
     }
 }
 

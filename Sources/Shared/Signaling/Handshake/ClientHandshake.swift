@@ -40,6 +40,7 @@ package struct ClientHandshake: Sendable {
     private let agent: AgentRegistration?
     private let identity: ProcessIdentity?
     private let software: String
+    private let isCheck: Bool
     private let nonce: [UInt8]
     private var state = State.waitingForServerHello
 
@@ -47,17 +48,19 @@ package struct ClientHandshake: Sendable {
     ///   - agent: the registration of an agent, `nil` for a client; with `process` if there is an identity.
     ///   - identity: the key to prove; nil: none, as programs before 0.13 did.
     ///   - software: the name and version told to the server.
+    ///   - isCheck: as in `Hello`.
     package init(
-        key: SharedKey, transport: Transport, agent: AgentRegistration?, identity: ProcessIdentity?, software: String
+        key: SharedKey, transport: Transport, agent: AgentRegistration?, identity: ProcessIdentity?, software: String,
+        isCheck: Bool = false
     ) {
         self.init(
-            key: key, transport: transport, agent: agent, identity: identity, software: software,
+            key: key, transport: transport, agent: agent, identity: identity, software: software, isCheck: isCheck,
             nonce: SecureRandom.bytes(Handshake.nonceLength))
     }
 
     init(
         key: SharedKey, transport: Transport, agent: AgentRegistration?, identity: ProcessIdentity? = nil,
-        software: String, nonce: [UInt8]
+        software: String, isCheck: Bool = false, nonce: [UInt8]
     ) {
         self.identity = identity
         self.key = key
@@ -65,6 +68,7 @@ package struct ClientHandshake: Sendable {
         self.role = agent == nil ? .client : .agent
         self.agent = agent
         self.software = software
+        self.isCheck = isCheck
         self.nonce = nonce
     }
 
@@ -100,7 +104,8 @@ package struct ClientHandshake: Sendable {
         var hello = Hello(
             version: Handshake.version, role: self.role, clientNonce: self.nonce, bindingType: bindingType,
             agent: self.agent, software: self.software,
-            keyProof: self.identity.map { KeyProof(certificate: $0.certificate, isKept: $0.isKept) })
+            keyProof: self.identity.map { KeyProof(certificate: $0.certificate, isKept: $0.isKept) },
+            isCheck: self.isCheck)
         if let identity = self.identity {
             let message = Handshake.signedMessage(
                 serverNonce: serverHello.serverNonce, clientNonce: self.nonce, binding: binding, hello: hello)

@@ -8,6 +8,8 @@ package enum HandshakeError: Error, Hashable, Sendable, CustomStringConvertible 
     case proofFailed
     /// The secret is right, but the key that the other side names is none that can be taken, or not its own; says which.
     case keyRefused(String)
+    /// The other side has proved a secret that is for the other role.
+    case secretOfOtherRole
     /// No protocol version in common; `offered` is the other side's.
     case versionMismatch(offered: [UInt32])
     /// The connection cannot be bound as the rules demand; says what is missing.
@@ -17,6 +19,15 @@ package enum HandshakeError: Error, Hashable, Sendable, CustomStringConvertible 
     /// The time limit is over.
     case timedOut
 
+    /// Whether another secret might help.
+    var concernsSecret: Bool {
+        switch self {
+        case .refused(let goodbye): goodbye.code == .auth
+        case .proofFailed: true
+        default: false
+        }
+    }
+
     package var description: String {
         switch self {
         case .refused(let goodbye):
@@ -25,6 +36,8 @@ package enum HandshakeError: Error, Hashable, Sendable, CustomStringConvertible 
             "the other side does not know the same secret, or there is a man in the middle"
         case .keyRefused(let detail):
             detail
+        case .secretOfOtherRole:
+            "the other side has a secret that is for the other role"
         case .versionMismatch(let offered):
             "no common protocol version: this side speaks \(Handshake.version), the other "
                 + offered.prefix(8).map(String.init).joined(separator: ", ")

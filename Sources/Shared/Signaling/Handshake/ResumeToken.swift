@@ -26,15 +26,15 @@ package struct ResumeToken: Hashable, Sendable {
     }
 
     /// The token for the agent called `name`, 80 bytes.
-    package func sealed(name: String, with key: SharedKey) -> [UInt8] {
+    package func sealed(name: String, with key: ServerKey) -> [UInt8] {
         let fields =
             bigEndianBytes(self.createdAtMilliseconds) + bigEndianBytes(self.expireAtMilliseconds)
             + Array(self.instanceID.rawValue.utf8)
         return fields + Self.mac(fields, name: name, key: key)
     }
 
-    /// `nil` unless `token` was sealed with the same key for the same name. Whoever has the secret can make one for any id.
-    package init?(opening token: [UInt8], name: String, with key: SharedKey) {
+    /// `nil` unless `token` was sealed with the same key for the same name. Whoever has the key can make one for any id.
+    package init?(opening token: [UInt8], name: String, with key: ServerKey) {
         guard token.count == Self.length else { return nil }
         let fields = Array(token.prefix(48))
         guard constantTimeEquals(Array(token.suffix(32)), Self.mac(fields, name: name, key: key)),
@@ -45,7 +45,7 @@ package struct ResumeToken: Hashable, Sendable {
             expireAtMilliseconds: bigEndianInteger(fields[8..<16]))
     }
 
-    private static func mac(_ fields: [UInt8], name: String, key: SharedKey) -> [UInt8] {
+    private static func mac(_ fields: [UInt8], name: String, key: ServerKey) -> [UInt8] {
         HMAC.sha256(key: key.derived(for: "resume"), fields, Array(name.utf8))
     }
 }

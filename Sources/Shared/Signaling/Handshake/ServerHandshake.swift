@@ -28,23 +28,25 @@ package struct ServerHandshake: Sendable {
 
     private enum State {
         case waitingForHello
-        case authenticated(clientNonce: [UInt8])
+        case authenticated(clientNonce: [UInt8], key: SharedKey)
         case finished
     }
 
-    private let key: SharedKey
+    private let secrets: AcceptedSecrets
     private let transport: Transport
     private let nonce: [UInt8]
     private let software: String
     private var state = State.waitingForHello
 
     /// `software` is the name and version told to the peer.
-    package init(key: SharedKey, transport: Transport, software: String) {
-        self.init(key: key, transport: transport, software: software, nonce: SecureRandom.bytes(Handshake.nonceLength))
+    package init(secrets: AcceptedSecrets, transport: Transport, software: String) {
+        self.init(
+            secrets: secrets, transport: transport, software: software,
+            nonce: SecureRandom.bytes(Handshake.nonceLength))
     }
 
-    init(key: SharedKey, transport: Transport, software: String, nonce: [UInt8]) {
-        self.key = key
+    init(secrets: AcceptedSecrets, transport: Transport, software: String, nonce: [UInt8]) {
+        self.secrets = secrets
         self.transport = transport
         self.software = software
         self.nonce = nonce
@@ -102,19 +104,32 @@ package struct ServerHandshake: Sendable {
                 : "this server demands channel binding"
             return self.refuse(.binding, reason, .bindingUnavailable(reason))
         }
-        let expected = self.key.proof(
-            by: .client, serverNonce: self.nonce, clientNonce: hello.clientNonce, binding: self.binding,
-            message: hello.authenticatedBytes)
-        guard constantTimeEquals(expected, hello.mac) else {
+        let message = hello.authenticatedBytes
+        let verdict = self.secrets.judge(hello.mac, by: hello.roles) { key in
+            key.proof(
+                by: .client, serverNonce: self.nonce, clientNonce: hello.clientNonce, binding: self.binding,
+                message: message)
+        }
+        switch verdict {
+        case .accepted(let key):
+            return self.judgeKey(of: hello, secret: key)
+        case .otherRole:
+            let owner = hello.role == .agent ? "clients" : "agents"
+            return self.refuse(.auth, "this secret is for \(owner)", .secretOfOtherRole)
+        case .unknown:
             return self.refuse(.auth, "the proof of the shared secret failed", .proofFailed)
         }
+    }
+
+    /// The secret is right; is the key?
+    private mutating func judgeKey(of hello: Hello, secret: SharedKey) -> Outcome {
         let key: ProvedKey?
         do throws(HandshakeError) {
             key = try self.provedKey(of: hello)
         } catch {
             return self.refuse(.auth, "\(error)", error)
         }
-        self.state = .authenticated(clientNonce: hello.clientNonce)
+        self.state = .authenticated(clientNonce: hello.clientNonce, key: secret)
         return .authenticated(ProvedPeer(hello: hello, key: key))
     }
 
@@ -141,15 +156,21 @@ package struct ServerHandshake: Sendable {
         return .refuse(Goodbye(code: code, reason: reason), error)
     }
 
+    /// The secret that was proved; nil while none is.
+    package var secret: SecretID? {
+        guard case .authenticated(_, let key) = self.state else { return nil }
+        return key.id
+    }
+
     /// `welcome` with the server's proof, to be sent as the last message of the handshake. Call once, after
     /// `receive` returned `.authenticated`.
     package mutating func seal(_ welcome: Welcome) -> Envelope {
-        guard case .authenticated(let clientNonce) = self.state else {
+        guard case .authenticated(let clientNonce, let key) = self.state else {
             preconditionFailure("seal(_:) is called once, after the peer was authenticated")
         }
         self.state = .finished
         var sealed = welcome
-        sealed.mac = self.key.proof(
+        sealed.mac = key.proof(
             by: .server, serverNonce: self.nonce, clientNonce: clientNonce, binding: self.binding,
             message: welcome.authenticatedBytes)
         return Envelope(.welcome(sealed))

@@ -1,9 +1,9 @@
 package import Crypto
 
-/// The key that stands for the shared secret: proofs of the handshake and all tokens come from it.
+/// The key that stands for a shared secret: proofs of the handshake come from it.
 ///
-/// Each purpose has its own label in front of what is authenticated, or its own derived key, so that a value made for one
-/// never serves for another. Shows nothing of itself when printed.
+/// Each purpose has its own label in front of what is authenticated, so that a value made for one never serves for another.
+/// Shows nothing of itself when printed.
 package struct SharedKey: Sendable {
     /// scrypt parameters of protocol version 1; both sides must use the same.
     private static let salt = Array("rtun/1".utf8)
@@ -13,7 +13,7 @@ package struct SharedKey: Sendable {
 
     private let bytes: [UInt8]
 
-    /// Derives the key from the secret, which takes some 100 ms and 32 MiB while it runs: do it once, at start.
+    /// Derives the key from the secret, which takes some 100 ms and 32 MiB while it runs: do it once, off the event loop.
     package init(secret: [UInt8]) throws(CryptoError) {
         self.bytes = try KeyDerivation.scrypt(
             secret: secret, salt: Self.salt, n: Self.cost, r: Self.blockSize, p: Self.parallelisation, length: 32)
@@ -38,16 +38,8 @@ package struct SharedKey: Sendable {
         HMAC.sha256(key: self.bytes, Array(prover.rawValue.utf8), serverNonce, clientNonce, binding, message)
     }
 
-    /// A key of 32 bytes for one purpose.
-    func derived(for purpose: String) -> [UInt8] {
-        HMAC.sha256(key: self.bytes, Array("rtun/1 key ".utf8), Array(purpose.utf8))
-    }
-
-    /// What a QUIC server derives its stateless reset tokens from (RFC 9000 §10.3.2), 32 bytes. The same after a
-    /// restart, so that the peers of the server before learn at once that their connections are gone.
-    package var statelessResetKey: [UInt8] {
-        self.derived(for: "stateless reset")
-    }
+    /// What a server without a key of its own uses in its place.
+    package var serverKey: ServerKey { ServerKey(derived: self.bytes) }
 }
 
 extension SharedKey: CustomStringConvertible, CustomReflectable {

@@ -12,6 +12,8 @@ package struct CertificateRejection: Hashable, Sendable, CustomStringConvertible
         case expired, notYetValid
         /// Another certificate than the pinned one.
         case fingerprintMismatch(expected: CertificateFingerprint, received: CertificateFingerprint?)
+        /// The certificate of another key than the pinned one.
+        case publicKeyMismatch(expected: PublicKeyPin, received: PublicKeyPin?)
         /// The peer sent none.
         case missing
         /// Anything else; `code` is OpenSSL's `X509_V_ERR_…`.
@@ -24,7 +26,7 @@ package struct CertificateRejection: Hashable, Sendable, CustomStringConvertible
             case .nameMismatch(let expected): "it is not for the name \(expected)"
             case .expired: "it has expired"
             case .notYetValid: "it is not valid yet"
-            case .fingerprintMismatch, .missing, .other: nil
+            case .fingerprintMismatch, .publicKeyMismatch, .missing, .other: nil
             }
         }
     }
@@ -42,6 +44,12 @@ package struct CertificateRejection: Hashable, Sendable, CustomStringConvertible
 
     /// No certificate was sent though one was demanded.
     package static let missing = CertificateRejection(kind: .missing, description: "the peer sent no certificate")
+
+    static func publicKeyMismatch(expected: PublicKeyPin, received: PublicKeyPin?) -> CertificateRejection {
+        CertificateRejection(
+            kind: .publicKeyMismatch(expected: expected, received: received),
+            description: "its key is \(received.map { "\($0)" } ?? "unreadable"), the pinned one \(expected)")
+    }
 
     static func fingerprintMismatch(
         expected: CertificateFingerprint, received: CertificateFingerprint

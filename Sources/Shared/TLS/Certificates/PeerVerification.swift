@@ -7,6 +7,8 @@ package enum PeerVerification: Hashable, Sendable {
     case certificateAuthorities(file: String?, serverName: String)
     /// Exactly the certificate with this fingerprint, whatever else it says.
     case fingerprint(CertificateFingerprint)
+    /// Any certificate of the key with this hash, whatever else it says.
+    case publicKey(PublicKeyPin)
     /// Any certificate. The caller must prove the peer in another way (the handshake's channel binding does).
     case insecure
     /// A server that asks for no client certificate.
@@ -18,9 +20,11 @@ extension PeerVerification {
     ///
     /// - Parameters:
     ///   - presented: the fingerprint of the peer's leaf; nil if it sent none.
+    ///   - publicKey: asked for the hash of that leaf's key where it is pinned.
     ///   - byAuthorities: asked for the verdict of the library that makes the handshake where authorities decide.
     package func rejection(
-        of presented: CertificateFingerprint?, byAuthorities: (_ serverName: String) -> CertificateRejection?
+        of presented: CertificateFingerprint?, publicKey: () -> PublicKeyPin?,
+        byAuthorities: (_ serverName: String) -> CertificateRejection?
     ) -> CertificateRejection? {
         guard let presented else { return .missing }
         switch self {
@@ -28,6 +32,9 @@ extension PeerVerification {
             return nil
         case .fingerprint(let expected):
             return presented == expected ? nil : .fingerprintMismatch(expected: expected, received: presented)
+        case .publicKey(let expected):
+            let presented = publicKey()
+            return presented == expected ? nil : .publicKeyMismatch(expected: expected, received: presented)
         case .certificateAuthorities(_, let serverName):
             return byAuthorities(serverName)
         }

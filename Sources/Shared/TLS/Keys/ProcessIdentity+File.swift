@@ -86,11 +86,12 @@ extension ProcessIdentity {
             throw .failed(error)
         }
         do {
-            try PrivateFile.create(path, identity.certificateChainPEM + identity.privateKeyPEM)
-        } catch  where error.errno != EEXIST {
-            throw .cannotCreate(path: path, reason: SystemError.text(error.errno))
+            // Where another process was faster its key is the one.
+            _ = try PrivateFile.make(at: path, identity.certificateChainPEM + identity.privateKeyPEM)
         } catch {
-            // Another process was faster.
+            switch error {
+            case .system(_, let code): throw .cannotCreate(path: path, reason: SystemError.text(code))
+            }
         }
         return try ProcessIdentity(keptIn: path)
     }

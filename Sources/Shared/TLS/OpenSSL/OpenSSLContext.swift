@@ -140,7 +140,7 @@ final class OpenSSLContext: Sendable {
             X509_VERIFY_PARAM_set_flags(SSL_CTX_get0_param(self.pointer), UInt(X509_V_FLAG_PARTIAL_CHAIN))
         case .certificateAuthorities(nil, _):
             try self.trust(SystemTrustStore.find())
-        case .fingerprint, .insecure:
+        case .fingerprint, .publicKey, .insecure:
             break
         }
         SSL_CTX_set_verify(self.pointer, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, nil)

@@ -37,14 +37,19 @@ final class PeerCertificateCheck {
 
     private func accepts(_ store: OpaquePointer) -> Bool {
         let certificate = X509_STORE_CTX_get0_cert(store)
-        self.rejection = self.verification.rejection(of: certificate.flatMap(certificateFingerprint)) { name in
+        self.rejection = self.verification.rejection(
+            of: certificate.flatMap(certificateFingerprint), publicKey: { certificate.flatMap(PublicKeyPin.init(of:)) }
+        ) { name in
             guard X509_verify_cert(store) != 1, let certificate else { return nil }
             return CertificateRejection(
                 code: X509_STORE_CTX_get_error(store), serverName: name, certificate: certificate)
         }
-        if case .fingerprintMismatch = self.rejection?.kind {
+        switch self.rejection?.kind {
+        case .fingerprintMismatch, .publicKeyMismatch:
             // Becomes a bad_certificate alert; the default would be internal_error.
             X509_STORE_CTX_set_error(store, X509_V_ERR_CERT_REJECTED)
+        default:
+            break
         }
         return self.rejection == nil
     }
@@ -74,7 +79,7 @@ extension CertificateRejection {
     }
 
     /// The names a certificate is issued for, such as `DNS:example.org, IP Address:192.0.2.1`, for people to read.
-    private static func names(of certificate: OpaquePointer) -> String {
+    static func names(of certificate: OpaquePointer) -> String {
         let index = X509_get_ext_by_NID(certificate, NID_subject_alt_name, -1)
         guard index >= 0, let names = X509_get_ext(certificate, index), let text = try? OpenSSLMemory(),
             X509V3_EXT_print(text.pointer, names, 0, 0) == 1

@@ -132,11 +132,11 @@ extension String {
 }
 
 extension UInt8 {
-    fileprivate var isDigit: Bool {
+    var isDigit: Bool {
         (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(self)
     }
 
-    private var isLetter: Bool {
+    var isLetter: Bool {
         let lowercased = self | 0x20
         return (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(lowercased)
     }

@@ -1,5 +1,4 @@
 import CommandSupport
-import LibC
 import TLS
 
 /// The two files of `--https-cert` and `--https-key`.
@@ -32,32 +31,5 @@ struct CertificateFiles: Equatable, Sendable {
         } catch {
             throw ProgramError(.configuration, "\(error)")
         }
-    }
-
-    /// What tells one version of the files from the next without reading them.
-    struct Stamp: Equatable {
-        fileprivate let parts: [Part]
-
-        fileprivate struct Part: Equatable {
-            var inode: UInt64
-            var size: Int64
-            var seconds: Int
-            var nanoseconds: Int
-        }
-    }
-
-    /// `nil` while one of the files is missing.
-    var stamp: Stamp? {
-        var parts: [Stamp.Part] = []
-        for path in [self.certificate, self.key] {
-            var status = LibC.stat()
-            guard stat(path, &status) == 0 else { return nil }
-            parts.append(
-                Stamp.Part(
-                    inode: UInt64(status.st_ino), size: Int64(status.st_size),
-                    seconds: Int(status.modificationTime.tv_sec),
-                    nanoseconds: Int(status.modificationTime.tv_nsec)))
-        }
-        return Stamp(parts: parts)
     }
 }
