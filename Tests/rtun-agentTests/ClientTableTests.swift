@@ -48,6 +48,7 @@ import Testing
         let table = ClientTable(nil, rules: Self.rules)
         let admission = try table.admission(of: self.offer(of: 1, stamp))
         #expect(admission.id == id && admission.payer == id && id.isKnown == isKnown)
+        #expect("\(id)" == (isKnown ? "\(Self.key(1))" : "session 0000000000000009"))
     }
 
     @Test func `offers from an older server are each a client`() throws {

@@ -178,8 +178,8 @@ final class TunnelPeer: AcceptedPeer {
 
     func status(_ clock: StatusClock) -> AgentStatus.Peer {
         AgentStatus.Peer(
-            kind: .tunnel, channel: ChannelStatus(self.channel, id: "\(self.channel.peerID)", clock),
-            flows: self.streams,
+            kind: .tunnel, client: self.client.id,
+            channel: ChannelStatus(self.channel, id: "\(self.channel.peerID)", clock), flows: self.streams,
             traffic: self.traffic)
     }
 

@@ -24,7 +24,7 @@ final class RelayPeer: AcceptedPeer {
     private let relay: UdpRelay
     private let eventLoop: any EventLoop
     private let egress: Egress
-    private let client: Client
+    let client: Client
     private let poller: UDPPoller
     private var meter: RelayMeter
     private let ledger: FlowLedger

@@ -83,7 +83,7 @@ extension AgentStatus.Peer {
         case .relay(let target): members += [.init("kind", "relay"), .init("target", .string(target))]
         }
         members += [
-            .init("flows", .integer(Int64(self.flows))), .init("bytes", self.traffic.json),
+            .init("client", .string("\(self.client)")), .init("flows", .integer(Int64(self.flows))), .init("bytes", self.traffic.json),
             .init("rate", rates.rate(of: self.traffic, part: self.channel.peer).json),
         ]
         return .object(members)
@@ -113,7 +113,7 @@ extension AgentStatus {
                     .init("Peer", "peer"), .init("Path", "path", .path), .init("Remote", "remote"),
                     .init("RTT", "rtt_ms", .milliseconds), .init("Kind", "kind"), .init("Target", "target"),
                     .init("Open", "flows", .count), .init("Here for", "since_ms", .since),
-                    .init("Rate", "rate", .rates), .init("Bytes", "bytes", .traffic),
+                    .init("Rate", "rate", .rates), .init("Bytes", "bytes", .traffic), .init("Client", "client"),
                 ]),
             .flows(
                 empty: "No connection is open.",

@@ -14,6 +14,8 @@ struct AgentStatus: ProgramStatus {
         }
 
         var kind: Kind
+        /// Whose share of the limits it has.
+        var client: ClientID
         var channel: ChannelStatus
         /// Connections or flows.
         var flows: Int
