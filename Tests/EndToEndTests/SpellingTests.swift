@@ -36,7 +36,7 @@ struct SpellingTests {
                 "rtun-relay", ["-L", "0.0.0.0:9?to=192.0.2.1:9", "-L", "127.0.0.1:9?to=192.0.2.1:9", url], 64,
                 "another rule listens"
             ),
-            ("rtun-socks", [], 64, "Example:\n  rtun-socks https://"),
+            ("rtun-socks", [], 64, "Example:\n  rtun-socks 'rtun://"),
             ("rtun-agent", [], 64, "Usage: rtun-agent [<options>] [<url>]"),
         ] as [(String, [String], Int32, String)])
     func `an invalid command line is answered with what would be right`(

@@ -16,4 +16,12 @@ struct VersionTests {
             #expect(lines.contains { $0.hasPrefix(name) }, "\(name)")
         }
     }
+
+    @Test(arguments: ["rtun-server", "rtun-agent", "rtun-socks", "rtun-relay"], ["--help", "--experimental-dump-help"])
+    func `help is an answer, on standard output`(program: String, option: String) async throws {
+        let program = try RunningProgram(program, [option])
+        #expect(try await program.end() == .exit(0))
+        #expect(program.output.text.contains("--log-level") || program.output.text.contains("\"log-level\""))
+        #expect(program.errors.text.isEmpty)
+    }
 }

@@ -23,6 +23,17 @@
 
 static inline EVP_PKEY *COpenSSL_generate_p256_key(void) { return EVP_EC_gen("P-256"); }
 
+// A key of the curve P-256 with neither half: what a public one is made from.
+static inline EVP_PKEY *COpenSSL_p256_parameters(void) {
+    EVP_PKEY *parameters = NULL;
+    EVP_PKEY_CTX *context = EVP_PKEY_CTX_new_from_name(NULL, "EC", NULL);
+    if (context != NULL && EVP_PKEY_paramgen_init(context) > 0 && EVP_PKEY_CTX_set_group_name(context, "P-256") > 0) {
+        EVP_PKEY_paramgen(context, &parameters);
+    }
+    EVP_PKEY_CTX_free(context);
+    return parameters;
+}
+
 static inline void COpenSSL_free(void *memory) { OPENSSL_free(memory); }
 
 static inline GENERAL_NAMES *COpenSSL_GENERAL_NAMES_new(void) { return sk_GENERAL_NAME_new_null(); }

@@ -73,11 +73,13 @@ package enum ProgramMain {
         } catch {
             // Help and version exit 0, usage errors 64 with the usage line; both are ArgumentParser's own.
             ProgramExit.prepare()
+            let code = Command.exitCode(for: error)
             let text = Command.fullMessage(for: error)
             let shown = LinkSecret.masked(in: text)
-            guard shown != text else { Command.exit(withError: error) }
+            // Help shows links as well, which are nobody's.
+            guard code != .success, shown != text else { Command.exit(withError: error) }
             StandardStream.error.write("\(shown)\n")
-            ProgramExit.exit(Command.exitCode(for: error).rawValue)
+            ProgramExit.exit(code.rawValue)
         }
     }
 

@@ -42,16 +42,8 @@ package struct CertificateKey {
         guard information.count == Self.keyHeader.count + Self.pointLength,
             information.starts(with: Self.keyHeader), information.dropFirst(Self.keyHeader.count).first == 4
         else { throw .notP256 }
-        OpenSSLErrors.clear()
-        let pointer = information.withUnsafeBufferPointer { bytes in
-            var start = bytes.baseAddress
-            return d2i_PUBKEY(nil, &start, bytes.count)
-        }
-        guard let pointer else {
-            OpenSSLErrors.clear()
-            throw .notOnCurve
-        }
-        self.key = OpenSSLKey(takingOwnership: pointer)
+        guard let key = OpenSSLKey(p256Point: information.suffix(Self.pointLength)) else { throw .notOnCurve }
+        self.key = key
         self.fingerprint = CertificateFingerprint(ofDER: certificate)
     }
 
