@@ -32,6 +32,14 @@ package struct Shares<Owner: Hashable & Sendable, Part: Hashable & Sendable>: Se
         /// Whether what the owner may have is shared out.
         var hasSeveralParts: Bool { self.members.count > 1 || self.parts.count > 1 }
 
+        /// Returns whether the owner is known.
+        mutating func change(_ part: Part, by change: Int) -> Bool {
+            self.count += change
+            let count = (self.parts[part] ?? 0) + change
+            self.parts[part] = count == 0 ? nil : count
+            return self.isKnown
+        }
+
         var greediest: (part: Part, count: Int)? { self.parts.max { $0.value < $1.value }.map { ($0.key, $0.value) } }
     }
 
@@ -195,13 +203,11 @@ package struct Shares<Owner: Hashable & Sendable, Part: Hashable & Sendable>: Se
     }
 
     private mutating func change(_ part: Part, of owner: Owner, isKnown: Bool, by change: Int) {
-        var holding = self.holdings[owner] ?? Holding(isKnown: isKnown)
-        holding.count += change
-        let count = (holding.parts[part] ?? 0) + change
-        holding.parts[part] = count == 0 ? nil : count
-        if holding.isKnown { self.usedByKnown += change }
-        self.holdings[owner] = holding
-        self.forgetIfEmpty(owner)
+        // In place: an owner may have many parts.
+        if self.holdings[owner, default: Holding(isKnown: isKnown)].change(part, by: change) {
+            self.usedByKnown += change
+        }
+        if change < 0 { self.forgetIfEmpty(owner) }
     }
 }
 

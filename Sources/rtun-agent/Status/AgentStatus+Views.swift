@@ -83,7 +83,8 @@ extension AgentStatus.Peer {
         case .relay(let target): members += [.init("kind", "relay"), .init("target", .string(target))]
         }
         members += [
-            .init("client", .string("\(self.client)")), .init("flows", .integer(Int64(self.flows))), .init("bytes", self.traffic.json),
+            .init("client", .string("\(self.client)")), .init("flows", .integer(Int64(self.flows))),
+            .init("bytes", self.traffic.json),
             .init("rate", rates.rate(of: self.traffic, part: self.channel.peer).json),
         ]
         return .object(members)
