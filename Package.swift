@@ -359,7 +359,8 @@ let package = Package(
         tests(
             "rtun-serverTests",
             [
-                "rtun-server", "AppProto", "Basics", "TLS", "STUN", "QUIC", "Signaling", "CommandSupport",
+                "rtun-server", "AgentChoice", "AppProto", "Basics", "TLS", "STUN", "QUIC", "Signaling",
+                "CommandSupport",
                 "PlainHTTP", "TestSupport",
                 .nioCore,
                 .nioEmbedded, .nioHTTP1, .nioPosix, .argumentParser, .logging,

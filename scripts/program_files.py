@@ -35,6 +35,7 @@ EXAMPLES = {
     "https-cert": "/run/credentials/rtun-server.service/tls_cert.pem",
     "https-key": "/run/credentials/rtun-server.service/tls_key.pem",
     "trusted-proxy": "127.0.0.1",
+    "authorized-keys": "/etc/rtun/authorized-keys",
     "bridge-rate": "10M",
     "bridge-total-rate": "100M",
     "stats-interval": "10m",

@@ -195,7 +195,7 @@ struct Agent {
     private func serve() async throws {
         let terminal = await self.client.run()
         switch terminal {
-        case .refused: throw ProgramError(.refused, "\(terminal)")
+        case .refused, .keyUnknown: throw ProgramError(.refused, "\(terminal)")
         case .replaced: throw ProgramError(.replaced, "\(terminal)")
         case .expired:
             self.log.logger.notice("\(terminal)", metadata: ["event": "agent.expired", "agent": "\(self.name)"])

@@ -17,6 +17,11 @@ enum Sample {
     static let key = CertificateFingerprint(bytes: Self.nonce).map { ProvedKey(fingerprint: $0, isKept: true) }
     static let agentWithKey = AgentInfo(
         name: "büro", instanceID: Self.instanceID, address: "[::1]:9", software: "rtun-agent/0.13.0", key: Self.key)
+    static let listedAgent = {
+        var agent = Self.agentWithKey
+        agent.isKeyListed = true
+        return agent
+    }()
     static let agent = AgentInfo(
         name: "büro", instanceID: Self.instanceID, expireAtMilliseconds: 1_700_000_000_000, address: "[::1]:9",
         software: "rtun-agent/0.1.0", labels: ["os": "linux"])
@@ -49,7 +54,7 @@ enum Sample {
             .ping, .pong,
             .failure(Failure(code: .agentGone, reason: "gone")),
             .listAgents(),
-            .agentList(AgentList(agents: [agent, agentWithKey])),
+            .agentList(AgentList(agents: [agent, agentWithKey, listedAgent])),
             .bind(Bind(name: "büro", instanceID: instanceID)),
             .bind(Bind(name: "büro")),
             .bound(Bound(agent: agent)),
@@ -80,6 +85,9 @@ enum Sample {
                 RestartPeerReply(peerID: peerID, generation: .max, ice: ice, candidates: candidates, e2eMAC: nonce)),
             .restartWanted(RestartWanted(peerID: peerID)),
             .mappingReport(MappingReport(mapping: .addressDependent)),
-        ]
+            .goodbye(Goodbye(code: .keyUnknown, reason: "not listed")),
+            .agentGone(AgentGone(name: "büro", instanceID: instanceID, reason: .removed)),
+            .askPeerKeys,
+        ] + (key.map { [.peerKey(PeerKey($0.fingerprint)), .keyGone(KeyGone($0.fingerprint))] } ?? [])
     }
 }

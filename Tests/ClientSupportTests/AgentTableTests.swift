@@ -27,6 +27,16 @@ import Testing
                 """)
     }
 
+    @Test func `says which keys the server lists`() throws {
+        let id = try #require(InstanceID(rawValue: String(repeating: "a", count: 32)))
+        let key = try #require(CertificateFingerprint(bytes: [UInt8](repeating: 1, count: 32)))
+        var agent = AgentInfo(
+            name: "x", instanceID: id, address: "", software: "", key: ProvedKey(fingerprint: key, isKept: true))
+        #expect(!AgentTable(agents: [agent]).text.contains("listed"))
+        agent.isKeyListed = true
+        #expect(AgentTable(agents: [agent]).text.contains("\(key) (listed)  -"))
+    }
+
     @Test func `has its headings when there is nobody`() {
         #expect(AgentTable(agents: []).text == "NAME  INSTANCE  EXPIRES  ADDRESS  NAT  SOFTWARE  IDENTITY  LABELS\n")
     }

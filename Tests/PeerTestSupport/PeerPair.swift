@@ -73,11 +73,14 @@ package final class PeerPair {
         self.hub.restart = { [unowned self] restart in
             self.restart(restart)
         }
+        // Whom a channel is with is said to the server.
         self.hub.toClient = { [unowned self] body in
+            if case .peerKey = body { return }
             guard let message = PeerMessage(event: body) else { preconditionFailure("unexpected \(body)") }
             self.client.receive(message)
         }
         self.hub.toAgent = { [unowned self] body in
+            if case .peerKey = body { return }
             guard let message = PeerMessage(event: body) else { preconditionFailure("unexpected \(body)") }
             self.agent?.receive(message)
         }

@@ -1,5 +1,6 @@
 import AppProto
 import NIOCore
+import TLS
 import Testing
 
 @testable import Signaling
@@ -36,6 +37,7 @@ import Testing
             HandshakeError.proofFailed, .bindingUnavailable("no exporter"),
             .refused(Goodbye(code: .auth, reason: "")), .refused(Goodbye(code: .binding, reason: "")),
             .refused(Goodbye(code: .nameHeld, reason: "")), .refused(Goodbye(code: .replaced, reason: "")),
+            .refused(Goodbye(code: .keyUnknown, reason: "")),
         ] {
             #expect(Self.isEnd(trust.verdict(on: error)) == isFinal, "\(error)")
         }
@@ -54,5 +56,30 @@ import Testing
         #expect(trust.terminal(for: Goodbye(code: .replaced, reason: "")) == .replaced(name: "egress"))
         #expect(trust.terminal(for: Goodbye(code: .expired, reason: "")) == .expired(name: "egress"))
         #expect(trust.terminal(for: Goodbye(code: .shutdown, reason: "")) == nil)
+    }
+
+    @Test(
+        arguments: [
+            (.agent(name: "my box", expireIn: nil, labels: [:]), nil, "agent my box "), (.client, nil, "client "),
+            (.client, "office", "agent office "),
+        ] as [(SignalClientConfiguration.Role, String?, String)])
+    func `who is not listed is told the line that is missing`(
+        role: SignalClientConfiguration.Role, checkedAgent: String?, line: String
+    ) throws {
+        let identity = try ProcessIdentity(commonName: "test")
+        var configuration = SignalClientConfiguration(
+            url: try ServerURL(parsing: "https://server.example"), role: role, key: testKey, identity: identity,
+            software: "test/1")
+        configuration.checkedAgent = checkedAgent
+        let terminal = ServerTrust(configuration: configuration).terminal(
+            for: Goodbye(code: .keyUnknown, reason: "the key is not in the server's --authorized-keys"))
+        guard case .keyUnknown(let detail) = terminal else {
+            Issue.record("\(String(describing: terminal))")
+            return
+        }
+        #expect(detail.contains("\"\(line)\(identity.fingerprint)\""))
+        #expect(detail.contains("(the key is not in the server's --authorized-keys)"))
+        // It would not be the same one the next time.
+        #expect(detail.contains("--identity"))
     }
 }

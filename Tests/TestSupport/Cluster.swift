@@ -44,9 +44,9 @@ package final class Cluster: Sendable {
     }
 
     /// Starts the server anew on the port it had (after it was killed).
-    package func relaunchServer() async throws -> RunningProgram {
+    package func relaunchServer(options: [String] = []) async throws -> RunningProgram {
         for _ in 0..<20 {
-            let server = try Self.launchServer(self.certificates, port: self.port)
+            let server = try Self.launchServer(self.certificates, port: self.port, options: options)
             do {
                 _ = try await Self.readyPort(of: server)
                 return server

@@ -46,7 +46,8 @@ import Testing
         #expect(
             response.body == """
                 {"sessions":[{"name":"a\\"\\n","instance_id":"\(instance)","expire_at_ms":5,"address":"[::1]:1",\
-                "software":"s","labels":{"k":"v"},"mapping":"unknown","fingerprint":null,"key_kept":false}]}
+                "software":"s","labels":{"k":"v"},"mapping":"unknown","fingerprint":null,"key_kept":false,\
+                "key_listed":null}]}
 
                 """)
     }

@@ -32,12 +32,14 @@ package enum AgentDeparture: Hashable, Sendable {
     case expired
     case replaced
     case stopped
+    /// The server does not let this client use it any more.
+    case removed
 
     /// Whether the agent has left for good, so that nothing new should be begun in its channel.
     package var isFinal: Bool {
         switch self {
         case .unspecified, .disconnected: false
-        case .expired, .replaced, .stopped: true
+        case .expired, .replaced, .stopped, .removed: true
         }
     }
 }

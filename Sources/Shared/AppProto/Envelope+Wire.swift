@@ -35,6 +35,9 @@ extension Envelope: RootMessage {
                 .restartWanted(try readMessage(message.restart_wanted, "restart_wanted"))
             case RTUN__ENVELOPE__BODY_MAPPING_REPORT:
                 .mappingReport(try readMessage(message.mapping_report, "mapping_report"))
+            case RTUN__ENVELOPE__BODY_PEER_KEY: .peerKey(try readMessage(message.peer_key, "peer_key"))
+            case RTUN__ENVELOPE__BODY_KEY_GONE: .keyGone(try readMessage(message.key_gone, "key_gone"))
+            case RTUN__ENVELOPE__BODY_ASK_PEER_KEYS: .askPeerKeys
             default: nil
             }
     }
@@ -105,6 +108,15 @@ extension Envelope: RootMessage {
         case .mappingReport(let body):
             message.body_case = RTUN__ENVELOPE__BODY_MAPPING_REPORT
             message.mapping_report = arena.message(body)
+        case .peerKey(let body):
+            message.body_case = RTUN__ENVELOPE__BODY_PEER_KEY
+            message.peer_key = arena.message(body)
+        case .keyGone(let body):
+            message.body_case = RTUN__ENVELOPE__BODY_KEY_GONE
+            message.key_gone = arena.message(body)
+        case .askPeerKeys:
+            message.body_case = RTUN__ENVELOPE__BODY_ASK_PEER_KEYS
+            message.ask_peer_keys = arena.message(AskPeerKeys())
         case nil: break
         }
     }

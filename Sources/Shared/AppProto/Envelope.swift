@@ -35,6 +35,10 @@ package struct Envelope: Hashable, Sendable {
         case restartWanted(RestartWanted)
         /// From an agent, about itself.
         case mappingReport(MappingReport)
+        // Keys of peers, between a peer and the server.
+        case peerKey(PeerKey)
+        case keyGone(KeyGone)
+        case askPeerKeys
     }
 
     package init(id: UInt64 = 0, _ body: Body) {

@@ -1369,6 +1369,141 @@ void   rtun__close_peer__free_unpacked
   assert(message->base.descriptor == &rtun__close_peer__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
+void   rtun__ask_peer_keys__init
+                     (Rtun__AskPeerKeys         *message)
+{
+  static const Rtun__AskPeerKeys init_value = RTUN__ASK_PEER_KEYS__INIT;
+  *message = init_value;
+}
+size_t rtun__ask_peer_keys__get_packed_size
+                     (const Rtun__AskPeerKeys *message)
+{
+  assert(message->base.descriptor == &rtun__ask_peer_keys__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t rtun__ask_peer_keys__pack
+                     (const Rtun__AskPeerKeys *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &rtun__ask_peer_keys__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t rtun__ask_peer_keys__pack_to_buffer
+                     (const Rtun__AskPeerKeys *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &rtun__ask_peer_keys__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Rtun__AskPeerKeys *
+       rtun__ask_peer_keys__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Rtun__AskPeerKeys *)
+     protobuf_c_message_unpack (&rtun__ask_peer_keys__descriptor,
+                                allocator, len, data);
+}
+void   rtun__ask_peer_keys__free_unpacked
+                     (Rtun__AskPeerKeys *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &rtun__ask_peer_keys__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   rtun__peer_key__init
+                     (Rtun__PeerKey         *message)
+{
+  static const Rtun__PeerKey init_value = RTUN__PEER_KEY__INIT;
+  *message = init_value;
+}
+size_t rtun__peer_key__get_packed_size
+                     (const Rtun__PeerKey *message)
+{
+  assert(message->base.descriptor == &rtun__peer_key__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t rtun__peer_key__pack
+                     (const Rtun__PeerKey *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &rtun__peer_key__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t rtun__peer_key__pack_to_buffer
+                     (const Rtun__PeerKey *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &rtun__peer_key__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Rtun__PeerKey *
+       rtun__peer_key__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Rtun__PeerKey *)
+     protobuf_c_message_unpack (&rtun__peer_key__descriptor,
+                                allocator, len, data);
+}
+void   rtun__peer_key__free_unpacked
+                     (Rtun__PeerKey *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &rtun__peer_key__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   rtun__key_gone__init
+                     (Rtun__KeyGone         *message)
+{
+  static const Rtun__KeyGone init_value = RTUN__KEY_GONE__INIT;
+  *message = init_value;
+}
+size_t rtun__key_gone__get_packed_size
+                     (const Rtun__KeyGone *message)
+{
+  assert(message->base.descriptor == &rtun__key_gone__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t rtun__key_gone__pack
+                     (const Rtun__KeyGone *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &rtun__key_gone__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t rtun__key_gone__pack_to_buffer
+                     (const Rtun__KeyGone *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &rtun__key_gone__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Rtun__KeyGone *
+       rtun__key_gone__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Rtun__KeyGone *)
+     protobuf_c_message_unpack (&rtun__key_gone__descriptor,
+                                allocator, len, data);
+}
+void   rtun__key_gone__free_unpacked
+                     (Rtun__KeyGone *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &rtun__key_gone__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
 void   rtun__open_tcp__init
                      (Rtun__OpenTcp         *message)
 {
@@ -1504,7 +1639,7 @@ void   rtun__open_result__free_unpacked
   assert(message->base.descriptor == &rtun__open_result__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
-static const ProtobufCFieldDescriptor rtun__envelope__field_descriptors[22] =
+static const ProtobufCFieldDescriptor rtun__envelope__field_descriptors[25] =
 {
   {
     "id",
@@ -1770,10 +1905,47 @@ static const ProtobufCFieldDescriptor rtun__envelope__field_descriptors[22] =
     0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "peer_key",
+    30,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Rtun__Envelope, body_case),
+    offsetof(Rtun__Envelope, peer_key),
+    &rtun__peer_key__descriptor,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "key_gone",
+    31,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Rtun__Envelope, body_case),
+    offsetof(Rtun__Envelope, key_gone),
+    &rtun__key_gone__descriptor,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "ask_peer_keys",
+    32,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Rtun__Envelope, body_case),
+    offsetof(Rtun__Envelope, ask_peer_keys),
+    &rtun__ask_peer_keys__descriptor,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned rtun__envelope__field_indices_by_name[] = {
   12,   /* field[12] = agent_gone */
   9,   /* field[9] = agent_list */
+  24,   /* field[24] = ask_peer_keys */
   10,   /* field[10] = bind */
   11,   /* field[11] = bound */
   17,   /* field[17] = bridge */
@@ -1782,11 +1954,13 @@ static const unsigned rtun__envelope__field_indices_by_name[] = {
   4,   /* field[4] = goodbye */
   2,   /* field[2] = hello */
   0,   /* field[0] = id */
+  23,   /* field[23] = key_gone */
   8,   /* field[8] = list_agents */
   21,   /* field[21] = mapping_report */
   13,   /* field[13] = open_peer */
   14,   /* field[14] = open_peer_reply */
   15,   /* field[15] = peer_candidate */
+  22,   /* field[22] = peer_key */
   5,   /* field[5] = ping */
   6,   /* field[6] = pong */
   18,   /* field[18] = restart_peer */
@@ -1799,7 +1973,7 @@ static const ProtobufCIntRange rtun__envelope__number_ranges[2 + 1] =
 {
   { 1, 0 },
   { 16, 8 },
-  { 0, 22 }
+  { 0, 25 }
 };
 const ProtobufCMessageDescriptor rtun__envelope__descriptor =
 {
@@ -1809,7 +1983,7 @@ const ProtobufCMessageDescriptor rtun__envelope__descriptor =
   "Rtun__Envelope",
   "rtun",
   sizeof(Rtun__Envelope),
-  22,
+  25,
   rtun__envelope__field_descriptors,
   rtun__envelope__field_indices_by_name,
   2,  rtun__envelope__number_ranges,
@@ -2712,7 +2886,7 @@ const ProtobufCMessageDescriptor rtun__agent_info__labels_entry__descriptor =
   (ProtobufCMessageInit) rtun__agent_info__labels_entry__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor rtun__agent_info__field_descriptors[9] =
+static const ProtobufCFieldDescriptor rtun__agent_info__field_descriptors[10] =
 {
   {
     "name",
@@ -2822,6 +2996,18 @@ static const ProtobufCFieldDescriptor rtun__agent_info__field_descriptors[9] =
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "key_listed",
+    10,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Rtun__AgentInfo, key_listed),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned rtun__agent_info__field_indices_by_name[] = {
   3,   /* field[3] = address */
@@ -2829,6 +3015,7 @@ static const unsigned rtun__agent_info__field_indices_by_name[] = {
   7,   /* field[7] = fingerprint */
   1,   /* field[1] = instance_id */
   8,   /* field[8] = key_kept */
+  9,   /* field[9] = key_listed */
   5,   /* field[5] = labels */
   6,   /* field[6] = mapping */
   0,   /* field[0] = name */
@@ -2837,7 +3024,7 @@ static const unsigned rtun__agent_info__field_indices_by_name[] = {
 static const ProtobufCIntRange rtun__agent_info__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 9 }
+  { 0, 10 }
 };
 const ProtobufCMessageDescriptor rtun__agent_info__descriptor =
 {
@@ -2847,7 +3034,7 @@ const ProtobufCMessageDescriptor rtun__agent_info__descriptor =
   "Rtun__AgentInfo",
   "rtun",
   sizeof(Rtun__AgentInfo),
-  9,
+  10,
   rtun__agent_info__field_descriptors,
   rtun__agent_info__field_indices_by_name,
   1,  rtun__agent_info__number_ranges,
@@ -4170,6 +4357,100 @@ const ProtobufCMessageDescriptor rtun__close_peer__descriptor =
   (ProtobufCMessageInit) rtun__close_peer__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
+#define rtun__ask_peer_keys__field_descriptors NULL
+#define rtun__ask_peer_keys__field_indices_by_name NULL
+#define rtun__ask_peer_keys__number_ranges NULL
+const ProtobufCMessageDescriptor rtun__ask_peer_keys__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "rtun.AskPeerKeys",
+  "AskPeerKeys",
+  "Rtun__AskPeerKeys",
+  "rtun",
+  sizeof(Rtun__AskPeerKeys),
+  0,
+  rtun__ask_peer_keys__field_descriptors,
+  rtun__ask_peer_keys__field_indices_by_name,
+  0,  rtun__ask_peer_keys__number_ranges,
+  (ProtobufCMessageInit) rtun__ask_peer_keys__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor rtun__peer_key__field_descriptors[1] =
+{
+  {
+    "fingerprint",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Rtun__PeerKey, fingerprint),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned rtun__peer_key__field_indices_by_name[] = {
+  0,   /* field[0] = fingerprint */
+};
+static const ProtobufCIntRange rtun__peer_key__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 1 }
+};
+const ProtobufCMessageDescriptor rtun__peer_key__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "rtun.PeerKey",
+  "PeerKey",
+  "Rtun__PeerKey",
+  "rtun",
+  sizeof(Rtun__PeerKey),
+  1,
+  rtun__peer_key__field_descriptors,
+  rtun__peer_key__field_indices_by_name,
+  1,  rtun__peer_key__number_ranges,
+  (ProtobufCMessageInit) rtun__peer_key__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor rtun__key_gone__field_descriptors[1] =
+{
+  {
+    "fingerprint",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Rtun__KeyGone, fingerprint),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned rtun__key_gone__field_indices_by_name[] = {
+  0,   /* field[0] = fingerprint */
+};
+static const ProtobufCIntRange rtun__key_gone__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 1 }
+};
+const ProtobufCMessageDescriptor rtun__key_gone__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "rtun.KeyGone",
+  "KeyGone",
+  "Rtun__KeyGone",
+  "rtun",
+  sizeof(Rtun__KeyGone),
+  1,
+  rtun__key_gone__field_descriptors,
+  rtun__key_gone__field_indices_by_name,
+  1,  rtun__key_gone__number_ranges,
+  (ProtobufCMessageInit) rtun__key_gone__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
 static const ProtobufCFieldDescriptor rtun__open_tcp__field_descriptors[3] =
 {
   {
@@ -4387,7 +4668,7 @@ const ProtobufCEnumDescriptor rtun__role__descriptor =
   rtun__role__value_ranges,
   NULL,NULL,NULL,NULL   /* reserved[1234] */
 };
-static const ProtobufCEnumValue rtun__goodbye_code__enum_values_by_number[10] =
+static const ProtobufCEnumValue rtun__goodbye_code__enum_values_by_number[11] =
 {
   { "GOODBYE_UNSPECIFIED", "RTUN__GOODBYE_CODE__GOODBYE_UNSPECIFIED", 0 },
   { "GOODBYE_AUTH", "RTUN__GOODBYE_CODE__GOODBYE_AUTH", 1 },
@@ -4399,16 +4680,18 @@ static const ProtobufCEnumValue rtun__goodbye_code__enum_values_by_number[10] =
   { "GOODBYE_BINDING", "RTUN__GOODBYE_CODE__GOODBYE_BINDING", 7 },
   { "GOODBYE_LIMIT", "RTUN__GOODBYE_CODE__GOODBYE_LIMIT", 8 },
   { "GOODBYE_NAME_HELD", "RTUN__GOODBYE_CODE__GOODBYE_NAME_HELD", 9 },
+  { "GOODBYE_KEY_UNKNOWN", "RTUN__GOODBYE_CODE__GOODBYE_KEY_UNKNOWN", 10 },
 };
 static const ProtobufCIntRange rtun__goodbye_code__value_ranges[] = {
-{0, 0},{0, 10}
+{0, 0},{0, 11}
 };
-static const ProtobufCEnumValueIndex rtun__goodbye_code__enum_values_by_name[10] =
+static const ProtobufCEnumValueIndex rtun__goodbye_code__enum_values_by_name[11] =
 {
   { "GOODBYE_AUTH", 1 },
   { "GOODBYE_BAD_REQUEST", 5 },
   { "GOODBYE_BINDING", 7 },
   { "GOODBYE_EXPIRED", 3 },
+  { "GOODBYE_KEY_UNKNOWN", 10 },
   { "GOODBYE_LIMIT", 8 },
   { "GOODBYE_NAME_HELD", 9 },
   { "GOODBYE_REPLACED", 2 },
@@ -4423,9 +4706,9 @@ const ProtobufCEnumDescriptor rtun__goodbye_code__descriptor =
   "GoodbyeCode",
   "Rtun__GoodbyeCode",
   "rtun",
-  10,
+  11,
   rtun__goodbye_code__enum_values_by_number,
-  10,
+  11,
   rtun__goodbye_code__enum_values_by_name,
   1,
   rtun__goodbye_code__value_ranges,
@@ -4519,21 +4802,23 @@ const ProtobufCEnumDescriptor rtun__mapping_behavior__descriptor =
   rtun__mapping_behavior__value_ranges,
   NULL,NULL,NULL,NULL   /* reserved[1234] */
 };
-static const ProtobufCEnumValue rtun__gone_reason__enum_values_by_number[5] =
+static const ProtobufCEnumValue rtun__gone_reason__enum_values_by_number[6] =
 {
   { "GONE_UNSPECIFIED", "RTUN__GONE_REASON__GONE_UNSPECIFIED", 0 },
   { "GONE_DISCONNECTED", "RTUN__GONE_REASON__GONE_DISCONNECTED", 1 },
   { "GONE_EXPIRED", "RTUN__GONE_REASON__GONE_EXPIRED", 2 },
   { "GONE_REPLACED", "RTUN__GONE_REASON__GONE_REPLACED", 3 },
   { "GONE_STOPPED", "RTUN__GONE_REASON__GONE_STOPPED", 4 },
+  { "GONE_REMOVED", "RTUN__GONE_REASON__GONE_REMOVED", 5 },
 };
 static const ProtobufCIntRange rtun__gone_reason__value_ranges[] = {
-{0, 0},{0, 5}
+{0, 0},{0, 6}
 };
-static const ProtobufCEnumValueIndex rtun__gone_reason__enum_values_by_name[5] =
+static const ProtobufCEnumValueIndex rtun__gone_reason__enum_values_by_name[6] =
 {
   { "GONE_DISCONNECTED", 1 },
   { "GONE_EXPIRED", 2 },
+  { "GONE_REMOVED", 5 },
   { "GONE_REPLACED", 3 },
   { "GONE_STOPPED", 4 },
   { "GONE_UNSPECIFIED", 0 },
@@ -4545,9 +4830,9 @@ const ProtobufCEnumDescriptor rtun__gone_reason__descriptor =
   "GoneReason",
   "Rtun__GoneReason",
   "rtun",
-  5,
+  6,
   rtun__gone_reason__enum_values_by_number,
-  5,
+  6,
   rtun__gone_reason__enum_values_by_name,
   1,
   rtun__gone_reason__value_ranges,

@@ -1,4 +1,5 @@
 import AppProto
+package import Basics
 import ICE
 import NIOCore
 import PeerPath
@@ -26,6 +27,14 @@ extension PeerChannel {
     package func signalChanged(isUp: Bool, bridges: Bool) {
         guard !self.isEnding else { return }
         self.paths.tell { $0.signalChanged(isUp: isUp, bridges: bridges, at: $1) }
+        // The server may have ceased to let the other side in meanwhile, and knows nothing of a channel from before.
+        if isUp { self.tellPeerKey() }
+    }
+
+    /// Tells the server whom the channel is with, as it has asked.
+    package func tellPeerKey() {
+        guard !self.isEnding, let key = self.peerFingerprint else { return }
+        self.signaling.sendEvent(.peerKey(PeerKey(key)))
     }
 
     /// The agent, which had left the server's registry, is registered again: the channel's route through the server is
@@ -33,6 +42,13 @@ extension PeerChannel {
     package func agentCameBack() {
         guard !self.isEnding else { return }
         self.paths.tell { $0.agentCameBack(at: $1) }
+    }
+
+    /// The server does not let the holder of `key` in any more, or not to this side.
+    package func close(ifWith key: CertificateFingerprint) {
+        guard self.peerFingerprint == key else { return }
+        self.receive(
+            .close(ClosePeer(peerID: self.peerID, reason: "the server does not let the other side in any more")))
     }
 
     private func receive(_ candidate: PeerCandidate) {

@@ -1,5 +1,5 @@
 package import AppProto
-import Basics
+package import Basics
 import HostNetwork
 import ICE
 package import Logging
@@ -34,10 +34,16 @@ package protocol AnyPeerChannel: AnyObject {
     var totals: ChannelTotals { get }
     /// When it was begun.
     var startedAt: NIODeadline? { get }
+    /// Of the key that the other side has, or has to have; nil before it has said which.
+    var peerFingerprint: CertificateFingerprint? { get }
     /// The control connection has brought something.
     func receive(_ message: PeerMessage)
     /// The control connection has come up or was lost; whether its server carries datagrams between peers.
     func signalChanged(isUp: Bool, bridges: Bool)
+    /// The server asks whom the channel is with.
+    func tellPeerKey()
+    /// The server does not let the holder of `key` in any more, or not to this side.
+    func close(ifWith key: CertificateFingerprint)
     /// Ends the channel and tells the other side.
     func close(reason: String)
 }
@@ -52,7 +58,7 @@ package protocol AnyPeerChannel: AnyObject {
 /// Make it, set the delegate, `start` it as the client or `accept` the offer as the agent, and hand it the messages that name
 /// its `peerID`. It lives from then on until the delegate has heard of its end: call `close` when it is not needed any more.
 ///
-/// Of its sixteen stored variables seven are what it was made with.
+/// Of its seventeen stored variables seven are what it was made with.
 package final class PeerChannel<Carrier: PeerCarrier>: AnyPeerChannel {
     /// What this end of the channel is.
     enum Role {
@@ -112,6 +118,8 @@ package final class PeerChannel<Carrier: PeerCarrier>: AnyPeerChannel {
     package internal(set) var totals = ChannelTotals()
     /// When it was begun; nil before that.
     package private(set) var startedAt: NIODeadline?
+    /// Of the key that the other side has, or has to have; nil before it has said which.
+    package private(set) var peerFingerprint: CertificateFingerprint?
     /// Whether the other side has got an offer or an answer, and wants to hear of the end.
     var peerKnows = false
     /// At an agent: where the answers to the client's restarts go.
@@ -217,6 +225,7 @@ package final class PeerChannel<Carrier: PeerCarrier>: AnyPeerChannel {
         }
         let peer = try PathDescription(generation: 0, ice: ice, candidates: candidates, bridges: bridge)
         self.state = .described(makeCarrier: makeCarrier, peer: fingerprint)
+        self.peerFingerprint = fingerprint
         // The client speaks first, as soon as it can; the agent has to be there by then.
         if case .agent = self.role { self.startCarrier() }
         self.paths.tell { $0.receive(.description(peer, answersPadding: paddedChecks), at: $1) }

@@ -14,16 +14,16 @@ extension ServerAccess {
     ///   - identity: the key to prove besides.
     ///   - program: its name, such as `rtun-socks`.
     ///   - congestion: for what goes to the server over QUIC.
-    ///   - isCheckForAgent: whether a client only looks whether an agent would get in.
+    ///   - checkedAgent: the name of the agent of which a client only looks whether it would get in.
     ///   - addressMonitor: who tells of changes of the network; nil: nobody does.
     package func client(
         _ options: ServerConnectionOptions, role: SignalClientConfiguration.Role, identity: ProcessIdentity,
-        program: String, congestion: CongestionChoice, isCheckForAgent: Bool = false, eventLoop: any EventLoop,
+        program: String, congestion: CongestionChoice, checkedAgent: String? = nil, eventLoop: any EventLoop,
         addressMonitor: AddressMonitor? = AddressMonitor.shared, logger: Logger
     ) throws -> SignalClient {
         var configuration = try self.configuration(options, role: role, program: program, congestion: congestion)
         configuration.identity = identity
-        configuration.isCheckForAgent = isCheckForAgent
+        configuration.checkedAgent = checkedAgent
         return try options.namingFile {
             try SignalClient(
                 configuration: configuration, eventLoop: eventLoop, addressMonitor: addressMonitor, logger: logger)

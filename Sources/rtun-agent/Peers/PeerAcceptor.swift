@@ -190,6 +190,20 @@ final class PeerAcceptor: Sendable {
         }
     }
 
+    /// Closes the channels of the client that has this key.
+    func closeAll(with key: CertificateFingerprint) {
+        for slot in self.slots {
+            slot.eventLoop.execute { slot.peer?.peerChannel.close(ifWith: key) }
+        }
+    }
+
+    /// Tells the server which clients there are.
+    func tellPeerKeys() {
+        for slot in self.slots {
+            slot.eventLoop.execute { slot.peer?.peerChannel.tellPeerKey() }
+        }
+    }
+
     /// Lets every peer that has something to say write a line of statistics.
     func report() {
         for slot in self.slots {

@@ -149,8 +149,13 @@ final class Registrar: SignalClientDelegate {
     }
 
     func signalReceived(event: Envelope.Body) {
-        // Others are of later versions, or meant for clients.
-        if let message = PeerMessage(event: event) { self.acceptor.receive(message) }
+        switch event {
+        case .keyGone(let gone): self.acceptor.closeAll(with: gone.fingerprint)
+        case .askPeerKeys: self.acceptor.tellPeerKeys()
+        default:
+            // Others are of later versions, or meant for clients.
+            if let message = PeerMessage(event: event) { self.acceptor.receive(message) }
+        }
     }
 
     /// What speaks against an offer before anybody looks at its contents.

@@ -16,7 +16,7 @@ extension Broker {
         // What the client has written there is thrown away.
         var offer = offer
         offer.client = ClientStamp(session: session.stamp(from: self.firstStamp), key: key)
-        switch self.find(offer.name, offer.instanceID) {
+        switch self.find(offer.name, offer.instanceID, for: session) {
         case .success(let entry):
             let addition = self.routes.add(
                 offer.peerID, client: session, key: key, agent: entry.session, instance: entry.info.instanceID,
@@ -58,6 +58,7 @@ extension Broker {
                 // The answer has nobody to go to, so the channel will never be used.
                 return [.send(ticket.agent, .closePeer(ClosePeer(peerID: ticket.peerID, reason: "the client is gone")))]
             }
+            guard self.lets(ticket.client, use: ticket.account.agent) else { return self.withdrawn(ticket) }
             self.routes.setAgentBridges(ticket.peerID, reply.bridge, agent: ticket.agent)
             return [.respond(ticket.client, id: ticket.requestID, .openPeerReply(reply))]
                 + self.agreed(ticket.peerID, ticket.account, agent: ticket.agent)
@@ -91,7 +92,7 @@ extension Broker {
     mutating func restart(
         _ restart: RestartPeer, id: UInt64, from session: SessionID, at now: NIODeadline
     ) -> Action {
-        switch self.find(restart.name, restart.instanceID) {
+        switch self.find(restart.name, restart.instanceID, for: session) {
         case .success(let entry):
             let change: RestartPeerTicket.RouteChange
             switch self.routes.restart(
@@ -120,6 +121,10 @@ extension Broker {
     ) -> [Action] {
         switch answer {
         case .success(let reply) where reply.peerID == ticket.peerID:
+            guard self.lets(ticket.client, use: ticket.account.agent) else {
+                // The channel was closed along with the right to it.
+                return [.respond(ticket.client, id: ticket.requestID, .failure(.notFound(ticket.account.agent)))]
+            }
             self.routes.setAgentBridges(ticket.peerID, reply.bridge, agent: ticket.agent)
             return [.respond(ticket.client, id: ticket.requestID, .restartPeerReply(reply))]
                 + self.agreed(ticket.peerID, ticket.account, agent: ticket.agent)

@@ -75,7 +75,9 @@ struct Broker {
     private(set) var clientAddresses: [SessionID: String] = [:]
     /// Whether datagrams between peers are carried.
     let bridges: Bool
-    private var watchers = Watchers()
+    var watchers = Watchers()
+    /// Who gets in and may use what; nil: who knows the secret, everything.
+    var keys: AuthorizedKeys?
     /// Where the names of sessions begin that agents see, so that a restarted server does not use one again.
     let firstStamp: UInt64
 
@@ -87,11 +89,16 @@ struct Broker {
 
     /// - Parameters:
     ///   - bridges: whether datagrams between peers are carried.
+    ///   - keys: who gets in; there are some for good, or none.
     ///   - firstStamp: random outside tests.
-    init(limits: Limits = Limits(), bridges: Bool = true, firstStamp: UInt64 = .random(in: .min ... .max)) {
+    init(
+        limits: Limits = Limits(), bridges: Bool = true, keys: AuthorizedKeys? = nil,
+        firstStamp: UInt64 = .random(in: .min ... .max)
+    ) {
         self.firstStamp = firstStamp
         self.bridges = bridges
-        self.registry = Registry(capacity: limits.agents)
+        self.keys = keys
+        self.registry = Registry(capacity: limits.agents, listsKeys: keys != nil)
         self.routes = PeerRoutes(limitPerClient: limits.routesPerClient)
     }
 
@@ -167,14 +174,14 @@ struct Broker {
         return actions
     }
 
-    private mutating func forget(_ session: SessionID) {
+    mutating func forget(_ session: SessionID) {
         self.members[session] = nil
         self.clientAddresses[session] = nil
         self.routes.removeAll(of: session)
         self.watchers.remove(client: session)
     }
 
-    private mutating func announceGone(_ entry: Registry.Entry, _ reason: GoneReason) -> [Action] {
+    mutating func announceGone(_ entry: Registry.Entry, _ reason: GoneReason) -> [Action] {
         let event = AgentGone(name: entry.info.name, instanceID: entry.info.instanceID, reason: reason)
         let watching = self.watchers.removeAll(watching: entry.info)
         return [.agentGone(entry.info, reason)] + watching.map { .send($0, .agentGone(event)) }
@@ -191,7 +198,7 @@ struct Broker {
         }
         switch request {
         case .listAgents(let wish):
-            let page = self.registry.page(limit: Int(wish.limit), after: wish.after)
+            let page = self.registry.page(limit: Int(wish.limit), after: wish.after, where: self.filter(for: session))
             return [.respond(session, id: id, .agentList(page))]
         case .bind(let bind):
             return [self.bind(bind, id: id, from: session)]
@@ -205,7 +212,7 @@ struct Broker {
     }
 
     private mutating func bind(_ bind: Bind, id: UInt64, from session: SessionID) -> Action {
-        switch self.find(bind.name, bind.instanceID) {
+        switch self.find(bind.name, bind.instanceID, for: session) {
         case .success(let entry):
             self.watchers.add(client: session, agent: entry.info)
             return .respond(session, id: id, .bound(Bound(agent: entry.info)))
@@ -214,9 +221,10 @@ struct Broker {
         }
     }
 
-    func find(_ name: String, _ instance: InstanceID?) -> Result<Registry.Entry, Failure> {
-        guard let entry = self.registry.entry(named: name) else {
-            return .failure(Failure(code: .notFound, reason: "no agent is registered as \(name)"))
+    /// What the client `session` may not use is as what is not there.
+    func find(_ name: String, _ instance: InstanceID?, for session: SessionID) -> Result<Registry.Entry, Failure> {
+        guard let entry = self.registry.entry(named: name), self.lets(session, use: name) else {
+            return .failure(.notFound(name))
         }
         guard instance == nil || instance == entry.info.instanceID else {
             return .failure(Failure(code: .instanceMismatch, reason: "another instance is registered as \(name)"))
@@ -240,6 +248,9 @@ struct Broker {
         case .mappingReport(let report):
             self.registry.setMapping(report.mapping, session: session)
             return []
+        case .peerKey(let key):
+            return self.isClosed(key.fingerprint, to: session)
+                ? [.send(session, .keyGone(KeyGone(key.fingerprint)))] : []
         default:
             return []
         }
@@ -253,5 +264,11 @@ struct Broker {
 extension Broker.Action {
     static func fail(_ session: SessionID, id: UInt64, _ code: FailureCode, _ reason: String) -> Self {
         .respond(session, id: id, .failure(Failure(code: code, reason: reason)))
+    }
+}
+
+extension Failure {
+    static func notFound(_ name: String) -> Failure {
+        Failure(code: .notFound, reason: "no agent is registered as \(name)")
     }
 }

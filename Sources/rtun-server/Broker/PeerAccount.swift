@@ -19,6 +19,8 @@ struct PeerAccount: Equatable, Sendable {
         /// To another session of the client.
         case moved
         case serverStops
+        /// One end is not let in any more, or may not use the other.
+        case withdrawn
     }
 
     /// Where the client comes from, `ip:port`.
@@ -87,6 +89,7 @@ extension PeerAccount.End: CustomStringConvertible {
         case .refused: "refused by the agent"
         case .moved: "the client has another control connection"
         case .serverStops: "the server stops"
+        case .withdrawn: "--authorized-keys does not allow it any more"
         }
     }
 }

@@ -209,6 +209,11 @@ struct PeerRoutes {
         }
     }
 
+    /// The channels that a session is an end of.
+    func all(of session: SessionID) -> [(peer: PeerID, ends: Ends)] {
+        (self.channels[session] ?? []).compactMap { peer in self.routes[peer].map { (peer, $0.ends) } }
+    }
+
     /// How many channels a session is an end of.
     func count(of session: SessionID) -> Int { self.channels[session]?.count ?? 0 }
 

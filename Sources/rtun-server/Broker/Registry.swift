@@ -71,14 +71,17 @@ struct Registry {
     }
 
     private let capacity: Int
+    /// Whether all that register have listed keys.
+    private let listsKeys: Bool
     private var entries: [String: Entry] = [:]
     private var names: [SessionID: String] = [:]
     /// The names in the order in which clients prefer their agents.
     private var order: [Rank] = []
     private var lastCreation: UInt64 = 0
 
-    init(capacity: Int) {
+    init(capacity: Int, listsKeys: Bool = false) {
         self.capacity = capacity
+        self.listsKeys = listsKeys
     }
 
     var count: Int { self.entries.count }
@@ -114,6 +117,7 @@ struct Registry {
                 name: agent.name, instanceID: claim.instanceID ?? newID,
                 expireAtMilliseconds: Self.expiry(agent, claim, now: now.unixMilliseconds, holder: holder),
                 address: address, software: software, labels: agent.labels, key: claim.key))
+        entry.info.isKeyListed = self.listsKeys
         if let holder {
             self.names[holder.session] = nil
             // The process is the same, and behind the same NAT until it says otherwise.
@@ -152,6 +156,12 @@ struct Registry {
         self.entries[name]
     }
 
+    /// The name that the session's agent has.
+    func name(of session: SessionID) -> String? { self.names[session] }
+
+    /// All of them, in no order.
+    var all: some Collection<Entry> { self.entries.values }
+
     /// All agents in the order in which clients prefer them: those that never end first, then the latest end.
     var agents: [AgentInfo] { self.order.compactMap { self.entries[$0.name]?.info } }
 
@@ -163,16 +173,19 @@ struct Registry {
     /// - Parameters:
     ///   - limit: how many at most; 0: all that fit one message.
     ///   - cursor: `next` of the part before; empty, or of no known form: from the first on.
-    func page(limit: Int, after cursor: String) -> AgentList {
+    ///   - isWanted: of a name: whether the list has it; nil: it has all.
+    func page(limit: Int, after cursor: String, where isWanted: ((String) -> Bool)? = nil) -> AgentList {
         let start = Rank(cursor: cursor).map { rank in
             let place = self.place(of: rank)
             return place < self.order.count && self.order[place] == rank ? place + 1 : place
         }
-        let rest = self.order[(start ?? 0)...]
+        let rest = self.order[(start ?? 0)...].lazy.filter { isWanted?($0.name) ?? true }
         // No more than fit one message at the least size that they can have.
         let wanted = limit > 0 ? min(limit, Self.mostInOneMessage) : Self.mostInOneMessage
-        var list = AgentList(agents: rest.prefix(wanted).compactMap { self.entries[$0.name]?.info }).fitting()
-        if list.agents.count < rest.count, let last = list.agents.last { list.next = Rank(last).cursor }
+        // One more says whether the list goes on.
+        let found = rest.prefix(wanted + 1).compactMap { self.entries[$0.name]?.info }
+        var list = AgentList(agents: Array(found.prefix(wanted))).fitting()
+        if list.agents.count < found.count, let last = list.agents.last { list.next = Rank(last).cursor }
         return list
     }
 

@@ -32,6 +32,16 @@ struct Watchers {
         return watching
     }
 
+    /// A client may not use `agent` any more. Returns whether it has watched it.
+    mutating func remove(client: SessionID, watching agent: AgentInfo) -> Bool {
+        let holder = Holder(agent)
+        guard self.clients[holder]?.remove(client) != nil else { return false }
+        if self.clients[holder]?.isEmpty == true { self.clients[holder] = nil }
+        self.holders[client]?.remove(holder)
+        if self.holders[client]?.isEmpty == true { self.holders[client] = nil }
+        return true
+    }
+
     /// Forgets a client that has ended.
     mutating func remove(client: SessionID) {
         for holder in self.holders.removeValue(forKey: client) ?? [] {

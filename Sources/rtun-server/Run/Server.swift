@@ -20,15 +20,19 @@ final class Server: Sendable {
         let stun: STUNListener
         let certificates: FileReloader<Identity>?
         let secrets: FileReloader<AcceptedSecrets>?
+        let authorizedKeys: FileReloader<AuthorizedKeys>?
         let certificateWatch: CertificateWatch?
         private(set) var reports: RepeatedTask?
 
-        init(_ configuration: ServerConfiguration, identity: Identity, eventLoop: any EventLoop) throws {
+        init(
+            _ configuration: ServerConfiguration, identity: Identity, keys: AuthorizedKeys? = nil,
+            eventLoop: any EventLoop
+        ) throws {
             let tlsContext = try configuration.certificate.map { _ in try TLSContext.server(identity: identity) }
             let service = SignalService(
                 eventLoop: eventLoop, secrets: configuration.secrets, ownKey: configuration.ownKey,
                 software: Software.identifier("rtun-server"),
-                limits: configuration.limits, bridge: configuration.bridge, logger: configuration.logger)
+                limits: configuration.limits, bridge: configuration.bridge, keys: keys, logger: configuration.logger)
             let strangers = Strangers(limit: configuration.limits.strangers)
             let tcp = TCPListener(
                 eventLoop: eventLoop, service: service, limits: configuration.limits, strangers: strangers,
@@ -58,6 +62,9 @@ final class Server: Sendable {
             }
             self.secrets = configuration.watchedSecrets.map { watched in
                 .secrets(watched, eventLoop: eventLoop, logger: configuration.logger) { service.change(to: $0) }
+            }
+            self.authorizedKeys = configuration.authorizedKeys.map { file in
+                .authorizedKeys(file, eventLoop: eventLoop, logger: configuration.logger) { service.change(to: $0) }
             }
         }
 
@@ -96,9 +103,11 @@ final class Server: Sendable {
     /// Listens and serves. Throws ``ProgramError`` when an address or a file cannot be used.
     static func start(_ configuration: ServerConfiguration, on eventLoop: any EventLoop) async throws -> Server {
         let identity = try configuration.servedCertificate?.load() ?? Identity.selfSigned(commonName: "rtun-server")
+        let keys = try configuration.authorizedKeys?.load()
         let addresses = try configuration.address.resolve()
         let parts = try await eventLoop.submit {
-            NIOLoopBound(try Parts(configuration, identity: identity, eventLoop: eventLoop), eventLoop: eventLoop)
+            NIOLoopBound(
+                try Parts(configuration, identity: identity, keys: keys, eventLoop: eventLoop), eventLoop: eventLoop)
         }.get()
         let listening = try await Self.listen(addresses, parts: parts, attempts: Self.portAttempts)
         let address = listening.first?.localAddress ?? addresses[0]
@@ -113,7 +122,11 @@ final class Server: Sendable {
                 parts.value.service.greeting.stunServers = stun.announced
                 parts.value.certificates?.start()
                 parts.value.secrets?.start()
+                parts.value.authorizedKeys?.start()
                 Self.sayStarted(configuration, identity, address, stun.announced)
+                if let file = configuration.authorizedKeys, let keys {
+                    configuration.logger.info("only listed keys get in", metadata: keys.metadata("keys.loaded", file))
+                }
                 parts.value.certificateWatch?.start()
                 if let interval = configuration.statisticsInterval { parts.value.startReports(every: interval) }
             }.get()
@@ -172,10 +185,12 @@ final class Server: Sendable {
         try? await first.futureResult.get()
     }
 
-    /// Loads the certificate and the secrets anew, as far as they are in files.
+    /// Loads the certificate, the secrets and the authorized keys anew, as far as they are in files.
     func reloadFiles() async {
         try? await self.eventLoop.flatSubmit { [parts] in
-            let loading = [parts.value.certificates?.reload(), parts.value.secrets?.reload()].compactMap(\.self)
+            let loading = [
+                parts.value.certificates?.reload(), parts.value.secrets?.reload(), parts.value.authorizedKeys?.reload(),
+            ].compactMap(\.self)
             return EventLoopFuture.andAllComplete(loading, on: parts.eventLoop)
         }.get()
     }
@@ -199,6 +214,7 @@ final class Server: Sendable {
             let parts = parts.value
             parts.certificates?.stop()
             parts.secrets?.stop()
+            parts.authorizedKeys?.stop()
             parts.certificateWatch?.stop()
             parts.reports?.cancel()
             parts.tcp.stopAccepting()

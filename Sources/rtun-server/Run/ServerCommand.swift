@@ -45,7 +45,8 @@ struct ServerCommand: ProgramCommand {
               curl -H "Authorization: Bearer $token" https://HOST:8888/pub/sessions
 
             Exit codes: 0 stopped, 64 bad usage, 69 the port is taken or a file cannot be read, 78 bad configuration file, \
-            or a certificate and key that cannot be used.
+            a certificate and key that cannot be used, or a wrong \
+            line in --authorized-keys.
             """,
         version: Software.description(libraries: LibraryVersions.descriptions))
 
@@ -80,6 +81,13 @@ struct ServerCommand: ProgramCommand {
             do { return try AddressBlock(parsing: $0) } catch { throw ValidationError("\"\($0)\": \(error)") }
         })
     var trustedProxies: [AddressBlock] = []
+
+    @Option(
+        help: ArgumentHelp(
+            "Let in only the keys that this file lists: 'agent NAME SHA256:...' and 'client SHA256:... agents=REGEX', one a "
+                + "line. A secret is needed besides. Read again when it changes and on SIGHUP.",
+            valueName: "file"))
+    var authorizedKeys: String?
 
     @Option(
         help: ArgumentHelp(
@@ -153,6 +161,8 @@ struct ServerCommand: ProgramCommand {
         return lifetime
     }
 
+    private var authorizedKeysFile: AuthorizedKeysFile? { self.authorizedKeys.map { AuthorizedKeysFile(path: $0) } }
+
     /// Reads secrets, key and certificate, and makes what is missing in the folder of the state.
     private func credentials() throws -> ServerCredentials {
         let address = try self.listenAddress()
@@ -170,7 +180,7 @@ struct ServerCommand: ProgramCommand {
             address: try self.listenAddress(), certificate: credentials.certificate,
             quicCertificate: credentials.quicCertificate, secrets: try keys.accepted(credentials.secrets.entries),
             watchedSecrets: credentials.secretFile.map { WatchedSecrets(file: $0, keys: keys) },
-            ownKey: credentials.ownKey,
+            authorizedKeys: self.authorizedKeysFile, ownKey: credentials.ownKey,
             trustedProxies: TrustedProxies(self.trustedProxies), stun: self.stun.settings,
             bridge: try self.bridge.limits(), congestionControl: self.congestion.configurationValue,
             statisticsInterval: self.statistics.interval, logger: logger)
@@ -193,6 +203,7 @@ struct ServerCommand: ProgramCommand {
             throw ServerCredentials.noSecret(self.secret)
         }
         _ = try self.certificateFiles()?.load()
+        _ = try self.authorizedKeysFile?.load()
         _ = try self.listenAddress().resolve()
         try self.admin.check()
         try self.logging.check()

@@ -15,6 +15,8 @@ struct ServerConfiguration: Sendable {
     var secrets: AcceptedSecrets
     /// The file that they come from, when it is to be watched.
     var watchedSecrets: WatchedSecrets?
+    /// Who gets in and may use what; `nil`: who knows a secret, everything.
+    var authorizedKeys: AuthorizedKeysFile?
     /// What the server signs and derives with; `nil`: a key that comes of the first secret.
     var ownKey: ServerKey?
     /// Whose `X-Forwarded-For` is believed.
@@ -33,7 +35,9 @@ struct ServerConfiguration: Sendable {
 
 extension ServerConfiguration {
     /// Whether there are files that may be read again.
-    var watchesFiles: Bool { self.servedCertificate != nil || self.watchedSecrets != nil }
+    var watchesFiles: Bool {
+        self.servedCertificate != nil || self.watchedSecrets != nil || self.authorizedKeys != nil
+    }
 
     /// The certificate files that there are to watch.
     var servedCertificate: CertificateFiles? { self.certificate ?? self.quicCertificate }

@@ -16,13 +16,14 @@ final class SignalService {
     private let resumeKey: ServerKey
     let admission: Admission
     var greeting: Greeting
-    private let limits: ServerLimits
+    let limits: ServerLimits
     let logger: Logger
     var broker: Broker
     /// nil when nothing is carried between peers.
     private(set) var bridge: BridgeForwarder?
     var sessions: [SessionID: Session] = [:]
     private var nextSession: UInt64 = 1
+    var keyRefusals = KeyRefusals()
     var passOnLimits = PassOnLimits()
     private var expiryTimer: (at: UInt64, timer: Scheduled<Void>)?
     private(set) var isStopping = false
@@ -30,9 +31,9 @@ final class SignalService {
     /// `bridge`: what is carried between peers; nil: nothing.
     init(
         eventLoop: any EventLoop, secrets: AcceptedSecrets, ownKey: ServerKey?, software: String, limits: ServerLimits,
-        bridge: BridgeScheduler.Limits?, logger: Logger
+        bridge: BridgeScheduler.Limits?, keys: AuthorizedKeys? = nil, logger: Logger
     ) {
-        self.broker = Broker(bridges: bridge != nil)
+        self.broker = Broker(bridges: bridge != nil, keys: keys)
         self.eventLoop = eventLoop
         self.ownKey = ownKey
         self.resumeKey = ownKey ?? secrets.serverKey
@@ -100,9 +101,14 @@ final class SignalService {
         if let agent = hello.agent {
             self.register(agent, peer, acceptor, Newcomer(id: id, secret: secret, role: .agent, address: address))
         } else {
+            let refusal = self.refusal(of: peer, from: address)
             guard let connection = acceptor.welcome(self.greeting.welcome(from: address)) else { return }
-            // With an agent's secret somebody looks whether it would get in, and is nobody to the broker.
-            if role == .client { self.broker.addClient(id, key: peer.key, address: address) }
+            // It has heard our proof first, as an agent that comes back does.
+            if let refusal { return connection.close(refusal.goodbye) }
+            // With an agent's secret or key somebody looks whether it would get in, and is nobody to the broker.
+            if role == .client, self.broker.refusal(of: PeerClaim(role: .client, key: peer.key)) == nil {
+                self.broker.addClient(id, key: peer.key, address: address)
+            }
             self.begin(Newcomer(id: id, secret: secret, role: role, address: address), connection, hello)
             self.logger.info(
                 "client connected",
@@ -126,6 +132,9 @@ final class SignalService {
     ) {
         let (id, address) = (newcomer.id, newcomer.address)
         let claim = Claim(of: agent, key: peer.key, openingWith: self.resumeKey)
+        if let refusal = self.refusal(of: peer, from: address) {
+            return self.refuse(refusal.goodbye, agent, claim, acceptor, address)
+        }
         let registration = self.broker.addAgent(
             agent, claim: claim, newID: .random(), session: id, address: address, software: peer.hello.software,
             now: Moment(unixMilliseconds: UnixTime.milliseconds, deadline: self.eventLoop.now))
@@ -277,59 +286,6 @@ final class SignalService {
         }
     }
 
-    /// Asks an agent on behalf of a client, and performs what `answered` makes of the answer.
-    private func forward(
-        _ request: Envelope.Body, from client: SessionID, to agent: SessionID,
-        answered: @escaping (Result<Envelope.Body, Failure>) -> [Broker.Action]
-    ) {
-        guard let connection = self.sessions[agent]?.connection else {
-            return self.perform(answered(.failure(Failure(code: .agentGone, reason: "the agent is gone"))))
-        }
-        if let refusal = self.refusal(of: request, from: client, to: agent) {
-            return self.perform(answered(.failure(refusal)))
-        }
-        connection.request(request, timeout: self.limits.openPeerTime).assumeIsolated().whenComplete { answer in
-            self.perform(answered(answer.mapError(Self.failure)))
-        }
-    }
-
-    /// Why a message is not passed on, nil when it is. What the receiver's line has no room for is the sender's loss: more
-    /// would cost the receiver its connection.
-    private func refusal(of body: Envelope.Body, from sender: SessionID, to receiver: SessionID) -> Failure? {
-        let size = Envelope(body).encoded().readableBytes
-        guard size <= PassOnLimits.maximumMessage else {
-            return Failure(
-                code: .badRequest,
-                reason: "a message of \(size) bytes; at most \(PassOnLimits.maximumMessage) are passed on")
-        }
-        let pending = self.sessions[receiver]?.connection.pendingBytes ?? 0
-        guard pending + size <= PassOnLimits.maximumPending else {
-            return Failure(code: .refused, reason: "too much is waiting for the other side")
-        }
-        guard self.passOnLimits.admit(size, from: sender, to: receiver, at: self.eventLoop.now) else {
-            return Failure(code: .refused, reason: "too many messages to pass on")
-        }
-        return nil
-    }
-
-    /// What the client is told when an agent has not answered.
-    private static func failure(_ error: any Error) -> Failure {
-        switch error {
-        case SignalError.failure(let failure):
-            failure
-        case SignalError.timedOut:
-            Failure(code: .timedOut, reason: "the agent did not answer in time")
-        case SignalError.connectionLost, SignalError.notConnected:
-            Failure(code: .agentGone, reason: "the agent left before it answered")
-        case SignalError.tooManyRequests:
-            Failure(code: .refused, reason: "the agent has too many open offers")
-        case SignalError.tooLong:
-            Failure(code: .badRequest, reason: "the offer is longer than a message may be")
-        default:
-            .unfitAnswer
-        }
-    }
-
     // MARK: Statistics
 
     /// Writes down what the bridge has done, if there is one.
@@ -385,19 +341,5 @@ extension SignalCloseReason {
     /// Whether the other side said that it stops.
     fileprivate var isShutdown: Bool {
         if case .goodbye(let goodbye) = self { goodbye.code == .shutdown } else { false }
-    }
-}
-
-extension Failure {
-    fileprivate static let unfitAnswer = Failure(code: .internal, reason: "the agent's answer does not fit the offer")
-}
-
-extension Envelope.Body {
-    fileprivate var openPeerReply: Result<OpenPeerReply, Failure> {
-        if case .openPeerReply(let reply) = self { .success(reply) } else { .failure(.unfitAnswer) }
-    }
-
-    fileprivate var restartPeerReply: Result<RestartPeerReply, Failure> {
-        if case .restartPeerReply(let reply) = self { .success(reply) } else { .failure(.unfitAnswer) }
     }
 }

@@ -63,6 +63,11 @@ extension SignalService {
                 channels: self.broker.bridgedCount(within: .seconds(10), of: clock.now), counts: bridge.counts)
         }
         status.handshakes = self.admission.counts
+        status.keys = self.broker.keys.map { keys in
+            ServerStatus.Keys(
+                agents: keys.agentCount, clients: keys.clientCount,
+                refused: KeyRefusal.Reason.allCases.map { ($0.rawValue, self.keyRefusals.counts[$0] ?? 0) })
+        }
         return status
     }
 

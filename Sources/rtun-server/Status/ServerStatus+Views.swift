@@ -20,6 +20,7 @@ extension ServerStatus {
                     "throttled": .unsigned(self.handshakes.throttled), "failed": .unsigned(self.handshakes.failed),
                 ]),
         ]
+        if let keys { members.append(.init("authorized_keys", keys.json)) }
         if let bridge { members.append(.init("bridge", bridge.json)) }
         if let certificate { members.append(.init("certificate", certificate.json)) }
         return members
@@ -41,6 +42,13 @@ extension ServerStatus {
                 ("proved", self.handshakes.proved), ("refused", self.handshakes.refused),
                 ("throttled", self.handshakes.throttled), ("failed", self.handshakes.failed),
             ])
+        if let keys {
+            metrics.counter(
+                "rtun_key_refusals_total",
+                "Peers with the secret that --authorized-keys has kept out, by reason: key_unknown; name_not_yours, listed "
+                    + "for another agent's name; without_identity, older than version 0.13.",
+                by: "reason", keys.refused)
+        }
         if let bridge {
             metrics.gauge(
                 "rtun_bridged_channels", "Channels that the bridge has carried something for within 10 s.",
@@ -106,6 +114,15 @@ extension ServerStatus.Bridge {
     }
 }
 
+extension ServerStatus.Keys {
+    fileprivate var json: JSON {
+        [
+            "agents": .integer(Int64(self.agents)), "clients": .integer(Int64(self.clients)),
+            "refused": .object(self.refused.map { .init($0.0, .unsigned($0.1)) }),
+        ]
+    }
+}
+
 extension ServerStatus.Certificate {
     fileprivate var json: JSON {
         [
@@ -159,6 +176,9 @@ extension ServerStatus {
         counters: [
             .init("Handshakes throttled", "handshakes.throttled", .count),
             .init("Handshakes failed", "handshakes.failed", .count),
+            .init("Keys: unknown", "authorized_keys.refused.key_unknown", .count),
+            .init("Keys: another's name", "authorized_keys.refused.name_not_yours", .count),
+            .init("Keys: none", "authorized_keys.refused.without_identity", .count),
             .init("Bridge: no route", "bridge.dropped.no_route", .count),
             .init("Bridge: not allowed", "bridge.dropped.not_allowed", .count),
             .init("Bridge: queue full", "bridge.dropped.queue_full", .count),

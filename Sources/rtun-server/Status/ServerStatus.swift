@@ -61,6 +61,15 @@ struct ServerStatus: ProgramStatus {
         var ends: Int64
     }
 
+    /// Of `--authorized-keys`.
+    struct Keys: Sendable {
+        /// How many names of agents, and keys of clients, are listed.
+        var agents: Int
+        var clients: Int
+        /// How many peers were kept out, by reason.
+        var refused: [(String, UInt64)]
+    }
+
     /// Of each list so many are told of, and how many there are.
     static let listLimit = 500
 
@@ -79,6 +88,8 @@ struct ServerStatus: ProgramStatus {
     var bridge: Bridge?
     var traffic = FlowTraffic()
     var handshakes = Admission.Counts()
+    /// nil when who knows a secret gets in.
+    var keys: Keys?
     /// nil without one of its own.
     var certificate: Certificate?
 }

@@ -16,6 +16,8 @@ package struct AgentInfo: Hashable, Sendable {
     package var mapping = MappingBehavior.unknown
     /// The key that it has proved to the server; nil: it is of an older version, or the server is.
     package var key: ProvedKey?
+    /// Whether the server lets in listed keys only; this is one of them then.
+    package var isKeyListed = false
 
     package init(
         name: String, instanceID: InstanceID, expireAtMilliseconds: UInt64 = 0, address: String, software: String,
@@ -55,6 +57,7 @@ extension AgentInfo: WireMessage {
             ).map(\.label))
         self.mapping = MappingBehavior(message.mapping)
         self.key = try ProvedKey(fingerprint: message.fingerprint, isKept: message.key_kept)
+        self.isKeyListed = message.key_listed != 0
     }
 
     func fill(_ message: inout Rtun__AgentInfo, _ arena: Arena) {
@@ -68,6 +71,7 @@ extension AgentInfo: WireMessage {
         message.mapping = self.mapping.wireValue
         message.fingerprint = arena.bytes(self.key?.fingerprint.bytes ?? [])
         message.key_kept = self.key?.isKept == true ? 1 : 0
+        message.key_listed = self.isKeyListed ? 1 : 0
     }
 }
 

@@ -16,6 +16,13 @@ struct Pong: WireMessage {
     func fill(_ message: inout Rtun__Pong, _ arena: Arena) {}
 }
 
+struct AskPeerKeys: WireMessage {
+    init() {}
+    static func initialize(_ pointer: UnsafeMutablePointer<Rtun__AskPeerKeys>) { rtun__ask_peer_keys__init(pointer) }
+    init(_ message: Rtun__AskPeerKeys) {}
+    func fill(_ message: inout Rtun__AskPeerKeys, _ arena: Arena) {}
+}
+
 struct QuicTunnel: WireMessage {
     init() {}
     static func initialize(_ pointer: UnsafeMutablePointer<Rtun__QuicTunnel>) { rtun__quic_tunnel__init(pointer) }

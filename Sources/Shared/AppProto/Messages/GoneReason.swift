@@ -8,4 +8,6 @@ package enum GoneReason: UInt32, Hashable, Sendable {
     case replaced = 3
     /// The agent said goodbye: it was asked to stop.
     case stopped = 4
+    /// Its key is not listed at the server any more, or the client may not use it any more.
+    case removed = 5
 }

@@ -18,6 +18,8 @@ package enum GoodbyeCode: UInt32, Hashable, Sendable {
     case binding = 7
     /// Too many sessions or failed attempts: come back later.
     case limit = 8
-    /// Another key, which is kept, holds the name.
+    /// Another key, which is kept or listed, holds the name.
     case nameHeld = 9
+    /// The server lets in listed keys only, and this one is not listed (any more).
+    case keyUnknown = 10
 }

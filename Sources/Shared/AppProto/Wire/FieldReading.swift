@@ -1,3 +1,4 @@
+import Basics
 import CAppProto
 import NIOCore
 
@@ -94,6 +95,14 @@ func readPeerID(_ data: ProtobufCBinaryData) throws(AppProtoError) -> PeerID {
         throw .invalidField("peer_id", expected: "16 bytes")
     }
     return id
+}
+
+func readFingerprint(_ data: ProtobufCBinaryData) throws(AppProtoError) -> CertificateFingerprint {
+    let bytes = Array(UnsafeBufferPointer(start: data.data, count: data.len))
+    guard let fingerprint = CertificateFingerprint(bytes: bytes) else {
+        throw .invalidField("fingerprint", expected: "\(CertificateFingerprint.byteCount) bytes")
+    }
+    return fingerprint
 }
 
 /// A submessage that must be there.

@@ -47,6 +47,9 @@ typedef struct Rtun__RestartPeerReply Rtun__RestartPeerReply;
 typedef struct Rtun__RestartWanted Rtun__RestartWanted;
 typedef struct Rtun__Bridge Rtun__Bridge;
 typedef struct Rtun__ClosePeer Rtun__ClosePeer;
+typedef struct Rtun__AskPeerKeys Rtun__AskPeerKeys;
+typedef struct Rtun__PeerKey Rtun__PeerKey;
+typedef struct Rtun__KeyGone Rtun__KeyGone;
 typedef struct Rtun__OpenTcp Rtun__OpenTcp;
 typedef struct Rtun__UdpAssociation Rtun__UdpAssociation;
 typedef struct Rtun__OpenResult Rtun__OpenResult;
@@ -103,9 +106,13 @@ typedef enum _Rtun__GoodbyeCode {
    */
   RTUN__GOODBYE_CODE__GOODBYE_LIMIT = 8,
   /*
-   * the name is registered with a key that is kept, and this is another one
+   * The name is registered with a key that is kept, or listed with other keys, and this is another one.
    */
-  RTUN__GOODBYE_CODE__GOODBYE_NAME_HELD = 9
+  RTUN__GOODBYE_CODE__GOODBYE_NAME_HELD = 9,
+  /*
+   * The key is not listed (any more) at a server with --authorized-keys; said to those that have proved one.
+   */
+  RTUN__GOODBYE_CODE__GOODBYE_KEY_UNKNOWN = 10
     PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(RTUN__GOODBYE_CODE)
 } Rtun__GoodbyeCode;
 typedef enum _Rtun__FailureCode {
@@ -184,7 +191,11 @@ typedef enum _Rtun__GoneReason {
   /*
    * it said goodbye
    */
-  RTUN__GONE_REASON__GONE_STOPPED = 4
+  RTUN__GONE_REASON__GONE_STOPPED = 4,
+  /*
+   * its key is not listed any more, or the client may not use it any more
+   */
+  RTUN__GONE_REASON__GONE_REMOVED = 5
     PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(RTUN__GONE_REASON)
 } Rtun__GoneReason;
 typedef enum _Rtun__CandidateType {
@@ -245,7 +256,10 @@ typedef enum {
   RTUN__ENVELOPE__BODY_RESTART_PEER = 26,
   RTUN__ENVELOPE__BODY_RESTART_PEER_REPLY = 27,
   RTUN__ENVELOPE__BODY_RESTART_WANTED = 28,
-  RTUN__ENVELOPE__BODY_MAPPING_REPORT = 29
+  RTUN__ENVELOPE__BODY_MAPPING_REPORT = 29,
+  RTUN__ENVELOPE__BODY_PEER_KEY = 30,
+  RTUN__ENVELOPE__BODY_KEY_GONE = 31,
+  RTUN__ENVELOPE__BODY_ASK_PEER_KEYS = 32
     PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(RTUN__ENVELOPE__BODY__CASE)
 } Rtun__Envelope__BodyCase;
 
@@ -282,6 +296,9 @@ struct  Rtun__Envelope
     Rtun__RestartPeerReply *restart_peer_reply;
     Rtun__RestartWanted *restart_wanted;
     Rtun__MappingReport *mapping_report;
+    Rtun__PeerKey *peer_key;
+    Rtun__KeyGone *key_gone;
+    Rtun__AskPeerKeys *ask_peer_keys;
   };
 };
 #define RTUN__ENVELOPE__INIT \
@@ -571,10 +588,14 @@ struct  Rtun__AgentInfo
    * as in Hello
    */
   protobuf_c_boolean key_kept;
+  /*
+   * this server lets in listed keys only, and this is one of them
+   */
+  protobuf_c_boolean key_listed;
 };
 #define RTUN__AGENT_INFO__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&rtun__agent_info__descriptor) \
-    , (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, 0, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, 0,NULL, RTUN__MAPPING_BEHAVIOR__MAPPING_UNKNOWN, {0,NULL}, 0 }
+    , (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, 0, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, 0,NULL, RTUN__MAPPING_BEHAVIOR__MAPPING_UNKNOWN, {0,NULL}, 0, 0 }
 
 
 struct  Rtun__AgentList
@@ -933,6 +954,50 @@ struct  Rtun__ClosePeer
 #define RTUN__CLOSE_PEER__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&rtun__close_peer__descriptor) \
     , {0,NULL}, (char *)protobuf_c_empty_string }
+
+
+/*
+ * An event of a server that lets in listed keys only, when the list has changed: say again with whom there are channels.
+ */
+struct  Rtun__AskPeerKeys
+{
+  ProtobufCMessage base;
+};
+#define RTUN__ASK_PEER_KEYS__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&rtun__ask_peer_keys__descriptor) \
+     }
+
+
+/*
+ * An event of either peer, for each of its channels: when its control connection is back, and when it is asked.
+ */
+struct  Rtun__PeerKey
+{
+  ProtobufCMessage base;
+  /*
+   * SHA-256 of the other side's certificate, 32 bytes
+   */
+  ProtobufCBinaryData fingerprint;
+};
+#define RTUN__PEER_KEY__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&rtun__peer_key__descriptor) \
+    , {0,NULL} }
+
+
+/*
+ * An event of a server that lets in listed keys only: the receiver is to close its channels with the holder of this key.
+ */
+struct  Rtun__KeyGone
+{
+  ProtobufCMessage base;
+  /*
+   * as in PeerKey
+   */
+  ProtobufCBinaryData fingerprint;
+};
+#define RTUN__KEY_GONE__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&rtun__key_gone__descriptor) \
+    , {0,NULL} }
 
 
 /*
@@ -1565,6 +1630,63 @@ Rtun__ClosePeer *
 void   rtun__close_peer__free_unpacked
                      (Rtun__ClosePeer *message,
                       ProtobufCAllocator *allocator);
+/* Rtun__AskPeerKeys methods */
+void   rtun__ask_peer_keys__init
+                     (Rtun__AskPeerKeys         *message);
+size_t rtun__ask_peer_keys__get_packed_size
+                     (const Rtun__AskPeerKeys   *message);
+size_t rtun__ask_peer_keys__pack
+                     (const Rtun__AskPeerKeys   *message,
+                      uint8_t             *out);
+size_t rtun__ask_peer_keys__pack_to_buffer
+                     (const Rtun__AskPeerKeys   *message,
+                      ProtobufCBuffer     *buffer);
+Rtun__AskPeerKeys *
+       rtun__ask_peer_keys__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   rtun__ask_peer_keys__free_unpacked
+                     (Rtun__AskPeerKeys *message,
+                      ProtobufCAllocator *allocator);
+/* Rtun__PeerKey methods */
+void   rtun__peer_key__init
+                     (Rtun__PeerKey         *message);
+size_t rtun__peer_key__get_packed_size
+                     (const Rtun__PeerKey   *message);
+size_t rtun__peer_key__pack
+                     (const Rtun__PeerKey   *message,
+                      uint8_t             *out);
+size_t rtun__peer_key__pack_to_buffer
+                     (const Rtun__PeerKey   *message,
+                      ProtobufCBuffer     *buffer);
+Rtun__PeerKey *
+       rtun__peer_key__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   rtun__peer_key__free_unpacked
+                     (Rtun__PeerKey *message,
+                      ProtobufCAllocator *allocator);
+/* Rtun__KeyGone methods */
+void   rtun__key_gone__init
+                     (Rtun__KeyGone         *message);
+size_t rtun__key_gone__get_packed_size
+                     (const Rtun__KeyGone   *message);
+size_t rtun__key_gone__pack
+                     (const Rtun__KeyGone   *message,
+                      uint8_t             *out);
+size_t rtun__key_gone__pack_to_buffer
+                     (const Rtun__KeyGone   *message,
+                      ProtobufCBuffer     *buffer);
+Rtun__KeyGone *
+       rtun__key_gone__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   rtun__key_gone__free_unpacked
+                     (Rtun__KeyGone *message,
+                      ProtobufCAllocator *allocator);
 /* Rtun__OpenTcp methods */
 void   rtun__open_tcp__init
                      (Rtun__OpenTcp         *message);
@@ -1720,6 +1842,15 @@ typedef void (*Rtun__Bridge_Closure)
 typedef void (*Rtun__ClosePeer_Closure)
                  (const Rtun__ClosePeer *message,
                   void *closure_data);
+typedef void (*Rtun__AskPeerKeys_Closure)
+                 (const Rtun__AskPeerKeys *message,
+                  void *closure_data);
+typedef void (*Rtun__PeerKey_Closure)
+                 (const Rtun__PeerKey *message,
+                  void *closure_data);
+typedef void (*Rtun__KeyGone_Closure)
+                 (const Rtun__KeyGone *message,
+                  void *closure_data);
 typedef void (*Rtun__OpenTcp_Closure)
                  (const Rtun__OpenTcp *message,
                   void *closure_data);
@@ -1775,6 +1906,9 @@ extern const ProtobufCMessageDescriptor rtun__restart_peer_reply__descriptor;
 extern const ProtobufCMessageDescriptor rtun__restart_wanted__descriptor;
 extern const ProtobufCMessageDescriptor rtun__bridge__descriptor;
 extern const ProtobufCMessageDescriptor rtun__close_peer__descriptor;
+extern const ProtobufCMessageDescriptor rtun__ask_peer_keys__descriptor;
+extern const ProtobufCMessageDescriptor rtun__peer_key__descriptor;
+extern const ProtobufCMessageDescriptor rtun__key_gone__descriptor;
 extern const ProtobufCMessageDescriptor rtun__open_tcp__descriptor;
 extern const ProtobufCMessageDescriptor rtun__udp_association__descriptor;
 extern const ProtobufCMessageDescriptor rtun__open_result__descriptor;

@@ -30,6 +30,7 @@ extension AgentDeparture {
             case .expired: .expired
             case .replaced: .replaced
             case .stopped: .stopped
+            case .removed: .removed
             }
     }
 }

@@ -360,6 +360,10 @@ extension ChannelPool: SignalListener {
         case .agentGone(let gone):
             let key = AgentKey(gone.name, gone.instanceID)
             self.perform(self.choice.agentGone(key, AgentDeparture(gone.reason), at: self.now))
+        case .keyGone(let gone):
+            for channel in Array(self.channels.values) { channel.channel.close(ifWith: gone.fingerprint) }
+        case .askPeerKeys:
+            for channel in self.channels.values { channel.channel.tellPeerKey() }
         default:
             // Others are of a later version, or such as agents get.
             if let message = PeerMessage(event: event) { self.channel(message.peerID)?.receive(message) }

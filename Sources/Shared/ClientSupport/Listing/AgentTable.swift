@@ -18,7 +18,7 @@ struct AgentTable {
             [
                 agent.name, agent.instanceID.rawValue, Self.time(milliseconds: agent.expireAtMilliseconds),
                 agent.address, agent.mapping.description, agent.software,
-                agent.key.map { "\($0)" } ?? "without identity",
+                agent.key.map { agent.isKeyListed ? "\($0) (listed)" : "\($0)" } ?? "without identity",
                 agent.labels.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }.joined(separator: ","),
             ]
         }

@@ -19,6 +19,9 @@ package struct CheckVerdict: Hashable, Sendable {
     /// The server, or somebody in its place, does not accept our proof or we not theirs.
     package static let refused = CheckVerdict("nothing will work: the secret is refused", .refused)
 
+    /// The server lets in listed keys only, and ours is not.
+    package static let keyUnknown = CheckVerdict("nothing will work: the server does not let this key in", .refused)
+
     /// `--p2p bridge`: there is nothing else.
     ///
     /// - Parameter isOffered: whether the server carries datagrams for peers.

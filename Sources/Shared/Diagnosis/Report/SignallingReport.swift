@@ -9,6 +9,8 @@ package struct SignallingReport: Sendable {
         case connected(server: String, remote: SocketAddress?, after: TimeAmount, clockDifference: TimeAmount?)
         /// The server was reached, and refused us.
         case refused(String)
+        /// The server knows the secret, and not our key.
+        case keyUnknown(String)
         case failed(String, advice: String?)
     }
 
@@ -42,6 +44,12 @@ package struct SignallingReport: Sendable {
             return [
                 CheckItem(.ok, "signalling", "something answers: \(self.transport)"),
                 CheckItem(.failed, "secret", reason),
+            ]
+        case .keyUnknown(let reason):
+            return [
+                CheckItem(.ok, "signalling", "the server answers: \(self.transport)"),
+                CheckItem(.ok, "secret", "accepted"),
+                CheckItem(.failed, "key", reason),
             ]
         case .failed(let reason, let advice):
             return [CheckItem(.failed, "signalling", reason, advice: advice)]

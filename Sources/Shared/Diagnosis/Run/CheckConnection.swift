@@ -10,6 +10,8 @@ struct CheckConnection: Sendable {
         /// `clockDifference`: the server's clock less ours; nil when the server does not tell its time.
         case connected(SignalSession, after: TimeAmount, clockDifference: TimeAmount?)
         case refused(String)
+        /// For the key, which is not listed there.
+        case keyUnknown(String)
         /// `verdict`: what that means, in a few words.
         case failed(String, advice: String?, verdict: String)
     }
@@ -30,12 +32,13 @@ struct CheckConnection: Sendable {
         defer { timeout.cancel() }
         do {
             try await eventLoop.submit {
-                self.client.setDelegate(Watcher(promise: promise, start: eventLoop.now))
+                self.client.setDelegate(Watcher(client: self.client, promise: promise, start: eventLoop.now))
             }.get()
             Task {
                 // Only the first completion counts.
                 switch await self.client.run() {
                 case .refused(let detail): promise.succeed(.refused(detail))
+                case .keyUnknown(let detail): promise.succeed(.keyUnknown(detail))
                 case let terminal: promise.succeed(.failed("\(terminal)", advice: nil, verdict: "\(terminal)"))
                 }
             }
@@ -57,19 +60,32 @@ struct CheckConnection: Sendable {
 
     /// Hears of the first attempt.
     private final class Watcher: SignalClientDelegate {
+        /// A round trip on a connection that stands.
+        private static let questionTime = TimeAmount.seconds(2)
+
+        private let client: SignalClient
         private let promise: EventLoopPromise<Outcome>
         private let start: NIODeadline
 
-        init(promise: EventLoopPromise<Outcome>, start: NIODeadline) {
+        init(client: SignalClient, promise: EventLoopPromise<Outcome>, start: NIODeadline) {
+            self.client = client
             self.promise = promise
             self.start = start
         }
 
         func signalConnected(_ session: SignalSession) {
-            self.promise.succeed(
-                .connected(
-                    session, after: NIODeadline.now() - self.start,
-                    clockDifference: Self.difference(session.welcome.timeMilliseconds, UnixTime.milliseconds)))
+            let outcome = Outcome.connected(
+                session, after: NIODeadline.now() - self.start,
+                clockDifference: Self.difference(session.welcome.timeMilliseconds, UnixTime.milliseconds))
+            // A server that sends this program away for its key says so right behind its proof: to whatever it is asked then
+            // there is no answer.
+            let promise = self.promise
+            self.client.request(.listAgents(ListAgents(limit: 1)), timeout: Self.questionTime).whenComplete { answer in
+                switch answer {
+                case .failure(SignalError.connectionLost), .failure(SignalError.notConnected): break
+                case .success, .failure: promise.succeed(outcome)
+                }
+            }
         }
 
         /// Whatever a server says: a difference of more than a century is told as one.

@@ -21,8 +21,9 @@ package struct ConnectionCheck {
         /// Agents for which `matches` holds; `pattern` is what the user wrote.
         case client(pattern: String, matches: (String) -> Bool)
 
-        var isAgent: Bool {
-            if case .agent = self { true } else { false }
+        /// Nil for a client.
+        var agentName: String? {
+            if case .agent(let name) = self { name } else { nil }
         }
     }
 
@@ -56,7 +57,7 @@ package struct ConnectionCheck {
         self.connection = CheckConnection(
             client: try access.client(
                 server, role: .client, identity: identity, program: program, congestion: peers.congestion,
-                isCheckForAgent: role.isAgent, eventLoop: eventLoop, addressMonitor: nil, logger: logger))
+                checkedAgent: role.agentName, eventLoop: eventLoop, addressMonitor: nil, logger: logger))
         self.configuration = self.connection.client.configuration
         self.server = self.configuration.server
     }
@@ -71,7 +72,7 @@ package struct ConnectionCheck {
     }
 
     private func check() async -> CheckVerdict {
-        Self.show(self.configuration.warnings.map { CheckItem(.warning, "options", $0) })
+        Self.show(self.configuration.warnings.map { CheckItem(.warning, "options", $0) } + self.identityItems)
         let addresses: [SocketAddress]
         switch await self.resolve() {
         case .success(let found):
@@ -99,6 +100,10 @@ package struct ConnectionCheck {
             self.show(.refused(reason))
             await self.checkNAT(around: addresses, serverIsAway: false)
             verdict = .refused
+        case .keyUnknown(let reason):
+            self.show(.keyUnknown(reason))
+            await self.checkNAT(around: addresses, serverIsAway: false)
+            verdict = .keyUnknown
         case .failed(let reason, let advice, let words):
             self.show(.failed(reason, advice: advice))
             await self.checkNAT(around: addresses, serverIsAway: true)
@@ -106,6 +111,13 @@ package struct ConnectionCheck {
         }
         await self.connection.close()
         return verdict
+    }
+
+    private var identityItems: [CheckItem] {
+        guard let identity = self.configuration.identity else { return [] }
+        let kind =
+            identity.isKept ? "kept in a file" : "made at this start, so without --identity each start has another"
+        return [CheckItem(.ok, "identity", "\(identity.fingerprint), \(kind)")]
     }
 
     // MARK: The name
@@ -142,9 +154,9 @@ package struct ConnectionCheck {
         let nat = NATReport(probe, hasBridge: bridge)
         Self.show(nat.items + [self.bridgeItem(session)])
         let listed = await listing
-        if listed == nil, self.role.isAgent {
-            // Who has a secret of agents only is not told of the others.
-            Self.show([CheckItem(.ok, "agent", "who is registered is not told with this secret")])
+        if listed == nil, self.role.agentName != nil {
+            // Who has a secret or key of agents only is not told of the others.
+            Self.show([CheckItem(.ok, "agent", "who is registered is not told to agents")])
             if bridgeAlone { return .bridgeAlone(isOffered: bridge) }
             return .agent(mapping: nat.mapping, bridge: bridge, guessesPorts: guessesPorts)
         }

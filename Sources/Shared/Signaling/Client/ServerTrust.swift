@@ -70,8 +70,11 @@ struct ServerTrust {
     /// comes back (replaced, expired, its name held by another key) a server says after its proof.
     private func isBelieved(beforeProof goodbye: Goodbye) -> Bool {
         if self.isServerKnown { return true }
-        return !self.hasConnected && [.auth, .binding, .nameHeld, .replaced].contains(goodbye.code)
+        return !self.hasConnected && [.auth, .binding, .nameHeld, .keyUnknown, .replaced].contains(goodbye.code)
     }
+
+    private static let keyAdvice =
+        "; keep the key in a file first, with --identity: without it the next start has another one"
 
     /// What a `Goodbye` that came with or behind the proof ends the program with; nil when its reason can pass.
     func terminal(for goodbye: Goodbye) -> SignalTerminal? {
@@ -98,6 +101,12 @@ struct ServerTrust {
                 detail: """
                     refused by \(self.configuration.server)\(words): give this agent a name of its own with --agent, or, if it \
                     takes the place of the other one, its key with --identity
+                    """)
+        case .keyUnknown:
+            return .keyUnknown(
+                detail: """
+                    refused by \(self.configuration.server)\(words): to let this program in, that file needs the line \
+                    "\(self.configuration.lineOfKey)"\(self.configuration.identity?.isKept == true ? "" : Self.keyAdvice)
                     """)
         case .unspecified, .version, .badRequest, .shutdown, .limit:
             return nil

@@ -43,8 +43,9 @@ package struct SignalClientConfiguration: Sendable {
     package var currentKey: (@Sendable (any EventLoop) -> EventLoopFuture<SharedKey?>)?
     /// Whether the secret is so short that it can be guessed.
     package var hasShortSecret = false
-    /// Whether a client only looks whether an agent would get in, so that an agent's secret is good enough.
-    package var isCheckForAgent = false
+    /// The name of the agent of which a client only looks whether it would get in, so that an agent's secret and key are good
+    /// enough; nil: it is no such client.
+    package var checkedAgent: String?
     /// Name and version of the program, `rtun-agent/0.1.0`.
     package var software: String
     /// A PEM file of authorities to trust; nil: the system's.
@@ -107,6 +108,13 @@ package struct SignalClientConfiguration: Sendable {
             ]
             return idle.filter { $0.1 }.map { ($0.0, "\(url.scheme.rawValue):// URLs") }
         }
+    }
+
+    /// What has to stand in the server's `--authorized-keys`.
+    var lineOfKey: String {
+        let key = self.identity.map { "\($0.fingerprint)" } ?? "SHA256:..."
+        let agent: String? = if case .agent(let name, _, _) = self.role { name } else { self.checkedAgent }
+        return agent.map { "agent \($0) \(key)" } ?? "client \(key)"
     }
 
     /// Whether the server's certificate goes unchecked.

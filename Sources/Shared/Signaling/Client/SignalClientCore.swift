@@ -177,7 +177,7 @@ final class SignalClientCore {
             ClientHandshake(
                 key: self.key, transport: self.transport(of: link), agent: self.registration(),
                 identity: self.configuration.identity, software: self.configuration.software,
-                isCheck: self.configuration.isCheckForAgent)
+                isCheck: self.configuration.checkedAgent != nil)
         }
         let initiator = SignalInitiator(link: link, handshake: handshake, timing: self.timing) { result in
             switch result {

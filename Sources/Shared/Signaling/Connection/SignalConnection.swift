@@ -360,7 +360,8 @@ extension Envelope.Body {
         switch self {
         case .pong, .failure, .agentList, .bound, .openPeerReply, .restartPeerReply: true
         case .serverHello, .hello, .welcome, .goodbye, .ping, .listAgents, .bind, .agentGone, .openPeer, .peerCandidate,
-            .closePeer, .bridge, .restartPeer, .restartWanted, .mappingReport:
+            .closePeer, .bridge, .restartPeer, .restartWanted, .mappingReport, .peerKey, .keyGone,
+            .askPeerKeys:
             false
         }
     }
