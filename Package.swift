@@ -171,7 +171,7 @@ let package = Package(
 
         // Networking: channels, handlers, drivers.
         shared("UDP", ["LibC", "OperatingSystem", .nioCore, .nioPosix, .dequeModule], linux: ["CLinuxUDP"]),
-        shared("NameResolution", ["CAres", "LibC", "UDP", .nioCore, .nioPosix, .dequeModule], linux: []),
+        shared("NameResolution", ["Basics", "CAres", "LibC", "UDP", .nioCore, .nioPosix, .dequeModule], linux: []),
         shared("HostNetwork", ["LibC", "UDP", .nioCore], linux: ["CLinuxNetlink"]),
         shared(
             "QUIC",
@@ -260,7 +260,7 @@ let package = Package(
             "rtun-agent", main: "RtunAgent.swift",
             [
                 "Admin", "AppProto", "Basics", "FlowLedger", "LibC", "TLS", "NameResolution", "HostNetwork",
-                "OperatingSystem",
+                "OperatingSystem", "FileWatch",
                 "Signaling", "PeerChannel", "Tunnel", "RelayChannel", "UDP", "UDPRelay", "UDPAssociation",
                 "PeerSupport", "Diagnosis", "CommandSupport",
                 .nioCore, .nioPosix, .argumentParser, .logging,
@@ -285,7 +285,7 @@ let package = Package(
             ]),
 
         tests("AppProtoTests", ["AppProto", "Basics", "TestSupport", .nioCore]),
-        tests("BasicsTests", ["Basics", .nioCore]),
+        tests("BasicsTests", ["Basics", "TestSupport", .nioCore]),
         tests("CryptoTests", ["Crypto", "TestSupport"]),
         tests(
             "TLSTests",
@@ -379,8 +379,8 @@ let package = Package(
         tests(
             "rtun-agentTests",
             [
-                "rtun-agent", "Basics", "NameResolution", "PeerChannel", "AppProto", "TLS", "TestSupport", .nioCore,
-                .nioPosix, .argumentParser, .logging,
+                "rtun-agent", "Basics", "CommandSupport", "NameResolution", "PeerChannel", "AppProto", "TLS",
+                "TestSupport", .nioCore, .nioPosix, .argumentParser, .logging,
             ]),
         tests(
             "rtun-relayTests",
@@ -410,8 +410,7 @@ let package = Package(
             "EndToEndTests",
             [
                 "TestSupport", "Crypto", "AppProto", "Basics", "PeerChannel", "QUIC", "RelayChannel", "Signaling",
-                "TLS",
-                "Tunnel", "UDPRelay", .nioCore, .nioPosix, .logging,
+                "TLS", "Tunnel", "UDPRelay", .nioCore, .nioPosix, .logging,
             ] + programs,
             exclude: ["terminal_session.py", "fail2ban_filter.py"]),
         tests("NATLabTests", ["TestSupport"] + programs, exclude: ["lab_traffic.py", "bridge_middle.py"]),

@@ -28,12 +28,15 @@ struct Agent {
     private let statisticsInterval: TimeAmount?
     private let admin: AdminOptions
     private let maximumPeers: Int
+    private let clientFile: String?
     private let log: ProgramLog
 
     /// Derives keys, reads what files there are. Throws a `ProgramError`.
+    ///
+    /// - Parameter list: of the clients that are served; nil: all.
     init(
         _ command: AgentCommand, access: ServerAccess, endToEndSecret: Secret?, identity: ProcessIdentity,
-        log: ProgramLog
+        list: AuthorizedClients?, log: ProgramLog
     ) throws {
         let group = MultiThreadedEventLoopGroup(numberOfThreads: command.eventLoopCount)
 
@@ -65,8 +68,9 @@ struct Agent {
         self.statisticsInterval = command.statistics.interval
         self.admin = command.admin
         self.maximumPeers = command.egress.maximumPeers
+        self.clientFile = command.clients.file
         self.acceptor = PeerAcceptor(
-            maximumPeers: command.egress.maximumPeers, group: group, egress: self.egress,
+            maximumPeers: command.egress.maximumPeers, list: list, group: group, egress: self.egress,
             accessLog: log.accessLog, logger: log.logger)
 
         self.client = try access.client(
@@ -75,13 +79,13 @@ struct Agent {
                 name: self.name, expireIn: command.registration.expireIn, labels: command.registration.labels),
             identity: identity, program: AgentCommand.name, congestion: command.peers.congestion,
             eventLoop: group.next(), logger: log.logger)
-        self.sayStarted(command, limits)
+        self.sayStarted(command, limits, list)
     }
 
     /// So many rules of the egress policy the first line of the log names.
     private static let rulesShown = 8
 
-    private func sayStarted(_ command: AgentCommand, _ limits: EgressLimits) {
+    private func sayStarted(_ command: AgentCommand, _ limits: EgressLimits, _ list: AuthorizedClients?) {
         var metadata = command.peers.startMetadata
         metadata["server"] = "\(self.client.configuration.server)"
         metadata["agent"] = "\(self.name)"
@@ -93,6 +97,7 @@ struct Agent {
             let more = rules.count > Self.rulesShown ? "; and \(rules.count - Self.rulesShown) more" : ""
             metadata["rules"] = "\(rules.prefix(Self.rulesShown).joined(separator: "; "))\(more)"
         }
+        metadata["authorized_clients"] = list.map { .stringConvertible($0.rules.count) }
         metadata["max_peers"] = .stringConvertible(command.egress.maximumPeers)
         metadata["max_streams"] = .stringConvertible(limits.streams)
         metadata["max_flows"] = .stringConvertible(limits.flows)
@@ -115,6 +120,7 @@ struct Agent {
             self.client.setDelegate(registrar)
             return NIOLoopBound(registrar, eventLoop: self.client.eventLoop)
         }.get()
+        let clientWatch = try await self.watchClients()
         let admin = try await AdminServer.start(
             self.admin, program: AgentCommand.name, source: self.statusSource(registrar), logger: self.log.logger)
         ready.futureResult.whenSuccess { welcome in
@@ -133,6 +139,7 @@ struct Agent {
             endsOnHangup: { self.log.isOnTerminal },
             hangup: {
                 self.log.reopen()
+                self.client.eventLoop.execute { clientWatch?.value.reload() }
                 if let new = ConfigurationReload.read(
                     AgentCommand.self, log: self.log, atRunTime: EgressOptions.atRunTime)
                 {
@@ -147,11 +154,22 @@ struct Agent {
             body: { try await self.serve() })
     }
 
+    /// Goes by what the list of clients says, whenever it changes.
+    private func watchClients() async throws -> NIOLoopBound<ClientWatch>? {
+        guard let file = self.clientFile else { return nil }
+        return try await self.client.eventLoop.submit { [acceptor, client, log] in
+            let watch = ClientWatch(file: file, acceptor: acceptor, eventLoop: client.eventLoop, logger: log.logger)
+            watch.start()
+            return NIOLoopBound(watch, eventLoop: client.eventLoop)
+        }.get()
+    }
+
     private func statusSource(_ registrar: NIOLoopBound<Registrar>) -> StatusSource {
         StatusSource(layout: AgentStatus.layout) { [acceptor, egress, client, name, maximumPeers] in
             acceptor.status(on: client.eventLoop).map { part in
                 let clock = StatusClock(.now())
                 let summary = egress.summary
+                let admissions = acceptor.admissions
                 return AgentStatus(
                     control: ControlStatus(client), registration: registrar.value.registration(name),
                     limits: AgentStatus.Limits(
@@ -160,7 +178,8 @@ struct Agent {
                     refusals: summary.refusals.map {
                         AgentStatus.Refusal(target: $0.target, count: $0.count, last: clock.unixTime(of: $0.last))
                     },
-                    refusedRelays: summary.refusedRelays, part: part)
+                    refusedRelays: summary.refusedRelays, clients: admissions.clients,
+                    refusedOffers: admissions.refusals, part: part)
             }
         } traffic: { [acceptor, client] in
             acceptor.traffic(on: client.eventLoop)

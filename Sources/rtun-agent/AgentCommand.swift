@@ -42,6 +42,12 @@ struct AgentCommand: ProgramCommand {
               rtun-agent https://rtun.example.com --secret-file secret \\
                 --allow 10.1.0.0/16:80,443 --deny '*'
 
+              # for two clients only, one of which may reach one network
+              echo 'SHA256:... laptop' > clients
+              echo 'SHA256:... allow=10.1.0.0/16:443 build server' >> clients
+              rtun-agent https://rtun.example.com --secret-file secret \\
+                --authorized-clients clients
+
               # will it work from here? A running agent of the same name is left alone.
               rtun-agent https://rtun.example.com:8888 --secret-file secret --check
 
@@ -65,6 +71,8 @@ struct AgentCommand: ProgramCommand {
     var egress: EgressOptions
     @OptionGroup(title: "Peers")
     var peers: PeerOptions
+    @OptionGroup(title: "Peers")
+    var clients: ClientOptions
     @OptionGroup(title: "Diagnosis")
     var check: CheckOptions
     @OptionGroup(title: "Status")
@@ -89,6 +97,7 @@ struct AgentCommand: ProgramCommand {
         let access = try self.server.access(for: .agent, self.secret)
         _ = try self.endToEndSecret.load()
         try self.identity.check()
+        _ = try self.clients.load()
         let name = try self.registration.name()
         try access.check(
             self.server,
@@ -111,6 +120,7 @@ struct AgentCommand: ProgramCommand {
         let access = try self.server.access(for: .agent, self.secret)
         let endToEndSecret = try self.endToEndSecret.load()
         let identity = try self.identity.load(commonName: Self.certificateName)
+        let list = try self.clients.load()
         var log = try self.logging.open(program: Self.name)
         if self.check.isWanted {
             return try await ConnectionCheck(
@@ -121,7 +131,7 @@ struct AgentCommand: ProgramCommand {
         }
         log.accessLog = try self.accessLog.open(self.logging, beside: log)
         try await Agent(
-            self, access: access, endToEndSecret: endToEndSecret, identity: identity, log: log
+            self, access: access, endToEndSecret: endToEndSecret, identity: identity, list: list, log: log
         ).run()
     }
 }

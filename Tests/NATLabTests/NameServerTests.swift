@@ -37,6 +37,30 @@ struct NameServerTests {
         await programs.stop(socks, names)
     }
 
+    @Test func `a client that looks up hundreds of names delays no other client`() async throws {
+        let lab = try await NATLab(client: .port, agent: .port)
+        let names = try lab.launchTraffic(on: "server", "at=\(LabPrograms.farTarget) names 53")
+        _ = try await names.line("the name server") { $0 == "serving" }
+        try await lab.change("names agent \(LabPrograms.farTarget)")
+        let programs = try await LabPrograms(on: lab, .far)
+        let greedy = try await programs.start(.socks)
+        var options = LabPrograms.Options.far
+        options.clients = ["--listen", "127.0.0.1:2081"]
+        let modest = try LabPrograms.launch(.socks, on: lab, options)
+        try await LabPrograms.ready(modest)
+
+        let flood = try lab.launchTraffic(
+            on: "client", options.place + "name-socks \(LabPrograms.proxyPort) \(LabPrograms.echoPort) 900")
+        _ = try await flood.line(within: .seconds(20), "the greedy client's first echo") { Int($0) != nil }
+        for _ in 0..<5 {
+            let text = try await lab.traffic(on: "client", options.place + "name-socks 2081 \(LabPrograms.echoPort) 0")
+            let times = text.split(separator: "\n").compactMap { Int($0) }
+            #expect(times.count == 3 && times.allSatisfy { $0 < 2000 }, "\(text)")
+        }
+        #expect(try await self.silentQuestions(names) >= 100)
+        await programs.stop(greedy, modest, names, flood)
+    }
+
     /// How many questions the name server has not answered.
     private func silentQuestions(_ names: RunningProgram) async throws -> Int {
         let known = names.output.lines.count

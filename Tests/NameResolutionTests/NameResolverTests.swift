@@ -9,10 +9,14 @@ import Testing
     private let eventLoop = MultiThreadedEventLoopGroup.singleton.next()
 
     private func withNames(
-        nsswitch: String = "hosts: files dns", _ body: (NameServer, NameResolver) async throws -> Void
+        nsswitch: String = "hosts: files dns", maximumLookups: Int = NameResolver.maximumLookups,
+        _ body: (NameServer, NameResolver) async throws -> Void
     ) async throws {
         let server = try await NameServer()
-        try await body(server, NameResolver(server.configuration) { HostSources(parsing: nsswitch) })
+        let names = NameResolver(server.configuration, maximumLookups: maximumLookups) {
+            HostSources(parsing: nsswitch)
+        }
+        try await body(server, names)
         try await server.close()
     }
 
@@ -86,6 +90,26 @@ import Testing
             #expect(ContinuousClock.now - started < .seconds(5))
             for lookup in many { lookup.cancel() }
             // What is abandoned is over in the end, shared channels included, and names are looked up as before.
+            let again = names.lookUp("both-again.test", port: 1, for: ObjectIdentifier(greedy), on: self.eventLoop)
+            #expect(await self.texts(again.addresses)?.count == 2)
+            withExtendedLifetime((greedy, modest)) {}
+        }
+    }
+
+    @Test func `an owner that looks up all it can is refused, and another one is not`() async throws {
+        try await self.withNames(maximumLookups: 16) { _, names in
+            let (greedy, modest) = (NameServerOwner(), NameServerOwner())
+            let many = (0..<20).map {
+                names.lookUp("silent-\($0).test", port: 1, for: ObjectIdentifier(greedy), on: self.eventLoop)
+            }
+            for lookup in many[14...] { #expect(await self.error(of: lookup.v4Addresses) == .busy) }
+            for index in 0..<20 {
+                let lookup = names.lookUp(
+                    "both-\(index).test", port: 1, for: ObjectIdentifier(modest), on: self.eventLoop)
+                #expect(await self.texts(lookup.addresses)?.count == 2)
+            }
+            // Their time is over, and so is what they have taken.
+            for lookup in many[..<14] { #expect(await self.error(of: lookup.addresses) == .noAnswer) }
             let again = names.lookUp("both-again.test", port: 1, for: ObjectIdentifier(greedy), on: self.eventLoop)
             #expect(await self.texts(again.addresses)?.count == 2)
             withExtendedLifetime((greedy, modest)) {}

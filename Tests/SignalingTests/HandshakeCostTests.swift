@@ -24,7 +24,8 @@ struct HandshakeCostTests {
         }
         for _ in 0..<Self.count {
             var serverSide = ServerHandshake(
-                secrets: AcceptedSecrets(HandshakePair.key), transport: .tls(exporter: HandshakePair.exporter), software: "s")
+                secrets: AcceptedSecrets(HandshakePair.key), transport: .tls(exporter: HandshakePair.exporter),
+                software: "s")
             let first = measured(&server) { serverSide.serverHello.encoded() }
             let hello = try measured(&peer) {
                 var peerSide = ClientHandshake(

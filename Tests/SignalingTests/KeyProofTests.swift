@@ -150,7 +150,8 @@ import Testing
         var pair = HandshakePair(agent: Self.agent, identity: self.identity)
         let recorded = try pair.hello().hello()
         let nonce = [UInt8](repeating: 0x52, count: 32)
-        var next = ServerHandshake(secrets: AcceptedSecrets(HandshakePair.key), transport: .plain, software: "", nonce: nonce)
+        var next = ServerHandshake(
+            secrets: AcceptedSecrets(HandshakePair.key), transport: .plain, software: "", nonce: nonce)
         var replayed = recorded
         // Who has the secret makes a MAC for anything.
         replayed.mac = HandshakePair.key.proof(

@@ -1,120 +1,55 @@
-import TestSupport
+import Basics
 import Testing
 
 @testable import rtun_agent
 
 @Suite struct EgressSharesTests {
-    private func relay(_ number: UInt64) -> FlowShares.RelayID { FlowShares.RelayID(rawValue: number) }
-
-    @Test func `one relay alone may have all places, and then its own`() {
-        var shares = FlowShares(limit: 3)
-        let places = (0..<5).map { _ in shares.take(by: self.relay(1)) }
-        #expect(places == [.free, .free, .free, .own, .own])
-        #expect(shares.used == 3)
+    private func egress(streams: Int, flows: Int = 1) -> Egress {
+        Egress(dialer: EgressDialer(policy: EgressPolicy([])), maximumStreams: streams, maximumFlows: flows)
     }
 
-    @Test func `a newcomer takes its share from the relay that has most, and no more`() {
-        var shares = FlowShares(limit: 12)
-        for _ in 0..<8 { _ = shares.take(by: self.relay(1)) }
-        for _ in 0..<4 { _ = shares.take(by: self.relay(2)) }
-        let places = (0..<6).map { _ in shares.take(by: self.relay(3)) }
-        #expect(places == Array(repeating: .of(self.relay(1)), count: 4) + [.own, .own])
-        #expect(shares.used == 12)
-        // Now each has four.
-        for number in UInt64(1)...3 { #expect(shares.take(by: self.relay(number)) == .own) }
+    private func client(_ number: UInt8, rule: String? = nil) throws -> Client {
+        let key = try #require(CertificateFingerprint(bytes: [UInt8](repeating: number, count: 32)))
+        let line = try KeyLines(parsing: Array("\(key) \(rule ?? "")".utf8)).lines[0]
+        return Client(
+            .key(key), rule: rule == nil ? nil : try ClientRule(parsing: line),
+            rules: EgressRules(targets: EgressPolicy([])))
     }
 
-    @Test func `a flow that ends by itself makes room for a newcomer, and no further one has to`() {
-        var shares = FlowShares(limit: 2)
-        for _ in 0..<2 { _ = shares.take(by: self.relay(1)) }
-        #expect(shares.take(by: self.relay(2)) == .of(self.relay(1)))
-        #expect(shares.owes(self.relay(1)))
-        // It ends before the first relay hears that one was to end.
-        shares.giveBack(by: self.relay(1))
-        #expect(!shares.owes(self.relay(1)))
-        #expect(shares.used == 2)
-        shares.giveBack(by: self.relay(1))
-        #expect(shares.used == 1)
-        #expect(shares.take(by: self.relay(1)) == .free)
-        #expect(shares.take(by: self.relay(1)) == .own)
-    }
-
-    @Test(arguments: 1...3 as ClosedRange<UInt64>)
-    func `whatever crosses on the way between relays, none ends a flow too many`(seed: UInt64) {
-        var shares = FlowShares(limit: 20)
-        var flows: [UInt64: Int] = [1: 0, 2: 0, 3: 0]
-        // Who has been told to end a flow and has not looked yet.
-        var told: [UInt64] = []
-        var generator = SeededGenerator(seed)
-        for _ in 0..<20_000 {
-            let number = UInt64.random(in: 1...3, using: &generator)
-            let relay = self.relay(number)
-            switch Int.random(in: 0..<4, using: &generator) {
-            case 0 where !told.isEmpty:
-                let greedy = told.remove(at: Int.random(in: told.indices, using: &generator))
-                guard shares.owes(self.relay(greedy)) else { continue }
-                shares.giveBack(by: self.relay(greedy))
-                flows[greedy]! -= 1
-            case 1 where flows[number]! > 0:
-                shares.giveBack(by: relay)
-                flows[number]! -= 1
-            default:
-                switch shares.take(by: relay) {
-                case .free: flows[number]! += 1
-                case .own: #expect(flows[number]! > 0)
-                case .of(let greedy):
-                    told.append(greedy.rawValue)
-                    flows[number]! += 1
-                }
-            }
-            // Some have been told that need not end one any more; those that need to have all been told.
-            let beyond = flows.values.reduce(0, +) - shares.used
-            #expect((0...told.count).contains(beyond) && shares.used <= 20)
-            for (number, count) in flows {
-                #expect(count >= 0)
-                if count == 0 { #expect(!shares.owes(self.relay(number))) }
-            }
+    @Test func `a client alone has most connections, and newcomers find room`() throws {
+        let egress = self.egress(streams: 80)
+        let clients = try (1...3).map { try self.client($0) }
+        let tunnels = clients.map { egress.tunnelOpened(of: $0) }
+        let counts = zip(clients, tunnels).map { client, tunnel in
+            (0..<80).count { _ in egress.takeStream(by: tunnel, of: client) == nil }
         }
-    }
-
-    @Test func `more relays than places take turns`() {
-        var shares = FlowShares(limit: 1)
-        #expect(shares.take(by: self.relay(1)) == .free)
-        #expect(shares.take(by: self.relay(2)) == .of(self.relay(1)))
-        #expect(shares.take(by: self.relay(1)) == .of(self.relay(2)))
-    }
-
-    @Test func `a tunnel alone has most connections, and newcomers find room`() {
-        let egress = Egress(dialer: EgressDialer(policy: EgressPolicy([])), maximumStreams: 80, maximumFlows: 1)
-        let alone = (0..<80).count { egress.takeStream(beside: $0) }
-        #expect(alone == 70)
+        #expect(counts == [70, 9, 1])
         #expect(egress.maximumStreamsAlone == 70)
-        let second = (0..<80).count { egress.takeStream(beside: $0) }
-        #expect(second == 9)
-        #expect(egress.takeStream(beside: 0))
+        #expect(egress.takeStream(by: tunnels[0], of: clients[0]) == .full(limit: 80))
+        egress.giveBackStream(by: tunnels[0], of: clients[0])
+        #expect(egress.takeStream(by: tunnels[0], of: clients[0]) == .share(limit: 80))
     }
 
-    @Test(arguments: 1...7)
-    func `one tunnel may have all of a small limit`(limit: Int) {
-        let egress = Egress(dialer: EgressDialer(policy: EgressPolicy([])), maximumStreams: limit, maximumFlows: 1)
-        #expect((0...limit).count { egress.takeStream(beside: $0) } == limit)
-        #expect(egress.maximumStreamsAlone == limit)
-    }
-
-    @Test func `tunnels that want all end up with equal shares`() {
-        let egress = Egress(dialer: EgressDialer(policy: EgressPolicy([])), maximumStreams: 1000, maximumFlows: 1)
-        var counts = [0, 0, 0]
-        while egress.takeStream(beside: counts[0]) { counts[0] += 1 }
-        // Connections end here and there, and everybody wants further ones at all times.
-        for turn in 0..<20_000 {
-            let ending = turn % 3
-            if counts[ending] > 0 {
-                counts[ending] -= 1
-                egress.giveBackStream()
-            }
-            for tunnel in counts.indices where egress.takeStream(beside: counts[tunnel]) { counts[tunnel] += 1 }
+    @Test func `tunnels of one client share what it may have, and leave all others their part`() throws {
+        let egress = self.egress(streams: 80)
+        let (greedy, other) = (try self.client(1), try self.client(2))
+        let tunnels = (0..<20).map { _ in egress.tunnelOpened(of: greedy) }
+        // As many tunnels as it likes.
+        for tunnel in tunnels {
+            while egress.takeStream(by: tunnel, of: greedy) == nil {}
         }
-        #expect(counts.allSatisfy { (300...333).contains($0) }, "\(counts)")
+        let tunnel = egress.tunnelOpened(of: other)
+        #expect((0..<80).count { _ in egress.takeStream(by: tunnel, of: other) == nil } >= 8)
+    }
+
+    @Test func `the line of a client bounds its connections, over all its tunnels`() throws {
+        let egress = self.egress(streams: 80)
+        let client = try self.client(1, rule: "max-streams=3")
+        let tunnels = [egress.tunnelOpened(of: client), egress.tunnelOpened(of: client)]
+        for tunnel in tunnels + tunnels.prefix(1) { #expect(egress.takeStream(by: tunnel, of: client) == nil) }
+        #expect(egress.takeStream(by: tunnels[1], of: client) == .own(limit: 3))
+        egress.giveBackStream(by: tunnels[0], of: client)
+        #expect(egress.takeStream(by: tunnels[1], of: client) == nil)
     }
 
     @Test func `limits stay within that of open files`() throws {

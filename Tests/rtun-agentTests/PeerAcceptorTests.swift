@@ -1,4 +1,5 @@
 import AppProto
+import Basics
 import Logging
 import NIOCore
 import NIOPosix
@@ -24,19 +25,27 @@ import Testing
         self.configuration = configuration
     }
 
-    private func acceptor(limit: Int) -> PeerAcceptor {
+    private func acceptor(limit: Int, list: AuthorizedClients? = nil) -> PeerAcceptor {
         let dialer = EgressDialer(policy: EgressPolicy([]))
         return PeerAcceptor(
-            maximumPeers: limit, group: MultiThreadedEventLoopGroup.singleton,
+            maximumPeers: limit, list: list, group: MultiThreadedEventLoopGroup.singleton,
             egress: Egress(dialer: dialer, maximumStreams: 1, maximumFlows: 1), accessLog: nil,
             logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }))
     }
 
-    private func offer(_ id: PeerID = .random()) -> OpenPeer {
-        OpenPeer(
+    /// Of a client of its own, unless there is a key, which the client keeps.
+    private func offer(_ id: PeerID = .random(), key: CertificateFingerprint? = nil) throws -> OpenPeer {
+        let random = (0..<32).map { _ in UInt8.random(in: .min ... .max) }
+        let key = try key ?? #require(CertificateFingerprint(bytes: random))
+        var offer = OpenPeer(
             peerID: id, name: "one", instanceID: self.instance,
-            ice: IceParameters(ufrag: "abcd", pwd: "abcdefghijklmnopqrstuv"),
-            fingerprint: [UInt8](repeating: 7, count: 32), kind: .quicTunnel)
+            ice: IceParameters(ufrag: "abcd", pwd: "abcdefghijklmnopqrstuv"), fingerprint: key.bytes, kind: .quicTunnel)
+        offer.client = ClientStamp(session: 1, key: ProvedKey(fingerprint: key, isKept: true))
+        return offer
+    }
+
+    private func key(_ number: UInt8) throws -> CertificateFingerprint {
+        try #require(CertificateFingerprint(bytes: [UInt8](repeating: number, count: 32)))
     }
 
     private func accept(
@@ -49,7 +58,7 @@ import Testing
 
     @Test func `an offer is answered under its own id`() async throws {
         let acceptor = self.acceptor(limit: 1)
-        let offer = self.offer()
+        let offer = try self.offer()
         let reply = try await self.accept(acceptor, offer)
         #expect(reply.peerID == offer.peerID)
         #expect(reply.fingerprint == self.configuration.identity.leafFingerprint.bytes)
@@ -58,34 +67,34 @@ import Testing
 
     @Test func `a peer beyond the limit is refused until another one is gone`() async throws {
         let acceptor = self.acceptor(limit: 1)
-        _ = try await self.accept(acceptor, self.offer())
-        let error = await #expect(throws: Failure.self) { try await self.accept(acceptor, self.offer()) }
-        #expect(error == Failure(code: .refused, reason: "the agent is at its limit of 1 peers"))
+        _ = try await self.accept(acceptor, try self.offer())
+        let error = await #expect(throws: PeerRefusal.self) { try await self.accept(acceptor, try self.offer()) }
+        #expect(error?.failure == Failure(code: .refused, reason: "the agent is at its limit of 1 peers"))
         await acceptor.closeAll(reason: "test")
-        _ = try await self.accept(acceptor, self.offer())
+        _ = try await self.accept(acceptor, try self.offer())
         await acceptor.closeAll(reason: "test")
     }
 
     @Test func `closing all peers also closes those that are being accepted`() async throws {
         let acceptor = self.acceptor(limit: 50)
         for _ in 0..<20 {
-            let offers = (0..<50).map { _ in
-                acceptor.accept(self.offer(), configuration: self.configuration, signaling: SilentSignaling())
+            let offers = try (0..<50).map { _ in
+                acceptor.accept(try self.offer(), configuration: self.configuration, signaling: SilentSignaling())
             }
             await acceptor.closeAll(reason: "test")
             for offer in offers { _ = try? await offer.get() }
         }
         // All 50 places are free.
-        for _ in 0..<50 { _ = try await self.accept(acceptor, self.offer()) }
+        for _ in 0..<50 { _ = try await self.accept(acceptor, try self.offer()) }
         await acceptor.closeAll(reason: "test")
     }
 
     @Test func `the same id twice is refused, and the first channel lives on`() async throws {
         let acceptor = self.acceptor(limit: 2)
-        let offer = self.offer()
+        let offer = try self.offer()
         _ = try await self.accept(acceptor, offer)
-        let error = await #expect(throws: Failure.self) { try await self.accept(acceptor, offer) }
-        #expect(error?.code == .badRequest)
+        let error = await #expect(throws: PeerRefusal.self) { try await self.accept(acceptor, offer) }
+        #expect(error == .idInUse)
         await acceptor.closeAll(reason: "test")
     }
 
@@ -95,19 +104,76 @@ import Testing
         demanding.e2eKey = [UInt8](repeating: 1, count: 32)
         for _ in 0..<3 {
             let error = await #expect(throws: Failure.self) {
-                try await self.accept(acceptor, self.offer(), demanding)
+                try await self.accept(acceptor, try self.offer(), demanding)
             }
             #expect(error?.code == .refused)
         }
-        _ = try await self.accept(acceptor, self.offer())
+        _ = try await self.accept(acceptor, try self.offer())
         await acceptor.closeAll(reason: "test")
     }
 
     @Test func `an agent that is stopping accepts no peers`() async throws {
         let acceptor = self.acceptor(limit: 1)
         acceptor.stopAccepting()
-        let error = await #expect(throws: Failure.self) { try await self.accept(acceptor, self.offer()) }
-        #expect(error?.code == .refused)
+        let error = await #expect(throws: PeerRefusal.self) { try await self.accept(acceptor, try self.offer()) }
+        #expect(error == .stopping && error?.failure.code == .refused)
+    }
+
+    @Test func `300 offers of one client leave room for another one, and are refused with words`() async throws {
+        let acceptor = self.acceptor(limit: 256)
+        let greedy = try self.key(1)
+        var refusals: [PeerRefusal] = []
+        let offers = try (0..<300).map { _ in
+            acceptor.accept(
+                try self.offer(key: greedy), configuration: self.configuration, signaling: SilentSignaling())
+        }
+        for offer in offers {
+            do { _ = try await offer.get() } catch let refusal as PeerRefusal { refusals.append(refusal) }
+        }
+        #expect(refusals == Array(repeating: .share(count: 128, limit: 256), count: 172))
+        #expect(refusals.first?.failure.code == .share)
+        for _ in 0..<10 { _ = try await self.accept(acceptor, self.offer(key: self.key(2))) }
+        #expect(acceptor.admissions.clients == 2)
+        #expect(acceptor.admissions.refusals == [.share: 172])
+        await acceptor.closeAll(reason: "test")
+        #expect(acceptor.admissions.clients == 0)
+    }
+
+    @Test func `a client that leaves the list loses its channels, and nobody else does`() async throws {
+        let list = try AuthorizedClients(parsing: Array("\(self.key(1))\n\(self.key(2)) max-streams=3".utf8))
+        let acceptor = self.acceptor(limit: 20, list: list)
+        for number in [1, 1, 2] as [UInt8] { _ = try await self.accept(acceptor, self.offer(key: self.key(number))) }
+        let error = await #expect(throws: PeerRefusal.self) { try await self.accept(acceptor, try self.offer()) }
+        #expect(error?.failure.code == .clientUnknown)
+        #expect(acceptor.slots.count == 3)
+        let second = ClientID.key(try self.key(2))
+        let shorter = try AuthorizedClients(parsing: Array("\(self.key(2)) max-streams=5".utf8))
+        let vacated = acceptor.slots.filter { $0.admission.id != second }.map(\.vacated.futureResult)
+        #expect(acceptor.change(to: shorter) == 2 && vacated.count == 2)
+        for future in vacated { try await future.get() }
+        #expect(acceptor.slots.map(\.client.maximumStreams) == [5])
+        await #expect(throws: PeerRefusal.keyUnknown(try self.key(1), isStamped: true)) {
+            try await self.accept(acceptor, self.offer(key: self.key(1)))
+        }
+        await acceptor.closeAll(reason: "test")
+    }
+
+    @Test func `an offer that is being accepted when its client leaves the list comes to nothing`() async throws {
+        let list = try AuthorizedClients(parsing: Array("\(self.key(1))".utf8))
+        let nobody = try AuthorizedClients(parsing: [])
+        let acceptor = self.acceptor(limit: 200, list: list)
+        for _ in 0..<20 {
+            let offers = try (0..<50).map { _ in
+                acceptor.accept(
+                    try self.offer(key: self.key(1)), configuration: self.configuration, signaling: SilentSignaling())
+            }
+            let places = acceptor.slots.map(\.vacated.futureResult)
+            #expect(acceptor.change(to: nobody) == places.count)
+            for offer in offers { _ = try? await offer.get() }
+            for place in places { try await place.get() }
+            #expect(acceptor.slots.isEmpty)
+            #expect(acceptor.change(to: list) == 0)
+        }
     }
 
     @Test func `messages about an unknown peer are ignored`() {

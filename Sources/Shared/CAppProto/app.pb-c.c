@@ -4714,7 +4714,7 @@ const ProtobufCEnumDescriptor rtun__goodbye_code__descriptor =
   rtun__goodbye_code__value_ranges,
   NULL,NULL,NULL,NULL   /* reserved[1234] */
 };
-static const ProtobufCEnumValue rtun__failure_code__enum_values_by_number[11] =
+static const ProtobufCEnumValue rtun__failure_code__enum_values_by_number[13] =
 {
   { "FAILURE_UNSPECIFIED", "RTUN__FAILURE_CODE__FAILURE_UNSPECIFIED", 0 },
   { "FAILURE_UNSUPPORTED", "RTUN__FAILURE_CODE__FAILURE_UNSUPPORTED", 1 },
@@ -4727,20 +4727,24 @@ static const ProtobufCEnumValue rtun__failure_code__enum_values_by_number[11] =
   { "FAILURE_KIND_UNSUPPORTED", "RTUN__FAILURE_CODE__FAILURE_KIND_UNSUPPORTED", 8 },
   { "FAILURE_INTERNAL", "RTUN__FAILURE_CODE__FAILURE_INTERNAL", 9 },
   { "FAILURE_PEER_UNKNOWN", "RTUN__FAILURE_CODE__FAILURE_PEER_UNKNOWN", 10 },
+  { "FAILURE_CLIENT_UNKNOWN", "RTUN__FAILURE_CODE__FAILURE_CLIENT_UNKNOWN", 11 },
+  { "FAILURE_SHARE", "RTUN__FAILURE_CODE__FAILURE_SHARE", 12 },
 };
 static const ProtobufCIntRange rtun__failure_code__value_ranges[] = {
-{0, 0},{0, 11}
+{0, 0},{0, 13}
 };
-static const ProtobufCEnumValueIndex rtun__failure_code__enum_values_by_name[11] =
+static const ProtobufCEnumValueIndex rtun__failure_code__enum_values_by_name[13] =
 {
   { "FAILURE_AGENT_GONE", 5 },
   { "FAILURE_BAD_REQUEST", 2 },
+  { "FAILURE_CLIENT_UNKNOWN", 11 },
   { "FAILURE_INSTANCE_MISMATCH", 4 },
   { "FAILURE_INTERNAL", 9 },
   { "FAILURE_KIND_UNSUPPORTED", 8 },
   { "FAILURE_NOT_FOUND", 3 },
   { "FAILURE_PEER_UNKNOWN", 10 },
   { "FAILURE_REFUSED", 7 },
+  { "FAILURE_SHARE", 12 },
   { "FAILURE_TIMED_OUT", 6 },
   { "FAILURE_UNSPECIFIED", 0 },
   { "FAILURE_UNSUPPORTED", 1 },
@@ -4752,9 +4756,9 @@ const ProtobufCEnumDescriptor rtun__failure_code__descriptor =
   "FailureCode",
   "Rtun__FailureCode",
   "rtun",
-  11,
+  13,
   rtun__failure_code__enum_values_by_number,
-  11,
+  13,
   rtun__failure_code__enum_values_by_name,
   1,
   rtun__failure_code__value_ranges,

@@ -36,7 +36,7 @@ final class AresLookups {
     private let readSources: () -> HostSources?
     private var sources = HostSources(parsing: "")
     private let system: SystemLookup
-    private let ended: () -> Void
+    private let ended: (NameLookup) -> Void
     private var lookups: [UInt64: Lookup] = [:]
     /// When the lookups end, in the order of that; those that have ended may still be there.
     private var deadlines: Deque<(id: UInt64, instant: ContinuousClock.Instant)> = []
@@ -46,7 +46,7 @@ final class AresLookups {
     /// Parameters as for ``ResolverThread``.
     init(
         configuration: AresConfiguration, sources: @escaping () -> HostSources?, system: SystemLookup,
-        ended: @escaping () -> Void
+        ended: @escaping (NameLookup) -> Void
     ) {
         self.configuration = configuration
         self.readSources = sources
@@ -64,18 +64,18 @@ final class AresLookups {
     }
 
     func start(_ id: UInt64, _ lookup: NameLookup) {
-        guard !lookup.isCancelled else { return self.ended() }
+        guard !lookup.isCancelled else { return self.ended(lookup) }
         if let sources = self.readSources() { self.sources = sources }
         if self.sources.areAlone(for: lookup.name) {
             self.system.start(lookup)
-            return self.ended()
+            return self.ended(lookup)
         }
         let channel: Channel
         do throws(NameLookupError) {
             channel = try self.takeChannel()
         } catch {
             lookup.complete(with: .failure(error))
-            return self.ended()
+            return self.ended(lookup)
         }
         self.lookups[id] = Lookup(names: lookup, channel: channel)
         self.deadlines.append((id, .now + Self.timeLimit))
@@ -153,7 +153,7 @@ final class AresLookups {
 
     private func end(_ id: UInt64) {
         self.abandon(id)
-        if self.lookups.removeValue(forKey: id) != nil { self.ended() }
+        if let lookup = self.lookups.removeValue(forKey: id) { self.ended(lookup.names) }
     }
 }
 

@@ -1,3 +1,4 @@
+import Basics
 package import NIOCore
 import Synchronization
 
@@ -11,13 +12,14 @@ package final class NameResolver: Sendable {
 
     /// How many names may be looked up at once, those included that nobody waits for any more, as long as they cost
     /// something. A lookup takes about 1 KiB.
-    private static let maximumLookups = 16_384
+    static let maximumLookups = 16_384
 
     private let configuration: AresConfiguration
     private let sources: @Sendable () -> HostSources?
     private let thread = Mutex<ResolverThread?>(nil)
     private let system = SystemLookup()
-    private let lookupCount = Atomic(0)
+    /// Of these, each owner has its share.
+    private let places: Mutex<Shares<ObjectIdentifier, ObjectIdentifier>>
 
     /// A resolver that asks as this machine is set up to.
     package convenience init() {
@@ -25,8 +27,12 @@ package final class NameResolver: Sendable {
     }
 
     /// A resolver that asks other name servers, and `sources` for what those do not know.
-    init(_ configuration: AresConfiguration, sources: @escaping @Sendable () -> HostSources?) {
+    init(
+        _ configuration: AresConfiguration, maximumLookups: Int = NameResolver.maximumLookups,
+        sources: @escaping @Sendable () -> HostSources?
+    ) {
         self.configuration = configuration
+        self.places = Mutex(Shares(limit: maximumLookups, factor: 7))
         self.sources = sources
     }
 
@@ -34,7 +40,8 @@ package final class NameResolver: Sendable {
     ///
     /// - Parameters:
     ///   - port: what the addresses get as their port.
-    ///   - owner: for whom it is; owners get their turns, however many names one of them has. Nil for one of its own.
+    ///   - owner: for whom it is; owners get their turns, and their shares of what may be looked up at once, however many
+    ///     names one of them has. Nil for one of its own.
     ///   - eventLoop: where the answers come.
     package func lookUp(
         _ name: String, port: UInt16, for owner: ObjectIdentifier? = nil, on eventLoop: any EventLoop
@@ -64,23 +71,23 @@ package final class NameResolver: Sendable {
     }
 
     private func begin(_ lookup: NameLookup) {
-        guard self.lookupCount.add(1, ordering: .relaxed).newValue <= Self.maximumLookups else {
-            self.lookupCount.subtract(1, ordering: .relaxed)
-            return lookup.complete(with: .failure(.busy))
-        }
+        guard self.places.withLock({ $0.take(by: lookup.owner) }) else { return lookup.complete(with: .failure(.busy)) }
         do {
             let thread = try self.thread.withLock { thread in
                 if let thread { return thread }
                 let started = try ResolverThread(
                     configuration: self.configuration, sources: self.sources, system: self.system
-                ) { self.lookupCount.subtract(1, ordering: .relaxed) }
+                ) { self.ended($0) }
                 thread = started
                 return started
             }
             thread.start(lookup)
         } catch {
-            self.lookupCount.subtract(1, ordering: .relaxed)
+            self.ended(lookup)
             lookup.complete(with: .failure(.noSocket))
         }
     }
+
+    /// A lookup costs nothing any more.
+    private func ended(_ lookup: NameLookup) { self.places.withLock { $0.giveBack(by: lookup.owner) } }
 }

@@ -21,7 +21,7 @@ final class ResolverThread: Sendable {
     private let inbox = Mutex(Inbox())
     /// Ends the wait.
     private let waker: WakeDescriptor
-    private let ended: @Sendable () -> Void
+    private let ended: @Sendable (NameLookup) -> Void
 
     /// Starts the thread, which lives as long as the process. Throws `IOError`.
     ///
@@ -30,7 +30,7 @@ final class ResolverThread: Sendable {
     ///   - ended: called for each lookup when it costs nothing any more.
     init(
         configuration: AresConfiguration, sources: @escaping @Sendable () -> HostSources?, system: SystemLookup,
-        ended: @escaping @Sendable () -> Void
+        ended: @escaping @Sendable (NameLookup) -> Void
     ) throws(IOError) {
         self.ended = ended
         self.waker = try WakeDescriptor()
@@ -55,7 +55,7 @@ final class ResolverThread: Sendable {
         }
         guard let id else {
             lookup.complete(with: .failure(.busy))
-            return self.ended()
+            return self.ended(lookup)
         }
         self.waker.wake()
         lookup.onCancel {

@@ -110,9 +110,14 @@ extension PeerChannel {
             switch result {
             case .success(let answer): self.received(answer, offerMAC: offerMAC)
             // There is nobody on the other side who would want to hear of the end.
-            case .failure(let error): self.end(.offerFailed(error), tellingPeer: false)
+            case .failure(let error): self.end(self.reason(of: error, from: name), tellingPeer: false)
             }
         }
+    }
+
+    private func reason(of error: any Error, from agent: String) -> PeerChannelError {
+        guard let failure = error as? Failure, failure.code == .clientUnknown else { return .offerFailed(error) }
+        return .clientUnknown(agent: agent, key: self.configuration.identity.leafFingerprint)
     }
 
     private func received(_ answer: OpenPeerReply, offerMAC: [UInt8]) {

@@ -38,6 +38,9 @@ package struct PeerChannelConfiguration: Sendable {
     /// Where a peer may be looked for directly, of the addresses that it has named or seems to come from. Loopback is none
     /// but with `loopbackOnly`, whatever this says.
     package var permitsCandidate: @Sendable (SocketAddress) -> Bool = { _ in true }
+    /// For whom checks are sent to addresses that have not answered: all that have the same owner share what one may send; nil:
+    /// each channel for itself.
+    package var checkOwner: ObjectIdentifier?
     /// Tells of changes of the machine's addresses and routes; nil: nobody does.
     package var addressMonitor: AddressMonitor? = AddressMonitor.shared
     /// The key of `--e2e-secret`, 32 bytes: offers and answers carry a proof of it, and those without are refused.

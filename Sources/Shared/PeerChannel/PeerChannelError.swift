@@ -1,3 +1,4 @@
+package import Basics
 package import ICE
 package import NIOCore
 package import QUIC
@@ -11,6 +12,8 @@ package enum PeerChannelError: Error, Sendable {
     case noLocalAddress(interfaces: [String])
     /// The offer could not be delivered, or the agent refused it; the error of the control connection.
     case offerFailed(any Error)
+    /// The agent does not list this client's key.
+    case clientUnknown(agent: String, key: CertificateFingerprint)
     /// The other side proves no knowledge of our end-to-end secret, or a wrong one.
     case endToEndProof(String)
     /// The other side has, or shows, a key that this one does not accept; says why.
@@ -48,6 +51,8 @@ extension PeerChannelError: CustomStringConvertible {
                 ? "no network interface with a usable address is up"
                 : "no usable address on --p2p-interface \(interfaces.joined(separator: ", "))"
         case .offerFailed(let error): "the agent cannot be asked for a channel: \(error)"
+        case .clientUnknown(let agent, let key):
+            "agent \(agent) does not list this client's key \(key): add it to its --authorized-clients"
         case .endToEndProof(let detail): "\(detail); is --e2e-secret the same on both sides?"
         case .keyRefused(let detail): detail
         case .badOffer(let detail): "the other side's offer cannot be used: \(detail)"
@@ -91,7 +96,7 @@ extension PeerChannelError {
         switch self {
         case .noSocket, .noLocalAddress, .badOffer, .endToEndProof, .noBridge, .silent, .unknownToPeer: "\(self)"
         case .keyRefused: "the client does not accept this agent's key"
-        case .offerFailed: "the offer failed"
+        case .offerFailed, .clientUnknown: "the offer failed"
         case .noPath(let report): "no path found: \(report.summary)"
         case .pathLost: "the path is lost"
         case .tunnel(let reason): "\(reason)"

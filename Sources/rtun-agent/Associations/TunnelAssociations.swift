@@ -19,6 +19,8 @@ final class TunnelAssociations: AssociationHost {
 
     let eventLoop: any EventLoop
     private let egress: Egress
+    private let dialer: EgressDialer
+    private let client: Client
     private let logger: Logger
     private let drops: DropLog<AssociationDrop>
     private var associations: [AssociationID: Entry] = [:]
@@ -35,21 +37,23 @@ final class TunnelAssociations: AssociationHost {
 
     /// The tunnel's place among those who share the flows.
     private struct Share {
-        let id: FlowShares.RelayID
+        let id: Egress.PartID
         let sweep: IdleSweep
     }
 
-    init(egress: Egress, eventLoop: any EventLoop, logger: Logger) {
+    init(egress: Egress, dialer: EgressDialer, client: Client, eventLoop: any EventLoop, logger: Logger) {
         self.egress = egress
+        self.dialer = dialer
+        self.client = client
         self.eventLoop = eventLoop
         self.logger = logger
         self.drops = DropLog(eventLoop: eventLoop, logger: logger)
         self.sockets = FlowTable(capacity: egress.maximumFlows)
     }
 
-    var rules: EgressRules { self.egress.dialer.rules }
-    var names: NameResolver { self.egress.dialer.names }
-    var owner: ObjectIdentifier { ObjectIdentifier(self) }
+    var rules: EgressRules { self.dialer.rules }
+    var names: NameResolver { self.dialer.names }
+    var owner: ObjectIdentifier { ObjectIdentifier(self.client) }
 
     /// Takes in a new one. `ended` is called when it is over.
     func open(_ association: TunnelAssociation, ended: @escaping (FlowOutcome) -> Void) -> EgressAssociation {
@@ -139,7 +143,7 @@ final class TunnelAssociations: AssociationHost {
         guard let share = self.share, self.associations[key.association]?.association === association else {
             return nil
         }
-        guard self.egress.takeFlow(of: share.id) || self.evictIdle(at: now) else {
+        guard self.egress.takeFlow(by: share.id, of: self.client) || self.evictIdle(at: now) else {
             self.dropped(.flowLimit, 1, nil)
             return nil
         }
@@ -182,7 +186,7 @@ final class TunnelAssociations: AssociationHost {
     }
 
     private func giveBackFlow() {
-        if let share = self.share { self.egress.giveBackFlow(of: share.id) }
+        if let share = self.share { self.egress.giveBackFlow(by: share.id, of: self.client) }
     }
 
     func answered(_ key: AssociationSocketKey) {

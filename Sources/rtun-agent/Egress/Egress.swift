@@ -1,19 +1,41 @@
+import Basics
 import NIOCore
 import Synchronization
 
-/// What all peers share on their way out: how targets are dialed, and how many connections and UDP flows may be open.
+/// What all peers share on their way out: how targets are dialed, and how many connections and UDP flows may be open. Clients
+/// have shares of that, and their channels shares of theirs.
 final class Egress: Sendable {
+    /// Names what has connections or flows on a client's behalf: a tunnel, a relay, or the associations of a tunnel.
+    struct PartID: Hashable, Sendable {
+        fileprivate let rawValue: UInt64
+    }
+
+    /// Why there is no place for a connection.
+    enum StreamRefusal: Equatable {
+        /// All are in use.
+        case full(limit: Int)
+        /// The client, or its tunnel beside others of the client, has its share of them.
+        case share(limit: Int)
+        /// The client's own line allows no more.
+        case own(limit: Int)
+    }
+
     private struct State {
-        var streams: Quota
-        var flows: FlowShares
+        var streams: Shares<ClientID, PartID>
+        var flows: Shares<ClientID, PartID>
         /// What makes each relay end a flow; called from anywhere.
-        var relays: [FlowShares.RelayID: @Sendable () -> Void] = [:]
-        var nextRelay: UInt64 = 0
+        var relays: [PartID: @Sendable () -> Void] = [:]
+        var nextPart: UInt64 = 0
         var idleWaiters: [AsyncStream<Void>.Continuation] = []
         var refusals = PolicyRefusals()
         var refusedRelays: UInt64 = 0
 
         var isIdle: Bool { self.streams.used == 0 && self.relays.isEmpty }
+
+        mutating func newPart() -> PartID {
+            defer { self.nextPart += 1 }
+            return PartID(rawValue: self.nextPart)
+        }
     }
 
     let dialer: EgressDialer
@@ -23,35 +45,55 @@ final class Egress: Sendable {
     let maximumFlows: Int
     private let state: Mutex<State>
 
+    /// Connections that a client may have for each one that is free.
+    private static let streamsPerFreePlace = 7
+
     init(dialer: EgressDialer, maximumStreams: Int, maximumFlows: Int) {
         self.dialer = dialer
         self.maximumStreams = maximumStreams
         self.maximumFlows = maximumFlows
-        self.state = Mutex(State(streams: Quota(limit: maximumStreams), flows: FlowShares(limit: maximumFlows)))
+        self.state = Mutex(
+            State(
+                streams: Shares(limit: maximumStreams, factor: Self.streamsPerFreePlace),
+                flows: Shares(limit: maximumFlows, factor: Self.streamsPerFreePlace)))
     }
 
-    /// Takes one connection out of the limit for a peer; false when there is none left for it.
-    ///
-    /// Connections cannot be ended for others, so some places stay free: a tunnel may have seven times as many as are left
-    /// (a dynamic threshold, as of A. K. Choudhury and E. L. Hahne, IEEE/ACM ToN 6 (2), 1998). One alone has seven eighths,
-    /// of limits below 8 all; several that want as many as they can get come to have equally many, and a newcomer always
-    /// finds room.
-    ///
-    /// - Parameter count: how many the tunnel has.
-    func takeStream(beside count: Int) -> Bool {
+    // MARK: Connections
+
+    /// A client has one more tunnel.
+    func tunnelOpened(of client: Client) -> PartID {
         self.state.withLock { state in
-            count < Self.streamsPerFreePlace * state.streams.free && state.streams.take()
+            let part = state.newPart()
+            state.streams.join(part, of: client.id, isKnown: client.id.isKnown)
+            return part
         }
     }
 
-    private static let streamsPerFreePlace = 7
+    /// A tunnel has ended; what it has is given back by and by.
+    func tunnelClosed(_ tunnel: PartID, of client: Client) {
+        self.state.withLock { $0.streams.leave(tunnel, of: client.id) }
+    }
+
+    /// Takes one connection out of the limit for a client's tunnel; returns why there is none, or nil.
+    ///
+    /// Connections cannot be ended for others, so some places stay free: see ``Shares/take(by:of:isKnown:)``.
+    func takeStream(by tunnel: PartID, of client: Client) -> StreamRefusal? {
+        self.state.withLock { state in
+            guard state.streams.count(of: client.id) < client.maximumStreams else {
+                return .own(limit: client.maximumStreams)
+            }
+            if state.streams.take(by: tunnel, of: client.id, isKnown: client.id.isKnown) { return nil }
+            return state.streams.isFull(isKnown: client.id.isKnown)
+                ? .full(limit: self.maximumStreams) : .share(limit: self.maximumStreams)
+        }
+    }
 
     /// How many connections one tunnel may have when there is no other.
-    var maximumStreamsAlone: Int { self.maximumStreams - self.maximumStreams / (Self.streamsPerFreePlace + 1) }
+    var maximumStreamsAlone: Int { self.state.withLock { $0.streams.mostOfOne } }
 
     /// Gives it back, once the connection is closed or did not come about.
-    func giveBackStream() {
-        self.giveBack { $0.streams.giveBack() }
+    func giveBackStream(by tunnel: PartID, of client: Client) {
+        self.giveBack { $0.streams.giveBack(by: tunnel, of: client.id) }
     }
 
     private func giveBack(_ body: @Sendable (inout State) -> Void) {
@@ -66,27 +108,28 @@ final class Egress: Sendable {
         }
     }
 
-    /// A relay has begun.
+    // MARK: Flows
+
+    /// A relay has begun, or something that has flows as one has.
     ///
     /// - Parameter endFlow: has it look whether it ``owesFlow(_:)``, and end one then; called from anywhere.
-    func relayOpened(endFlow: @escaping @Sendable () -> Void) -> FlowShares.RelayID {
+    func relayOpened(endFlow: @escaping @Sendable () -> Void) -> PartID {
         self.state.withLock { state in
-            let id = FlowShares.RelayID(rawValue: state.nextRelay)
-            state.nextRelay += 1
+            let id = state.newPart()
             state.relays[id] = endFlow
             return id
         }
     }
 
-    /// A relay has ended.
-    func relayClosed(_ relay: FlowShares.RelayID) {
+    /// A relay has ended, and given all back.
+    func relayClosed(_ relay: PartID) {
         self.giveBack { $0.relays[relay] = nil }
     }
 
-    /// Takes a place for one UDP flow of a relay; false when it has to end one of its own for that.
-    func takeFlow(of relay: FlowShares.RelayID) -> Bool {
+    /// Takes a place for one UDP flow of a client's relay; false when it has to end one of its own for that.
+    func takeFlow(by relay: PartID, of client: Client) -> Bool {
         let (place, endFlow) = self.state.withLock { state in
-            let place = state.flows.take(by: relay)
+            let place = state.flows.takeOrMove(by: relay, of: client.id, isKnown: client.id.isKnown)
             guard case .of(let other) = place else { return (place, nil as (@Sendable () -> Void)?) }
             return (place, state.relays[other])
         }
@@ -95,14 +138,16 @@ final class Egress: Sendable {
     }
 
     /// A flow has ended.
-    func giveBackFlow(of relay: FlowShares.RelayID) {
-        self.state.withLock { $0.flows.giveBack(by: relay) }
+    func giveBackFlow(by relay: PartID, of client: Client) {
+        self.state.withLock { $0.flows.giveBack(by: relay, of: client.id) }
     }
 
     /// Whether a relay has a flow to end because another has got its place.
-    func owesFlow(_ relay: FlowShares.RelayID) -> Bool {
+    func owesFlow(_ relay: PartID) -> Bool {
         self.state.withLock { $0.flows.owes(relay) }
     }
+
+    // MARK: What is told
 
     /// The policy has refused a connection.
     func refused(_ target: String, at now: NIODeadline) {

@@ -50,7 +50,7 @@ final class EgressConnection {
     }
 
     /// - Parameters:
-    ///   - owner: the tunnel.
+    ///   - owner: for whom names are looked up.
     ///   - connected: called once there is a connection, with what tells how much has passed, and the target's address.
     ///   - ended: called once, when all is over.
     init(

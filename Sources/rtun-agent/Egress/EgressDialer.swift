@@ -6,7 +6,7 @@ import NameResolution
 
 /// Connects to TCP targets on behalf of peers, within the egress policy.
 struct EgressDialer: Sendable {
-    let rules: EgressRules
+    private(set) var rules: EgressRules
     var names = NameResolver.shared
     /// How long one attempt may take, name resolution included.
     var connectTimeout: TimeAmount = .seconds(10)
@@ -16,6 +16,13 @@ struct EgressDialer: Sendable {
 
     /// Dials where `policy` permits it.
     init(policy: EgressPolicy) { self.init(rules: EgressRules(targets: policy)) }
+
+    /// The same by other rules.
+    func within(_ rules: EgressRules) -> EgressDialer {
+        var dialer = self
+        dialer.rules = rules
+        return dialer
+    }
 
     /// Where targets may be now.
     var policy: EgressPolicy { self.rules.policy }

@@ -16,7 +16,9 @@ struct EgressLimits: Equatable {
     ///   - openFiles: how many the process may have.
     ///   - eventLoops: how many it runs, each of which takes some, as does each peer, which has up to four sockets.
     init(_ options: EgressOptions, openFiles: Int, eventLoops: Int) {
-        let own = FileDescriptorLimit.least(eventLoops: eventLoops) + min(4 * options.maximumPeers, openFiles / 8)
+        let own =
+            FileDescriptorLimit.least(eventLoops: eventLoops)
+            + min(4 * min(options.maximumPeers, openFiles), openFiles / 8)
         let free = max(4, openFiles - own)
         self.streams = min(options.maximumStreams, free / 4 * 3)
         self.flows = min(options.maximumFlows, free / 4 * 3)

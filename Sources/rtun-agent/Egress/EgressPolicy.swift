@@ -1,4 +1,5 @@
 import Basics
+import NIOCore
 
 /// Which targets the agent connects to: rules in the order given, the first that matches wins.
 struct EgressPolicy: Sendable {
@@ -6,7 +7,9 @@ struct EgressPolicy: Sendable {
     private let rules: [EgressRule]
     /// Those behind them.
     private let presetRules: [EgressRule]
-    private let nat64: [NAT64Prefix]
+    private var nat64: [NAT64Prefix]
+    /// What has to permit a target, too.
+    private var others: [EgressPolicy] = []
 
     /// `rules`, then ``defaultRules``, then those of `preset`, then everything is allowed.
     ///
@@ -15,6 +18,22 @@ struct EgressPolicy: Sendable {
         self.rules = rules + Self.defaultRules
         self.presetRules = preset.rules
         self.nat64 = nat64
+    }
+
+    /// `rules`, then everything is allowed: a part of the policy of an agent, see ``within(_:)``.
+    init(only rules: [EgressRule]) {
+        self.rules = rules
+        self.presetRules = []
+        self.nat64 = []
+    }
+
+    /// Permits what both permit, in the network of the wider one.
+    func within(_ wider: EgressPolicy) -> EgressPolicy {
+        var own = self
+        own.nat64 = wider.nat64
+        var both = wider
+        both.others.append(own)
+        return both
     }
 
     /// Link-local addresses, and the addresses at which clouds hand credentials to whoever asks from inside.
@@ -32,6 +51,15 @@ struct EgressPolicy: Sendable {
     /// A deny rule also holds for an IPv6 address that has a denied IPv4 address embedded; an allow rule only for the
     /// address itself.
     func permits(_ address: IPAddress, port: UInt16) -> Bool {
+        self.permitsAlone(address, port: port) && self.others.allSatisfy { $0.permits(address, port: port) }
+    }
+
+    /// The same for an address as sockets have it.
+    func permits(_ target: SocketAddress) -> Bool {
+        IPAddress(target).map { self.permits($0, port: target.packedPort) } ?? false
+    }
+
+    private func permitsAlone(_ address: IPAddress, port: UInt16) -> Bool {
         let embedded = address.embeddedIPv4(nat64: self.nat64).map(\.canonical)
         let address = address.canonical
         for rule in self.rules where rule.concerns(port: port) {
@@ -52,23 +80,37 @@ struct EgressPolicy: Sendable {
 
     /// Whether there is any address at all that ``permits(_:port:)`` at `port`. When not, a name need not be resolved.
     func permitsSomeAddress(port: UInt16) -> Bool {
-        let rules = (self.rules + self.presetRules).filter { $0.concerns(port: port) }
-        return Self.permitsSome(in: .all(.v4), rules[...]) || Self.permitsSome(in: .all(.v6), rules[...])
+        let lists = ([self] + self.others).map { policy in
+            (policy.rules + policy.presetRules).filter { $0.concerns(port: port) }[...]
+        }
+        return Self.permitsSome(in: .all(.v4), lists) || Self.permitsSome(in: .all(.v6), lists)
     }
 
-    /// Whether `rules` permit some address of `block`. Cuts the block in halves until one rule decides on each part.
-    private static func permitsSome(in block: AddressBlock, _ rules: ArraySlice<EgressRule>) -> Bool {
-        for (index, rule) in zip(rules.indices, rules) {
-            if rule.blocks.contains(where: { $0.contains(block) }) {
-                return rule.action == .allow
+    /// Whether all of `lists` permit some address of `block`. Cuts the block in halves until one rule of each decides on each
+    /// part.
+    private static func permitsSome(in block: AddressBlock, _ lists: [ArraySlice<EgressRule>]) -> Bool {
+        var undecided: [ArraySlice<EgressRule>] = []
+        for rules in lists {
+            // The rules in front have nothing to do with this block, so not with its halves either.
+            guard let index = rules.firstIndex(where: { $0.concerns(block) }) else { continue }
+            guard rules[index].decides(on: block) else {
+                undecided.append(rules[index...])
+                continue
             }
-            if rule.blocks.contains(where: { block.contains($0) }), let halves = block.halves {
-                // The rules in front have nothing to do with this block, so not with its halves either.
-                return Self.permitsSome(in: halves.lower, rules[index...])
-                    || Self.permitsSome(in: halves.upper, rules[index...])
-            }
+            if rules[index].action == .deny { return false }
         }
-        return true
+        guard !undecided.isEmpty, let halves = block.halves else { return undecided.isEmpty }
+        return Self.permitsSome(in: halves.lower, undecided) || Self.permitsSome(in: halves.upper, undecided)
+    }
+}
+
+extension EgressRule {
+    /// Whether the rule is about all of a block.
+    fileprivate func decides(on block: AddressBlock) -> Bool { self.blocks.contains { $0.contains(block) } }
+
+    /// Whether it is about a part of a block.
+    fileprivate func concerns(_ block: AddressBlock) -> Bool {
+        self.blocks.contains { $0.contains(block) || block.contains($0) }
     }
 }
 

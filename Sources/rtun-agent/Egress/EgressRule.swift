@@ -41,6 +41,9 @@ struct EgressRule: Hashable, Sendable {
             ports: rest.isEmpty ? [] : try Self.ports(rest.dropFirst(), in: text))
     }
 
+    /// No target at all.
+    static let denyAll = EgressRule(.deny, [.all(.v4), .all(.v6)])
+
     /// Whether the rule says something about `port`.
     func concerns(port: UInt16) -> Bool {
         self.ports.isEmpty || self.ports.contains { $0.contains(port) }

@@ -6,6 +6,7 @@ extension Failure {
     init(refusing error: any Error) {
         switch error {
         case let failure as Failure: self = failure
+        case let refusal as PeerRefusal: self = refusal.failure
         case PeerChannelError.badOffer(let detail): self.init(code: .badRequest, reason: detail)
         case PeerChannelError.endToEndProof(let detail): self.init(code: .refused, reason: detail)
         case PeerChannelError.unknownToPeer: self.init(code: .peerUnknown, reason: "\(error)")

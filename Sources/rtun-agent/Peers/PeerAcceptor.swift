@@ -7,7 +7,7 @@ import NIOCore
 import PeerChannel
 import Synchronization
 
-/// Takes in clients' offers of peer channels, within a limit, and spreads the channels over the event loops.
+/// Takes in clients' offers of peer channels, within a limit that they share, and spreads the channels over the event loops.
 ///
 /// Offers and the events about them come from the signalling event loop; each channel lives on a loop of its own choice.
 final class PeerAcceptor: Sendable {
@@ -16,7 +16,9 @@ final class PeerAcceptor: Sendable {
         /// Nobody so far: the event loop is about to make the peer.
         case expected
         case peer(any AcceptedPeer)
-        /// Nobody any more, or nobody is wanted.
+        /// Nobody is wanted any more.
+        case unwanted(PeerRefusal)
+        /// Nobody any more.
         case gone
     }
 
@@ -25,8 +27,12 @@ final class PeerAcceptor: Sendable {
         let occupant: NIOLoopBoundBox<Occupant>
         /// Fulfilled when the place is free again.
         let vacated: EventLoopPromise<Void>
+        let admission: ClientTable.Admission
+        let client: Client
 
-        init(on eventLoop: any EventLoop) {
+        init(_ admission: ClientTable.Admission, _ client: Client, on eventLoop: any EventLoop) {
+            self.admission = admission
+            self.client = client
             self.occupant = .makeBoxSendingValue(.expected, as: Occupant.self, eventLoop: eventLoop)
             self.vacated = eventLoop.makePromise()
         }
@@ -39,9 +45,11 @@ final class PeerAcceptor: Sendable {
         }
     }
 
-    private struct State {
+    fileprivate struct State {
         var slots: [PeerID: Slot] = [:]
-        var quota: Quota
+        var shares: Shares<ClientID, PeerID>
+        var clients: ClientTable
+        var refusals: [PeerRefusal.Reason: UInt64] = [:]
         var isStopping = false
         var nextLoop = 0
     }
@@ -54,10 +62,21 @@ final class PeerAcceptor: Sendable {
     let egress: Egress
     private let logger: Logger
 
+    /// Channels that a client may have for each one that is free: they last, so that what one has taken is gone for others.
+    private static let peersPerFreePlace = 1
+
     /// Accepts at most `maximumPeers` channels at once, whose way out is `egress`. Connections and flows that have ended are
     /// written to `accessLog`.
-    init(maximumPeers: Int, group: any EventLoopGroup, egress: Egress, accessLog: AccessLog?, logger: Logger) {
-        self.state = Mutex(State(quota: Quota(limit: maximumPeers)))
+    ///
+    /// - Parameter list: the clients that are served; nil: all.
+    init(
+        maximumPeers: Int, list: AuthorizedClients? = nil, group: any EventLoopGroup, egress: Egress,
+        accessLog: AccessLog?, logger: Logger
+    ) {
+        self.state = Mutex(
+            State(
+                shares: Shares(limit: maximumPeers, factor: Self.peersPerFreePlace),
+                clients: ClientTable(list, rules: egress.dialer.rules)))
         self.ledgers = group.makeIterator().map { eventLoop in
             let ledger = FlowLedger()
             accessLog?.follow(ledger)
@@ -70,21 +89,25 @@ final class PeerAcceptor: Sendable {
         self.logger = logger
     }
 
-    /// Answers an offer: brings the agent's answer, or fails with the `Failure` to answer with.
+    /// Answers an offer: brings the agent's answer, or fails with a ``PeerRefusal``, before there is anything of a channel, or
+    /// with the `Failure` to answer with.
     func accept(
         _ offer: OpenPeer, configuration: PeerChannelConfiguration, signaling: any PeerSignaling
     ) -> EventLoopFuture<OpenPeerReply> {
         let (ledger, past) = self.nextLedger()
         let eventLoop = ledger.eventLoop
-        let slot = Slot(on: eventLoop)
-        if let refusal = self.reserve(offer, slot) {
-            slot.vacated.succeed()
-            return eventLoop.makeFailedFuture(refusal)
+        let slot: Slot
+        do throws(PeerRefusal) {
+            slot = try self.reserve(offer, on: eventLoop)
+        } catch {
+            return eventLoop.makeFailedFuture(error)
         }
         return eventLoop.flatSubmit {
             do {
-                guard case .expected = slot.occupant.value else { throw Self.isStopping }
-                let peer = try self.peer(offer, configuration, signaling, ledger) {
+                if case .unwanted(let refusal) = slot.occupant.value { throw refusal }
+                var configuration = configuration
+                configuration.checkOwner = ObjectIdentifier(slot.client)
+                let peer = try self.peer(offer, of: slot.client, configuration, signaling, ledger) {
                     if let peer = slot.peer { past.value.add(peer) }
                     // The box refers to the peer and the peer to this closure: emptying the box ends both.
                     slot.occupant.value = .gone
@@ -101,17 +124,18 @@ final class PeerAcceptor: Sendable {
 
     /// What serves the kind of channel that is offered.
     private func peer(
-        _ offer: OpenPeer, _ configuration: PeerChannelConfiguration, _ signaling: any PeerSignaling,
-        _ ledger: NIOLoopBoundBox<FlowLedger>, closed: @escaping () -> Void
+        _ offer: OpenPeer, of client: Client, _ configuration: PeerChannelConfiguration,
+        _ signaling: any PeerSignaling, _ ledger: NIOLoopBoundBox<FlowLedger>, closed: @escaping () -> Void
     ) throws -> any AcceptedPeer {
         switch offer.kind {
         case .quicTunnel:
             try TunnelPeer(
-                offer: offer, configuration: configuration, signaling: signaling, ledger: ledger.value,
+                offer: offer, client: client, configuration: configuration, signaling: signaling, ledger: ledger.value,
                 eventLoop: ledger.eventLoop, egress: self.egress, logger: self.logger, closed: closed)
         case .udpRelay(let relay):
             try RelayPeer(
-                offer: offer, relay: relay, configuration: configuration, signaling: signaling, ledger: ledger.value,
+                offer: offer, relay: relay, client: client, configuration: configuration, signaling: signaling,
+                ledger: ledger.value,
                 eventLoop: ledger.eventLoop, egress: self.egress, logger: self.logger, closed: closed)
         case nil:
             throw Failure(code: .kindUnsupported, reason: "this agent does not know that kind of peer channel")
@@ -155,9 +179,9 @@ final class PeerAcceptor: Sendable {
         for slot in slots {
             slot.eventLoop.execute {
                 switch slot.occupant.value {
-                case .expected: slot.occupant.value = .gone
+                case .expected: slot.occupant.value = .unwanted(.stopping)
                 case .peer(let peer): peer.peerChannel.close(reason: reason)
-                case .gone: break
+                case .unwanted, .gone: break
                 }
             }
         }
@@ -203,28 +227,79 @@ final class PeerAcceptor: Sendable {
         return (self.ledgers[index], self.past[index])
     }
 
-    private func reserve(_ offer: OpenPeer, _ slot: Slot) -> Failure? {
-        self.state.withLock { state in
-            if state.isStopping { return Self.isStopping }
-            if state.slots[offer.peerID] != nil { return Failure(code: .badRequest, reason: "the peer id is in use") }
-            guard state.quota.take() else {
-                return Failure(code: .refused, reason: "the agent is at its limit of \(state.quota.limit) peers")
-            }
-            state.slots[offer.peerID] = slot
-            return nil
+    private func reserve(_ offer: OpenPeer, on eventLoop: any EventLoop) throws(PeerRefusal) -> Slot {
+        let result = self.state.withLock { state in
+            let result = Result { () throws(PeerRefusal) in try state.reserve(offer, on: eventLoop) }
+            if case .failure(let refusal) = result { state.refusals[refusal.reason, default: 0] += 1 }
+            return result
         }
+        return try result.get()
     }
 
     private func release(_ id: PeerID) {
-        let slot = self.state.withLock { state in
-            let slot = state.slots.removeValue(forKey: id)
-            if slot != nil { state.quota.giveBack() }
-            return slot
-        }
+        let slot = self.state.withLock { $0.release(id) }
         slot?.vacated.succeed()
     }
 
-    var slots: [Slot] { self.state.withLock { Array($0.slots.values) } }
+    // MARK: Who may come
 
-    private static var isStopping: Failure { Failure(code: .refused, reason: "the agent is stopping") }
+    /// Serves other clients from now on, or these by other rules. Returns how many channels of those who are not on the list any
+    /// more are closed; they hear why.
+    func change(to list: AuthorizedClients) -> Int {
+        let (revoked, kept) = self.state.withLock { state in
+            state.clients.change(to: list)
+            var slots = Array(state.slots.values)
+            let pivot = slots.partition { list.rules[$0.admission.key] != nil }
+            return (Array(slots[..<pivot]), Array(slots[pivot...]))
+        }
+        for slot in revoked {
+            slot.eventLoop.execute {
+                switch slot.occupant.value {
+                case .expected: slot.occupant.value = .unwanted(.keyUnknown(slot.admission.key, isStamped: true))
+                case .peer(let peer):
+                    peer.peerChannel.close(
+                        reason: "this agent does not list this client's key \(slot.admission.key) any more")
+                case .unwanted, .gone: break
+                }
+            }
+        }
+        for slot in kept {
+            slot.eventLoop.execute { slot.peer?.rulesChanged() }
+        }
+        return revoked.count
+    }
+
+    /// How many clients have channels, and how often offers were refused before anything was made of them.
+    var admissions: (clients: Int, refusals: [PeerRefusal.Reason: UInt64]) {
+        self.state.withLock { ($0.clients.count, $0.refusals) }
+    }
+
+    var slots: [Slot] { self.state.withLock { Array($0.slots.values) } }
+}
+
+extension PeerAcceptor.State {
+    /// Takes a place for the channel that is offered, of the share of who offers it.
+    fileprivate mutating func reserve(_ offer: OpenPeer, on eventLoop: any EventLoop) throws(PeerRefusal)
+        -> PeerAcceptor.Slot
+    {
+        if self.isStopping { throw .stopping }
+        let admission = try self.clients.admission(of: offer)
+        guard self.slots[offer.peerID] == nil else { throw .idInUse }
+        let payer = admission.payer
+        guard self.shares.take(by: offer.peerID, of: payer, isKnown: payer.isKnown) else {
+            throw self.shares.isFull(isKnown: payer.isKnown)
+                ? .limit(self.shares.limit) : .share(count: self.shares.count(of: payer), limit: self.shares.limit)
+        }
+        let slot = PeerAcceptor.Slot(admission, self.clients.enter(admission), on: eventLoop)
+        self.slots[offer.peerID] = slot
+        return slot
+    }
+
+    /// Gives the place back, if it is still taken.
+    fileprivate mutating func release(_ id: PeerID) -> PeerAcceptor.Slot? {
+        guard let slot = self.slots.removeValue(forKey: id) else { return nil }
+        self.shares.giveBack(by: id, of: slot.admission.payer)
+        self.clients.leave(slot.admission.id)
+        return slot
+    }
 }

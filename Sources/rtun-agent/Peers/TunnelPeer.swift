@@ -13,15 +13,22 @@ import Tunnel
 final class TunnelPeer: AcceptedPeer {
     private let channel: PeerChannel<QUICTunnel>
     private let egress: Egress
+    private let client: Client
+    /// The tunnel as one of those that the client has.
+    private let part: Egress.PartID
+    private let dialer: EgressDialer
     private let watch: ConnectionWatch
     private lazy var associations = TunnelAssociations(
-        egress: self.egress, eventLoop: self.channel.eventLoop, logger: self.logger)
+        egress: self.egress, dialer: self.dialer, client: self.client, eventLoop: self.channel.eventLoop,
+        logger: self.logger)
     private let logger: Logger
     /// Connections open or being opened.
     private var streams = 0
     private let refusals: DropLog<Refusal>
     private let ledger: FlowLedger
     private let closed: () -> Void
+    /// Those to targets that there are.
+    private var connections: [FlowLedger.FlowID: (splice: StreamSplice, target: SocketAddress)] = [:]
     /// What has passed each connection and association that is open.
     private var passing: [FlowLedger.FlowID: () -> FlowTraffic] = [:]
     /// What has passed those that are over.
@@ -29,7 +36,7 @@ final class TunnelPeer: AcceptedPeer {
 
     /// Why the agent itself refuses a connection. The raw values stand in logs.
     private enum Refusal: String {
-        /// `--max-streams`: this client has what there is for it.
+        /// `--max-streams`, or `max-streams=` of the client's line: this client has what there is for it.
         case limit
         /// The system gives no further socket, or too many names are being looked up.
         case system
@@ -38,7 +45,7 @@ final class TunnelPeer: AcceptedPeer {
     /// Looks at the offer; throws a `PeerChannelError` when it cannot be taken. `closed` is called once, when the
     /// channel is over.
     init(
-        offer: OpenPeer, configuration: PeerChannelConfiguration, signaling: any PeerSignaling,
+        offer: OpenPeer, client: Client, configuration: PeerChannelConfiguration, signaling: any PeerSignaling,
         ledger: FlowLedger, eventLoop: any EventLoop, egress: Egress, logger: Logger, closed: @escaping () -> Void
     ) throws(PeerChannelError) {
         self.watch = .shared(by: eventLoop, logger: logger)
@@ -46,11 +53,14 @@ final class TunnelPeer: AcceptedPeer {
         logger[metadataKey: "peer"] = "\(offer.peerID)"
         self.ledger = ledger
         self.egress = egress
+        self.client = client
+        self.dialer = egress.dialer.within(client.rules)
         self.refusals = DropLog(
             eventLoop: eventLoop, logger: logger, message: "connections refused", event: "stream.refused")
         self.logger = logger
         self.channel = try PeerChannel(
             offer: offer, configuration: configuration, signaling: signaling, eventLoop: eventLoop, logger: logger)
+        self.part = egress.tunnelOpened(of: client)
         self.closed = closed
         self.channel.delegate = self
     }
@@ -72,24 +82,23 @@ final class TunnelPeer: AcceptedPeer {
 
     /// Takes a place for one more connection or association, which is `flow` in the ledger; otherwise why not.
     private func takePlace(for flow: FlowLedger.FlowID) -> TunnelRefusal? {
-        guard self.egress.takeStream(beside: self.streams) else {
-            self.refusals.dropped(
-                .limit,
-                ["limit": .stringConvertible(self.egress.maximumStreams), "open": .stringConvertible(self.streams)])
-            self.ledger.end(flow, .limit, at: self.channel.eventLoop.now)
-            return TunnelRefusal(
-                .limit, reason: "the agent is at its limit of \(self.egress.maximumStreams) connections")
+        guard let refusal = self.egress.takeStream(by: self.part, of: self.client) else {
+            self.streams += 1
+            return nil
         }
-        self.streams += 1
-        return nil
+        self.refusals.dropped(
+            .limit, ["limit": .stringConvertible(refusal.limit), "open": .stringConvertible(self.streams)])
+        self.ledger.end(flow, .limit, at: self.channel.eventLoop.now)
+        return TunnelRefusal(.limit, reason: refusal.words)
     }
 
     private func giveBackPlace() {
         self.streams -= 1
-        self.egress.giveBackStream()
+        self.egress.giveBackStream(by: self.part, of: self.client)
     }
 
     private func over(_ flow: FlowLedger.FlowID) {
+        self.connections[flow] = nil
         if let traffic = self.passing.removeValue(forKey: flow) { self.past += traffic() }
     }
 
@@ -114,11 +123,14 @@ final class TunnelPeer: AcceptedPeer {
             FlowOrigin(.tcp, client: "\(self.channel.peerID)"),
             to: hostWithPort(request.target.host, request.target.port), at: self.channel.eventLoop.now)
         if let refusal = self.takePlace(for: flow) { return request.refuse(refusal.code, reason: refusal.reason) }
+        let generation = self.client.rules.generation
         EgressConnection(
-            request: request, owner: ObjectIdentifier(self), eventLoop: self.channel.eventLoop,
-            dialer: self.egress.dialer, watch: self.watch, logger: self.logger
+            request: request, owner: ObjectIdentifier(self.client), eventLoop: self.channel.eventLoop,
+            dialer: self.dialer, watch: self.watch, logger: self.logger
         ) { splice, resolved in
-            self.passing[flow] = { splice.traffic }
+            self.connected(flow, splice, to: resolved)
+            // They may have changed while the connection was being made.
+            if generation != self.client.rules.generation { self.rulesChanged() }
             self.ledger.connected(flow, resolved: resolved?.authority, agent: nil, at: self.channel.eventLoop.now) {
                 FlowLedger.Look(traffic: splice.traffic, path: self.channel.path?.name)
             }
@@ -136,7 +148,23 @@ final class TunnelPeer: AcceptedPeer {
         }.open()
     }
 
+    private func connected(_ flow: FlowLedger.FlowID, _ splice: StreamSplice, to target: SocketAddress?) {
+        self.passing[flow] = { splice.traffic }
+        if let target { self.connections[flow] = (splice, target) }
+    }
+
     var peerChannel: any AnyPeerChannel { self.channel }
+
+    func rulesChanged() {
+        let policy = self.client.rules.policy
+        let forbidden = self.connections.values.filter { !policy.permits($0.target) }
+        for (splice, _) in forbidden { splice.connectionLost() }
+        if !forbidden.isEmpty {
+            self.logger.info(
+                "connections ended: the client's rules do not permit them any more",
+                metadata: ["event": "client.restricted", "count": .stringConvertible(forbidden.count)])
+        }
+    }
 
     /// Of the client's UDP associations, if it has had any.
     func report() {
@@ -150,8 +178,8 @@ final class TunnelPeer: AcceptedPeer {
 
     func status(_ clock: StatusClock) -> AgentStatus.Peer {
         AgentStatus.Peer(
-            kind: .tunnel, channel: ChannelStatus(self.channel, id: "\(self.channel.peerID)", clock),
-            flows: self.streams,
+            kind: .tunnel, client: self.client.id,
+            channel: ChannelStatus(self.channel, id: "\(self.channel.peerID)", clock), flows: self.streams,
             traffic: self.traffic)
     }
 
@@ -184,6 +212,7 @@ extension TunnelPeer: Sendable {}
 extension TunnelPeer: PeerChannelDelegate {
     func peerChannel(_ peerID: PeerID, closed reason: PeerChannelError) {
         self.associations.close()
+        self.egress.tunnelClosed(self.part, of: self.client)
         self.closed()
     }
 }

@@ -14,6 +14,7 @@ final class Registrar: SignalClientDelegate {
     private let acceptor: PeerAcceptor
     private let announceReady: (Welcome) -> Void
     private let logger: Logger
+    private var refusals = RefusalNotices()
     /// What does not depend on the control connection; the rest is filled in when it comes up.
     private var peerConfiguration: PeerChannelConfiguration
     private let extraSTUNServers: [PeerChannelConfiguration.STUNServerAddress]
@@ -122,12 +123,29 @@ final class Registrar: SignalClientDelegate {
                 request.respond(.openPeerReply(reply))
             case .failure(let error):
                 let failure = Failure(refusing: error)
-                self.logger.info(
-                    "offer of a peer refused: \(failure.reason)",
-                    metadata: ["event": "peer.refused", "peer": "\(offer.peerID)", "reason": "\(failure.reason)"])
+                self.log(error, failure, of: offer)
                 request.respond(.failure(failure))
             }
         }
+    }
+
+    /// What clients bring about who may not come in, or who want more than their share, is told now and then only.
+    private func log(_ error: any Error, _ failure: Failure, of offer: OpenPeer) {
+        var metadata: Logger.Metadata = [
+            "event": "peer.refused", "peer": "\(offer.peerID)", "reason": "\(failure.reason)",
+        ]
+        var level = Logger.Level.info
+        if let refusal = error as? PeerRefusal, refusal.reason != .other {
+            let key = CertificateFingerprint(bytes: offer.fingerprint)
+            guard let count = self.refusals.occurred(refusal.reason, of: key, at: self.client.eventLoop.now) else {
+                return
+            }
+            level = .warning
+            metadata["reason"] = "\(refusal.reason.rawValue)"
+            metadata["key"] = key.map { "\($0)" }
+            metadata["count"] = .stringConvertible(count)
+        }
+        self.logger.log(level: level, "offer of a peer refused: \(failure.reason)", metadata: metadata)
     }
 
     func signalReceived(event: Envelope.Body) {

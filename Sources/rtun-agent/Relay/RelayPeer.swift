@@ -24,13 +24,14 @@ final class RelayPeer: AcceptedPeer {
     private let relay: UdpRelay
     private let eventLoop: any EventLoop
     private let egress: Egress
+    let client: Client
     private let poller: UDPPoller
     private var meter: RelayMeter
     private let ledger: FlowLedger
     private let closed: () -> Void
     private weak var datagrams: DatagramChannel?
     private var flows: FlowTable<FlowID, EgressFlow>
-    private var shareID: FlowShares.RelayID?
+    private var shareID: Egress.PartID?
     private var unflushed: [EgressFlow] = []
     /// Errors that the network reported to flows that have ended.
     private var reportedErrors: UInt64 = 0
@@ -41,12 +42,11 @@ final class RelayPeer: AcceptedPeer {
     /// Looks at the offer; throws a `Failure` or `PeerChannelError` when it cannot be taken. `closed` is called once, when
     /// the channel is over.
     init(
-        offer: OpenPeer, relay: UdpRelay, configuration: PeerChannelConfiguration, signaling: any PeerSignaling,
-        ledger: FlowLedger, eventLoop: any EventLoop, egress: Egress, logger: Logger, closed: @escaping () -> Void
+        offer: OpenPeer, relay: UdpRelay, client: Client, configuration: PeerChannelConfiguration,
+        signaling: any PeerSignaling, ledger: FlowLedger, eventLoop: any EventLoop, egress: Egress, logger: Logger,
+        closed: @escaping () -> Void
     ) throws {
-        guard let address = IPAddress(relay.target),
-            egress.dialer.policy.permits(address, port: relay.target.packedPort)
-        else {
+        guard client.rules.policy.permits(relay.target) else {
             egress.refusedRelay(relay.target.authority, at: eventLoop.now)
             throw Failure(code: .refused, reason: "the agent's policy refuses \(relay.target.authority)")
         }
@@ -56,6 +56,7 @@ final class RelayPeer: AcceptedPeer {
         self.relay = relay
         self.eventLoop = eventLoop
         self.egress = egress
+        self.client = client
         self.poller = try UDPPoller.shared(by: eventLoop)
         self.meter = RelayMeter(maximumFlows: egress.maximumFlows, eventLoop: eventLoop, logger: logger)
         self.ledger = ledger
@@ -90,6 +91,11 @@ final class RelayPeer: AcceptedPeer {
 
     var peerChannel: any AnyPeerChannel { self.channel }
 
+    func rulesChanged() {
+        guard !self.client.rules.policy.permits(self.relay.target) else { return }
+        self.channel.close(reason: "the agent's policy refuses \(self.target) now")
+    }
+
     func report() {
         guard let datagrams = self.datagrams, datagrams.isConnected else { return }
         self.meter.logger.info(
@@ -117,24 +123,24 @@ final class RelayPeer: AcceptedPeer {
     /// The new flow; nil when there is none to be had, which is counted and told.
     private func openFlow(_ id: FlowID, at now: NIODeadline) -> EgressFlow? {
         guard let shareID = self.shareID else { return nil }
-        guard self.egress.takeFlow(of: shareID) || self.takePlaceOfOwn(at: now) else {
+        guard self.egress.takeFlow(by: shareID, of: self.client) || self.takePlaceOfOwn(at: now) else {
             self.meter.dropForFlowLimit()
             return nil
         }
         guard self.meter.permitsFlow(at: now) else {
-            self.egress.giveBackFlow(of: shareID)
+            self.egress.giveBackFlow(by: shareID, of: self.client)
             return nil
         }
         // Flows whose places others have got may still be there.
         if self.flows.isFull, let (_, flow) = self.leastUsedFlow() {
             self.evict(flow, .share)
-            self.egress.giveBackFlow(of: shareID)
+            self.egress.giveBackFlow(by: shareID, of: self.client)
         }
         let flow: EgressFlow
         do {
             flow = try self.openSocket(id, at: now)
         } catch {
-            self.egress.giveBackFlow(of: shareID)
+            self.egress.giveBackFlow(by: shareID, of: self.client)
             self.meter.drop(RelayDropReason(openingFailed: error), ["error": "\(SystemError.text(error.errnoCode))"])
             return nil
         }
@@ -153,7 +159,7 @@ final class RelayPeer: AcceptedPeer {
         } catch  where RelayDropReason(openingFailed: error) == .flowLimit {
             guard let (_, idle) = self.flows.makeRoom(at: now) else { throw error }
             self.evict(idle, .system)
-            if let shareID = self.shareID { self.egress.giveBackFlow(of: shareID) }
+            if let shareID = self.shareID { self.egress.giveBackFlow(by: shareID, of: self.client) }
             return try EgressFlow(id: id, target: self.relay.target, poller: self.poller, delegate: self, at: now)
         }
     }
@@ -171,7 +177,7 @@ final class RelayPeer: AcceptedPeer {
             return
         }
         self.evict(flow, .share)
-        self.egress.giveBackFlow(of: shareID)
+        self.egress.giveBackFlow(by: shareID, of: self.client)
         self.scheduleFlush()
     }
 
@@ -191,7 +197,7 @@ final class RelayPeer: AcceptedPeer {
     private func ended(_ flow: EgressFlow, _ outcome: FlowOutcome, reason: String) {
         self.close(flow, outcome)
         self.meter.flowClosed(flow.id, reason: reason)
-        if let shareID = self.shareID { self.egress.giveBackFlow(of: shareID) }
+        if let shareID = self.shareID { self.egress.giveBackFlow(by: shareID, of: self.client) }
     }
 
     private func close(_ flow: EgressFlow, _ outcome: FlowOutcome) {

@@ -30,6 +30,11 @@ extension AgentStatus {
                         ["target": .string($0.target), "count": .unsigned($0.count), "last_ms": .unsigned($0.last)]
                     })),
             .init("refused_relays", .unsigned(self.refusedRelays)),
+            .init("clients", .integer(Int64(self.clients))),
+            .init(
+                "refused_offers",
+                .object(
+                    PeerRefusal.Reason.allCases.map { .init($0.rawValue, .unsigned(self.refusedOffers[$0] ?? 0)) })),
             .init(
                 "dropped_datagrams",
                 .object(DropReason.all.map { .init($0.rawValue, .unsigned(self.part.drops[$0] ?? 0)) })),
@@ -57,6 +62,10 @@ extension AgentStatus {
             "rtun_streams_limit", "Connections that may be open at once (--max-streams).", self.limits.streams)
         metrics.gauge("rtun_flows_limit", "UDP flows that may be open at once (--max-flows).", self.limits.flows)
         metrics.gauge("rtun_peers_limit", "Peer channels that there may be at once (--max-peers).", self.limits.peers)
+        metrics.gauge("rtun_peer_clients", "Clients that have peer channels.", self.clients)
+        metrics.counter(
+            "rtun_refused_offers_total", "Offers of peer channels that were refused at once, by reason.", by: "reason",
+            PeerRefusal.Reason.allCases.map { ($0.rawValue, self.refusedOffers[$0] ?? 0) })
         metrics.counter(
             "rtun_policy_refused_relays_total", "Relays to targets that the egress policy refuses.", self.refusedRelays)
         metrics.counter(
@@ -74,7 +83,8 @@ extension AgentStatus.Peer {
         case .relay(let target): members += [.init("kind", "relay"), .init("target", .string(target))]
         }
         members += [
-            .init("flows", .integer(Int64(self.flows))), .init("bytes", self.traffic.json),
+            .init("client", .string("\(self.client)")), .init("flows", .integer(Int64(self.flows))),
+            .init("bytes", self.traffic.json),
             .init("rate", rates.rate(of: self.traffic, part: self.channel.peer).json),
         ]
         return .object(members)
@@ -104,7 +114,7 @@ extension AgentStatus {
                     .init("Peer", "peer"), .init("Path", "path", .path), .init("Remote", "remote"),
                     .init("RTT", "rtt_ms", .milliseconds), .init("Kind", "kind"), .init("Target", "target"),
                     .init("Open", "flows", .count), .init("Here for", "since_ms", .since),
-                    .init("Rate", "rate", .rates), .init("Bytes", "bytes", .traffic),
+                    .init("Rate", "rate", .rates), .init("Bytes", "bytes", .traffic), .init("Client", "client"),
                 ]),
             .flows(
                 empty: "No connection is open.",
@@ -120,6 +130,9 @@ extension AgentStatus {
                 ]),
         ],
         counters: .endedFlows + [.init("Relays refused by policy", "refused_relays", .count)]
+            + PeerRefusal.Reason.allCases.map {
+                .init("Channels refused: \($0.rawValue)", "refused_offers.\($0.rawValue)", .count)
+            }
             + DropReason.all.map {
                 .init("Dropped: \($0.rawValue)", "dropped_datagrams.\($0.rawValue)", .count)
             })

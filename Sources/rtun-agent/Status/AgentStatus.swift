@@ -14,6 +14,8 @@ struct AgentStatus: ProgramStatus {
         }
 
         var kind: Kind
+        /// Whose share of the limits it has.
+        var client: ClientID
         var channel: ChannelStatus
         /// Connections or flows.
         var flows: Int
@@ -69,6 +71,10 @@ struct AgentStatus: ProgramStatus {
     var refusals: [Refusal]
     /// Offers of relays that the policy has refused.
     var refusedRelays: UInt64
+    /// How many have channels.
+    var clients: Int
+    /// Offers that were refused before anything was made of them.
+    var refusedOffers: [PeerRefusal.Reason: UInt64]
     var part: Part
 
     var readiness: Readiness {

@@ -7,7 +7,8 @@ import UDPRelay
 extension RelayPeer {
     func status(_ clock: StatusClock) -> AgentStatus.Peer {
         AgentStatus.Peer(
-            kind: .relay(target: self.target), channel: ChannelStatus(self.peerChannel, id: self.id, clock),
+            kind: .relay(target: self.target), client: self.client.id,
+            channel: ChannelStatus(self.peerChannel, id: self.id, clock),
             flows: self.flowCount, traffic: self.traffic)
     }
 

@@ -123,7 +123,10 @@ final class Admission {
             case nil: break
             }
         }
-        guard let count = self.refusalLogs[reason.name, default: LogRateLimiter(interval: .seconds(1))].occurrences(at: now) else { return }
+        guard
+            let count = self.refusalLogs[reason.name, default: LogRateLimiter(interval: .seconds(1))].occurrences(
+                at: now)
+        else { return }
         self.logger.warning(
             "\(reason.words)",
             metadata: [

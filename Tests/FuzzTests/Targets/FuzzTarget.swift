@@ -11,6 +11,7 @@ struct FuzzTarget: Sendable {
         [
             FuzzTarget(name: "admin-request", run: fuzzAdminRequest),
             FuzzTarget(name: "association-frame", run: fuzzAssociationFrames),
+            FuzzTarget(name: "authorized-clients", run: fuzzAuthorizedClients),
             FuzzTarget(name: "authorized-keys", run: fuzzAuthorizedKeys),
             FuzzTarget(name: "certificate", run: fuzzCertificateKey),
             FuzzTarget(name: "control-message", run: fuzzControlMessage),

@@ -19,4 +19,8 @@ package enum FailureCode: UInt32, Hashable, Sendable {
     case `internal` = 9
     /// The agent has no channel of that peer id (any more).
     case peerUnknown = 10
+    /// The agent does not list the key of this client.
+    case clientUnknown = 11
+    /// The client has its share of the agent's peer channels already.
+    case share = 12
 }

@@ -147,7 +147,15 @@ typedef enum _Rtun__FailureCode {
   /*
    * the agent has no channel of that peer_id (any more)
    */
-  RTUN__FAILURE_CODE__FAILURE_PEER_UNKNOWN = 10
+  RTUN__FAILURE_CODE__FAILURE_PEER_UNKNOWN = 10,
+  /*
+   * the agent does not list the key of this client
+   */
+  RTUN__FAILURE_CODE__FAILURE_CLIENT_UNKNOWN = 11,
+  /*
+   * the client has its share of the agent's peer channels already
+   */
+  RTUN__FAILURE_CODE__FAILURE_SHARE = 12
     PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(RTUN__FAILURE_CODE)
 } Rtun__FailureCode;
 /*

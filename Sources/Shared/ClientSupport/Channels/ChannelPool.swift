@@ -346,9 +346,8 @@ extension PeerChannelError {
         switch self {
         case .noSocket, .noLocalAddress, .closedHere: false
         case .offerFailed(SignalError.notConnected), .offerFailed(SignalError.connectionLost): false
-        case .offerFailed, .endToEndProof, .keyRefused, .badOffer, .noPath, .noBridge, .silent, .unknownToPeer,
-            .pathLost, .tunnel,
-            .datagramChannel, .handshakeTimedOut, .closedByPeer:
+        case .offerFailed, .clientUnknown, .endToEndProof, .keyRefused, .badOffer, .noPath, .noBridge, .silent,
+            .unknownToPeer, .pathLost, .tunnel, .datagramChannel, .handshakeTimedOut, .closedByPeer:
             true
         }
     }

@@ -14,6 +14,10 @@ struct SignalPeering: ClientPeerSignaling {
         self.client.request(.openPeer(offer), timeout: Self.timeout).flatMapThrowing { answer in
             guard case .openPeerReply(let reply) = answer else { throw SignalError.unexpectedAnswer }
             return reply
+        }.flatMapErrorThrowing { error in
+            // There are words of our own for that.
+            if case SignalError.failure(let failure) = error, failure.code == .clientUnknown { throw failure }
+            throw error
         }
     }
 

@@ -295,6 +295,7 @@ extension PathConfiguration {
         self.pathTimeout = configuration.pathTimeout
         self.pathLossTimeout = configuration.pathLossTimeout
         self.directRetryInterval = configuration.directRetryInterval
+        self.resources.owner = configuration.checkOwner
         let (loopbackOnly, permits) = (configuration.loopbackOnly, configuration.permitsCandidate)
         self.spread = loopbackOnly ? 0 : configuration.spread
         self.permitsCandidate = { address in

@@ -1,7 +1,7 @@
 import NIOCore
 import Synchronization
 
-/// Bounds how many datagrams are sent to addresses that have not answered.
+/// Bounds how many datagrams a session sends to addresses that have not answered, or all spreads of a process.
 ///
 /// Where these are is for peers to say: without a bound, whoever has the secret could have an agent knock on ports of others
 /// with far more than what was sent to it. What is not sent counts as lost, and is sent again later.

@@ -20,9 +20,8 @@ extension PathSession {
         if spread.wantsToBegin {
             let remotes = self.remotesForSpread
             let places = self.configuration.resources.spreadPlaces
-            guard !remotes.isEmpty, let until = spread.begin(against: remotes, places: places, at: now) else {
-                return self.endSpread()
-            }
+            guard !remotes.isEmpty, let place = places.take(for: self.owner) else { return self.endSpread() }
+            let until = spread.begin(against: remotes, in: place, at: now)
             self.put(.note(.guessesPorts(spread.plan)))
             self.agent.holdOn(until: until)
         }

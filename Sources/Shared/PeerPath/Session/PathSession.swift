@@ -49,6 +49,8 @@ struct PathSession {
     /// How our NAT maps, as far as that is known; nil until gathering has ended.
     private(set) var mapping: MappingBehavior?
     private let checkBudget = CheckBudget.ofSession()
+    /// With whom what the process may send is shared.
+    var owner: ObjectIdentifier { self.configuration.resources.owner ?? ObjectIdentifier(self.checkBudget) }
     private var nextCeilingLookup = NIODeadline.uptimeNanoseconds(0)
     private var outputs: Deque<Output> = []
 
@@ -243,9 +245,9 @@ struct PathSession {
         while let transmit = self.agent.nextTransmit() {
             // Who made up an address that has not answered decides where that leads.
             if transmit.isToStranger {
-                guard self.checkBudget.take(at: now), self.configuration.resources.checks.take(at: now) else {
-                    continue
-                }
+                guard self.checkBudget.take(at: now),
+                    self.configuration.resources.checks.take(for: self.owner, at: now)
+                else { continue }
             }
             self.put(.transmit(transmit.payload, segmentSize: nil, base: transmit.base, to: transmit.destination))
         }

@@ -54,11 +54,10 @@ struct SpreadRun {
     /// Whether the head start is over, and the run has not begun.
     var wantsToBegin: Bool { if case .waiting = self.phase { true } else { false } }
 
-    /// Begins. Returns until when the session must hold on; nil when there is no room for another run in this process.
-    mutating func begin(
-        against remotes: [ICECandidate], places: SpreadPlaces, at now: NIODeadline
-    ) -> NIODeadline? {
-        guard let place = places.take() else { return nil }
+    /// Begins. Returns until when the session must hold on.
+    mutating func begin(against remotes: [ICECandidate], in place: SpreadPlaces.Place, at now: NIODeadline)
+        -> NIODeadline
+    {
         if case .probesPorts(let count, _) = self.plan {
             self.guesses = PortGuesses(
                 MappedPorts.observed(in: remotes).first, count: count, generator: SystemRandomNumberGenerator())
