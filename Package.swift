@@ -229,7 +229,8 @@ let package = Package(
         shared(
             "ClientSupport",
             [
-                "Admin", "AgentChoice", "AppProto", "Basics", "LibC", "TLS", "HostNetwork", "Signaling", "PeerPath",
+                "Admin", "AgentChoice", "AppProto", "Basics", "FileWatch", "LibC", "TLS", "HostNetwork",
+                "OperatingSystem", "Signaling", "PeerPath",
                 "PeerChannel", "CommandSupport", "PeerSupport", .nioCore, .nioPosix, .dequeModule, .argumentParser,
                 .logging,
             ]),
@@ -251,9 +252,8 @@ let package = Package(
         program(
             "rtun-server", main: "RtunServer.swift",
             [
-                "Admin", "AppProto", "Basics", "Crypto", "FileWatch", "FlowLedger", "LibC", "TLS", "STUN", "UDP",
-                "QUIC",
-                "Signaling", "CommandSupport", "OperatingSystem", "PlainHTTP",
+                "Admin", "AgentChoice", "AppProto", "Basics", "Crypto", "FileWatch", "FlowLedger", "LibC", "TLS", "STUN",
+                "UDP", "QUIC", "Signaling", "CommandSupport", "OperatingSystem", "PlainHTTP",
                 .nioCore, .nioPosix, .nioHTTP1, .nioWebSocket, .dequeModule, .heapModule, .argumentParser, .logging,
             ]),
         program(
@@ -340,7 +340,11 @@ let package = Package(
         tests("AgentChoiceTests", ["AgentChoice", "TestSupport", .nioCore]),
         tests(
             "ClientSupportTests",
-            ["ClientSupport", "AppProto", "Basics", "Signaling", "TestSupport", .nioCore, .nioPosix]),
+            [
+                "ClientSupport", "AppProto", "Basics", "CommandSupport", "Signaling", "TestSupport", .nioCore,
+                .nioPosix,
+                .logging,
+            ]),
         tests(
             "PeerSupportTests",
             [
@@ -403,7 +407,12 @@ let package = Package(
             ],
             path: "Tests/PeerTestSupport", swiftSettings: strict),
         tests(
-            "EndToEndTests", ["TestSupport", "Crypto", "AppProto", "Signaling", .nioPosix, .logging] + programs,
+            "EndToEndTests",
+            [
+                "TestSupport", "Crypto", "AppProto", "Basics", "PeerChannel", "QUIC", "RelayChannel", "Signaling",
+                "TLS",
+                "Tunnel", "UDPRelay", .nioCore, .nioPosix, .logging,
+            ] + programs,
             exclude: ["terminal_session.py", "fail2ban_filter.py"]),
         tests("NATLabTests", ["TestSupport"] + programs, exclude: ["lab_traffic.py", "bridge_middle.py"]),
         tests(

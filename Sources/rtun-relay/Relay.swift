@@ -22,10 +22,12 @@ struct Relay {
     private let admin: AdminOptions
     private let log: ProgramLog
 
-    /// - Parameter identity: whose certificate agents pin.
+    /// - Parameters:
+    ///   - identity: whose certificate agents pin.
+    ///   - keys: what agents are known by; nil: any key will do.
     init(
         _ command: RelayCommand, group: any EventLoopGroup, control: SignalClient, identity: ProcessIdentity,
-        endToEndSecret: Secret?, log: ProgramLog
+        keys: AgentKeys?, endToEndSecret: Secret?, log: ProgramLog
     ) throws {
         self.group = group
         self.control = control
@@ -38,7 +40,7 @@ struct Relay {
         self.services = RuleServices(
             options: command.relay, agents: command.agents,
             configuration: try command.peers.configuration(identity: identity, endToEndSecret: endToEndSecret),
-            signal: control, logger: log.logger)
+            keys: keys, signal: control, logger: log.logger)
     }
 
     /// Serves until the system asks to stop. Throws a `ProgramError` when there is no point in going on.
@@ -54,6 +56,7 @@ struct Relay {
             endsOnHangup: { self.log.isOnTerminal },
             hangup: {
                 self.log.reopen()
+                self.services.keys?.reload()
                 _ = ConfigurationReload.read(RelayCommand.self, log: self.log)
             },
             report: { self.report(workers) },
@@ -114,6 +117,7 @@ struct Relay {
         }
         let listeners = try await self.listeners(of: workers)
         try await self.control.eventLoop.submit {
+            self.services.keys?.watch()
             self.control.setDelegate(SignalFanout(listeners))
         }.get()
         if let interval = self.statisticsInterval {

@@ -60,7 +60,8 @@ struct RelayCommand: ProgramCommand {
               rtun-relay https://rtun.example.com:8888 --secret-file secret --check
 
             Exit codes: 0 stopped, 64 bad usage (a wrong rule, too large a --udp-max-payload), 69 a port is taken, a file \
-            cannot be read, --list-agents got no answer or --check expects nothing to work, 77 refused (wrong secret), 78 \
+            cannot be read, --list-agents got no answer or --check expects nothing to work, 77 refused (wrong secret, \
+            an agent with another key than --known-agents has), 78 \
             bad configuration file. A server or an agent that is away is retried indefinitely.
             """,
         version: Software.description(libraries: LibraryVersions.descriptions))
@@ -107,6 +108,7 @@ struct RelayCommand: ProgramCommand {
         let access = try self.server.access(for: .client, self.secret)
         _ = try self.endToEndSecret.load()
         try self.identity.check()
+        try self.agents.check()
         try access.check(
             self.server, role: .client, program: Self.name, congestion: self.peers.congestion)
         try self.admin.check()
@@ -131,9 +133,17 @@ struct RelayCommand: ProgramCommand {
         let group = MultiThreadedEventLoopGroup(numberOfThreads: self.eventLoopCount)
         if self.check.isWanted {
             let pattern = try self.agents.pattern()
+            let keys = try self.agents.keys(eventLoop: group.next(), logger: log.logger)
             return try await ConnectionCheck(
                 program: Self.name,
-                role: .client(pattern: self.agents.expression, matches: { pattern.matches($0) }),
+                role: .client(
+                    pattern: self.agents.expression, matches: { pattern.matches($0) },
+                    judge: keys.map { keys in
+                        {
+                            AgentsReport.KeyJudgement(
+                                word: keys.standing(of: $0).rawValue, refusal: keys.refusal(of: $0)?.summary)
+                        }
+                    }),
                 server: self.server, access: access, identity: identity, peers: self.peers,
                 eventLoop: group.next(), log: log
             ).run()
@@ -141,12 +151,14 @@ struct RelayCommand: ProgramCommand {
         let control = try access.client(
             self.server, role: .client, identity: identity, program: Self.name, congestion: self.peers.congestion,
             eventLoop: group.next(), logger: log.logger)
+        let keys = try self.agents.keys(eventLoop: control.eventLoop, logger: log.logger)
         if self.agents.list {
-            try await AgentListing(control: control, pattern: self.agents.pattern()).run()
+            try await AgentListing(control: control, pattern: self.agents.pattern(), keys: keys).run()
         } else {
             log.accessLog = try self.accessLog.open(self.logging, beside: log)
             try await Relay(
-                self, group: group, control: control, identity: identity, endToEndSecret: endToEndSecret, log: log
+                self, group: group, control: control, identity: identity, keys: keys, endToEndSecret: endToEndSecret,
+                log: log
             ).run()
         }
     }

@@ -46,7 +46,8 @@ struct SocksCommand: ProgramCommand {
               rtun-socks https://rtun.example.com:8888 --secret-file secret --check
 
             Exit codes: 0 stopped, 64 bad usage, 69 the port is taken, a file cannot be read, --list-agents got no answer \
-            or --check expects nothing to work, 77 refused (wrong secret), 78 bad configuration file. A server or an agent \
+            or --check expects nothing to work, 77 refused (wrong secret, \
+            an agent with another key than --known-agents has), 78 bad configuration file. A server or an agent \
             that is away is retried indefinitely.
             """,
         version: Software.description(libraries: LibraryVersions.descriptions))
@@ -87,6 +88,7 @@ struct SocksCommand: ProgramCommand {
         let access = try self.server.access(for: .client, self.secret)
         _ = try self.endToEndSecret.load()
         try self.identity.check()
+        try self.agents.check()
         try access.check(
             self.server, role: .client, program: Self.name, congestion: self.peers.congestion)
         for case .network(let address) in try self.proxy.places() { _ = try address.resolve() }
@@ -113,9 +115,17 @@ struct SocksCommand: ProgramCommand {
         let eventLoop = MultiThreadedEventLoopGroup(numberOfThreads: 1).next()
         if self.check.isWanted {
             let pattern = try self.agents.pattern()
+            let keys = try self.agents.keys(eventLoop: eventLoop, logger: log.logger)
             return try await ConnectionCheck(
                 program: Self.name,
-                role: .client(pattern: self.agents.expression, matches: { pattern.matches($0) }),
+                role: .client(
+                    pattern: self.agents.expression, matches: { pattern.matches($0) },
+                    judge: keys.map { keys in
+                        {
+                            AgentsReport.KeyJudgement(
+                                word: keys.standing(of: $0).rawValue, refusal: keys.refusal(of: $0)?.summary)
+                        }
+                    }),
                 server: self.server, access: access, identity: identity, peers: self.peers,
                 eventLoop: eventLoop, log: log
             ).run()
@@ -123,12 +133,14 @@ struct SocksCommand: ProgramCommand {
         let control = try access.client(
             self.server, role: .client, identity: identity, program: Self.name, congestion: self.peers.congestion,
             eventLoop: eventLoop, logger: log.logger)
+        let keys = try self.agents.keys(eventLoop: eventLoop, logger: log.logger)
         if self.agents.list {
-            try await AgentListing(control: control, pattern: self.agents.pattern()).run()
+            try await AgentListing(control: control, pattern: self.agents.pattern(), keys: keys).run()
         } else {
             log.accessLog = try self.accessLog.open(self.logging, beside: log)
-            try await SocksProxy(self, control: control, identity: identity, endToEndSecret: endToEndSecret, log: log)
-                .run()
+            try await SocksProxy(
+                self, control: control, identity: identity, keys: keys, endToEndSecret: endToEndSecret, log: log
+            ).run()
         }
     }
 }

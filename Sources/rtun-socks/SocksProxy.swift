@@ -20,13 +20,17 @@ struct SocksProxy {
     private let peers: PeerOptions
     private let admin: AdminOptions
     private let peerConfiguration: PeerChannelConfiguration
+    private let keys: AgentKeys?
     private let log: ProgramLog
 
-    /// - Parameter identity: whose certificate agents pin.
+    /// - Parameters:
+    ///   - identity: whose certificate agents pin.
+    ///   - keys: what agents are known by; nil: any key will do.
     init(
-        _ command: SocksCommand, control: SignalClient, identity: ProcessIdentity, endToEndSecret: Secret?,
-        log: ProgramLog
+        _ command: SocksCommand, control: SignalClient, identity: ProcessIdentity, keys: AgentKeys?,
+        endToEndSecret: Secret?, log: ProgramLog
     ) throws {
+        self.keys = keys
         self.control = control
         self.proxy = command.proxy
         self.agents = command.agents
@@ -61,6 +65,7 @@ struct SocksProxy {
             endsOnHangup: { self.log.isOnTerminal },
             hangup: {
                 self.log.reopen()
+                self.keys?.reload()
                 if let new = ConfigurationReload.read(
                     SocksCommand.self, log: self.log, atRunTime: ProxyOptions.atRunTime)
                 {
@@ -107,8 +112,10 @@ struct SocksProxy {
         let eventLoop = self.control.eventLoop
         let (pool, clients) = try await eventLoop.submit {
             let pool = TunnelPool(
-                pattern: try self.agents.pattern(), configuration: self.peerConfiguration, signal: self.control,
-                eventLoop: eventLoop, logger: self.log.logger)
+                pattern: try self.agents.pattern(), configuration: self.peerConfiguration, keys: self.keys,
+                signal: self.control, eventLoop: eventLoop, logger: self.log.logger)
+            self.keys?.watch()
+            pool.loginCount = self.proxy.credentials.userCount
             self.log.accessLog?.follow(pool.ledger)
             self.control.setDelegate(SignalFanout([NIOLoopBound(pool.channels, eventLoop: eventLoop)]))
             let clients = ProxyClients(self.proxy, connector: pool, eventLoop: eventLoop, logger: self.log.logger)
@@ -185,7 +192,10 @@ struct SocksProxy {
 
     /// Goes by other options for clients that come from now on.
     private func change(to proxy: ProxyOptions, _ parts: Parts) async {
-        try? await self.control.eventLoop.submit { parts.clients.value.change(to: proxy) }.get()
+        try? await self.control.eventLoop.submit {
+            parts.clients.value.change(to: proxy)
+            parts.pool.value.loginCount = proxy.credentials.userCount
+        }.get()
     }
 
     // MARK: Stop

@@ -81,6 +81,28 @@ extension AgentChoice {
         #expect(choice.channelReady(channel(2), at: at(3.4)).contains(.serve(channel(2))))
     }
 
+    @Test(arguments: [AgentChoice.Usage.connections, .flows])
+    func `when others may be used than before they are asked for, and tried, at once`(usage: AgentChoice.Usage) throws {
+        let only = agent("a")
+        var choice = try AgentChoice(for: usage)
+        _ = choice.signalConnected(at: at(0))
+        _ = choice.agentsListed([only], at: at(0))
+        // Some failures in a row: the next attempt is seconds away.
+        var number: UInt64 = 0
+        for time in [0.0, 1, 3, 7] {
+            number += 1
+            _ = choice.channelClosed(channel(number), at: at(time))
+            _ = choice.timerFired(at: at(time + 4))
+            _ = choice.agentsListed([only], at: at(time + 4))
+        }
+        _ = choice.channelClosed(channel(number + 1), at: at(11))
+        _ = choice.agentsListed([], at: at(11))
+        #expect(choice.permissionsChanged(at: at(11.1)) == [.listAgents])
+        #expect(
+            choice.agentsListed([only], at: at(11.2))
+                == [.watch(only.key), .openChannel(channel(number + 2), only)])
+    }
+
     @Test func `an empty list is asked for again, more often while somebody waits`() throws {
         var choice = try AgentChoice()
         _ = choice.signalConnected(at: at(0))

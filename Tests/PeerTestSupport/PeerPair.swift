@@ -1,4 +1,5 @@
 package import AppProto
+package import Basics
 import Logging
 package import NIOCore
 import NIOPosix
@@ -19,6 +20,13 @@ package final class PeerPair {
     package let hub: MemorySignaling.Hub
     package let clientLog = LogRecord()
     package let agentLog = LogRecord()
+    /// What the client has to say of the agent's key; set it before the start.
+    package final class KeyVoice {
+        package var objection: (CertificateFingerprint) -> String? = { _ in nil }
+        package var proved: (CertificateFingerprint) -> EventLoopFuture<Void>? = { _ in nil }
+    }
+
+    package let keyVoice = KeyVoice()
     package let client: PeerChannel<QUICTunnel>
     package var agent: PeerChannel<QUICTunnel>?
     /// What the agent does with requests; the default dials.
@@ -41,6 +49,8 @@ package final class PeerPair {
     /// Succeeds when the first opening has failed.
     package let openFailed: EventLoopPromise<TunnelOpenError>
 
+    /// Whether the client's end has told that it is connected.
+    package private(set) var hasConnected = false
     private let agentConfiguration: PeerChannelConfiguration
     private let agentDelegate: AgentDelegate
 
@@ -66,6 +76,8 @@ package final class PeerPair {
         self.client = PeerChannel(
             agentName: "office", instanceID: .random(),
             kind: .quicTunnel, configuration: client,
+            keyCheck: PeerKeyCheck(
+                objection: { [keyVoice] in keyVoice.objection($0) }, proved: { [keyVoice] in keyVoice.proved($0) }),
             signaling: MemorySignaling(hub: NIOLoopBound(self.hub, eventLoop: eventLoop), side: .client),
             eventLoop: eventLoop, logger: self.clientLog.logger)
         self.client.delegate = self
@@ -96,6 +108,9 @@ package final class PeerPair {
         }
         return promise.futureResult
     }
+
+    /// The key that the agent proves.
+    package var agentKey: CertificateFingerprint { self.agentConfiguration.identity.leafFingerprint }
 
     private func accept(_ offer: OpenPeer) throws -> EventLoopFuture<OpenPeerReply> {
         let agent = try PeerChannel<QUICTunnel>(
@@ -271,7 +286,11 @@ package final class PeerPair {
 }
 
 extension PeerPair: PeerChannelDelegate {
-    package func peerChannelConnected(_ peerID: PeerID) { self.connected.succeed() }
+    package func peerChannelConnected(_ peerID: PeerID) {
+        self.hasConnected = true
+        self.connected.succeed()
+    }
+
     package func peerChannel(_ peerID: PeerID, isSuspect: Bool) { self.suspicions.append(isSuspect) }
     package func peerChannel(_ peerID: PeerID, closed reason: PeerChannelError) {
         self.connected.fail(reason)

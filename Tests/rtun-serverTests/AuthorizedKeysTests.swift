@@ -134,7 +134,7 @@ import Testing
         ),
         ("client K1 laptop agents=office", "line 1: agents= stands behind a comment; put it right behind the key"),
         ("client K1 agents=a agents=b", "line 1: agents= is there twice; write agents=A|B, or a line for each"),
-        ("client K1 agents=(a", "line 1: agents=(a is no regular expression that can be used: a ( is not closed"),
+        ("client K1 agents=(a", "line 1: agents= is wrong: '(a' is not a regular expression: expected ')'"),
         (
             "client K1 agents=a\n\nclient K1",
             "line 3: it and line 1 contradict each other: the key may use all agents by one, and some by the "

@@ -48,6 +48,13 @@ extension AgentChoice {
         return self.settled(at: now)
     }
 
+    /// Other agents may be used than before: `agentsListed` is to bring those that may.
+    package mutating func permissionsChanged(at now: NIODeadline) -> [Action] {
+        self.selection.forgetFailures()
+        self.list.expire(at: now)
+        return self.settled(at: now)
+    }
+
     private mutating func listAnswered(at now: NIODeadline) {
         self.list.answered(
             at: now, nextAfter: self.isAwaited ? self.timing.urgentListInterval : self.timing.listInterval)

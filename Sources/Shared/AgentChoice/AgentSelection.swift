@@ -52,6 +52,9 @@ struct AgentSelection {
         self.failures[key] = Failure(count: count, at: now, retryAt: retryAt)
     }
 
+    /// Whatever failed, it may do better now.
+    mutating func forgetFailures() { self.failures = [:] }
+
     /// When the next attempt on `key` is due; `nil`: at any time.
     func retryTime(of key: AgentKey) -> NIODeadline? {
         self.failures[key]?.retryAt

@@ -16,10 +16,13 @@ package struct FlowOrigin: Hashable, Sendable {
     package let kind: Kind
     /// The address of who asks, or what stands for it: at an agent, the id of the peer.
     package let client: String
+    /// The login that the client has proved; nil for none.
+    package let login: String?
 
-    package init(_ kind: Kind, client: String) {
+    package init(_ kind: Kind, client: String, login: String? = nil) {
         self.kind = kind
         self.client = client
+        self.login = login
     }
 }
 

@@ -62,7 +62,7 @@ package enum PrivateFile {
         let descriptor = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
         guard descriptor >= 0 else { throw .system(operation: "cannot make \(temporary)", errno: errno) }
         defer { unlink(temporary) }
-        try Self.complete(descriptor, contents, path)
+        try Self.complete(descriptor, contents, path, mode: 0o600)
         // Unlike rename(2) a link takes nobody's place.
         guard link(temporary, path) == 0 else {
             if errno == EEXIST { return .exists }
@@ -78,16 +78,32 @@ package enum PrivateFile {
         return .made
     }
 
+    /// Puts a file of `mode` in the place of the one at `path`, whole or not at all.
+    package static func replace(_ path: String, _ contents: [UInt8], mode: UInt32) throws(WriteError) {
+        let temporary = "\(path).\(UInt64.random(in: .min ... .max))"
+        let descriptor = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
+        guard descriptor >= 0 else { throw .system(operation: "cannot make \(temporary)", errno: errno) }
+        // Without effect once it has its place.
+        defer { unlink(temporary) }
+        try Self.complete(descriptor, contents, path, mode: mode_t(mode))
+        guard rename(temporary, path) == 0 else { throw .system(operation: "cannot replace \(path)", errno: errno) }
+        Self.sync(folderOf: path)
+    }
+
     /// Fills and closes it.
-    private static func complete(_ descriptor: CInt, _ contents: [UInt8], _ path: String) throws(WriteError) {
+    private static func complete(
+        _ descriptor: CInt, _ contents: [UInt8], _ path: String, mode: mode_t
+    ) throws(WriteError) {
         defer { close(descriptor) }
-        try Self.fill(descriptor, contents, path)
+        try Self.fill(descriptor, contents, path, mode: mode)
         Self.giveAway(descriptor, toOwnerOfFolderOf: path)
     }
 
-    private static func fill(_ descriptor: CInt, _ contents: [UInt8], _ path: String) throws(WriteError) {
+    private static func fill(
+        _ descriptor: CInt, _ contents: [UInt8], _ path: String, mode: mode_t
+    ) throws(WriteError) {
         // Whatever the umask is.
-        guard fchmod(descriptor, 0o600) == 0 else { throw .system(operation: "cannot protect \(path)", errno: errno) }
+        guard fchmod(descriptor, mode) == 0 else { throw .system(operation: "cannot protect \(path)", errno: errno) }
         var rest = contents[...]
         while !rest.isEmpty {
             let count = rest.withUnsafeBytes { LibC.write(descriptor, $0.baseAddress, $0.count) }

@@ -65,7 +65,22 @@ extension PeerChannel: PathDriverDelegate {
 
 extension PeerChannel: PeerCarrierDelegate {
     package func carrierConnected() {
-        guard case .handshaking = self.state else { return }
+        guard case .handshaking(let key) = self.state else { return }
+        guard case .client(_, _, _, _, let check?) = self.role, let admission = check.proved(key) else {
+            return self.connected()
+        }
+        // The time for the handshake runs on.
+        self.state = .admitting
+        admission.hop(to: self.eventLoop).assumeIsolated().whenComplete { result in
+            guard case .admitting = self.state else { return }
+            switch result {
+            case .success: self.connected()
+            case .failure(let error): self.end(.keyRefused("\(error)"), tellingPeer: true)
+            }
+        }
+    }
+
+    private func connected() {
         self.timer?.cancel()
         self.timer = nil
         let addresses = self.configuration.addressMonitor?.subscribe(on: self.eventLoop) { [weak self] change in

@@ -70,7 +70,8 @@ extension PeerChannel {
         switch output {
         case .described:
             switch self.role {
-            case .client(let name, let instanceID, let kind, let agent): self.offer(to: name, instanceID, kind, agent)
+            case .client(let name, let instanceID, let kind, let agent, _):
+                self.offer(to: name, instanceID, kind, agent)
             case .agent(let offer, let answer): self.answer(offer, answer)
             }
         case .candidate(let candidate, let generation):
@@ -153,7 +154,7 @@ extension PeerChannel {
     // MARK: Restarts
 
     private func askRestart(_ description: PathDescription) {
-        guard case .client(let name, let instanceID, _, let agent) = self.role else { return }
+        guard case .client(let name, let instanceID, _, let agent, _) = self.role else { return }
         var restart = RestartPeer(
             peerID: self.peerID, name: name, instanceID: instanceID, generation: description.generation,
             ice: description.ice, candidates: description.wireCandidates)

@@ -63,7 +63,8 @@ package final class PeerChannel<Carrier: PeerCarrier>: AnyPeerChannel {
     /// What this end of the channel is.
     enum Role {
         /// Makes the offer, to this instance of an agent, and asks it for restarts.
-        case client(name: String, instanceID: InstanceID, kind: OpenPeer.Kind, any ClientPeerSignaling)
+        case client(
+            name: String, instanceID: InstanceID, kind: OpenPeer.Kind, any ClientPeerSignaling, keyCheck: PeerKeyCheck?)
         /// Answers this offer.
         case agent(OpenPeer, answer: EventLoopPromise<OpenPeerReply>)
     }
@@ -74,8 +75,10 @@ package final class PeerChannel<Carrier: PeerCarrier>: AnyPeerChannel {
         case opening(makeCarrier: (PeerCarrierContext) throws -> Carrier)
         /// Both sides know each other: a path is awaited, which a client needs for its carrier.
         case described(makeCarrier: (PeerCarrierContext) throws -> Carrier, peer: CertificateFingerprint)
-        /// The carrier authenticates the other side, and itself.
-        case handshaking
+        /// The carrier authenticates the other side, which has to prove this key, and itself.
+        case handshaking(peer: CertificateFingerprint)
+        /// The other side has proved its key, which others have to agree to.
+        case admitting
         /// The carrier is up, and this machine's addresses are watched.
         case connected(AddressSubscription?)
         /// The carrier says goodbye.
@@ -128,14 +131,17 @@ package final class PeerChannel<Carrier: PeerCarrier>: AnyPeerChannel {
     var indirectness = Trouble<String>()
 
     /// The client's end of a channel of `kind` to instance `instanceID` of the agent named `agentName`.
+    ///
+    /// - Parameter keyCheck: who has a say in the agent's key; nil: it is the one that its answer names, whatever that is.
     package convenience init(
         agentName: String, instanceID: InstanceID, kind: OpenPeer.Kind, configuration: PeerChannelConfiguration,
-        signaling: any ClientPeerSignaling, eventLoop: any EventLoop, logger: Logger
+        keyCheck: PeerKeyCheck? = nil, signaling: any ClientPeerSignaling, eventLoop: any EventLoop, logger: Logger
     ) {
         var logger = logger
         logger[metadataKey: "agent"] = "\(agentName)"
         self.init(
-            .random(), .client, .client(name: agentName, instanceID: instanceID, kind: kind, signaling), configuration,
+            .random(), .client,
+            .client(name: agentName, instanceID: instanceID, kind: kind, signaling, keyCheck: keyCheck), configuration,
             signaling, eventLoop, logger)
     }
 
@@ -223,6 +229,9 @@ package final class PeerChannel<Carrier: PeerCarrier>: AnyPeerChannel {
         guard let fingerprint = CertificateFingerprint(bytes: fingerprint) else {
             throw .badOffer("a fingerprint of 32 bytes is missing")
         }
+        if case .client(_, _, _, _, let check?) = self.role, let objection = check.objection(fingerprint) {
+            throw .keyRefused(objection)
+        }
         let peer = try PathDescription(generation: 0, ice: ice, candidates: candidates, bridges: bridge)
         self.state = .described(makeCarrier: makeCarrier, peer: fingerprint)
         self.peerFingerprint = fingerprint
@@ -234,7 +243,7 @@ package final class PeerChannel<Carrier: PeerCarrier>: AnyPeerChannel {
 
     func startCarrier() {
         guard case .described(let makeCarrier, let fingerprint) = self.state else { return }
-        self.state = .handshaking
+        self.state = .handshaking(peer: fingerprint)
         do {
             let carrier = try makeCarrier(
                 PeerCarrierContext(
@@ -253,7 +262,7 @@ package final class PeerChannel<Carrier: PeerCarrier>: AnyPeerChannel {
     var isEnding: Bool {
         switch self.state {
         case .ending, .over: true
-        case .new, .opening, .described, .handshaking, .connected: false
+        case .new, .opening, .described, .handshaking, .admitting, .connected: false
         }
     }
 
@@ -304,8 +313,9 @@ package final class PeerChannel<Carrier: PeerCarrier>: AnyPeerChannel {
 
     private func log(_ ending: Ending) {
         let (reason, isTrouble) = (ending.reason, ending.isTrouble)
-        // The same trouble again is no news.
-        let isKnown = isTrouble && self.knownCauses.contains(reason.cause)
+        // The same trouble again is no news. Who has refused a key has told of it.
+        let isTold = if case .keyRefused = reason { true } else { self.knownCauses.contains(reason.cause) }
+        let isKnown = isTrouble && isTold
         self.logger.log(
             level: isKnown ? .debug : isTrouble ? .warning : .info,
             isTrouble ? "no channel to the peer: \(reason)" : "peer channel closed: \(reason)",

@@ -13,6 +13,8 @@ package enum PeerChannelError: Error, Sendable {
     case offerFailed(any Error)
     /// The other side proves no knowledge of our end-to-end secret, or a wrong one.
     case endToEndProof(String)
+    /// The other side has, or shows, a key that this one does not accept; says why.
+    case keyRefused(String)
     /// The other side's offer or answer is not usable; says why.
     case badOffer(String)
     /// No pair of candidates works; the report lists what was tried.
@@ -47,6 +49,7 @@ extension PeerChannelError: CustomStringConvertible {
                 : "no usable address on --p2p-interface \(interfaces.joined(separator: ", "))"
         case .offerFailed(let error): "the agent cannot be asked for a channel: \(error)"
         case .endToEndProof(let detail): "\(detail); is --e2e-secret the same on both sides?"
+        case .keyRefused(let detail): detail
         case .badOffer(let detail): "the other side's offer cannot be used: \(detail)"
         case .noPath(let report): "no path to the peer found: \(report.summary)"
         case .noBridge(let reason): "the bridge cannot be used: \(reason)"
@@ -87,6 +90,7 @@ extension PeerChannelError {
     var wordsForPeer: String {
         switch self {
         case .noSocket, .noLocalAddress, .badOffer, .endToEndProof, .noBridge, .silent, .unknownToPeer: "\(self)"
+        case .keyRefused: "the client does not accept this agent's key"
         case .offerFailed: "the offer failed"
         case .noPath(let report): "no path found: \(report.summary)"
         case .pathLost: "the path is lost"

@@ -23,6 +23,9 @@ package final class QUICTunnel: PeerCarrier {
     /// Streams that are not over yet, of either direction.
     package private(set) var openStreams = 0
 
+    /// How many streams the agent allows at once, as far as it has told: at the client, and less than that for moments.
+    package var streamCapacity: Int { self.openStreams + self.session.availableStreams }
+
     let session: QUICSession
     private let datagrams: TunnelDatagrams
     private let eventLoop: any EventLoop

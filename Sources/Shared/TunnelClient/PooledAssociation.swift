@@ -37,6 +37,7 @@ package final class PooledAssociation {
     private struct Place {
         let association: TunnelAssociation
         let channel: AgentChannel<QUICTunnel>
+        let share: StreamShare?
     }
 
     private enum State {
@@ -55,14 +56,17 @@ package final class PooledAssociation {
 
     private weak var delegate: (any PooledAssociationDelegate)?
     private let pool: TunnelPool
+    /// Who has asked for it.
+    let origin: FlowOrigin
     private let flow: FlowLedger.FlowID
     private var state = State.ended
     private var isStarted = false
     private var doubtsAgainAt = NIODeadline.uptimeNanoseconds(0)
     private var traffic = FlowTraffic()
 
-    init(_ pool: TunnelPool, flow: FlowLedger.FlowID, delegate: any PooledAssociationDelegate) {
+    init(_ pool: TunnelPool, for origin: FlowOrigin, flow: FlowLedger.FlowID, delegate: any PooledAssociationDelegate) {
         self.pool = pool
+        self.origin = origin
         self.flow = flow
         self.delegate = delegate
     }
@@ -111,8 +115,8 @@ package final class PooledAssociation {
     }
 
     /// An agent has taken it.
-    func opened(_ association: TunnelAssociation, on channel: AgentChannel<QUICTunnel>) {
-        let place = Place(association: association, channel: channel)
+    func opened(_ association: TunnelAssociation, on channel: AgentChannel<QUICTunnel>, _ share: StreamShare?) {
+        let place = Place(association: association, channel: channel, share: share)
         switch self.state {
         case .doubtful(let old, _) where !old.channel.carrier.isSuspect:
             self.state = .placed(old)
@@ -152,10 +156,12 @@ package final class PooledAssociation {
 
     private func leave(_ place: Place) {
         place.association.close()
+        place.share?.end()
         self.pool.channels.ended(on: place.channel.id, wasAnswered: true)
     }
 
     private func lost(_ place: Place, _ reason: TunnelAssociation.End) {
+        place.share?.end()
         self.pool.channels.ended(on: place.channel.id, wasAnswered: true)
         switch reason {
         case .closedByPeer:

@@ -63,6 +63,8 @@ package struct ConnectFailure: Error, Hashable, Sendable {
         case policy
         /// The agent has no place for another connection.
         case limit
+        /// The client's login has its share of the agent's places.
+        case share
         /// No agent could be reached in time.
         case noAgent
         /// Anything else.

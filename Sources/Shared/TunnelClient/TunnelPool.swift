@@ -2,6 +2,7 @@ package import AgentChoice
 import AppProto
 package import Basics
 package import ClientSupport
+import CommandSupport
 package import FlowLedger
 package import Logging
 package import NIOCore
@@ -21,7 +22,10 @@ package final class TunnelPool {
         }
 
         let wish: Wish
+        let origin: FlowOrigin
         var opening: TunnelOpening?
+        /// The stream that it has, or may get.
+        var share: StreamShare?
     }
 
     /// How long an agent may take to reach a target; agents give up earlier than that by themselves.
@@ -40,19 +44,31 @@ package final class TunnelPool {
     private var timer: Scheduled<Void>?
     /// The agent of which it was said last that it is of an old version.
     private var outdated: AgentKey?
+    private var shares = LoginShares()
+    private let refusedLogins: DropLog<LoginShares.Refusal.Name>
 
-    /// `configuration` as for `ChannelPool`. The control connection may live on another event loop.
+    /// `configuration` and `keys` as for `ChannelPool`. The control connection may live on another event loop.
     package init(
-        pattern: AgentNamePattern, configuration: PeerChannelConfiguration, signal: SignalClient,
+        pattern: AgentNamePattern, configuration: PeerChannelConfiguration, keys: AgentKeys? = nil,
+        signal: SignalClient,
         eventLoop: any EventLoop, logger: Logger
     ) {
         self.eventLoop = eventLoop
         self.logger = logger
         self.watch = .shared(by: eventLoop, logger: logger)
         self.channels = ChannelPool(
-            pattern: pattern, kind: .quicTunnel, usage: .connections, configuration: configuration, signal: signal,
-            eventLoop: eventLoop, logger: logger)
+            pattern: pattern, kind: .quicTunnel, usage: .connections, configuration: configuration, keys: keys,
+            signal: signal, eventLoop: eventLoop, logger: logger)
+        self.refusedLogins = DropLog(
+            eventLoop: eventLoop, logger: logger, level: .info,
+            message: "a login has its share of the agent's streams", event: "login.limited")
         self.channels.delegate = self
+    }
+
+    /// How many logins share the tunnels.
+    package var loginCount: Int {
+        get { self.shares.loginCount }
+        set { self.shares.loginCount = newValue }
     }
 
     /// Closes every tunnel; the agents are told. Streams are reset.
@@ -70,29 +86,31 @@ extension TunnelPool: TargetConnector {
         to target: Target, for origin: FlowOrigin, completion: @escaping (TargetResult) -> Void
     ) -> RequestID {
         let flow = self.ledger.open(origin, to: "\(target)", at: self.eventLoop.now)
-        return self.request(.connection(target, flow, completion))
+        return self.request(.connection(target, flow, completion), for: origin)
     }
 
     package func associate(
         for origin: FlowOrigin, delegate: any PooledAssociationDelegate
     ) -> PooledAssociation? {
         let flow = self.ledger.open(origin, to: Endpoint.anywhere, at: self.eventLoop.now)
-        let association = PooledAssociation(self, flow: flow, delegate: delegate)
+        let association = PooledAssociation(self, for: origin, flow: flow, delegate: delegate)
         association.start()
         return association
     }
 
-    private func request(_ wish: Request.Wish) -> RequestID {
+    private func request(_ wish: Request.Wish, for origin: FlowOrigin) -> RequestID {
         let id = RequestID(rawValue: self.nextRequest)
         self.nextRequest += 1
-        self.requests[id] = Request(wish: wish)
+        self.requests[id] = Request(wish: wish, origin: origin)
         self.queue.append(id, at: self.eventLoop.now)
         self.openWaiting()
         return id
     }
 
     /// An association wants a place in a tunnel.
-    func request(for association: PooledAssociation) -> RequestID { self.request(.association(association)) }
+    func request(for association: PooledAssociation) -> RequestID {
+        self.request(.association(association), for: association.origin)
+    }
 
     package func cancel(_ id: RequestID) {
         guard let request = self.requests.removeValue(forKey: id) else { return }
@@ -149,6 +167,7 @@ extension TunnelPool: ChannelPoolDelegate {
             self.channels.ended(on: channel, wasAnswered: false)
             self.requests[withdrawal.id]?.opening?.cancel()
             self.requests[withdrawal.id]?.opening = nil
+            self.requests[withdrawal.id]?.share = nil
             if let rejection = withdrawal.rejection { self.reject(withdrawal.id, rejection) }
         }
         self.openWaiting()
@@ -156,30 +175,33 @@ extension TunnelPool: ChannelPoolDelegate {
 
     private func open(_ id: RequestID, on channel: AgentChannel<QUICTunnel>) {
         guard let request = self.requests[id] else { return self.forget(id) }
+        guard let share = self.share(for: request.origin, on: channel, refused: { self.refuse(id, $0) }) else { return }
+        self.requests[id]?.share = share
         self.requests[id]?.opening =
             switch request.wish {
             case .connection(let target, let flow, let completion):
                 channel.carrier.open(
                     OpenTcp(host: target.hostText, port: target.port), timeout: Self.openTimeout
                 ) { result in
-                    self.answered(id, result) {
+                    self.answered(id, result, channel.id) {
                         self.opened(id, target, flow, $0, channel, completion)
                     }
                 }
             case .association(let association):
                 channel.carrier.openAssociation(timeout: Self.openTimeout) { result in
                     if case .failure(.noDatagrams) = result { self.tellOfVersion(channel.agent) }
-                    self.answered(id, result) { opened in
-                        _ = self.accept(id, on: channel)
-                        association.opened(opened, on: channel)
+                    self.answered(id, result, channel.id) { opened in
+                        let share = self.accept(id, on: channel)
+                        association.opened(opened, on: channel, share)
                     }
                 }
             }
     }
 
     private func answered<Opened>(
-        _ id: RequestID, _ result: Result<Opened, TunnelOpenError>, opened: (Opened) -> Void
+        _ id: RequestID, _ result: Result<Opened, TunnelOpenError>, _ channel: ChannelID, opened: (Opened) -> Void
     ) {
+        if case .failure(.refused(.limit, _)) = result { self.shares.agentIsFull(on: channel, at: self.eventLoop.now) }
         switch result {
         case .success(let value): opened(value)
         // The tunnel is over, which is told next: another one is tried then.
@@ -197,19 +219,42 @@ extension TunnelPool: ChannelPoolDelegate {
             metadata: ["event": "agent.outdated", "agent": "\(agent.name)"])
     }
 
-    /// The agent has said yes; false when nobody waits for it any more.
-    private func accept(_ id: RequestID, on channel: AgentChannel<QUICTunnel>) -> Bool {
-        guard self.requests.removeValue(forKey: id) != nil else { return false }
+    /// A stream on `channel` for `origin`, if its login may have one; else it is told why not, later.
+    private func share(
+        for origin: FlowOrigin, on channel: AgentChannel<QUICTunnel>,
+        refused: @escaping (LoginShares.Refusal) -> Void
+    ) -> StreamShare? {
+        let (login, id) = (origin.login, channel.id)
+        let refusal = self.shares.take(
+            login, on: id, capacity: channel.carrier.streamCapacity, at: self.eventLoop.now)
+        if let refusal {
+            self.refusedLogins.dropped(
+                refusal.name,
+                ["user": "\(login ?? "")", "agent": "\(channel.agent.name)", "detail": "\(refusal.reason)"])
+            // Nobody hears of an end before there is a beginning.
+            self.eventLoop.assumeIsolated().execute { refused(refusal) }
+            return nil
+        }
+        return StreamShare { [weak self] in self?.shares.give(back: login, on: id) }
+    }
+
+    private func refuse(_ id: RequestID, _ refusal: LoginShares.Refusal) {
+        self.fail(id, ConnectFailure(.share, reason: refusal.reason))
+    }
+
+    /// The agent has said yes: the stream; nil when nobody waits for it any more.
+    private func accept(_ id: RequestID, on channel: AgentChannel<QUICTunnel>) -> StreamShare? {
+        guard let request = self.requests.removeValue(forKey: id) else { return nil }
         _ = self.queue.remove(id)
         self.channels.answered(on: channel.id)
-        return true
+        return request.share
     }
 
     private func opened(
         _ id: RequestID, _ target: Target, _ flow: FlowLedger.FlowID, _ stream: TunnelStream,
         _ channel: AgentChannel<QUICTunnel>, _ completion: (TargetResult) -> Void
     ) {
-        guard self.accept(id, on: channel) else { return stream.abandon() }
+        guard let share = self.accept(id, on: channel) else { return stream.abandon() }
         let metadata: Logger.Metadata = [
             "flow": .stringConvertible(id.rawValue), "target": "\(target)", "agent": "\(channel.agent.name)",
         ]
@@ -223,6 +268,7 @@ extension TunnelPool: ChannelPoolDelegate {
                     "reset": .stringConvertible(outcome == .reset),
                 ]) { $1 })
             self.ledger.end(flow, outcome, at: self.eventLoop.now)
+            share.end()
             self.channels.ended(on: channel.id, wasAnswered: true)
         }
         let connected = { (traffic: @escaping () -> FlowTraffic) in
@@ -252,6 +298,7 @@ extension TunnelPool: ChannelPoolDelegate {
             abandon: {
                 stream.abandon()
                 self.ledger.end(flow, .cancelled, at: self.eventLoop.now)
+                share.end()
                 self.channels.ended(on: channel.id, wasAnswered: true)
             })
         completion(.connected(connection))
@@ -325,7 +372,7 @@ extension FlowOutcome {
             case .nameNotFound: .nameNotFound
             case .timedOut: .timedOut
             case .policy: .policy
-            case .limit: .limit
+            case .limit, .share: .limit
             case .noAgent: .noAgent
             case .failed: .failed
             }

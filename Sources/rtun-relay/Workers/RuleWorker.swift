@@ -49,6 +49,7 @@ struct RuleServices: Sendable {
     let options: RelayOptions
     let agents: AgentOptions
     let configuration: PeerChannelConfiguration
+    let keys: AgentKeys?
     let signal: SignalClient
     let logger: Logger
 

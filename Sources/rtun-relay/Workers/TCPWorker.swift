@@ -68,8 +68,8 @@ final class TCPWorker: RuleWorker {
         self.limiter = limiter
         self.logger = services.logger(of: rule, at: self.localAddress)
         self.pool = TunnelPool(
-            pattern: try services.agents.pattern(), configuration: services.configuration, signal: services.signal,
-            eventLoop: eventLoop, logger: self.logger)
+            pattern: try services.agents.pattern(), configuration: services.configuration, keys: services.keys,
+            signal: services.signal, eventLoop: eventLoop, logger: self.logger)
         self.failures = DropLog(
             eventLoop: eventLoop, logger: self.logger, level: .info, message: "no connection to the target",
             event: "flow.failed")

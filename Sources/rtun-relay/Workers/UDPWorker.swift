@@ -63,8 +63,8 @@ final class UDPWorker: RuleWorker {
             kind: .udpRelay(
                 UdpRelay(
                     target: rule.target, idleTimeout: options.idleTimeout, maximumPayload: options.maximumPayload)),
-            usage: .flows, configuration: services.configuration, signal: services.signal, eventLoop: eventLoop,
-            logger: logger)
+            usage: .flows, configuration: services.configuration, keys: services.keys, signal: services.signal,
+            eventLoop: eventLoop, logger: logger)
         self.eventLoop = eventLoop
         self.meter = RelayMeter(maximumFlows: options.maximumFlows, eventLoop: eventLoop, logger: logger)
         self.payloadLimit = PayloadLimit(asked: options.maximumPayload)

@@ -1,3 +1,4 @@
+import AgentChoice
 import AppProto
 import Basics
 
@@ -162,14 +163,14 @@ private struct ExpressionReader {
     /// A bit for each number of a name.
     mutating func numbers(_ text: String, _ line: Int) throws(KeyLineError) -> [UInt64] {
         if let known = self.known[text] { return known }
-        let expression: NameExpression
-        do throws(NameExpressionError) {
-            expression = try NameExpression(text)
+        let pattern: AgentNamePattern
+        do throws(AgentNamePatternError) {
+            pattern = try AgentNamePattern(text)
         } catch {
-            throw KeyLineError(line: line, "agents=\(text) is no regular expression that can be used: \(error)")
+            throw KeyLineError(line: line, "agents= is wrong: \(error)")
         }
         var numbers = [UInt64](repeating: 0, count: (self.names.count + 63) / 64)
-        for (name, number) in self.names where expression.matches(name) {
+        for (name, number) in self.names where pattern.matches(name) {
             numbers[number / 64] |= 1 << UInt64(number % 64)
         }
         self.known[text] = numbers

@@ -8,7 +8,7 @@ import TunnelClient
 
 extension HTTPConnectionHandler {
     func connect(to target: Target, isTunnel: Bool) {
-        let origin = FlowOrigin(.http, client: self.client)
+        let origin = FlowOrigin(.http, client: self.client, login: self.machine.user)
         let id = self.connector.connect(to: target, for: origin) { [weak self] result in
             guard let self, case .connecting = self.target else {
                 if case .connected(let connection) = result { connection.abandon() }
@@ -111,6 +111,7 @@ extension HTTPFailure {
         let status: HTTPStatus =
             switch failure.kind {
             case .policy: .forbidden
+            case .share: .serviceUnavailable
             case .timedOut, .noAgent: .gatewayTimeout
             case .refused, .hostUnreachable, .networkUnreachable, .nameNotFound, .limit, .failed: .badGateway
             }

@@ -159,7 +159,8 @@ extension SOCKSConnectionHandler {
     private func connect(to target: Target, _ context: ChannelHandlerContext) {
         // More than the first bytes for the target is left in the kernel until somebody takes them.
         self.setAutoRead(false, context)
-        let origin = FlowOrigin(self.machine.isVersion4 ? .socks4 : .socks5, client: context.peer)
+        let origin = FlowOrigin(
+            self.machine.isVersion4 ? .socks4 : .socks5, client: context.peer, login: self.machine.user)
         let id = self.connector.connect(to: target, for: origin) { result in
             // The state keeps an answer from a client that has gone; the context is valid while the state says so.
             guard case .connecting(_, let target, let inputClosed) = self.state else {
@@ -207,7 +208,7 @@ extension SOCKSConnectionHandler {
                 self.end(context)
             }
         }
-        let origin = FlowOrigin(.udp, client: context.peer)
+        let origin = FlowOrigin(.udp, client: context.peer, login: self.machine.user)
         guard association.start(by: self.connector, for: origin, on: context.eventLoop) else {
             return self.refuse(self.machine.complete(.unsupported), context)
         }
@@ -280,7 +281,7 @@ extension SOCKSOutcome {
             case .nameNotFound: .nameNotFound
             case .timedOut: .timedOut
             case .policy: .policy
-            case .limit, .noAgent, .failed: .failed
+            case .limit, .share, .noAgent, .failed: .failed
             }
     }
 }

@@ -15,13 +15,15 @@ package final class ChannelPool<Carrier: PeerCarrier> {
     struct Channel {
         let agent: Agent
         let channel: PeerChannel<Carrier>
+        /// What the agent has proved; known where there are known agents.
+        var key: CertificateFingerprint?
         /// Whether it has stood at any time.
         var hasStood = false
     }
 
     private static var signalTimeout: TimeAmount { .seconds(5) }
 
-    // 16 stored variables: the first seven are what it is made with.
+    // 18 stored variables: the first seven, and the guard, are what it is made with.
     package let eventLoop: any EventLoop
     /// Not retained.
     package weak var delegate: (any ChannelPoolDelegate<Carrier>)?
@@ -30,12 +32,14 @@ package final class ChannelPool<Carrier: PeerCarrier> {
     private let baseConfiguration: PeerChannelConfiguration
     private let logger: Logger
     private(set) var choice: AgentChoice
-    private(set) var channels: [ChannelID: Channel] = [:]
+    var channels: [ChannelID: Channel] = [:]
     private var channelsByPeer: [PeerID: ChannelID] = [:]
     private(set) var agents: [Agent] = []
     /// What has become of channels that are over.
     private(set) var past = ChannelTotals()
     private var trouble = AgentTrouble()
+    /// Says which agents may be used by their keys; nil: all may.
+    let keyGuard: AgentKeyGuard?
     private var session: SignalSession?
     private var actions: Deque<AgentChoice.Action> = []
     private var isPerforming = false
@@ -47,9 +51,11 @@ package final class ChannelPool<Carrier: PeerCarrier> {
     ///   - usage: what the channels are used for.
     ///   - configuration: lacks what is only known once the server is reached: where it answers STUN, and whether that is
     ///     loopback.
+    ///   - keys: what agents are known by; nil: any key will do.
     package init(
         pattern: AgentNamePattern, kind: OpenPeer.Kind, usage: AgentChoice.Usage,
-        configuration: PeerChannelConfiguration, signal: SignalClient, eventLoop: any EventLoop, logger: Logger
+        configuration: PeerChannelConfiguration, keys: AgentKeys? = nil, signal: SignalClient,
+        eventLoop: any EventLoop, logger: Logger
     ) {
         self.eventLoop = eventLoop
         self.signal = signal
@@ -57,6 +63,11 @@ package final class ChannelPool<Carrier: PeerCarrier> {
         self.baseConfiguration = configuration
         self.logger = logger
         self.choice = AgentChoice(pattern: pattern, usage: usage, at: eventLoop.now)
+        self.keyGuard = keys.map {
+            AgentKeyGuard($0, pattern: pattern, signal: signal, eventLoop: eventLoop, logger: logger)
+        }
+        keys?.subscribe(on: eventLoop) { [weak self] in self?.keysChanged() }
+        self.keyGuard?.look = { [weak self] in self?.listAgents() }
     }
 
     /// Closes every channel; the agents are told.
@@ -110,7 +121,7 @@ extension ChannelPool {
     /// Why there is no channel, for whoever has waited for one in vain; nil when nothing is known to stand in the way.
     package var obstacle: String? {
         guard self.choice.isConnected else { return "there is no connection to the server" }
-        return self.trouble.reason(at: self.now)
+        return self.keyGuard?.obstacle ?? self.trouble.reason(at: self.now)
     }
 
     /// The agent has answered: the connection carries data from now on.
@@ -134,7 +145,7 @@ extension ChannelPool {
 
 extension ChannelPool {
     /// Performs `actions`, after `told`. What one of them brings about at once is performed after all those decided before it.
-    private func perform(_ actions: [AgentChoice.Action], after told: () -> Void = {}) {
+    func perform(_ actions: [AgentChoice.Action], after told: () -> Void = {}) {
         self.actions.append(contentsOf: actions)
         guard !self.isPerforming else { return told() }
         self.isPerforming = true
@@ -179,14 +190,15 @@ extension ChannelPool {
         self.timer = (deadline, task)
     }
 
-    private func listAgents() {
+    func listAgents() {
         let answer = self.signal.agents(timeout: Self.signalTimeout).hop(to: self.eventLoop)
         answer.assumeIsolated().whenComplete { result in
             switch result {
             case .success(let agents):
                 self.agents = agents.map { Agent($0) }
                 self.tellIfNoneMatches()
-                self.perform(self.choice.agentsListed(self.agents, at: self.now))
+                let usable = self.keyGuard.map { $0.usable(agents).map { Agent($0) } } ?? self.agents
+                self.perform(self.choice.agentsListed(usable, at: self.now))
             case .failure(let error):
                 self.logger.debug("cannot list the agents", metadata: ["error": "\(error)"])
                 self.perform(self.choice.listingFailed(at: self.now))
@@ -253,8 +265,8 @@ extension ChannelPool: PeerChannelDelegate {
     private func openChannel(_ id: ChannelID, to agent: Agent) {
         let channel = PeerChannel<Carrier>(
             agentName: agent.name, instanceID: agent.key.instanceID, kind: self.kind,
-            configuration: self.configuration, signaling: SignalPeering(client: self.signal),
-            eventLoop: self.eventLoop, logger: self.logger)
+            configuration: self.configuration, keyCheck: self.keyCheck(of: agent, id),
+            signaling: SignalPeering(client: self.signal), eventLoop: self.eventLoop, logger: self.logger)
         self.channels[id] = Channel(agent: agent, channel: channel)
         self.channelsByPeer[channel.peerID] = id
         channel.delegate = self
@@ -312,6 +324,12 @@ extension ChannelPool: PeerChannelDelegate {
 }
 
 extension ChannelPool {
+    /// Other keys are known than before.
+    private func keysChanged() {
+        self.closeUnknown()
+        self.perform(self.choice.permissionsChanged(at: self.now))
+    }
+
     private func attemptFailed(_ agent: Agent, _ reason: PeerChannelError) {
         // One that is closed here is not needed any more, which says nothing of its agent.
         if case .closedHere = reason { return }
@@ -328,7 +346,8 @@ extension PeerChannelError {
         switch self {
         case .noSocket, .noLocalAddress, .closedHere: false
         case .offerFailed(SignalError.notConnected), .offerFailed(SignalError.connectionLost): false
-        case .offerFailed, .endToEndProof, .badOffer, .noPath, .noBridge, .silent, .unknownToPeer, .pathLost, .tunnel,
+        case .offerFailed, .endToEndProof, .keyRefused, .badOffer, .noPath, .noBridge, .silent, .unknownToPeer,
+            .pathLost, .tunnel,
             .datagramChannel, .handshakeTimedOut, .closedByPeer:
             true
         }

@@ -11,8 +11,11 @@ package struct AgentListing {
 
     private let control: SignalClient
     private let pattern: AgentNamePattern
+    private let keys: AgentKeys?
 
-    package init(control: SignalClient, pattern: AgentNamePattern) {
+    /// - Parameter keys: what agents are known by; nil: it makes no difference.
+    package init(control: SignalClient, pattern: AgentNamePattern, keys: AgentKeys? = nil) {
+        self.keys = keys
         self.control = control
         self.pattern = pattern
     }
@@ -21,7 +24,9 @@ package struct AgentListing {
     package func run() async throws {
         StartupSignals.giveBack()
         let agents = try await Self.list(self.control)
-        let table = AgentTable(agents: agents.filter { self.pattern.matches($0.name) })
+        let table = AgentTable(
+            agents: agents.filter { self.pattern.matches($0.name) },
+            standing: self.keys.map { keys in { keys.standing(of: $0).rawValue } })
         try StandardStream.output.writeAnswer(table.text)
     }
 

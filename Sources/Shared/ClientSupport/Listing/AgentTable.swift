@@ -6,20 +6,27 @@ import LibC
 struct AgentTable {
     /// In the order in which they are printed: by name.
     let agents: [AgentInfo]
+    /// Says of an agent whether its key is known; nil: nobody has asked.
+    private let standing: ((AgentInfo) -> String)?
 
-    init(agents: [AgentInfo]) {
+    init(agents: [AgentInfo], standing: ((AgentInfo) -> String)? = nil) {
+        self.standing = standing
         self.agents = agents.sorted { ($0.name, $0.instanceID.rawValue) < ($1.name, $1.instanceID.rawValue) }
     }
 
     /// A line of headings and a line for each agent, each ended by a line break.
     var text: String {
-        var rows = [["NAME", "INSTANCE", "EXPIRES", "ADDRESS", "NAT", "SOFTWARE", "IDENTITY", "LABELS"]]
+        var rows = [
+            ["NAME", "INSTANCE", "EXPIRES", "ADDRESS", "NAT", "SOFTWARE", "IDENTITY"]
+                + (self.standing == nil ? [] : ["KNOWN"]) + ["LABELS"]
+        ]
         rows += self.agents.map { agent in
             [
                 agent.name, agent.instanceID.rawValue, Self.time(milliseconds: agent.expireAtMilliseconds),
                 agent.address, agent.mapping.description, agent.software,
                 agent.key.map { agent.isKeyListed ? "\($0) (listed)" : "\($0)" } ?? "without identity",
-                agent.labels.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }.joined(separator: ","),
+            ] + (self.standing.map { [$0(agent)] } ?? []) + [
+                agent.labels.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }.joined(separator: ",")
             ]
         }
         for row in rows.indices {

@@ -19,6 +19,8 @@ package struct PoolStatus: Sendable {
 
         package let agent: Agent
         package let use: Use
+        /// What the agent has proved; nil before that, and without `--known-agents`.
+        package let key: CertificateFingerprint?
         package let status: ChannelStatus
 
         package var json: JSON {
@@ -26,7 +28,12 @@ package struct PoolStatus: Sendable {
                 [
                     .init("agent", .string(self.agent.name)), .init("instance_id", .string(self.agent.key.instance)),
                     .init("use", .string(self.use.rawValue)),
-                ] + self.status.members)
+                ] + self.keyMembers + self.status.members)
+        }
+
+        /// The agent's key, which is a known one then.
+        fileprivate var keyMembers: [JSON.Member] {
+            self.key.map { [.init("identity", .string("\($0)")), .init("known", .boolean(true))] } ?? []
         }
     }
 
@@ -51,7 +58,7 @@ package struct PoolStatus: Sendable {
             .init("name", .string(current.agent.name)), .init("instance_id", .string(current.agent.key.instance)),
             .init("because", JSON(self.reason)), .init("expire_at_ms", JSON(current.agent.expiry)),
         ]
-        members += current.status.members
+        members += current.keyMembers + current.status.members
         return .object(members)
     }
 }
@@ -69,6 +76,7 @@ extension ChannelPool {
             channels: channels.map { id, channel in
                 PoolStatus.Channel(
                     agent: channel.agent, use: id == current ? .current : channel.hasStood ? .kept : .opening,
+                    key: channel.key,
                     status: ChannelStatus(channel.channel, id: "\(channel.channel.peerID)", clock))
             },
             reason: current.flatMap { self.channels[$0] }.map { self.reason(for: $0.agent) },

@@ -28,6 +28,19 @@ package struct AgentsReport: Sendable {
         }
     }
 
+    /// What a client thinks of an agent's key.
+    package struct KeyJudgement: Sendable {
+        /// In one word.
+        let word: String
+        /// Why the agent is not used; nil: it is.
+        let refusal: String?
+
+        package init(word: String, refusal: String?) {
+            self.word = word
+            self.refusal = refusal
+        }
+    }
+
     let pattern: String
     /// Those that match, in the order in which a client prefers them.
     let agents: [AgentInfo]
@@ -38,11 +51,17 @@ package struct AgentsReport: Sendable {
     let bridgeAlone: Bool
     /// Whether it takes part in a spread (`--p2p-spread`).
     let guessesPorts: Bool
+    /// By instance; empty where any key will do.
+    private let judgements: [InstanceID: KeyJudgement]
 
     package init(
         pattern: String, agents: [AgentInfo], count: Int, client: Client,
-        bridgeAlone: Bool = false, guessesPorts: Bool = true
+        bridgeAlone: Bool = false, guessesPorts: Bool = true, judge: ((AgentInfo) -> KeyJudgement)? = nil
     ) {
+        self.judgements =
+            judge.map { judge in
+                Dictionary(agents.map { ($0.instanceID, judge($0)) }) { $1 }
+            } ?? [:]
         self.pattern = pattern
         self.agents = agents
         self.count = count
@@ -54,7 +73,14 @@ package struct AgentsReport: Sendable {
     /// More than these are counted only.
     private static let maximumShown = 20
 
-    package var predictions: [PathPrediction] { self.agents.map(self.prediction) }
+    /// Of those that may be used.
+    package var predictions: [PathPrediction] { self.usableAgents.map(self.prediction) }
+
+    /// Those that match and are not refused for their keys.
+    var usableAgents: [AgentInfo] { self.agents.filter { self.judgements[$0.instanceID]?.refusal == nil } }
+
+    /// Whether there are agents that match, and none that may be used.
+    var isEveryKeyRefused: Bool { !self.agents.isEmpty && self.usableAgents.isEmpty }
 
     package var items: [CheckItem] {
         guard !self.agents.isEmpty else {
@@ -69,16 +95,21 @@ package struct AgentsReport: Sendable {
         }
         let summary = CheckItem(
             .ok, "agents", "\(self.agents.count) of \(self.count) registered match \(self.pattern)")
-        let shown = zip(self.agents, self.predictions).prefix(Self.maximumShown).map(self.item)
+        let shown = self.agents.prefix(Self.maximumShown).map { self.item($0, self.prediction($0)) }
         let rest = self.agents.count - shown.count
         return [summary] + shown + (rest > 0 ? [CheckItem(.ok, "agents", "and \(rest) more")] : [])
     }
 
     private func item(_ agent: AgentInfo, _ prediction: PathPrediction) -> CheckItem {
-        guard !self.bridgeAlone else { return CheckItem(.ok, "agent", "\(agent.name): over the bridge") }
+        let judgement = self.judgements[agent.instanceID]
+        if let refusal = judgement?.refusal {
+            return CheckItem(.failed, "agent", "\(agent.name): refused, key \(judgement?.word ?? ""): \(refusal)")
+        }
+        let key = judgement.map { "; key \($0.word)" } ?? ""
+        guard !self.bridgeAlone else { return CheckItem(.ok, "agent", "\(agent.name): over the bridge\(key)") }
         return CheckItem(
             prediction.likelihood == .unlikely ? .warning : .ok, "agent",
-            "\(agent.name): NAT \(agent.mapping); \(prediction.text)")
+            "\(agent.name): NAT \(agent.mapping); \(prediction.text)\(key)")
     }
 
     private func prediction(_ agent: AgentInfo) -> PathPrediction {

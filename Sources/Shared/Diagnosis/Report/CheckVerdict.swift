@@ -22,6 +22,10 @@ package struct CheckVerdict: Hashable, Sendable {
     /// The server lets in listed keys only, and ours is not.
     package static let keyUnknown = CheckVerdict("nothing will work: the server does not let this key in", .refused)
 
+    /// Every agent that matches shows a key that is none of those that it is known by.
+    package static let keysRefused = CheckVerdict(
+        "nothing will work: no agent that matches has a key that --known-agents has for it", .refused)
+
     /// `--p2p bridge`: there is nothing else.
     ///
     /// - Parameter isOffered: whether the server carries datagrams for peers.

@@ -1,4 +1,4 @@
-import AppProto
+package import AppProto
 import ArgumentParser
 import Basics
 package import CommandSupport
@@ -18,8 +18,10 @@ package struct ConnectionCheck {
     /// Whose peers are meant.
     package enum Role {
         case agent(name: String)
-        /// Agents for which `matches` holds; `pattern` is what the user wrote.
-        case client(pattern: String, matches: (String) -> Bool)
+        /// Agents for which `matches` holds; `pattern` is what the user wrote. `judge` says what is thought of an agent's key;
+        /// nil: any key will do.
+        case client(
+            pattern: String, matches: (String) -> Bool, judge: ((AgentInfo) -> AgentsReport.KeyJudgement)? = nil)
 
         /// Nil for a client.
         var agentName: String? {
@@ -169,15 +171,16 @@ package struct ConnectionCheck {
             Self.show([Self.item(agentNamed: name, among: agents)])
             if bridgeAlone { return .bridgeAlone(isOffered: bridge) }
             return .agent(mapping: nat.mapping, bridge: bridge, guessesPorts: guessesPorts)
-        case .client(let pattern, let matches):
+        case .client(let pattern, let matches, let judge):
             let report = AgentsReport(
                 pattern: pattern, agents: agents.filter { matches($0.name) }, count: agents.count,
                 client: AgentsReport.Client(
                     observedAddress: session.welcome.observedAddress, serverIsLoopback: session.serverIsLoopback,
                     mapping: nat.mapping, probe: try? probe.get()),
-                bridgeAlone: bridgeAlone, guessesPorts: guessesPorts)
+                bridgeAlone: bridgeAlone, guessesPorts: guessesPorts, judge: judge)
             Self.show(report.items)
-            if bridgeAlone, !report.agents.isEmpty { return .bridgeAlone(isOffered: bridge) }
+            if report.isEveryKeyRefused { return .keysRefused }
+            if bridgeAlone, !report.usableAgents.isEmpty { return .bridgeAlone(isOffered: bridge) }
             return .client(report.predictions, mapping: nat.mapping, bridge: bridge)
         }
     }

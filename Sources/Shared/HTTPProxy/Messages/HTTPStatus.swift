@@ -8,6 +8,7 @@ package enum HTTPStatus: Int, Sendable {
     case requestHeaderFieldsTooLarge = 431
     case notImplemented = 501
     case badGateway = 502
+    case serviceUnavailable = 503
     case gatewayTimeout = 504
     case versionNotSupported = 505
 
@@ -21,6 +22,7 @@ package enum HTTPStatus: Int, Sendable {
         case .requestHeaderFieldsTooLarge: "Request Header Fields Too Large"
         case .notImplemented: "Not Implemented"
         case .badGateway: "Bad Gateway"
+        case .serviceUnavailable: "Service Unavailable"
         case .gatewayTimeout: "Gateway Timeout"
         case .versionNotSupported: "HTTP Version Not Supported"
         }

@@ -55,7 +55,10 @@ extension HTTPProxyMachine {
             self.answer(HTTPAnswer(.proxyAuthenticationRequired, text), to: request, mayStay: true)
             return false
         case .user(let user, let password):
-            if accepts(user, password) { return true }
+            if accepts(user, password) {
+                self.user = String(decoding: user, as: UTF8.self)
+                return true
+            }
             self.refuseLogin(of: request, user: String(decoding: user, as: UTF8.self))
             return false
         case .malformed:

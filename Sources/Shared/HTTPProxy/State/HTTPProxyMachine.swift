@@ -85,6 +85,8 @@ package struct HTTPProxyMachine {
     var isInputEnded = false
     /// Whether the client has been let in.
     var isAdmitted = false
+    /// The user that the client proved to be with its last request; nil where nobody has to be one.
+    package internal(set) var user: String?
     /// What the target has sent and nobody has read.
     var output = ByteBuffer()
     /// The target whose connection is kept for the next request.

@@ -11,6 +11,9 @@ package struct SOCKSCredentials: Sendable {
     /// Whether clients must name a user and a password.
     package var isRequired: Bool { !self.entries.isEmpty }
 
+    /// How many users there are.
+    package var userCount: Int { Set(self.entries.map(\.user)).count }
+
     /// Adds a user. `false`, and nothing added, unless both are 1…255 bytes of UTF-8: what RFC 1929 can carry.
     package mutating func add(user: String, password: String) -> Bool {
         let entry = Entry(user: Array(user.utf8), password: Array(password.utf8))

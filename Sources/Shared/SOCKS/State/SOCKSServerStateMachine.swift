@@ -36,6 +36,8 @@ package struct SOCKSServerStateMachine: Sendable {
 
     private var state = State.greeting
     private let credentials: SOCKSCredentials
+    /// The user that the client has proved to be; nil where nobody has to be one.
+    package private(set) var user: String?
 
     package init(credentials: SOCKSCredentials = SOCKSCredentials()) {
         self.credentials = credentials
@@ -130,6 +132,7 @@ extension SOCKSServerStateMachine {
             // "If the server returns a `failure' status, it MUST close the connection."
             return self.refuse(ByteBuffer(bytes: [1, 1]), .wrongPassword(user: String(buffer: user)))
         }
+        self.user = String(buffer: user)
         self.state = .request
         return .send(ByteBuffer(bytes: [1, 0]))
     }

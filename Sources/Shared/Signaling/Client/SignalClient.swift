@@ -70,7 +70,14 @@ package final class SignalClient: Sendable {
         }
     }
 
-    /// As above; returns once the goodbye has left, so that the program may end.
+    /// Says goodbye and lets `run()` return `terminal`: something has been found out that leaves no point in going on.
+    package func end(_ terminal: SignalTerminal) {
+        self.eventLoop.execute {
+            self.core.value.stop(terminal)
+        }
+    }
+
+    /// As `stop`; returns once the goodbye has left, so that the program may end.
     package func stopAndWait() async {
         try? await self.eventLoop.flatSubmit { self.core.value.stop() }.get()
     }

@@ -104,9 +104,9 @@ final class SignalClientCore {
 
     /// Ends; the future succeeds once the server has taken the goodbye, or has had the time to. A further call brings the same.
     @discardableResult
-    func stop() -> EventLoopFuture<Void> {
+    func stop(_ terminal: SignalTerminal = .stopped) -> EventLoopFuture<Void> {
         guard case .connected(let connected) = self.state else {
-            self.end(.stopped)
+            self.end(terminal)
             return self.farewell ?? self.eventLoop.makeSucceededVoidFuture()
         }
         let connection = connected.connection
@@ -117,7 +117,7 @@ final class SignalClientCore {
         self.farewell = closed.futureResult
         connection.close(
             Goodbye(code: .shutdown, reason: "\(self.configuration.software) stops"), closed: closed)
-        self.end(.stopped, after: closed.futureResult)
+        self.end(terminal, after: closed.futureResult)
         return closed.futureResult
     }
 
