@@ -60,10 +60,16 @@ import Testing
         ("", "a key is missing: SHA256: and 43 characters, see --print-identity"),
         ("laptop", "'laptop' is no key, which is SHA256: and 43 characters, see --print-identity"),
         (Self.key + "=", "the key is padded with =; write \(Self.key)"),
-        (String(Self.key.dropLast()), "the key has 42 characters behind SHA256:, and has to have 43; it may have been cut off"),
+        (
+            String(Self.key.dropLast()),
+            "the key has 42 characters behind SHA256:, and has to have 43; it may have been cut off"
+        ),
         (Self.key + "A", "the key has 44 characters behind SHA256:, and has to have 43"),
         ("SHA256:", "the key has 0 characters behind SHA256:, and has to have 43; it may have been cut off"),
-        (Self.key.replacing("Q", with: "!"), "'!' cannot be in a key, which is SHA256: and 43 letters, digits, + and /"),
+        (
+            Self.key.replacing("Q", with: "!"),
+            "'!' cannot be in a key, which is SHA256: and 43 letters, digits, + and /"
+        ),
         (Self.key.replacing("SHA", with: "sha"), "a key begins with SHA256: in capital letters"),
         (
             "SHA256:__________________________________________8",

@@ -66,4 +66,18 @@ import Testing
         #expect(FileAccess.complaint(about: "/dev/null", holding: "secrets") == nil)
         #expect(!FileAccess.isRegular("/dev/null"))
     }
+
+    @Test(
+        arguments: [(0o600, false), (0o644, false), (0o664, false), (0o602, true), (0o666, true)] as [(Int, Bool)])
+    func `what all may read is not for all to change`(mode: Int, isTold: Bool) async throws {
+        let folder = try TestFolder()
+        let path = try folder.write("keys", "")
+        try await ShellCommand.run("chmod \(String(mode, radix: 8)) '\(path)'")
+        let complaint = FileAccess.complaint(aboutWritersOf: path, holding: "keys")
+        #expect(
+            complaint
+                == (isTold
+                    ? "others can change the keys in \(path) (mode 0\(String(mode, radix: 8))): chmod o-w \(path)"
+                    : nil))
+    }
 }

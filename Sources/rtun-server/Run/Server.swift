@@ -125,6 +125,7 @@ final class Server: Sendable {
                 parts.value.authorizedKeys?.start()
                 Self.sayStarted(configuration, identity, address, stun.announced)
                 if let file = configuration.authorizedKeys, let keys {
+                    FileAccess.warn(ofWritersOf: file.path, holding: "authorized keys")
                     configuration.logger.info("only listed keys get in", metadata: keys.metadata("keys.loaded", file))
                 }
                 parts.value.certificateWatch?.start()

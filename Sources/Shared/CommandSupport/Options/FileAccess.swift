@@ -16,6 +16,16 @@ package enum FileAccess {
         return "others can \(verb) the \(what) in \(path) (mode 0\(mode)): chmod 600 \(path)"
     }
 
+    /// The same of a file that all may read, and only its owner or a group of theirs is to change.
+    static func complaint(aboutWritersOf path: String, holding what: String) -> String? {
+        var status = LibC.stat()
+        guard stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFREG, status.st_mode & S_IWOTH != 0 else {
+            return nil
+        }
+        let mode = String(status.st_mode & 0o777, radix: 8)
+        return "others can change the \(what) in \(path) (mode 0\(mode)): chmod o-w \(path)"
+    }
+
     /// Whether it is a file that can be read again and again.
     package static func isRegular(_ path: String) -> Bool {
         var status = LibC.stat()
@@ -24,7 +34,15 @@ package enum FileAccess {
 
     /// Says so on standard error.
     package static func warn(of path: String, holding what: String) {
-        guard let complaint = Self.complaint(about: path, holding: what) else { return }
-        StandardStream.error.write("warning: \(complaint)\n")
+        Self.warn(Self.complaint(about: path, holding: what))
+    }
+
+    /// Says on standard error that others can change a file that they may read.
+    package static func warn(ofWritersOf path: String, holding what: String) {
+        Self.warn(Self.complaint(aboutWritersOf: path, holding: what))
+    }
+
+    private static func warn(_ complaint: String?) {
+        if let complaint { StandardStream.error.write("warning: \(complaint)\n") }
     }
 }

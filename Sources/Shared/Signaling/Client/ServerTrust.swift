@@ -67,7 +67,8 @@ struct ServerTrust {
     ///
     /// With an unchecked certificate anybody on the way can say it, once, and an agent that ran well would be gone for good.
     /// At the first attempt a person is there to read what is wrong; after that it is tried again. What ends an agent that
-    /// comes back (replaced, expired, its name held by another key) a server says after its proof.
+    /// comes back (replaced, expired, its name held by another key, its key not listed) a server says after its proof, and what
+    /// ends a client for its key in any case.
     private func isBelieved(beforeProof goodbye: Goodbye) -> Bool {
         if self.isServerKnown { return true }
         return !self.hasConnected && [.auth, .binding, .nameHeld, .keyUnknown, .replaced].contains(goodbye.code)
