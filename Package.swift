@@ -252,7 +252,8 @@ let package = Package(
         program(
             "rtun-server", main: "RtunServer.swift",
             [
-                "Admin", "AgentChoice", "AppProto", "Basics", "Crypto", "FileWatch", "FlowLedger", "LibC", "TLS", "STUN",
+                "Admin", "AgentChoice", "AppProto", "Basics", "Crypto", "FileWatch", "FlowLedger", "LibC", "TLS",
+                "STUN",
                 "UDP", "QUIC", "Signaling", "CommandSupport", "OperatingSystem", "PlainHTTP",
                 .nioCore, .nioPosix, .nioHTTP1, .nioWebSocket, .dequeModule, .heapModule, .argumentParser, .logging,
             ]),

@@ -17,7 +17,8 @@ struct VersionTests {
         }
     }
 
-    @Test(arguments: ["rtun-server", "rtun-agent", "rtun-socks", "rtun-relay"], ["--help", "--experimental-dump-help"])
+    @Test(
+        arguments: ["rtun-server", "rtun-agent", "rtun-socks", "rtun-relay"], ["--help", "--experimental-dump-help"])
     func `help is an answer, on standard output`(program: String, option: String) async throws {
         let program = try RunningProgram(program, [option])
         #expect(try await program.end() == .exit(0))

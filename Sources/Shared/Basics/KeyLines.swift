@@ -123,7 +123,9 @@ extension KeyLines.Line {
     private static func option(_ word: String) -> Option? {
         guard let equals = word.firstIndex(of: "="), equals != word.startIndex else { return nil }
         let name = word[..<equals]
-        guard name.unicodeScalars.allSatisfy({ $0 == "-" || $0 == "_" || $0.properties.isAlphabetic }) else { return nil }
+        guard name.unicodeScalars.allSatisfy({ $0 == "-" || $0 == "_" || $0.properties.isAlphabetic }) else {
+            return nil
+        }
         return (String(name), String(word[word.index(after: equals)...]))
     }
 }
@@ -165,7 +167,8 @@ private enum FingerprintWord {
     }
 
     private static func isDigit(_ scalar: Unicode.Scalar) -> Bool {
-        scalar.isASCII && (scalar.properties.isAlphabetic || ("0"..."9").contains(scalar) || scalar == "+" || scalar == "/")
+        scalar.isASCII
+            && (scalar.properties.isAlphabetic || ("0"..."9").contains(scalar) || scalar == "+" || scalar == "/")
     }
 
     private static func wrongDigit(_ scalar: Unicode.Scalar, _ digits: Substring) -> FingerprintWord {

@@ -122,7 +122,7 @@ package enum PrivateFile {
 
     /// So that the name, too, is there after a loss of power.
     private static func sync(folderOf path: String) {
-        let descriptor = open(Self.folder(of: path), O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        let descriptor = open(Self.folder(of: path), O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else { return }
         fsync(descriptor)
         close(descriptor)
