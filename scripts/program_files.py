@@ -27,7 +27,7 @@ FILES = {"file"}
 CHOICES = {"choice", "level", "format"}
 INTERFACES = {"p2p-interface"}
 # Options that answer something and exit: not for a service.
-ONCE = {"check", "list-agents", "print-sessions-token", "print-links", "config", "version", "V", "help", "h", "print-config", "check-config", "healthcheck", "status", "json"}
+ONCE = {"check", "list-agents", "print-sessions-token", "print-links", "print-identity", "config", "version", "V", "help", "h", "print-config", "check-config", "healthcheck", "status", "json"}
 # What an option without a default looks like in the example.
 EXAMPLES = {
     "url": "https://rtun.example.com:8888",
@@ -36,6 +36,9 @@ EXAMPLES = {
     "https-key": "/run/credentials/rtun-server.service/tls_key.pem",
     "trusted-proxy": "127.0.0.1",
     "authorized-keys": "/etc/rtun/authorized-keys",
+    "authorized-clients": "/etc/rtun/authorized-clients",
+    "identity": "/var/lib/rtun/{name}/identity.pem",
+    "known-agents": "/var/lib/rtun/{name}/known-agents",
     "bridge-rate": "10M",
     "bridge-total-rate": "100M",
     "stats-interval": "10m",
