@@ -93,6 +93,28 @@ import Testing
         #expect(newcomer)
     }
 
+    @Test func `a place that one part passes on to another stays its owner's`() {
+        var shares = Places(limit: 4, factor: 7)
+        let taken = [10, 11, 12].map { shares.take(by: $0, of: 1, isKnown: true) }
+        let other = shares.take(by: 20, of: 2, isKnown: false)
+        #expect(taken == [true, true, true] && other)
+        // Though nothing is free.
+        let isPassed = [shares.passOn(from: 10, to: 13, of: 1), shares.passOn(from: 10, to: 14, of: 1)]
+        let fromOther = shares.passOn(from: 20, to: 14, of: 1)
+        #expect(isPassed == [true, false] && !fromOther)
+        #expect(shares.used == 4 && shares.count(of: 1) == 3 && shares.count(of: 2) == 1)
+        // What the former one gives back is the other's by now.
+        shares.giveBack(by: 10, of: 1)
+        #expect(shares.used == 4)
+        for part in [11, 12, 13] { shares.giveBack(by: part, of: 1) }
+        #expect(shares.used == 1 && shares.count(of: 1) == 0)
+        // The last one of an owner, too.
+        let isLastPassed = shares.passOn(from: 20, to: 21, of: 2)
+        #expect(isLastPassed && shares.count(of: 2) == 1)
+        shares.giveBack(by: 21, of: 2)
+        #expect(shares.used == 0)
+    }
+
     @Test func `huge limits overflow nothing`() {
         var shares = Places(limit: .max, factor: .max)
         let isTaken = shares.take(by: 1)

@@ -35,16 +35,34 @@ struct FairSharesTests {
             : try ProcessIdentity(commonName: "greedy")
         let greedy = try await OfferingClient(cluster, identity: identity)
         let answers = await greedy.offer(300, to: target)
-        #expect(answers.count { $0 == nil } == 128)
-        #expect(answers.count { $0 == .share } == 172)
+        #expect(answers.count { $0 == nil } == 224)
+        #expect(answers.count { $0 == .share } == 76)
         let refused = try await agent.logLine("the refusal") {
             $0.contains("event=peer.refused") && $0.contains("reason=share")
         }
         #expect(refused.contains("key=\(identity.fingerprint)"))
-        // Told once, not 172 times.
+        // Told once, not 76 times.
         #expect(agent.errors.lines.filter { $0.contains("event=peer.refused") }.count == 1)
         let programs = try await self.expectService(cluster)
         await stopAll([cluster.server, agent] + programs)
+    }
+
+    @Test func `a proxy that was killed has its place again at once`() async throws {
+        let cluster = try await Cluster(.https)
+        let (agent, _) = try await cluster.agent("office", options: ["--max-peers", "2"])
+        let echo = try TCPService.echo()
+        let options = ["--identity", cluster.folder.file("kept.pem")]
+        for turn in 0..<3 {
+            let socks = try await cluster.socks(options: options)
+            let connection = try await SOCKSTestClient.connect5(proxy: socks.port, port: echo.port)
+            try await onThread {
+                try connection.send("hello")
+                #expect(try connection.receive(exactly: 5) == Array("hello".utf8), "\(turn)")
+            }
+            await socks.program.kill9()
+        }
+        #expect(agent.errors.lines.allSatisfy { !$0.contains("event=peer.refused") })
+        await stopAll([cluster.server, agent])
     }
 
     @Test func `however many connections to the server one has, kept keys find room`() async throws {

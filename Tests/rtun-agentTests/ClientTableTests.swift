@@ -98,11 +98,11 @@ import Testing
         let admission = try table.admission(of: self.offer(of: 1, .key(1, isKept: true)))
         let clients = [table.enter(admission), table.enter(admission)]
         #expect(clients[0] === clients[1] && table.count == 1)
-        table.leave(admission.id)
+        table.leave(admission)
         #expect(table.count == 1)
         let again = table.enter(admission)
         #expect(again === clients[0])
-        for _ in 0..<3 { table.leave(admission.id) }
+        for _ in 0..<3 { table.leave(admission) }
         #expect(table.count == 0)
     }
 

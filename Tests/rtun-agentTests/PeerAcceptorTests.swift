@@ -34,13 +34,15 @@ import Testing
     }
 
     /// Of a client of its own, unless there is a key, which the client keeps.
-    private func offer(_ id: PeerID = .random(), key: CertificateFingerprint? = nil) throws -> OpenPeer {
+    private func offer(
+        _ id: PeerID = .random(), key: CertificateFingerprint? = nil, session: UInt64 = 1
+    ) throws -> OpenPeer {
         let random = (0..<32).map { _ in UInt8.random(in: .min ... .max) }
         let key = try key ?? #require(CertificateFingerprint(bytes: random))
         var offer = OpenPeer(
             peerID: id, name: "one", instanceID: self.instance,
             ice: IceParameters(ufrag: "abcd", pwd: "abcdefghijklmnopqrstuv"), fingerprint: key.bytes, kind: .quicTunnel)
-        offer.client = ClientStamp(session: 1, key: ProvedKey(fingerprint: key, isKept: true))
+        offer.client = ClientStamp(session: session, key: ProvedKey(fingerprint: key, isKept: true))
         return offer
     }
 
@@ -130,13 +132,61 @@ import Testing
         for offer in offers {
             do { _ = try await offer.get() } catch let refusal as PeerRefusal { refusals.append(refusal) }
         }
-        #expect(refusals == Array(repeating: .share(count: 128, limit: 256), count: 172))
+        #expect(refusals == Array(repeating: .share(count: 224, limit: 256), count: 76))
         #expect(refusals.first?.failure.code == .share)
         for _ in 0..<10 { _ = try await self.accept(acceptor, self.offer(key: self.key(2))) }
         #expect(acceptor.admissions.clients == 2)
-        #expect(acceptor.admissions.refusals == [.share: 172])
+        #expect(acceptor.admissions.refusals == [.share: 76])
         await acceptor.closeAll(reason: "test")
         #expect(acceptor.admissions.clients == 0)
+    }
+
+    /// How many offers of a process of a client are accepted, and how many are not.
+    private func offer(
+        _ count: Int, to acceptor: PeerAcceptor, key: UInt8 = 1, session: UInt64
+    ) async throws -> [Int] {
+        var (accepted, refused) = (0, 0)
+        for _ in 0..<count {
+            do {
+                _ = try await self.accept(acceptor, self.offer(key: self.key(key), session: session))
+                accepted += 1
+            } catch let refusal as PeerRefusal where [.share, .limit].contains(refusal.reason) {
+                refused += 1
+            }
+        }
+        return [accepted, refused]
+    }
+
+    @Test(arguments: [2, 8, 40]) func `a process that comes after one that has crashed gets its places`(
+        limit: Int
+    ) async throws {
+        let acceptor = self.acceptor(limit: limit)
+        let most = limit - max(1, limit / 8)
+        #expect(try await self.offer(most + 1, to: acceptor, session: 70) == [most, 1])
+        let former = acceptor.slots
+        // Beside another client, which loses nothing.
+        let other = try self.offer(key: self.key(2))
+        _ = try await self.accept(acceptor, other)
+        // The number of the later one need not be larger.
+        #expect(try await self.offer(most + 1, to: acceptor, session: 5) == [most, 1])
+        for slot in former { try await slot.vacated.futureResult.get() }
+        #expect(acceptor.slots.count == most + 1)
+        #expect(acceptor.slots.contains { $0.admission.key.bytes == other.fingerprint })
+        // The former one, if it lives, ends nothing of its successor; a third one does.
+        #expect(try await self.offer(3, to: acceptor, session: 70) == [0, 3])
+        #expect(try await self.offer(1, to: acceptor, session: 6) == [1, 0])
+        #expect(try await self.offer(2, to: acceptor, session: 5) == [0, 2])
+        await acceptor.closeAll(reason: "test")
+        #expect(acceptor.admissions.clients == 0 && acceptor.slots.isEmpty)
+        // All places are free.
+        #expect(try await self.offer(most + 1, to: acceptor, session: 70) == [most, 1])
+        await acceptor.closeAll(reason: "test")
+    }
+
+    @Test func `a relay with 200 rules has an agent to itself`() async throws {
+        let acceptor = self.acceptor(limit: 256)
+        #expect(try await self.offer(200, to: acceptor, session: 1) == [200, 0])
+        await acceptor.closeAll(reason: "test")
     }
 
     @Test func `a client that leaves the list loses its channels, and nobody else does`() async throws {

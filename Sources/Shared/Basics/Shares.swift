@@ -116,6 +116,14 @@ package struct Shares<Owner: Hashable & Sendable, Part: Hashable & Sendable>: Se
         return true
     }
 
+    /// A place of one part of an owner is another part's from now on; false when the former has none.
+    package mutating func passOn(from former: Part, to part: Part, of owner: Owner) -> Bool {
+        guard let holding = self.holdings[owner], holding.parts[former] ?? 0 > 0 else { return false }
+        self.change(part, of: owner, isKnown: holding.isKnown, by: 1)
+        self.change(former, of: owner, isKnown: holding.isKnown, by: -1)
+        return true
+    }
+
     private func hasRoom(for part: Part, of owner: Owner, isKnown: Bool) -> Bool {
         guard !self.isFull(isKnown: isKnown) else { return false }
         guard let holding = self.holdings[owner], holding.count > 0 else { return true }

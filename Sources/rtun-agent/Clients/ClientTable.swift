@@ -11,6 +11,10 @@ struct ClientTable {
         let payer: ClientID
         /// Who it is once its key is proved.
         let id: ClientID
+        /// Which of the payer's control connections this is, in the order in which the agent has come to know them; 0: the server
+        /// is of an older version, and does not tell.
+        let generation: UInt64
+        fileprivate let session: UInt64?
         fileprivate let rule: ClientRule?
     }
 
@@ -19,10 +23,33 @@ struct ClientTable {
         var channels: Int
     }
 
+    /// One that channels are charged to.
+    private struct Account {
+        /// So many control connections are told from new ones, so that one cannot come back as a newer one.
+        private static let sessionLimit = 64
+
+        var channels = 0
+        private var sessions: [(name: UInt64, generation: UInt64)] = []
+
+        func generation(of session: UInt64) -> UInt64 {
+            self.sessions.last { $0.name == session }?.generation ?? (self.sessions.last?.generation ?? 0) + 1
+        }
+
+        mutating func enter(_ admission: Admission) {
+            self.channels += 1
+            guard let session = admission.session, admission.generation > self.sessions.last?.generation ?? 0 else {
+                return
+            }
+            if self.sessions.count == Self.sessionLimit { self.sessions.removeFirst() }
+            self.sessions.append((session, admission.generation))
+        }
+    }
+
     /// Nil: everybody may come in.
     private(set) var list: AuthorizedClients?
     private let rules: EgressRules
     private var entries: [ClientID: Entry] = [:]
+    private var accounts: [ClientID: Account] = [:]
 
     /// - Parameter rules: those of the agent, for everybody.
     init(_ list: AuthorizedClients?, rules: EgressRules) {
@@ -42,26 +69,40 @@ struct ClientTable {
         }
         guard let list = self.list else {
             let id = ClientID(of: offer)
-            return Admission(key: key, payer: id, id: id, rule: nil)
+            return self.admission(key, payer: id, id: id, offer, nil)
         }
         guard let rule = list.rules[key] else { throw .keyUnknown(key, isStamped: offer.client != nil) }
         // One whose key nobody has looked at yet has no share of the one who may really have that key.
         let payer: ClientID = offer.client.map { $0.key == nil ? .session($0.session) : .key(key) } ?? .key(key)
-        return Admission(key: key, payer: payer, id: .key(key), rule: rule)
+        return self.admission(key, payer: payer, id: .key(key), offer, rule)
+    }
+
+    private func admission(
+        _ key: CertificateFingerprint, payer: ClientID, id: ClientID, _ offer: OpenPeer, _ rule: ClientRule?
+    ) -> Admission {
+        let session = offer.client?.session
+        let generation = session.map { (self.accounts[payer] ?? Account()).generation(of: $0) } ?? 0
+        return Admission(key: key, payer: payer, id: id, generation: generation, session: session, rule: rule)
     }
 
     /// The client has one more channel.
     mutating func enter(_ admission: Admission) -> Client {
         let client = self.entries[admission.id]?.client ?? Client(admission.id, rule: admission.rule, rules: self.rules)
         self.entries[admission.id, default: Entry(client: client, channels: 0)].channels += 1
+        self.accounts[admission.payer, default: Account()].enter(admission)
         return client
     }
 
     /// The client has one channel less.
-    mutating func leave(_ id: ClientID) {
-        guard var entry = self.entries[id] else { return }
-        entry.channels -= 1
-        self.entries[id] = entry.channels > 0 ? entry : nil
+    mutating func leave(_ admission: Admission) {
+        if var entry = self.entries[admission.id] {
+            entry.channels -= 1
+            self.entries[admission.id] = entry.channels > 0 ? entry : nil
+        }
+        if var account = self.accounts[admission.payer] {
+            account.channels -= 1
+            self.accounts[admission.payer] = account.channels > 0 ? account : nil
+        }
     }
 
     /// Another list holds from now on. Those who are not on it any more are for the caller to close.

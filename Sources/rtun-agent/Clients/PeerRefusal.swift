@@ -14,6 +14,8 @@ enum PeerRefusal: Error, Equatable {
     case keyUnknown(CertificateFingerprint, isStamped: Bool)
     /// The client has as many channels as its share of `--max-peers`.
     case share(count: Int, limit: Int)
+    /// The client has come anew, and had its share of `--max-peers` already: the new channels go before.
+    case replaced
     /// All of `--max-peers` are in use.
     case limit(Int)
 
@@ -30,7 +32,7 @@ enum PeerRefusal: Error, Equatable {
         switch self {
         case .keyUnknown: .keyUnknown
         case .keyMismatch: .keyMismatch
-        case .share: .share
+        case .share, .replaced: .share
         case .limit: .limit
         case .stopping, .badOffer, .idInUse: .other
         }
@@ -56,6 +58,8 @@ enum PeerRefusal: Error, Equatable {
                 reason:
                     "this client has \(count) channels already, which is its share of the agent's \(limit) (--max-peers)"
             )
+        case .replaced:
+            Failure(code: .share, reason: "a newer process with this client's key has got the place (--max-peers)")
         case .limit(let limit): Failure(code: .refused, reason: "the agent is at its limit of \(limit) peers")
         }
     }

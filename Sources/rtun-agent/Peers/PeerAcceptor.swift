@@ -29,10 +29,15 @@ final class PeerAcceptor: Sendable {
         let vacated: EventLoopPromise<Void>
         let admission: ClientTable.Admission
         let client: Client
+        /// Counts all that there have been.
+        let number: UInt64
+        /// Whether the place is another channel's already, and this one is ending.
+        var isReplaced = false
 
-        init(_ admission: ClientTable.Admission, _ client: Client, on eventLoop: any EventLoop) {
+        init(_ admission: ClientTable.Admission, _ client: Client, number: UInt64, on eventLoop: any EventLoop) {
             self.admission = admission
             self.client = client
+            self.number = number
             self.occupant = .makeBoxSendingValue(.expected, as: Occupant.self, eventLoop: eventLoop)
             self.vacated = eventLoop.makePromise()
         }
@@ -43,15 +48,34 @@ final class PeerAcceptor: Sendable {
         var peer: (any AcceptedPeer)? {
             if case .peer(let peer) = self.occupant.value { peer } else { nil }
         }
+
+        /// Ends what is there, or has the offer refused from which it would come.
+        func end(reason: String, refusal: PeerRefusal) {
+            self.eventLoop.execute {
+                switch self.occupant.value {
+                case .expected: self.occupant.value = .unwanted(refusal)
+                case .peer(let peer): peer.peerChannel.close(reason: reason)
+                case .unwanted, .gone: break
+                }
+            }
+        }
     }
 
     fileprivate struct State {
         var slots: [PeerID: Slot] = [:]
+        var slotCount: UInt64 = 0
         var shares: Shares<ClientID, PeerID>
         var clients: ClientTable
         var refusals: [PeerRefusal.Reason: UInt64] = [:]
         var isStopping = false
         var nextLoop = 0
+    }
+
+    /// A place for a new channel.
+    fileprivate struct Reservation {
+        let slot: Slot
+        /// Whose place it was: to be ended.
+        var replaced: Slot?
     }
 
     private let state: Mutex<State>
@@ -62,8 +86,8 @@ final class PeerAcceptor: Sendable {
     let egress: Egress
     private let logger: Logger
 
-    /// Channels that a client may have for each one that is free: they last, so that what one has taken is gone for others.
-    private static let peersPerFreePlace = 1
+    /// Channels that a client may have for each one that is free.
+    private static let peersPerFreePlace = 7
 
     /// Accepts at most `maximumPeers` channels at once, whose way out is `egress`. Connections and flows that have ended are
     /// written to `accessLog`.
@@ -177,13 +201,7 @@ final class PeerAcceptor: Sendable {
     func closeAll(reason: String) async {
         let slots = self.slots
         for slot in slots {
-            slot.eventLoop.execute {
-                switch slot.occupant.value {
-                case .expected: slot.occupant.value = .unwanted(.stopping)
-                case .peer(let peer): peer.peerChannel.close(reason: reason)
-                case .unwanted, .gone: break
-                }
-            }
+            slot.end(reason: reason, refusal: .stopping)
         }
         for slot in slots {
             try? await slot.vacated.futureResult.get()
@@ -233,7 +251,13 @@ final class PeerAcceptor: Sendable {
             if case .failure(let refusal) = result { state.refusals[refusal.reason, default: 0] += 1 }
             return result
         }
-        return try result.get()
+        let reservation = try result.get()
+        if let former = reservation.replaced {
+            former.end(
+                reason: "the client has come anew, and its share of the agent's channels is used up", refusal: .replaced
+            )
+        }
+        return reservation.slot
     }
 
     private func release(_ id: PeerID) {
@@ -253,15 +277,9 @@ final class PeerAcceptor: Sendable {
             return (Array(slots[..<pivot]), Array(slots[pivot...]))
         }
         for slot in revoked {
-            slot.eventLoop.execute {
-                switch slot.occupant.value {
-                case .expected: slot.occupant.value = .unwanted(.keyUnknown(slot.admission.key, isStamped: true))
-                case .peer(let peer):
-                    peer.peerChannel.close(
-                        reason: "this agent does not list this client's key \(slot.admission.key) any more")
-                case .unwanted, .gone: break
-                }
-            }
+            slot.end(
+                reason: "this agent does not list this client's key \(slot.admission.key) any more",
+                refusal: .keyUnknown(slot.admission.key, isStamped: true))
         }
         for slot in kept {
             slot.eventLoop.execute { slot.peer?.rulesChanged() }
@@ -280,26 +298,48 @@ final class PeerAcceptor: Sendable {
 extension PeerAcceptor.State {
     /// Takes a place for the channel that is offered, of the share of who offers it.
     fileprivate mutating func reserve(_ offer: OpenPeer, on eventLoop: any EventLoop) throws(PeerRefusal)
-        -> PeerAcceptor.Slot
+        -> PeerAcceptor.Reservation
     {
         if self.isStopping { throw .stopping }
         let admission = try self.clients.admission(of: offer)
         guard self.slots[offer.peerID] == nil else { throw .idInUse }
         let payer = admission.payer
-        guard self.shares.take(by: offer.peerID, of: payer, isKnown: payer.isKnown) else {
-            throw self.shares.isFull(isKnown: payer.isKnown)
-                ? .limit(self.shares.limit) : .share(count: self.shares.count(of: payer), limit: self.shares.limit)
+        var replaced: PeerAcceptor.Slot?
+        if !self.shares.take(by: offer.peerID, of: payer, isKnown: payer.isKnown) {
+            replaced = self.replace(with: offer.peerID, admission)
+            guard replaced != nil else {
+                throw self.shares.isFull(isKnown: payer.isKnown)
+                    ? .limit(self.shares.limit) : .share(count: self.shares.count(of: payer), limit: self.shares.limit)
+            }
         }
-        let slot = PeerAcceptor.Slot(admission, self.clients.enter(admission), on: eventLoop)
+        self.slotCount += 1
+        let slot = PeerAcceptor.Slot(admission, self.clients.enter(admission), number: self.slotCount, on: eventLoop)
         self.slots[offer.peerID] = slot
-        return slot
+        return PeerAcceptor.Reservation(slot: slot, replaced: replaced)
+    }
+
+    /// Passes the place of the client's oldest channel of a former control connection on, if there is one: a process that was
+    /// killed leaves channels behind that look alive until they have been silent for long. Two processes that live do not end
+    /// each other's by turns, since the older one ends nothing.
+    private mutating func replace(with id: PeerID, _ admission: ClientTable.Admission) -> PeerAcceptor.Slot? {
+        // Those that are replaced are there for a while.
+        guard self.slots.count - self.shares.used < self.shares.limit else { return nil }
+        let former = self.slots.lazy.filter {
+            $0.value.admission.payer == admission.payer && $0.value.admission.generation < admission.generation
+                && !$0.value.isReplaced
+        }.min {
+            ($0.value.admission.generation, $0.value.number) < ($1.value.admission.generation, $1.value.number)
+        }
+        guard let former, self.shares.passOn(from: former.key, to: id, of: admission.payer) else { return nil }
+        self.slots[former.key]?.isReplaced = true
+        return former.value
     }
 
     /// Gives the place back, if it is still taken.
     fileprivate mutating func release(_ id: PeerID) -> PeerAcceptor.Slot? {
         guard let slot = self.slots.removeValue(forKey: id) else { return nil }
         self.shares.giveBack(by: id, of: slot.admission.payer)
-        self.clients.leave(slot.admission.id)
+        self.clients.leave(slot.admission)
         return slot
     }
 }
