@@ -77,7 +77,7 @@ import Testing
             try AuthorizedClients(parsing: Array("\(Self.key(1)) max-streams=7".utf8)), rules: Self.rules)
         let admission = try table.admission(of: self.offer(of: 1, stamp))
         #expect(admission.id == .key(Self.key(1)) && admission.payer == payer)
-        let client = table.enter(admission)
+        let client = table.enter(admission).client
         #expect(client.maximumStreams == 7)
     }
 
@@ -96,14 +96,24 @@ import Testing
     @Test func `a client is one for as long as it has channels`() throws {
         var table = ClientTable(nil, rules: Self.rules)
         let admission = try table.admission(of: self.offer(of: 1, .key(1, isKept: true)))
-        let clients = [table.enter(admission), table.enter(admission)]
+        let clients = [table.enter(admission).client, table.enter(admission).client]
         #expect(clients[0] === clients[1] && table.count == 1)
         table.leave(admission)
         #expect(table.count == 1)
-        let again = table.enter(admission)
+        let again = table.enter(admission).client
         #expect(again === clients[0])
         for _ in 0..<3 { table.leave(admission) }
         #expect(table.count == 0)
+    }
+
+    @Test func `who only names a listed key is another payer than who has proved it, and the same client`() throws {
+        let list = try AuthorizedClients(parsing: Array("\(Self.key(1))".utf8))
+        var table = ClientTable(list, rules: Self.rules)
+        let stamps = [Stamp.withoutKey, .key(1, isKept: true), .key(1, isKept: false), .withoutKey]
+        let entries = try stamps.map { table.enter(try table.admission(of: self.offer(of: 1, $0))) }
+        #expect(entries.allSatisfy { $0.client === entries[0].client })
+        #expect(entries[0].payer === entries[3].payer && entries[1].payer === entries[2].payer)
+        #expect(entries[0].payer !== entries[1].payer)
     }
 
     @Test func `refusals are told now and then, whoever they are of`() {

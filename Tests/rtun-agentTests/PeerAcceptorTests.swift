@@ -25,11 +25,11 @@ import Testing
         self.configuration = configuration
     }
 
-    private func acceptor(limit: Int, list: AuthorizedClients? = nil) -> PeerAcceptor {
+    private func acceptor(limit: Int, streams: Int = 1, list: AuthorizedClients? = nil) -> PeerAcceptor {
         let dialer = EgressDialer(policy: EgressPolicy([]))
         return PeerAcceptor(
             maximumPeers: limit, list: list, group: MultiThreadedEventLoopGroup.singleton,
-            egress: Egress(dialer: dialer, maximumStreams: 1, maximumFlows: 1), accessLog: nil,
+            egress: Egress(dialer: dialer, maximumStreams: streams, maximumFlows: 1), accessLog: nil,
             logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }))
     }
 
@@ -186,6 +186,25 @@ import Testing
     @Test func `a relay with 200 rules has an agent to itself`() async throws {
         let acceptor = self.acceptor(limit: 256)
         #expect(try await self.offer(200, to: acceptor, session: 1) == [200, 0])
+        await acceptor.closeAll(reason: "test")
+    }
+
+    @Test func `offers that only name a listed key leave the client's connections and checks alone`() async throws {
+        let list = try AuthorizedClients(parsing: Array("\(self.key(1))".utf8))
+        let acceptor = self.acceptor(limit: 20, streams: 80, list: list)
+        let proved = try self.offer(key: self.key(1))
+        _ = try await self.accept(acceptor, proved)
+        let slot = try #require(acceptor.slots.first)
+        for _ in 0..<5 {
+            var offer = try self.offer(key: self.key(1))
+            offer.client = ClientStamp(session: 2, key: nil)
+            _ = try await self.accept(acceptor, offer)
+        }
+        #expect(acceptor.slots.count == 6 && acceptor.slots.allSatisfy { $0.client === slot.client })
+        #expect(acceptor.slots.filter { $0.payer === slot.payer }.count == 1)
+        // No other tunnel of the client is there so far.
+        let tunnel = acceptor.egress.tunnelOpened(of: slot.client)
+        #expect((0..<80).count { _ in acceptor.egress.takeStream(by: tunnel, of: slot.client) == nil } == 70)
         await acceptor.closeAll(reason: "test")
     }
 

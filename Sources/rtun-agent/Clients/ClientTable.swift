@@ -18,6 +18,9 @@ struct ClientTable {
         fileprivate let rule: ClientRule?
     }
 
+    /// Stands for whoever has the share that an offer uses before its client has proved anything: one for each payer.
+    final class Payer: Sendable {}
+
     private struct Entry {
         let client: Client
         var channels: Int
@@ -28,6 +31,7 @@ struct ClientTable {
         /// So many control connections are told from new ones, so that one cannot come back as a newer one.
         private static let sessionLimit = 64
 
+        let payer = Payer()
         var channels = 0
         private var sessions: [(name: UInt64, generation: UInt64)] = []
 
@@ -81,16 +85,18 @@ struct ClientTable {
         _ key: CertificateFingerprint, payer: ClientID, id: ClientID, _ offer: OpenPeer, _ rule: ClientRule?
     ) -> Admission {
         let session = offer.client?.session
-        let generation = session.map { (self.accounts[payer] ?? Account()).generation(of: $0) } ?? 0
+        let generation = session.map { self.accounts[payer]?.generation(of: $0) ?? 1 } ?? 0
         return Admission(key: key, payer: payer, id: id, generation: generation, session: session, rule: rule)
     }
 
-    /// The client has one more channel.
-    mutating func enter(_ admission: Admission) -> Client {
+    /// The client has one more channel, on the account of the payer that is returned with it.
+    mutating func enter(_ admission: Admission) -> (client: Client, payer: Payer) {
         let client = self.entries[admission.id]?.client ?? Client(admission.id, rule: admission.rule, rules: self.rules)
         self.entries[admission.id, default: Entry(client: client, channels: 0)].channels += 1
-        self.accounts[admission.payer, default: Account()].enter(admission)
-        return client
+        var account = self.accounts[admission.payer] ?? Account()
+        account.enter(admission)
+        self.accounts[admission.payer] = account
+        return (client, account.payer)
     }
 
     /// The client has one channel less.

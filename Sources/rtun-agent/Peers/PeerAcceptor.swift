@@ -29,14 +29,19 @@ final class PeerAcceptor: Sendable {
         let vacated: EventLoopPromise<Void>
         let admission: ClientTable.Admission
         let client: Client
+        /// Whose share of what is spent on finding a path.
+        let payer: ClientTable.Payer
         /// Counts all that there have been.
         let number: UInt64
         /// Whether the place is another channel's already, and this one is ending.
         var isReplaced = false
 
-        init(_ admission: ClientTable.Admission, _ client: Client, number: UInt64, on eventLoop: any EventLoop) {
+        init(
+            _ admission: ClientTable.Admission, _ entry: (client: Client, payer: ClientTable.Payer), number: UInt64,
+            on eventLoop: any EventLoop
+        ) {
             self.admission = admission
-            self.client = client
+            (self.client, self.payer) = entry
             self.number = number
             self.occupant = .makeBoxSendingValue(.expected, as: Occupant.self, eventLoop: eventLoop)
             self.vacated = eventLoop.makePromise()
@@ -130,7 +135,7 @@ final class PeerAcceptor: Sendable {
             do {
                 if case .unwanted(let refusal) = slot.occupant.value { throw refusal }
                 var configuration = configuration
-                configuration.checkOwner = ObjectIdentifier(slot.client)
+                configuration.checkOwner = ObjectIdentifier(slot.payer)
                 let peer = try self.peer(offer, of: slot.client, configuration, signaling, ledger) {
                     if let peer = slot.peer { past.value.add(peer) }
                     // The box refers to the peer and the peer to this closure: emptying the box ends both.

@@ -14,8 +14,8 @@ final class TunnelPeer: AcceptedPeer {
     private let channel: PeerChannel<QUICTunnel>
     private let egress: Egress
     private let client: Client
-    /// The tunnel as one of those that the client has.
-    private let part: Egress.PartID
+    /// The tunnel as one of those that the client has; nil before the client has proved its key.
+    private var part: Egress.PartID?
     private let dialer: EgressDialer
     private let watch: ConnectionWatch
     private lazy var associations = TunnelAssociations(
@@ -60,7 +60,6 @@ final class TunnelPeer: AcceptedPeer {
         self.logger = logger
         self.channel = try PeerChannel(
             offer: offer, configuration: configuration, signaling: signaling, eventLoop: eventLoop, logger: logger)
-        self.part = egress.tunnelOpened(of: client)
         self.closed = closed
         self.channel.delegate = self
     }
@@ -80,9 +79,17 @@ final class TunnelPeer: AcceptedPeer {
         }.flatMapErrorThrowing { throw Failure(refusing: $0) }
     }
 
+    /// Has what the client may have shared with this tunnel, too.
+    private func join() -> Egress.PartID {
+        if let part = self.part { return part }
+        let part = self.egress.tunnelOpened(of: self.client)
+        self.part = part
+        return part
+    }
+
     /// Takes a place for one more connection or association, which is `flow` in the ledger; otherwise why not.
     private func takePlace(for flow: FlowLedger.FlowID) -> TunnelRefusal? {
-        guard let refusal = self.egress.takeStream(by: self.part, of: self.client) else {
+        guard let refusal = self.egress.takeStream(by: self.join(), of: self.client) else {
             self.streams += 1
             return nil
         }
@@ -94,7 +101,7 @@ final class TunnelPeer: AcceptedPeer {
 
     private func giveBackPlace() {
         self.streams -= 1
-        self.egress.giveBackStream(by: self.part, of: self.client)
+        if let part = self.part { self.egress.giveBackStream(by: part, of: self.client) }
     }
 
     private func over(_ flow: FlowLedger.FlowID) {
@@ -210,9 +217,11 @@ extension StreamSplice {
 extension TunnelPeer: Sendable {}
 
 extension TunnelPeer: PeerChannelDelegate {
+    func peerChannelConnected(_ peerID: PeerID) { _ = self.join() }
+
     func peerChannel(_ peerID: PeerID, closed reason: PeerChannelError) {
         self.associations.close()
-        self.egress.tunnelClosed(self.part, of: self.client)
+        if let part = self.part { self.egress.tunnelClosed(part, of: self.client) }
         self.closed()
     }
 }
