@@ -52,6 +52,18 @@ import Testing
         #expect(egress.takeStream(by: tunnels[1], of: client) == nil)
     }
 
+    @Test func `a flow that comes too fast costs nobody another one`() throws {
+        let egress = self.egress(streams: 1, flows: 2)
+        let (hasty, other) = (try self.client(1), try self.client(2))
+        let relays = [egress.relayOpened {}, egress.relayOpened {}]
+        for _ in 0..<2 { #expect(egress.takeFlow(by: relays[1], of: other) { true } == .taken) }
+        #expect(egress.takeFlow(by: relays[0], of: hasty) { false } == .tooFast)
+        #expect(!egress.owesFlow(relays[1]) && egress.summary.flows == 2)
+        #expect(egress.takeFlow(by: relays[0], of: hasty) { true } == .taken)
+        #expect(egress.owesFlow(relays[1]))
+        #expect(egress.takeFlow(by: relays[0], of: hasty) { true } == .own)
+    }
+
     @Test func `limits stay within that of open files`() throws {
         var options = try EgressOptions.parse([])
         #expect(EgressLimits(options, openFiles: 65_536, eventLoops: 2) == EgressLimits(streams: 4096, flows: 16_384))

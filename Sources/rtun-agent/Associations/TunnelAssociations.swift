@@ -143,14 +143,15 @@ final class TunnelAssociations: AssociationHost {
         guard let share = self.share, self.associations[key.association]?.association === association else {
             return nil
         }
-        guard self.egress.takeFlow(by: share.id, of: self.client) || self.evictIdle(at: now) else {
-            self.dropped(.flowLimit, 1, nil)
-            return nil
-        }
-        guard self.flowRate.take(at: now) else {
-            self.giveBackFlow()
+        let place = self.egress.takeFlow(by: share.id, of: self.client) { self.flowRate.take(at: now) }
+        switch place {
+        case .tooFast:
             self.dropped(.flowRate, 1, nil)
             return nil
+        case .own where !self.evictIdle(at: now):
+            self.dropped(.flowLimit, 1, nil)
+            return nil
+        case .own, .taken: break
         }
         // Sockets whose places others have got may still be there.
         if self.sockets.isFull { self.endLeastUsed() }

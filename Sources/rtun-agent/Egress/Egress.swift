@@ -20,6 +20,15 @@ final class Egress: Sendable {
         case own(limit: Int)
     }
 
+    /// What becomes of the wish for a flow.
+    enum FlowPlace: Equatable {
+        case taken
+        /// The relay has to end a flow of its own for it.
+        case own
+        /// Flows are being opened too fast.
+        case tooFast
+    }
+
     private struct State {
         var streams: Shares<ClientID, PartID>
         var flows: Shares<ClientID, PartID>
@@ -126,15 +135,19 @@ final class Egress: Sendable {
         self.giveBack { $0.relays[relay] = nil }
     }
 
-    /// Takes a place for one UDP flow of a client's relay; false when it has to end one of its own for that.
-    func takeFlow(by relay: PartID, of client: Client) -> Bool {
+    /// Takes a place for one UDP flow of a client's relay.
+    ///
+    /// - Parameter isInTime: whether the relay may open a flow by now. Asked first: nobody is to lose a flow for one that does
+    ///   not come about.
+    func takeFlow(by relay: PartID, of client: Client, isInTime: () -> Bool) -> FlowPlace {
+        guard isInTime() else { return .tooFast }
         let (place, endFlow) = self.state.withLock { state in
             let place = state.flows.takeOrMove(by: relay, of: client.id, isKnown: client.id.isKnown)
             guard case .of(let other) = place else { return (place, nil as (@Sendable () -> Void)?) }
             return (place, state.relays[other])
         }
         endFlow?()
-        return place != .own
+        return place == .own ? .own : .taken
     }
 
     /// A flow has ended.

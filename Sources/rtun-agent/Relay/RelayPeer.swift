@@ -123,13 +123,13 @@ final class RelayPeer: AcceptedPeer {
     /// The new flow; nil when there is none to be had, which is counted and told.
     private func openFlow(_ id: FlowID, at now: NIODeadline) -> EgressFlow? {
         guard let shareID = self.shareID else { return nil }
-        guard self.egress.takeFlow(by: shareID, of: self.client) || self.takePlaceOfOwn(at: now) else {
+        let place = self.egress.takeFlow(by: shareID, of: self.client) { self.meter.permitsFlow(at: now) }
+        switch place {
+        case .tooFast: return nil
+        case .own where !self.takePlaceOfOwn(at: now):
             self.meter.dropForFlowLimit()
             return nil
-        }
-        guard self.meter.permitsFlow(at: now) else {
-            self.egress.giveBackFlow(by: shareID, of: self.client)
-            return nil
+        case .own, .taken: break
         }
         // Flows whose places others have got may still be there.
         if self.flows.isFull, let (_, flow) = self.leastUsedFlow() {
