@@ -380,8 +380,9 @@ let package = Package(
         tests(
             "rtun-agentTests",
             [
-                "rtun-agent", "Basics", "CommandSupport", "NameResolution", "PeerChannel", "AppProto", "TLS",
-                "TestSupport", .nioCore, .nioPosix, .argumentParser, .logging,
+                "rtun-agent", "Basics", "CommandSupport", "FlowLedger", "NameResolution", "PeerChannel",
+                "PeerTestSupport", "AppProto", "TLS", "TestSupport", "Tunnel", "UDPAssociation", .nioCore, .nioPosix,
+                .argumentParser, .logging,
             ]),
         tests(
             "rtun-relayTests",

@@ -33,6 +33,13 @@ struct AssociationTargets {
         return destination
     }
 
+    /// Whether the name of `endpoint` need not be looked up, since no address may be gone to that it may have. This is known
+    /// from then on.
+    mutating func isHopeless(_ endpoint: Endpoint, by rules: EgressRules) -> Bool {
+        guard !rules.policy.permitsSomeAddress(port: endpoint.port) else { return false }
+        return self.destination(of: endpoint, at: [], by: rules) { _ in false } == nil
+    }
+
     /// What is known of `endpoint`, by rules that still hold; nil when nothing is.
     func known(_ endpoint: Endpoint, by rules: EgressRules) -> SocketAddress?? {
         rules.generation == self.generation ? self.decisions[endpoint] : nil

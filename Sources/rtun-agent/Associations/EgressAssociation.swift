@@ -106,6 +106,7 @@ final class EgressAssociation {
     }
 
     private func send(_ payload: ByteBuffer, _ endpoint: Endpoint, to name: String, _ host: any AssociationHost) {
+        guard !self.targets.isHopeless(endpoint, by: host.rules) else { return host.dropped(.policy, 1, endpoint) }
         let answer = self.names.look(
             name, for: AssociationNames.Waiting(payload: payload, endpoint: endpoint), at: host.eventLoop.now)
         switch answer {
