@@ -1,5 +1,6 @@
 import Basics
 import CommandSupport
+import NIOCore
 import TestSupport
 import Testing
 
@@ -116,6 +117,21 @@ import Testing
             try rules.map { try EgressRule($0.hasPrefix("+") ? .allow : .deny, parsing: String($0.dropFirst())) })
         let client = Client(.session(1), rule: try self.rule(options), rules: EgressRules(targets: policy))
         #expect(client.rules.policy.permitsSomeAddress(port: 80) == isSome)
+    }
+
+    @Test func `what is open is judged by the client's own rules, behind the agent's translator, too`() throws {
+        let prefix = try #require(NAT64Prefix(try AddressBlock(parsing: "2001:db8:64::/96")))
+        let narrowed = EgressPolicy([try EgressRule(.deny, parsing: "192.0.2.0/24")], nat64: [prefix])
+        let common = EgressRules(targets: narrowed)
+        func permits(_ line: String?, _ address: String) throws -> Bool {
+            let client = Client(.session(1), rule: try line.map { try self.rule($0) }, rules: common)
+            return client.rules.ownPermit(try SocketAddress(ipAddress: address, port: 80))
+        }
+        // The agent's own rules have been narrowed since.
+        #expect(try permits(nil, "192.0.2.1") && permits("max-streams=9", "192.0.2.1"))
+        #expect(try permits("allow=192.0.2.0/24", "192.0.2.1") && !permits("deny=192.0.2.0/24", "192.0.2.1"))
+        #expect(try !permits("allow=192.0.2.0/24", "198.51.100.1"))
+        #expect(try !permits("deny=10.0.0.0/8", "2001:db8:64::10.0.0.1"))
     }
 
     @Test func `changes of either rules are seen, and tell that decisions are old`() throws {

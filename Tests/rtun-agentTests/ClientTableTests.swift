@@ -116,6 +116,18 @@ import Testing
         #expect(entries[0].payer !== entries[1].payer)
     }
 
+    @Test func `a change of the list names whose lines are others`() throws {
+        func list(_ lines: String...) throws -> AuthorizedClients {
+            try AuthorizedClients(parsing: Array(lines.joined(separator: "\n").utf8))
+        }
+        let keys = (1...4).map { Self.key($0) }
+        var table = ClientTable(
+            try list("\(keys[0]) allow=10.0.0.0/8", "\(keys[1])", "\(keys[2])"), rules: Self.rules)
+        let changed = table.change(
+            to: try list("\(keys[3])", "\(keys[1]) deny=10.0.0.0/8", "\(keys[0]) allow=10.0.0.0/8 office"))
+        #expect(changed == [keys[1], keys[3]])
+    }
+
     @Test func `refusals are told now and then, whoever they are of`() {
         var notices = RefusalNotices()
         let now = NIODeadline.uptimeNanoseconds(1)

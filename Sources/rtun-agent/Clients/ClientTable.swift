@@ -111,11 +111,14 @@ struct ClientTable {
         }
     }
 
-    /// Another list holds from now on. Those who are not on it any more are for the caller to close.
-    mutating func change(to list: AuthorizedClients) {
+    /// Another list holds from now on. Those who are not on it any more are for the caller to close. Returns whose lines are
+    /// others now.
+    mutating func change(to list: AuthorizedClients) -> Set<CertificateFingerprint> {
+        let former = self.list
         self.list = list
         for (id, entry) in self.entries {
             if case .key(let key) = id, let rule = list.rules[key] { entry.client.change(to: rule) }
         }
+        return Set(list.rules.keys.filter { list.rules[$0] != former?.rules[$0] })
     }
 }

@@ -29,11 +29,16 @@ struct EgressPolicy: Sendable {
 
     /// Permits what both permit, in the network of the wider one.
     func within(_ wider: EgressPolicy) -> EgressPolicy {
-        var own = self
-        own.nat64 = wider.nat64
         var both = wider
-        both.others.append(own)
+        both.others.append(self.inNetwork(of: wider))
         return both
+    }
+
+    /// The same, behind the translators of another one.
+    func inNetwork(of other: EgressPolicy) -> EgressPolicy {
+        var policy = self
+        policy.nat64 = other.nat64
+        return policy
     }
 
     /// Link-local addresses, and the addresses at which clouds hand credentials to whoever asks from inside.

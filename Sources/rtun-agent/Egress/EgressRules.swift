@@ -1,3 +1,4 @@
+import NIOCore
 import Synchronization
 
 /// The rules that the agent goes by now, or one client of it. They can change while it runs.
@@ -35,6 +36,12 @@ final class EgressRules: Sendable {
         let own = self.policies.withLock { $0.targets }
         guard let wider = self.wider?.policy else { return own ?? EgressPolicy([]) }
         return own?.within(wider) ?? wider
+    }
+
+    /// Whether the client's own rules permit a target, whatever the wider ones say: those hold for what is new.
+    func ownPermit(_ target: SocketAddress) -> Bool {
+        guard let own = self.policies.withLock({ $0.targets }) else { return true }
+        return (self.wider.map { own.inNetwork(of: $0.policy) } ?? own).permits(target)
     }
 
     /// Where clients may be looked for directly.

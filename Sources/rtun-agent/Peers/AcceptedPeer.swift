@@ -11,7 +11,7 @@ protocol AcceptedPeer: AnyObject {
     var peerChannel: any AnyPeerChannel { get }
     /// Starts to look for a path; brings the answer for the client, or fails with the `Failure` to answer with.
     func start() -> EventLoopFuture<OpenPeerReply>
-    /// The client's rules may be others from now on: ends what they do not permit any more.
+    /// The client's own rules are others from now on: ends what they do not permit any more.
     func rulesChanged()
     /// Writes a line about what has passed through, where there is something to say.
     func report()

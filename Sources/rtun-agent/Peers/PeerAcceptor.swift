@@ -275,18 +275,19 @@ final class PeerAcceptor: Sendable {
     /// Serves other clients from now on, or these by other rules. Returns how many channels of those who are not on the list any
     /// more are closed; they hear why.
     func change(to list: AuthorizedClients) -> Int {
-        let (revoked, kept) = self.state.withLock { state in
-            state.clients.change(to: list)
-            var slots = Array(state.slots.values)
-            let pivot = slots.partition { list.rules[$0.admission.key] != nil }
-            return (Array(slots[..<pivot]), Array(slots[pivot...]))
+        let (revoked, changed) = self.state.withLock { state in
+            let keys = state.clients.change(to: list)
+            let slots = state.slots.values
+            return (
+                slots.filter { list.rules[$0.admission.key] == nil }, slots.filter { keys.contains($0.admission.key) }
+            )
         }
         for slot in revoked {
             slot.end(
                 reason: "this agent does not list this client's key \(slot.admission.key) any more",
                 refusal: .keyUnknown(slot.admission.key, isStamped: true))
         }
-        for slot in kept {
+        for slot in changed {
             slot.eventLoop.execute { slot.peer?.rulesChanged() }
         }
         return revoked.count

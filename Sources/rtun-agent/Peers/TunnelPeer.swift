@@ -136,8 +136,12 @@ final class TunnelPeer: AcceptedPeer {
             dialer: self.dialer, watch: self.watch, logger: self.logger
         ) { splice, resolved in
             self.connected(flow, splice, to: resolved)
-            // They may have changed while the connection was being made.
-            if generation != self.client.rules.generation { self.rulesChanged() }
+            // They may have changed while the connection was being made: to them it is a new one.
+            if generation != self.client.rules.generation, let resolved,
+                !self.client.rules.policy.permits(resolved)
+            {
+                self.end([splice])
+            }
             self.ledger.connected(flow, resolved: resolved?.authority, agent: nil, at: self.channel.eventLoop.now) {
                 FlowLedger.Look(traffic: splice.traffic, path: self.channel.path?.name)
             }
@@ -163,14 +167,15 @@ final class TunnelPeer: AcceptedPeer {
     var peerChannel: any AnyPeerChannel { self.channel }
 
     func rulesChanged() {
-        let policy = self.client.rules.policy
-        let forbidden = self.connections.values.filter { !policy.permits($0.target) }
-        for (splice, _) in forbidden { splice.connectionLost() }
-        if !forbidden.isEmpty {
-            self.logger.info(
-                "connections ended: the client's rules do not permit them any more",
-                metadata: ["event": "client.restricted", "count": .stringConvertible(forbidden.count)])
-        }
+        let forbidden = self.connections.values.filter { !self.client.rules.ownPermit($0.target) }
+        if !forbidden.isEmpty { self.end(forbidden.map(\.splice)) }
+    }
+
+    private func end(_ forbidden: [StreamSplice]) {
+        for splice in forbidden { splice.connectionLost() }
+        self.logger.info(
+            "connections ended: the client's rules do not permit them any more",
+            metadata: ["event": "client.restricted", "count": .stringConvertible(forbidden.count)])
     }
 
     /// Of the client's UDP associations, if it has had any.

@@ -92,7 +92,7 @@ final class RelayPeer: AcceptedPeer {
     var peerChannel: any AnyPeerChannel { self.channel }
 
     func rulesChanged() {
-        guard !self.client.rules.policy.permits(self.relay.target) else { return }
+        guard !self.client.rules.ownPermit(self.relay.target) else { return }
         self.channel.close(reason: "the agent's policy refuses \(self.target) now")
     }
 
