@@ -238,6 +238,15 @@ struct AuthorizedClientsTests {
         await stopAll([cluster.server, agent])
     }
 
+    @Test func `a list that others can change is warned of`() async throws {
+        let cluster = try await Cluster(.https)
+        let options = try self.list("", cluster)
+        try await ShellCommand.run("chmod 666 '\(options[1])'")
+        let (agent, _) = try await cluster.agent("office", options: options)
+        #expect(agent.errors.text.contains("others can change the authorized clients in \(options[1]) (mode 0666)"))
+        await stopAll([cluster.server, agent])
+    }
+
     @Test(arguments: [("SHA256:short\n", Int32(78)), (nil, 69)])
     func `a start with a list that cannot be used ends at once`(text: String?, code: Int32) async throws {
         let cluster = try await Cluster(.https)

@@ -12,10 +12,12 @@ struct ClientOptions: ParsableArguments {
             valueName: "file"))
     var file: String?
 
-    /// The list; nil: all clients are served. Throws a `ProgramError`: exit code 69 when the file cannot be read, 78 when it
+    /// The list, with a warning on standard error when others can change it; nil: all clients are served. Throws a `ProgramError`: exit code 69 when the file cannot be read, 78 when it
     /// says what makes no sense.
     func load() throws(ProgramError) -> AuthorizedClients? {
         guard let file = self.file else { return nil }
-        return try AuthorizedClients(file: file)
+        let list = try AuthorizedClients(file: file)
+        FileAccess.warn(ofWritersOf: file, holding: "authorized clients")
+        return list
     }
 }
