@@ -356,6 +356,7 @@ let package = Package(
         tests(
             "DiagnosisTests",
             ["Diagnosis", "AppProto", "Basics", "CommandSupport", "PeerChannel", "Signaling", .nioCore]),
+        tests("FileWatchTests", ["FileWatch", "TestSupport", .nioCore, .nioPosix]),
         tests(
             "CommandSupportTests",
             ["CommandSupport", "FlowLedger", "LibC", "TestSupport", .nioCore, .nioEmbedded, .argumentParser, .logging]

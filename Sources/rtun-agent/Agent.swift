@@ -2,6 +2,7 @@ import Admin
 import AppProto
 import Basics
 import CommandSupport
+import FileWatch
 import Logging
 import NIOCore
 import NIOPosix
@@ -29,6 +30,8 @@ struct Agent {
     private let admin: AdminOptions
     private let maximumPeers: Int
     private let clientFile: String?
+    /// Of that file, from before it was read.
+    private let clientStamp: FileStamp?
     private let log: ProgramLog
 
     /// Derives keys, reads what files there are. Throws a `ProgramError`.
@@ -69,6 +72,7 @@ struct Agent {
         self.admin = command.admin
         self.maximumPeers = command.egress.maximumPeers
         self.clientFile = command.clients.file
+        self.clientStamp = list?.stamp
         self.acceptor = PeerAcceptor(
             maximumPeers: command.egress.maximumPeers, list: list, group: group, egress: self.egress,
             accessLog: log.accessLog, logger: log.logger)
@@ -157,8 +161,9 @@ struct Agent {
     /// Goes by what the list of clients says, whenever it changes.
     private func watchClients() async throws -> NIOLoopBound<ClientWatch>? {
         guard let file = self.clientFile else { return nil }
-        return try await self.client.eventLoop.submit { [acceptor, client, log] in
-            let watch = ClientWatch(file: file, acceptor: acceptor, eventLoop: client.eventLoop, logger: log.logger)
+        return try await self.client.eventLoop.submit { [acceptor, client, clientStamp, log] in
+            let watch = ClientWatch(
+                file: file, loaded: clientStamp, acceptor: acceptor, eventLoop: client.eventLoop, logger: log.logger)
             watch.start()
             return NIOLoopBound(watch, eventLoop: client.eventLoop)
         }.get()

@@ -101,12 +101,18 @@ import Testing
         ("k allow=10.0.0.0/8:443 max-streams=4", ["allow→10.0.0.0/8:443", "max-streams→4"]),
         ("k allow=a=b allow= laptop x=y", ["allow→a=b", "allow→"]),
         ("k max-streams=4 # allow=no", ["max-streams→4"]),
-        ("k =x", []),
         ("k 2+2=4", []),
+        ("k laptop to allow all", []),
     ])
     func `options stand between a key and a comment`(text: String, options: [String]) throws {
         let read = try Self.line(text).options(from: 1, known: ["allow", "max-streams"])
         #expect(read.map { "\($0.name)→\($0.value)" } == options)
+    }
+
+    private static func misspelt(_ word: String) -> String {
+        let name = "allow"
+        return "'\(word)' is not how an option is written: \(name)= and its value, without blanks (a comment that begins like "
+            + "this begins with #)"
     }
 
     @Test(arguments: [
@@ -115,6 +121,12 @@ import Testing
             "alow= is unknown here; there is allow=, deny= (a comment like this begins with #)"
         ),
         ("k laptop allow=x", ["allow"], "allow= stands behind a comment; put it right behind the key"),
+        ("k allow = x", ["allow"], Self.misspelt("allow")),
+        ("k allow x", ["allow", "deny"], Self.misspelt("allow")),
+        ("k allow: x", ["allow"], Self.misspelt("allow:")),
+        ("k =x", ["allow"], Self.misspelt("=x")),
+        ("k laptop allow:x", ["allow"], Self.misspelt("allow:x")),
+        ("k laptop Allow=x", ["allow"], Self.misspelt("Allow=x")),
         ("k agents=x", [], "agents= is unknown here; there are no options (a comment like this begins with #)"),
     ])
     func `an option that would be lost is refused`(text: String, known: [String], problem: String) throws {

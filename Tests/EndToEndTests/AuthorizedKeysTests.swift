@@ -31,6 +31,17 @@ struct AuthorizedKeysTests {
             return try #require(program.output.lines.first)
         }
 
+        /// The answer to `/pub/sessions` with a token that is made with these options and the secret.
+        func sessions(options: [String]) async throws -> String {
+            let token = try RunningProgram(
+                "rtun-server", options + ["--print-sessions-token", "1h"], environment: ["RTUN_SECRET": Cluster.secret])
+            #expect(try await token.end() == .exit(0))
+            return try await ShellCommand.run(
+                "curl -s --cacert '\(self.cluster.certificates.authority)' "
+                    + "-H 'Authorization: Bearer \(token.output.lines[0])' "
+                    + "https://localhost:\(self.cluster.port)/pub/sessions")
+        }
+
         func identity(_ name: String) -> [String] { ["--identity", self.folder.file("\(name).pem")] }
 
         /// What the file is to say: `office` stands for the key of the program with that name.
@@ -234,7 +245,9 @@ struct AuthorizedKeysTests {
 
     @Test(arguments: SignalScheme.allCases)
     func `a client sees and reaches its agents alone`(scheme: SignalScheme) async throws {
-        let place = try await Place(scheme)
+        let state = try TestFolder()
+        let own = ["--state-dir", state.file("state")]
+        let place = try await Place(scheme, options: own)
         try await place.list(
             "agent office office", "agent home home", "client laptop agents=home", "client desk",
             "client guest agents=x")
@@ -248,14 +261,10 @@ struct AuthorizedKeysTests {
         let (seeing, port) = try await place.socks("laptop")
         let transfer = try await Transfer(through: port)
         #expect(seeing.errors.text.contains("agent=home") && !seeing.errors.text.contains("office"))
-        // A token reads all.
-        let token = try RunningProgram(
-            "rtun-server", ["--print-sessions-token", "1h"], environment: ["RTUN_SECRET": Cluster.secret])
-        #expect(try await token.end() == .exit(0))
-        let sessions = try await ShellCommand.run(
-            "curl -s --cacert '\(place.cluster.certificates.authority)' -H 'Authorization: Bearer \(token.output.lines[0])' "
-                + "https://localhost:\(place.cluster.port)/pub/sessions")
+        // Who runs the server may read all; who knows a secret and is in no list may not.
+        let sessions = try await place.sessions(options: own)
         #expect(sessions.contains("\"name\":\"office\"") && sessions.contains("\"key_listed\":true"))
+        #expect(!(try await place.sessions(options: [])).contains("office"))
         try await transfer.expectGoingOn()
         await stopAll([place.cluster.server, seeing, blind.program] + agents)
     }

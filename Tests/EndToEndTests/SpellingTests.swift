@@ -33,6 +33,13 @@ struct SpellingTests {
             ("rtun-relay", ["--congestoin", "bbr", url], 64, "did you mean --congestion?"),
             ("rtun-server", ["--print-sessions-token", "0"], 64, "must be at least 1s"),
             (
+                "rtun-server",
+                ["--secret", "0123456789abcdef", "--authorized-keys", "/dev/null", "--print-sessions-token", "1h"], 78,
+                "give --state-dir, here and to the server"
+            ),
+            ("rtun-socks", ["rtn://h:1/?length=5#s3cretword"], 64, "rtn://h:1/?length=5#***"),
+            ("rtun-socks", ["rtun://h:1/#s3cr'etword"], 64, "a quotation mark"),
+            (
                 "rtun-relay", ["-L", "0.0.0.0:9?to=192.0.2.1:9", "-L", "127.0.0.1:9?to=192.0.2.1:9", url], 64,
                 "another rule listens"
             ),

@@ -23,7 +23,7 @@ import Testing
         let identity = try Identity.selfSigned(commonName: "test")
         let eventLoop = MultiThreadedEventLoopGroup.singleton.next()
         try await eventLoop.submit {
-            let parts = try Server.Parts(configuration, identity: identity, eventLoop: eventLoop)
+            let parts = try Server.Parts(configuration, Server.Parts.Loaded(identity: identity), eventLoop: eventLoop)
             #expect(parts.udp.configuration.congestionControl == congestionControl)
             // Another certificate changes nothing about that.
             try parts.udp.replaceIdentity(identity)

@@ -21,6 +21,14 @@ import Testing
         try #require(StateFolder(option: self.folder.file(name), systemd: nil))
     }
 
+    @Test func `a folder in which others can write is refused, with what mends it`() throws {
+        let state = try self.state()
+        _ = try state.open(wantsSecrets: true, certificateName: nil)
+        try FileManager.default.setAttributes([.posixPermissions: 0o770], ofItemAtPath: state.path)
+        let error = #expect(throws: ProgramError.self) { try state.open(wantsSecrets: true, certificateName: nil) }
+        #expect(error?.status == .configuration && error?.message.contains("chmod 700") == true)
+    }
+
     @Test func `the first start makes what is missing, and the second keeps it`() throws {
         let state = try self.state()
         let first = try state.open(wantsSecrets: true, certificateName: "rtun.example.com")

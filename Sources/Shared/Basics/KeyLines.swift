@@ -99,6 +99,12 @@ extension KeyLines.Line {
         var isComment = false
         for word in self.words.dropFirst(index) {
             let option = Self.option(word)
+            if let name = known.first(where: { Self.isMisspelt(word, $0, isComment: isComment) }) {
+                throw KeyLineError(
+                    line: self.number,
+                    "'\(word.cut(to: 40))' is not how an option is written: \(name)= and its value, without blanks (a "
+                        + "comment that begins like this begins with #)")
+            }
             if let option, known.contains(option.name) {
                 guard !isComment else {
                     throw KeyLineError(
@@ -117,6 +123,13 @@ extension KeyLines.Line {
             }
         }
         return options
+    }
+
+    /// Whether a word looks as if it was meant to be the option `name`: that would otherwise be a comment, and narrow nothing.
+    private static func isMisspelt(_ word: String, _ name: String, isComment: Bool) -> Bool {
+        let lower = word.lowercased()
+        if lower.hasPrefix("\(name):") || lower.hasPrefix("\(name)=") && !word.hasPrefix("\(name)=") { return true }
+        return !isComment && (lower == name || word.hasPrefix("="))
     }
 
     /// The word as an option: a name of letters and hyphens before `=`.

@@ -28,21 +28,27 @@ package final class FileReloader<Loaded: Sendable> {
     private let source: Source
     private let eventLoop: any EventLoop
     private let install: (Result<Loaded, any Error>) -> Void
-    /// The version that was loaded, or tried, last.
+    /// The version that was loaded, or tried, last; nil: a file was missing.
     private var settled: FileStamp?
-    private var candidate: FileStamp?
+    /// One that has been seen once; `.some(nil)`: a file is missing.
+    private var candidate: FileStamp??
     private var timer: Scheduled<Void>?
     private var isStopped = false
     /// The loading that is under way, and the one after it that has been asked for.
     private var running: EventLoopFuture<Void>?
     private var next: EventLoopPromise<Void>?
 
-    /// `install` puts what was loaded into effect, or says why it was not.
-    package init(_ source: Source, eventLoop: any EventLoop, install: @escaping (Result<Loaded, any Error>) -> Void) {
+    /// - Parameters:
+    ///   - stamp: of the files, from before that was read which is in use now: what has changed since then is loaded soon.
+    ///   - install: puts what was loaded into effect, or says why it was not.
+    package init(
+        _ source: Source, loaded stamp: FileStamp?, eventLoop: any EventLoop,
+        install: @escaping (Result<Loaded, any Error>) -> Void
+    ) {
         self.source = source
         self.eventLoop = eventLoop
         self.install = install
-        self.settled = source.stamp
+        self.settled = stamp
     }
 
     /// Starts to watch.
@@ -64,11 +70,11 @@ package final class FileReloader<Loaded: Sendable> {
             $0.stamp
         } completion: { stamp in
             var wait = self.source.interval
-            if let stamp = try? stamp.get(), stamp != self.settled, self.running == nil {
-                if stamp == self.candidate {
+            if case .success(let stamp) = stamp, stamp != self.settled, self.running == nil {
+                if let candidate = self.candidate, candidate == stamp {
                     self.reload()
                 } else {
-                    self.candidate = stamp
+                    self.candidate = .some(stamp)
                     wait = self.source.settling
                 }
             }

@@ -10,11 +10,12 @@ final class ClientWatch {
 
     private let reloader: FileReloader<AuthorizedClients>
 
-    init(file: String, acceptor: PeerAcceptor, eventLoop: any EventLoop, logger: Logger) {
+    /// - Parameter stamp: of the file, from before it was read at the start.
+    init(file: String, loaded stamp: FileStamp?, acceptor: PeerAcceptor, eventLoop: any EventLoop, logger: Logger) {
         let source = FileReloader<AuthorizedClients>.Source(
             paths: [file], interval: Self.interval, settling: Self.settling
         ) { try AuthorizedClients(file: file) }
-        self.reloader = FileReloader(source, eventLoop: eventLoop) { result in
+        self.reloader = FileReloader(source, loaded: stamp, eventLoop: eventLoop) { result in
             switch result {
             case .success(let list):
                 let closed = acceptor.change(to: list)

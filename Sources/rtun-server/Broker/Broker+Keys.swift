@@ -5,6 +5,9 @@ import Basics
 extension Broker {
     static let withdrawn = "the server's --authorized-keys does not allow it any more"
 
+    /// Whether only listed keys get in.
+    var listsKeys: Bool { self.keys != nil }
+
     /// Why a peer does not get in; nil when it does.
     func refusal(of peer: PeerClaim) -> KeyRefusal? { self.keys?.refusal(of: peer) }
 

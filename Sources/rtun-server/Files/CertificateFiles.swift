@@ -6,6 +6,9 @@ struct CertificateFiles: Equatable, Sendable {
     let certificate: String
     let key: String
 
+    /// Of both.
+    var paths: [String] { [self.certificate, self.key] }
+
     /// Reads both. Throws with exit code 69 when a file cannot be read, 78 when what is in them cannot be used.
     func load() throws(ProgramError) -> Identity {
         let identity = try self.read()

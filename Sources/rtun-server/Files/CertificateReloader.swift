@@ -7,12 +7,13 @@ import TLS
 extension FileReloader where Loaded == Identity {
     /// Keeps a certificate up to date; `use` makes the listeners use it.
     static func certificate(
-        _ files: CertificateFiles, eventLoop: any EventLoop, logger: Logger, use: @escaping (Identity) throws -> Void
+        _ files: CertificateFiles, loaded stamp: FileStamp?, eventLoop: any EventLoop, logger: Logger,
+        use: @escaping (Identity) throws -> Void
     ) -> FileReloader {
         let source = Source(
-            paths: [files.certificate, files.key], interval: .seconds(2), settling: .seconds(2),
+            paths: files.paths, interval: .seconds(2), settling: .seconds(2),
             load: { try files.load() })
-        return FileReloader(source, eventLoop: eventLoop) { loaded in
+        return FileReloader(source, loaded: stamp, eventLoop: eventLoop) { loaded in
             do {
                 let identity = try loaded.get()
                 try use(identity)

@@ -28,11 +28,12 @@ struct AuthorizedKeysFile: Sendable {
 extension FileReloader where Loaded == AuthorizedKeys {
     /// Keeps the keys up to date; `use` puts them into effect and tells how many sessions that has ended.
     static func authorizedKeys(
-        _ file: AuthorizedKeysFile, eventLoop: any EventLoop, logger: Logger, use: @escaping (AuthorizedKeys) -> Int
+        _ file: AuthorizedKeysFile, loaded stamp: FileStamp?, eventLoop: any EventLoop, logger: Logger,
+        use: @escaping (AuthorizedKeys) -> Int
     ) -> FileReloader {
         let source = Source(
             paths: [file.path], interval: .seconds(5), settling: .seconds(1), load: { try file.load() })
-        return FileReloader(source, eventLoop: eventLoop) { loaded in
+        return FileReloader(source, loaded: stamp, eventLoop: eventLoop) { loaded in
             do {
                 let keys = try loaded.get()
                 let ended = use(keys)

@@ -24,15 +24,24 @@ final class Server: Sendable {
         let certificateWatch: CertificateWatch?
         private(set) var reports: RepeatedTask?
 
+        /// What was in the files at the start.
+        struct Loaded: Sendable {
+            let identity: Identity
+            var keys: AuthorizedKeys?
+            /// From before they were read; nil where there are none, or when that does not matter.
+            var certificateStamp: FileStamp?
+            var keyStamp: FileStamp?
+        }
+
         init(
-            _ configuration: ServerConfiguration, identity: Identity, keys: AuthorizedKeys? = nil,
-            eventLoop: any EventLoop
+            _ configuration: ServerConfiguration, _ loaded: Loaded, eventLoop: any EventLoop
         ) throws {
+            let identity = loaded.identity
             let tlsContext = try configuration.certificate.map { _ in try TLSContext.server(identity: identity) }
             let service = SignalService(
                 eventLoop: eventLoop, secrets: configuration.secrets, ownKey: configuration.ownKey,
                 software: Software.identifier("rtun-server"),
-                limits: configuration.limits, bridge: configuration.bridge, keys: keys, logger: configuration.logger)
+                limits: configuration.limits, bridge: configuration.bridge, keys: loaded.keys, logger: configuration.logger)
             let strangers = Strangers(limit: configuration.limits.strangers)
             let tcp = TCPListener(
                 eventLoop: eventLoop, service: service, limits: configuration.limits, strangers: strangers,
@@ -54,7 +63,9 @@ final class Server: Sendable {
             self.certificateWatch = watch
             let usesTLS = configuration.certificate != nil
             self.certificates = configuration.servedCertificate.map { files in
-                .certificate(files, eventLoop: eventLoop, logger: configuration.logger) { identity in
+                .certificate(
+                    files, loaded: loaded.certificateStamp, eventLoop: eventLoop, logger: configuration.logger
+                ) { identity in
                     if usesTLS { tcp.tlsContext = try TLSContext.server(identity: identity) }
                     try udp.replaceIdentity(identity)
                     watch?.changed(to: identity)
@@ -63,8 +74,12 @@ final class Server: Sendable {
             self.secrets = configuration.watchedSecrets.map { watched in
                 .secrets(watched, eventLoop: eventLoop, logger: configuration.logger) { service.change(to: $0) }
             }
-            self.authorizedKeys = configuration.authorizedKeys.map { file in
-                .authorizedKeys(file, eventLoop: eventLoop, logger: configuration.logger) { service.change(to: $0) }
+            // A pipe is empty the second time.
+            self.authorizedKeys = configuration.authorizedKeys.flatMap { file in
+                guard FileAccess.isRegular(file.path) else { return nil }
+                return .authorizedKeys(
+                    file, loaded: loaded.keyStamp, eventLoop: eventLoop, logger: configuration.logger
+                ) { service.change(to: $0) }
             }
         }
 
@@ -102,12 +117,16 @@ final class Server: Sendable {
 
     /// Listens and serves. Throws ``ProgramError`` when an address or a file cannot be used.
     static func start(_ configuration: ServerConfiguration, on eventLoop: any EventLoop) async throws -> Server {
+        let certificateStamp = configuration.servedCertificate.flatMap { FileStamp(of: $0.paths) }
+        let keyStamp = configuration.authorizedKeys.flatMap { FileStamp(of: [$0.path]) }
         let identity = try configuration.servedCertificate?.load() ?? Identity.selfSigned(commonName: "rtun-server")
         let keys = try configuration.authorizedKeys?.load()
+        let loaded = Parts.Loaded(
+            identity: identity, keys: keys, certificateStamp: certificateStamp, keyStamp: keyStamp)
         let addresses = try configuration.address.resolve()
         let parts = try await eventLoop.submit {
             NIOLoopBound(
-                try Parts(configuration, identity: identity, keys: keys, eventLoop: eventLoop), eventLoop: eventLoop)
+                try Parts(configuration, loaded, eventLoop: eventLoop), eventLoop: eventLoop)
         }.get()
         let listening = try await Self.listen(addresses, parts: parts, attempts: Self.portAttempts)
         let address = listening.first?.localAddress ?? addresses[0]

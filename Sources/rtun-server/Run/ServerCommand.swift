@@ -172,6 +172,23 @@ struct ServerCommand: ProgramCommand {
             name: name ?? StateFolder.unknownName)
     }
 
+    /// What tokens are made with. Throws with exit code 78 where no token is of any use.
+    private func tokenKey(_ credentials: ServerCredentials, _ keys: SecretKeys) throws -> ServerKey {
+        if let ownKey = credentials.ownKey { return ownKey }
+        guard self.authorizedKeys == nil else {
+            throw ProgramError(
+                .configuration,
+                "with --authorized-keys a token takes a key of the server's own, not one that a secret leads to: "
+                    + "give --state-dir, here and to the server")
+        }
+        guard let key = try keys.accepted(credentials.secrets.entries).tokenKeys.first else {
+            throw ProgramError(
+                .configuration,
+                "all secrets are for agents, who may not read the list: give a secret for clients, or --state-dir")
+        }
+        return key
+    }
+
     /// What the server is started with.
     func configuration(
         _ credentials: ServerCredentials, _ keys: SecretKeys, logger: Logger
@@ -179,7 +196,7 @@ struct ServerCommand: ProgramCommand {
         ServerConfiguration(
             address: try self.listenAddress(), certificate: credentials.certificate,
             quicCertificate: credentials.quicCertificate, secrets: try keys.accepted(credentials.secrets.entries),
-            watchedSecrets: credentials.secretFile.map { WatchedSecrets(file: $0, keys: keys) },
+            watchedSecrets: credentials.secretFile.map { WatchedSecrets(file: $0, stamp: credentials.secretStamp, keys: keys) },
             authorizedKeys: self.authorizedKeysFile, ownKey: credentials.ownKey,
             trustedProxies: TrustedProxies(self.trustedProxies), stun: self.stun.settings,
             bridge: try self.bridge.limits(), congestionControl: self.congestion.configurationValue,
@@ -237,7 +254,7 @@ struct ServerCommand: ProgramCommand {
         let log = try self.logging.open(program: "rtun-server")
         if let lifetime = try self.tokenLifetime() {
             let expiry = UnixTime.seconds + UInt64(max(0, lifetime.nanoseconds / 1_000_000_000))
-            let key = try credentials.ownKey ?? keys.accepted(credentials.secrets.entries).serverKey
+            let key = try self.tokenKey(credentials, keys)
             try StandardStream.output.writeAnswer("\(SessionsToken.make(expiry: expiry, key: key))\n")
             return
         }

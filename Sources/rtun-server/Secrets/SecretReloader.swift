@@ -7,6 +7,8 @@ import Signaling
 /// A file of secrets that a running server goes by, and what its keys are made with.
 struct WatchedSecrets: Sendable {
     let file: String
+    /// From before it was read.
+    let stamp: FileStamp?
     let keys: SecretKeys
 }
 
@@ -20,10 +22,14 @@ extension FileReloader where Loaded == AcceptedSecrets {
         let source = Source(
             paths: [watched.file], interval: .seconds(5), settling: .seconds(1),
             load: {
-                let file = try SecretOptions.read(watched.file, isQuiet: true)
+                let file = try SecretOptions.read(watched.file)
+                if file.entries.contains(where: \.secret.isShort) {
+                    StandardStream.error.write(
+                        "warning: a secret in \(watched.file) has fewer than 16 bytes, which can be guessed\n")
+                }
                 return try watched.keys.accepted(file.entries)
             })
-        return FileReloader(source, eventLoop: eventLoop) { loaded in
+        return FileReloader(source, loaded: watched.stamp, eventLoop: eventLoop) { loaded in
             do {
                 let secrets = try loaded.get()
                 let ended = use(secrets)

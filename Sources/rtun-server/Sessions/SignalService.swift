@@ -55,8 +55,10 @@ final class SignalService {
     var sessionCount: Int { self.sessions.count }
 
     /// Whether `token` may read the list of sessions now.
+    ///
+    /// Where keys are listed a secret alone opens nothing, so that a token cannot be made from one.
     func isAuthorized(sessionsToken token: String) -> Bool {
-        let keys = self.ownKey.map { [$0] } ?? self.admission.secrets.tokenKeys
+        let keys = self.ownKey.map { [$0] } ?? (self.broker.listsKeys ? [] : self.admission.secrets.tokenKeys)
         return keys.contains { SessionsToken.isValid(token, now: UnixTime.seconds, key: $0) }
     }
 

@@ -1,10 +1,13 @@
 import CommandSupport
+import FileWatch
 import Signaling
 
 /// What a server proves itself and knows others by: secrets, its key, its certificate; from options, from the folder of its
 /// state, or from both.
 struct ServerCredentials {
     let secrets: SecretOptions.Given
+    /// That of their file from before it was read; nil where there is none.
+    let secretStamp: FileStamp?
     /// nil: one that comes of the first secret.
     let ownKey: ServerKey?
     let folder: StateFolder?
@@ -24,18 +27,21 @@ struct ServerCredentials {
     init(
         _ options: SecretOptions, files: CertificateFiles?, folder: StateFolder?, name: String
     ) throws(ProgramError) {
+        let stamp = options.file.flatMap { FileStamp(of: [$0]) }
         let given = try options.loadIfAny()
         guard let folder, let state = try Self.open(folder, isNeeded: given == nil, files == nil ? name : nil) else {
             guard let given else { throw Self.noSecret(options) }
-            (self.secrets, self.ownKey, self.folder, self.hasMade) = (given, nil, nil, false)
+            (self.secrets, self.secretStamp) = (given, stamp)
+            (self.ownKey, self.folder, self.hasMade) = (nil, nil, false)
             (self.certificate, self.quicCertificate) = (files, nil)
             return
         }
         self.folder = folder
         (self.ownKey, self.hasMade) = state
         if let given {
-            self.secrets = given
+            (self.secrets, self.secretStamp) = (given, stamp)
         } else {
+            self.secretStamp = FileStamp(of: [folder.secretsFile])
             self.secrets = .file(try SecretOptions.read(folder.secretsFile), path: folder.secretsFile)
         }
         // A unit of systemd names a folder in any case: who has given a secret and no certificate has a proxy for TLS in front.

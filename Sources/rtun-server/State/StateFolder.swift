@@ -52,6 +52,11 @@ struct StateFolder: Sendable {
         var hasMade = false
         do throws(PrivateFile.WriteError) {
             try PrivateFile.makeFolder(at: self.path)
+        } catch {
+            throw ProgramError(.unavailable, "--state-dir \(self.path): \(error)")
+        }
+        try self.checkWriters()
+        do throws(PrivateFile.WriteError) {
             if try self.make(self.keyFile, { "\(Base64URL.text(SecureRandom.bytes(ServerKey.byteCount)))\n" }) {
                 hasMade = true
             }
@@ -69,6 +74,16 @@ struct StateFolder: Sendable {
             FileAccess.warn(of: file, holding: "secrets")
         }
         return (try self.readKey(), hasMade)
+    }
+
+    /// Whoever can write in the folder can put a key and secrets of their own there. A folder of somebody else's, such as a
+    /// volume that a cluster has made, is not this user's to close: then it has to be enough to say so.
+    private func checkWriters() throws(ProgramError) {
+        guard let complaint = FileAccess.complaint(aboutWritersOfFolder: self.path) else { return }
+        guard complaint.isOwn else {
+            return StandardStream.error.write("warning: --state-dir \(self.path): \(complaint.words)\n")
+        }
+        throw ProgramError(.configuration, "--state-dir \(self.path): \(complaint.words): chmod 700 \(self.path)")
     }
 
     /// Whether the file was made.

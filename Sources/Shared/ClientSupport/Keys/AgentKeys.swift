@@ -188,7 +188,9 @@ package final class AgentKeys: Sendable {
                 let file = KnownAgentsFile(path: self.path, mayBeMissing: isEmpty && self.trustsFirstUse)
                 return Reading(known: try file.load(), additions: additions)
             })
-        let reloader = FileReloader(source, eventLoop: self.reloader.eventLoop) { [weak self] in self?.install($0) }
+        let reloader = FileReloader(source, loaded: FileStamp(of: [self.path]), eventLoop: self.reloader.eventLoop) {
+            [weak self] in self?.install($0)
+        }
         self.reloader.value = reloader
         reloader.start()
         // It may have changed since it was read.

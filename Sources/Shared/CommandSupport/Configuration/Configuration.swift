@@ -44,6 +44,16 @@ struct Configuration: Sendable {
         return Setting.alternatives.filter { !given.isDisjoint(with: $0) }.reduce(given) { $0.union($1) }
     }
 
+    /// The files that say what nobody may see, and are gone by.
+    var filesWithSecrets: [String] {
+        self.files.filter { path in
+            self.settings.contains { setting in
+                guard case .file(path, _) = setting.origin else { return false }
+                return setting.argument.names.contains(where: Setting.isSecret)
+            }
+        }
+    }
+
     /// What files and environment add to the command line.
     var added: [Setting] { self.settings.filter { $0.origin != .commandLine } }
 

@@ -52,7 +52,9 @@ struct ConfigurationSource: Sendable {
         let program = self.program
         let files = try self.places.read(notice: { StandardStream.error.write("\(program): \($0)\n") })
         if files.isEmpty, self.variables.keys.allSatisfy(ConfigurationEnvironment.secrets.contains) { return nil }
-        return try self.configuration(files)
+        let configuration = try self.configuration(files)
+        for path in configuration.filesWithSecrets { FileAccess.warn(of: path, holding: "secrets") }
+        return configuration
     }
 
     /// The whole configuration as it is now; says nothing of a file that is left out. Throws as ``readIfAny()`` does.

@@ -26,6 +26,16 @@ package enum FileAccess {
         return "others can change the \(what) in \(path) (mode 0\(mode)): chmod o-w \(path)"
     }
 
+    /// What is wrong with a folder in which others can put files of their own; nil when nothing is.
+    ///
+    /// - Returns: the words, and whether the folder is this user's, who can mend it.
+    package static func complaint(aboutWritersOfFolder path: String) -> (words: String, isOwn: Bool)? {
+        var status = LibC.stat()
+        guard stat(path, &status) == 0, status.st_mode & (S_IWGRP | S_IWOTH) != 0 else { return nil }
+        let mode = String(status.st_mode & 0o7777, radix: 8)
+        return ("others can write in it (mode 0\(mode))", status.st_uid == geteuid())
+    }
+
     /// Whether it is a file that can be read again and again.
     package static func isRegular(_ path: String) -> Bool {
         var status = LibC.stat()

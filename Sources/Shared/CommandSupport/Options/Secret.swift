@@ -41,6 +41,7 @@ struct SecretSource {
         case (.some(let value), nil):
             return try self.secret(Array(value.utf8), from: self.option)
         case (nil, .some(let file)):
+            FileAccess.warn(of: file, holding: "secret")
             return try self.secret(
                 Self.contents(self.read(file)), from: "the file \(file) given by \(self.option)-file")
         case (nil, nil):

@@ -6,7 +6,7 @@ package enum ServerLinkError: Error, Hashable, CustomStringConvertible {
     case noLink
     /// More bytes than any link has.
     case tooLong(limit: Int)
-    /// White space or a control character in the middle.
+    /// White space, a quotation mark or a control character in the middle.
     case interrupted
     /// Host, port or path; the second text says what would be right.
     case place(String)
@@ -28,7 +28,7 @@ package enum ServerLinkError: Error, Hashable, CustomStringConvertible {
         case .tooLong(let limit):
             "longer than \(limit) bytes; is there something else behind it?"
         case .interrupted:
-            "there is a blank or a line break in it; copy it in one piece"
+            "there is a blank, a quotation mark or a line break in it; copy it in one piece"
         case .place(let problem):
             problem
         case .part(let name, let problem):

@@ -14,8 +14,11 @@ package struct ServerURLError: Error, Hashable, CustomStringConvertible {
     /// What is wrong with it, and what would be right.
     package let problem: String
 
-    /// Without what may be a password.
+    /// Without what may be a password, or the secret of a link whose first letters are mistyped.
     package var description: String {
-        "invalid server URL \"\(UserInformation.masked(in: self.text))\": \(self.part.rawValue): \(self.problem)"
+        let shown = self.text.prefix { $0 != "#" }
+        let rest = shown.endIndex < self.text.endIndex ? "#***" : ""
+        return "invalid server URL \"\(UserInformation.masked(in: String(shown)))\(rest)\": "
+            + "\(self.part.rawValue): \(self.problem)"
     }
 }
