@@ -4,6 +4,7 @@ import HostNetwork
 import Logging
 import NIOCore
 import NIOEmbedded
+import Synchronization
 import TLS
 import TestSupport
 import Testing
@@ -101,6 +102,25 @@ import Testing
         }
     }
 
+    private struct CannotRead: Error {}
+
+    /// What a file of the secret brings, time after time.
+    private final class SecretFile: Sendable {
+        let contents: [Result<SharedKey?, any Error>]
+        let reads = Mutex(0)
+
+        init(_ contents: [Result<SharedKey?, any Error>]) { self.contents = contents }
+
+        func read(on eventLoop: any EventLoop) -> EventLoopFuture<SharedKey?> {
+            let index = self.reads.withLock { reads in
+                defer { reads += 1 }
+                return reads
+            }
+            return eventLoop.makeCompletedFuture(
+                index < self.contents.count ? self.contents[index] : .failure(CannotRead()))
+        }
+    }
+
     private struct Fixture {
         let world = World()
         let core: SignalClientCore
@@ -115,7 +135,8 @@ import Testing
         init(
             role: SignalClientConfiguration.Role = .agent(name: "a", expireIn: nil, labels: [:]),
             url: String = "https://server.example", key: SharedKey = testKey, insecure: Bool = false,
-            quicInsecure: Bool = false, identity: ProcessIdentity? = nil, currentKey: SharedKey?? = nil,
+            quicInsecure: Bool = false, identity: ProcessIdentity? = nil, currentKey: SharedKey? = nil,
+            secret: SecretFile? = nil,
             _ prepare: (World) -> Void = { _ in }
         ) throws {
             prepare(self.world)
@@ -124,6 +145,7 @@ import Testing
             configuration.httpsInsecure = insecure
             configuration.quicInsecure = quicInsecure
             configuration.identity = identity
+            if let secret { configuration.currentKey = { secret.read(on: $0) } }
             if let currentKey {
                 configuration.currentKey = { $0.makeSucceededFuture(currentKey) }
             }
@@ -147,16 +169,39 @@ import Testing
 
     @Test(arguments: [false, true])
     func `whose secret is refused looks for another one, and goes on with that`(insecure: Bool) throws {
-        let fixture = try Fixture(insecure: insecure, currentKey: .some(otherKey)) { $0.serverKey = otherKey }
+        let fixture = try Fixture(insecure: insecure, currentKey: otherKey) { $0.serverKey = otherKey }
         #expect(fixture.delegate.sessions.count == 1 && fixture.world.attempts.count == 2)
         #expect(fixture.world.attempts[0] == fixture.world.attempts[1])
         #expect(fixture.world.log.lines.contains { $0.event == "secret.reread" })
         fixture.stop()
     }
 
-    @Test(arguments: [testKey, nil] as [SharedKey?])
-    func `the same secret, or none, ends it`(key: SharedKey?) throws {
-        let fixture = try Fixture(currentKey: .some(key)) { $0.serverKey = otherKey }
+    @Test(
+        arguments: [
+            // What the file brings, time after time: a key, none, or an error; whether that ends it, and after how long.
+            ([.success(testKey)], true, 0), ([.success(nil), .success(testKey)], true, 1),
+            ([.success(nil), .success(otherKey)], false, 1),
+            ([.failure(CannotRead()), .failure(CannotRead()), .success(otherKey)], false, 2),
+            ([.success(nil), .failure(CannotRead()), .success(nil)], true, 2),
+        ] as [([Result<SharedKey?, any Error>], Bool, Int64)])
+    func `a file that cannot be read for a moment is read again, before that ends it`(
+        contents: [Result<SharedKey?, any Error>], isOver: Bool, seconds: Int64
+    ) throws {
+        let file = SecretFile(contents)
+        let fixture = try Fixture(secret: file) { $0.serverKey = otherKey }
+        if seconds > 0 {
+            fixture.world.loop.advanceTime(by: .seconds(seconds) - .milliseconds(1))
+            #expect(fixture.outcome.terminal == nil && fixture.delegate.sessions.isEmpty)
+            fixture.world.loop.advanceTime(by: .milliseconds(1))
+        }
+        #expect((fixture.outcome.terminal != nil) == isOver)
+        #expect(fixture.delegate.sessions.count == (isOver ? 0 : 1))
+        #expect(file.reads.withLock { $0 } == contents.count)
+        if !isOver { fixture.stop() }
+    }
+
+    @Test func `the same secret ends it`() throws {
+        let fixture = try Fixture(currentKey: testKey) { $0.serverKey = otherKey }
         guard case .refused = fixture.outcome.terminal else {
             Issue.record("\(String(describing: fixture.outcome.terminal))")
             return
@@ -165,7 +210,7 @@ import Testing
     }
 
     @Test func `a session whose secret is withdrawn goes on with the next one`() throws {
-        let fixture = try Fixture(currentKey: .some(otherKey))
+        let fixture = try Fixture(currentKey: otherKey)
         fixture.world.serverKey = otherKey
         fixture.world.connections[0].close(Goodbye(code: .auth, reason: "the secret is no longer valid"))
         fixture.world.loop.advanceTime(by: .milliseconds(10))
