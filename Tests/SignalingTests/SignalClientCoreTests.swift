@@ -44,6 +44,8 @@ import Testing
         /// Attempts stay without an answer while this is set.
         var isStuck = false
         var stuck: [(Result<any SignalLink, SignalConnectError>) -> Void] = []
+        /// The links of which was told that they carried nothing.
+        var failedLinks: [MemoryLink] = []
         let connectionDelegate = RecordingConnectionDelegate()
         private var acceptors: [SignalAcceptor] = []
 
@@ -70,6 +72,10 @@ import Testing
             self.links.append(far)
             self.accept(far)
             self.loop.assumeIsolated().execute { completion(.success(near)) }
+        }
+
+        func linkFailed(_ link: any SignalLink) {
+            if let link = link as? MemoryLink { self.failedLinks.append(link) }
         }
 
         private func accept(_ link: MemoryLink) {
@@ -554,6 +560,33 @@ import Testing
         #expect(fixture.delegate.sessions.count == 2)
         fixture.stop()
         fixture.world.loop.advanceTime(by: .seconds(20))
+    }
+
+    @Test func `a link that carries no handshake is told of`() throws {
+        let fixture = try Fixture { $0.isSlow = true }
+        fixture.world.loop.advanceTime(by: Handshake.timeLimit)
+        #expect(fixture.world.failedLinks.count == 1 && fixture.world.failedLinks[0] === fixture.world.nearLinks[0])
+        fixture.world.loop.advanceTime(by: .milliseconds(500))
+        #expect(fixture.world.nearLinks.count == 2)
+        fixture.world.nearLinks[1].lose(error: nil)
+        #expect(fixture.world.failedLinks.count == 2 && fixture.world.failedLinks[1] === fixture.world.nearLinks[1])
+        fixture.stop()
+    }
+
+    @Test(arguments: [false, true]) func `a session that ends in silence is told of, one that ends otherwise is not`(
+        isSilent: Bool
+    ) throws {
+        let fixture = try Fixture()
+        if isSilent {
+            fixture.world.links[0].isSilent = true
+            fixture.world.loop.advanceTime(by: .seconds(15))
+        } else {
+            fixture.world.connections[0].close(Goodbye(code: .shutdown, reason: "later"))
+            fixture.world.loop.run()
+        }
+        #expect(fixture.delegate.losses == 1)
+        #expect(fixture.world.failedLinks.count == (isSilent ? 1 : 0))
+        fixture.stop()
     }
 
     // MARK: Changes of the network

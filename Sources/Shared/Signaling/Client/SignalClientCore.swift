@@ -187,8 +187,10 @@ final class SignalClientCore {
             case .success((let connection, let welcome)):
                 self.connected(connection, welcome)
             case .failure(.handshake(let error)):
+                if error == .timedOut { self.connector.linkFailed(link) }
                 self.handshakeFailed(error)
             case .failure(.linkClosed(let error)):
+                self.connector.linkFailed(link)
                 self.attemptFailed(.disconnected(error.map { "\($0)" } ?? "the server closed it"))
             }
         }
@@ -361,6 +363,7 @@ extension SignalClientCore: SignalConnectionDelegate {
             self.delegate?.signalLost()
             return self.lookForSecret(otherwise: .end(terminal))
         }
+        if reason.isSilence { self.connector.linkFailed(connection.link) }
         var wait = TimeAmount.zero
         switch reason {
         case .networkChanged, .unanswered:
