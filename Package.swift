@@ -342,9 +342,8 @@ let package = Package(
         tests(
             "ClientSupportTests",
             [
-                "ClientSupport", "AppProto", "Basics", "CommandSupport", "Signaling", "TestSupport", .nioCore,
-                .nioPosix,
-                .logging,
+                "ClientSupport", "AgentChoice", "AppProto", "Basics", "CommandSupport", "Signaling", "TestSupport",
+                .nioCore, .nioPosix, .logging,
             ]),
         tests(
             "PeerSupportTests",

@@ -1,4 +1,5 @@
 import Foundation
+import TLS
 import TestSupport
 import Testing
 
@@ -80,6 +81,31 @@ struct LoginShareTests {
             return lines.count { $0.contains("outcome=limit") } == 9
         }
         withExtendedLifetime((open, modest, echo)) {}
+        await stopAll([cluster.server, agent, socks.program])
+    }
+
+    @Test func `one that has all that the agent gives the client leaves the next place to the other`() async throws {
+        let cluster = try await Cluster(.quic)
+        let file = cluster.folder.file("socks.pem")
+        let key = try ProcessIdentity.keeping(in: file, commonName: "test").fingerprint
+        let clients = try cluster.folder.write("clients", "\(key) max-streams=8\n")
+        let (agent, _) = try await cluster.agent("office", options: ["--authorized-clients", clients])
+        let echo = try TCPService.echo()
+        let socks = try await cluster.socks(options: Self.logins + self.kept(in: cluster))
+        var open: [BlockingSocket] = []
+        for _ in 0..<10 {
+            let (reply, connection) = try await self.socks("greedy", "one", proxy: socks.port, port: echo.port)
+            if reply == 0 { open.append(connection) }
+        }
+        #expect(open.count == 8)
+        async let modest = self.socks("modest", "two", proxy: socks.port, port: echo.port)
+        try await Task.sleep(for: .seconds(1))
+        open.removeLast().reset()
+        let (reply, connection) = try await modest
+        #expect(reply == 0)
+        let (greedy, _) = try await self.socks("greedy", "one", proxy: socks.port, port: echo.port)
+        #expect(greedy == 1)
+        withExtendedLifetime((open, connection, echo)) {}
         await stopAll([cluster.server, agent, socks.program])
     }
 

@@ -4,6 +4,7 @@ import HostNetwork
 import Logging
 import NIOCore
 import NIOEmbedded
+import Synchronization
 import TLS
 import TestSupport
 import Testing
@@ -43,6 +44,8 @@ import Testing
         /// Attempts stay without an answer while this is set.
         var isStuck = false
         var stuck: [(Result<any SignalLink, SignalConnectError>) -> Void] = []
+        /// The links of which was told that they carried nothing.
+        var failedLinks: [MemoryLink] = []
         let connectionDelegate = RecordingConnectionDelegate()
         private var acceptors: [SignalAcceptor] = []
 
@@ -69,6 +72,10 @@ import Testing
             self.links.append(far)
             self.accept(far)
             self.loop.assumeIsolated().execute { completion(.success(near)) }
+        }
+
+        func linkFailed(_ link: any SignalLink) {
+            if let link = link as? MemoryLink { self.failedLinks.append(link) }
         }
 
         private func accept(_ link: MemoryLink) {
@@ -101,6 +108,25 @@ import Testing
         }
     }
 
+    private struct CannotRead: Error {}
+
+    /// What a file of the secret brings, time after time.
+    private final class SecretFile: Sendable {
+        let contents: [Result<SharedKey?, any Error>]
+        let reads = Mutex(0)
+
+        init(_ contents: [Result<SharedKey?, any Error>]) { self.contents = contents }
+
+        func read(on eventLoop: any EventLoop) -> EventLoopFuture<SharedKey?> {
+            let index = self.reads.withLock { reads in
+                defer { reads += 1 }
+                return reads
+            }
+            return eventLoop.makeCompletedFuture(
+                index < self.contents.count ? self.contents[index] : .failure(CannotRead()))
+        }
+    }
+
     private struct Fixture {
         let world = World()
         let core: SignalClientCore
@@ -115,7 +141,8 @@ import Testing
         init(
             role: SignalClientConfiguration.Role = .agent(name: "a", expireIn: nil, labels: [:]),
             url: String = "https://server.example", key: SharedKey = testKey, insecure: Bool = false,
-            quicInsecure: Bool = false, identity: ProcessIdentity? = nil, currentKey: SharedKey?? = nil,
+            quicInsecure: Bool = false, identity: ProcessIdentity? = nil, currentKey: SharedKey? = nil,
+            secret: SecretFile? = nil,
             _ prepare: (World) -> Void = { _ in }
         ) throws {
             prepare(self.world)
@@ -124,6 +151,7 @@ import Testing
             configuration.httpsInsecure = insecure
             configuration.quicInsecure = quicInsecure
             configuration.identity = identity
+            if let secret { configuration.currentKey = { secret.read(on: $0) } }
             if let currentKey {
                 configuration.currentKey = { $0.makeSucceededFuture(currentKey) }
             }
@@ -147,16 +175,39 @@ import Testing
 
     @Test(arguments: [false, true])
     func `whose secret is refused looks for another one, and goes on with that`(insecure: Bool) throws {
-        let fixture = try Fixture(insecure: insecure, currentKey: .some(otherKey)) { $0.serverKey = otherKey }
+        let fixture = try Fixture(insecure: insecure, currentKey: otherKey) { $0.serverKey = otherKey }
         #expect(fixture.delegate.sessions.count == 1 && fixture.world.attempts.count == 2)
         #expect(fixture.world.attempts[0] == fixture.world.attempts[1])
         #expect(fixture.world.log.lines.contains { $0.event == "secret.reread" })
         fixture.stop()
     }
 
-    @Test(arguments: [testKey, nil] as [SharedKey?])
-    func `the same secret, or none, ends it`(key: SharedKey?) throws {
-        let fixture = try Fixture(currentKey: .some(key)) { $0.serverKey = otherKey }
+    @Test(
+        arguments: [
+            // What the file brings, time after time: a key, none, or an error; whether that ends it, and after how long.
+            ([.success(testKey)], true, 0), ([.success(nil), .success(testKey)], true, 1),
+            ([.success(nil), .success(otherKey)], false, 1),
+            ([.failure(CannotRead()), .failure(CannotRead()), .success(otherKey)], false, 2),
+            ([.success(nil), .failure(CannotRead()), .success(nil)], true, 2),
+        ] as [([Result<SharedKey?, any Error>], Bool, Int64)])
+    func `a file that cannot be read for a moment is read again, before that ends it`(
+        contents: [Result<SharedKey?, any Error>], isOver: Bool, seconds: Int64
+    ) throws {
+        let file = SecretFile(contents)
+        let fixture = try Fixture(secret: file) { $0.serverKey = otherKey }
+        if seconds > 0 {
+            fixture.world.loop.advanceTime(by: .seconds(seconds) - .milliseconds(1))
+            #expect(fixture.outcome.terminal == nil && fixture.delegate.sessions.isEmpty)
+            fixture.world.loop.advanceTime(by: .milliseconds(1))
+        }
+        #expect((fixture.outcome.terminal != nil) == isOver)
+        #expect(fixture.delegate.sessions.count == (isOver ? 0 : 1))
+        #expect(file.reads.withLock { $0 } == contents.count)
+        if !isOver { fixture.stop() }
+    }
+
+    @Test func `the same secret ends it`() throws {
+        let fixture = try Fixture(currentKey: testKey) { $0.serverKey = otherKey }
         guard case .refused = fixture.outcome.terminal else {
             Issue.record("\(String(describing: fixture.outcome.terminal))")
             return
@@ -165,7 +216,7 @@ import Testing
     }
 
     @Test func `a session whose secret is withdrawn goes on with the next one`() throws {
-        let fixture = try Fixture(currentKey: .some(otherKey))
+        let fixture = try Fixture(currentKey: otherKey)
         fixture.world.serverKey = otherKey
         fixture.world.connections[0].close(Goodbye(code: .auth, reason: "the secret is no longer valid"))
         fixture.world.loop.advanceTime(by: .milliseconds(10))
@@ -509,6 +560,33 @@ import Testing
         #expect(fixture.delegate.sessions.count == 2)
         fixture.stop()
         fixture.world.loop.advanceTime(by: .seconds(20))
+    }
+
+    @Test func `a link that carries no handshake is told of`() throws {
+        let fixture = try Fixture { $0.isSlow = true }
+        fixture.world.loop.advanceTime(by: Handshake.timeLimit)
+        #expect(fixture.world.failedLinks.count == 1 && fixture.world.failedLinks[0] === fixture.world.nearLinks[0])
+        fixture.world.loop.advanceTime(by: .milliseconds(500))
+        #expect(fixture.world.nearLinks.count == 2)
+        fixture.world.nearLinks[1].lose(error: nil)
+        #expect(fixture.world.failedLinks.count == 2 && fixture.world.failedLinks[1] === fixture.world.nearLinks[1])
+        fixture.stop()
+    }
+
+    @Test(arguments: [false, true]) func `a session that ends in silence is told of, one that ends otherwise is not`(
+        isSilent: Bool
+    ) throws {
+        let fixture = try Fixture()
+        if isSilent {
+            fixture.world.links[0].isSilent = true
+            fixture.world.loop.advanceTime(by: .seconds(15))
+        } else {
+            fixture.world.connections[0].close(Goodbye(code: .shutdown, reason: "later"))
+            fixture.world.loop.run()
+        }
+        #expect(fixture.delegate.losses == 1)
+        #expect(fixture.world.failedLinks.count == (isSilent ? 1 : 0))
+        fixture.stop()
     }
 
     // MARK: Changes of the network

@@ -91,6 +91,24 @@ import Testing
         #expect(self.quic.attempts == 3 && self.https.attempts == 2)
     }
 
+    @Test func `one whose link carries nothing leaves the beginning to the next one`() {
+        let links = (0..<3).map { _ in self.link() }
+        _ = self.connect()
+        self.quic.answer(.success(links[0]))
+        self.race.linkFailed(links[0])
+        _ = self.connect()
+        #expect(self.quic.attempts == 1 && self.https.attempts == 1)
+        self.https.answer(.success(links[1]))
+        // One that was over before says nothing of those behind it.
+        self.race.linkFailed(links[0])
+        _ = self.connect()
+        #expect(self.quic.attempts == 1 && self.https.attempts == 2)
+        self.https.answer(.success(links[2]))
+        self.race.linkFailed(links[2])
+        _ = self.connect()
+        #expect(self.quic.attempts == 2 && self.https.attempts == 2)
+    }
+
     @Test func `of two failures the more telling one is told, and of silence both`() {
         let first = self.connect()
         self.quic.answer(.failure(.unreachable([.init(address: "192.0.2.1:1", reason: "no answer")])))

@@ -76,19 +76,90 @@ import Testing
         #expect(names.map { self.fill(&shares, $0, capacity: 64) } == [56, 7, 1, 1])
     }
 
-    @Test func `an agent that is full has so many places for those who share it`() {
+    private func take(_ shares: inout LoginShares, _ login: String?, at seconds: Int64) -> LoginShares.Refusal? {
+        shares.take(login, on: self.channel, capacity: 1000, at: .uptimeNanoseconds(0) + .seconds(seconds))
+    }
+
+    /// `login` gets a stream that the agent has no place for.
+    private func overfill(_ shares: inout LoginShares, _ login: String, at seconds: Int64) {
+        #expect(self.take(&shares, login, at: seconds) == nil)
+        shares.agentIsFull(on: self.channel, at: .uptimeNanoseconds(0) + .seconds(seconds))
+        shares.give(back: login, on: self.channel)
+    }
+
+    @Test func `an agent that is full has so many places for those who share it, and for who is alone`() {
         var shares = self.shares(2)
-        let now = NIODeadline.uptimeNanoseconds(0)
-        for _ in 0..<9 { #expect(shares.take("a", on: self.channel, capacity: 1000, at: now) == nil) }
-        // The ninth got no place.
-        shares.agentIsFull(on: self.channel, at: now)
+        for _ in 0..<8 { #expect(self.take(&shares, "a", at: 0) == nil) }
+        self.overfill(&shares, "a", at: 0)
+        // Alone it leaves the eighth of what there is.
+        #expect(self.take(&shares, "a", at: 0) == .reserve(of: 8))
         shares.give(back: "a", on: self.channel)
-        // Alone it may ask the agent again.
-        #expect(shares.take("a", on: self.channel, capacity: 1000, at: now) == nil)
+        #expect(self.take(&shares, "a", at: 9) == .reserve(of: 8))
+        #expect(self.take(&shares, "b", at: 9) == nil)
+        #expect(self.take(&shares, "a", at: 9) == .half(of: 8))
+    }
+
+    @Test func `a full agent is asked again after a time, which is longer each time in vain`() {
+        var shares = self.shares(2)
+        for _ in 0..<8 { #expect(self.take(&shares, "a", at: 0) == nil) }
+        // Several that were under way count once.
+        #expect(self.take(&shares, "a", at: 0) == nil)
+        self.overfill(&shares, "a", at: 0)
+        shares.agentIsFull(on: self.channel, at: .uptimeNanoseconds(0) + .seconds(1))
         shares.give(back: "a", on: self.channel)
-        #expect(shares.take("b", on: self.channel, capacity: 1000, at: now) == nil)
-        #expect(shares.take("a", on: self.channel, capacity: 1000, at: now) == .half(of: 8))
-        #expect(shares.take("a", on: self.channel, capacity: 1000, at: now + .seconds(10)) == nil)
+        var now: Int64 = 0
+        for wait in [11, 20, 40, 80, 160, 300, 300] as [Int64] {
+            now += wait
+            #expect(self.take(&shares, "a", at: now - 1) == .reserve(of: 8), "\(now)")
+            self.overfill(&shares, "a", at: now)
+        }
+    }
+
+    @Test func `the limit of a full agent goes with a stream beyond it`() {
+        var shares = self.shares(2)
+        for _ in 0..<8 {
+            #expect(self.take(&shares, "a", at: 0) == nil)
+            shares.opened(on: self.channel)
+        }
+        self.overfill(&shares, "a", at: 0)
+        // Another one takes its place: it is as before.
+        shares.give(back: "a", on: self.channel, wasOpen: true)
+        #expect(self.take(&shares, "b", at: 0) == nil)
+        shares.opened(on: self.channel)
+        shares.give(back: "b", on: self.channel, wasOpen: true)
+        #expect(self.take(&shares, nil, at: 0) == nil)
+        shares.opened(on: self.channel)
+        #expect(self.take(&shares, "a", at: 9) == .half(of: 8))
+        #expect(self.take(&shares, "a", at: 10) == nil)
+        shares.opened(on: self.channel)
+        for _ in 0..<100 { #expect(self.take(&shares, "a", at: 10) == nil) }
+        self.overfill(&shares, "a", at: 10)
+        #expect(self.take(&shares, "a", at: 19) == .reserve(of: 109))
+    }
+
+    @Test func `what is known of a full agent outlives its streams, and goes with its tunnel`() {
+        var shares = self.shares(2)
+        for _ in 0..<8 { #expect(self.take(&shares, "a", at: 0) == nil) }
+        self.overfill(&shares, "a", at: 0)
+        for _ in 0..<8 { shares.give(back: "a", on: self.channel) }
+        #expect(self.fill(&shares, "a", capacity: 1000, at: 1) == 7)
+        for _ in 0..<7 { shares.give(back: "a", on: self.channel) }
+        shares.closed(self.channel)
+        #expect(self.fill(&shares, "a", capacity: 1000, at: 1) == 875)
+    }
+
+    @Test func `only a login that has no stream waits for one, while others have some`() {
+        var shares = self.shares(2)
+        #expect(self.take(&shares, "b", at: 0) == nil)
+        // All are somebody else's, whom nothing here can make give way.
+        #expect(!shares.mayWait("b", on: self.channel))
+        #expect(self.take(&shares, "a", at: 0) == nil)
+        #expect(shares.mayWait("b", on: self.channel))
+        #expect(self.take(&shares, "b", at: 0) == nil)
+        #expect(!shares.mayWait("b", on: self.channel))
+        #expect(!shares.mayWait(nil, on: self.channel))
+        shares.loginCount = 1
+        #expect(!shares.mayWait("a", on: self.channel))
     }
 
     @Test func `each tunnel is shared by itself`() {
@@ -111,12 +182,12 @@ import Testing
     @Test func `a share is given back once`() {
         var count = 0
         do {
-            let share = StreamShare { count += 1 }
+            let share = StreamShare { _ in count += 1 }
             share.end()
             share.end()
         }
         #expect(count == 1)
-        do { _ = StreamShare { count += 1 } }
+        do { _ = StreamShare { _ in count += 1 } }
         #expect(count == 2)
     }
 }

@@ -65,6 +65,9 @@ struct RequestQueue {
         return id
     }
 
+    /// Whether the request may still look for a place.
+    func hasTime(_ id: RequestID, at now: NIODeadline) -> Bool { self.requests[id].map { now < $0.deadline } ?? false }
+
     /// The request is answered, or nobody waits for it any more. Returns the channel that it was being opened on.
     mutating func remove(_ id: RequestID) -> ChannelID? {
         guard let request = self.requests.removeValue(forKey: id) else { return nil }

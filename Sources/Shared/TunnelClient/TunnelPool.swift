@@ -30,6 +30,8 @@ package final class TunnelPool {
 
     /// How long an agent may take to reach a target; agents give up earlier than that by themselves.
     private static let openTimeout = TimeAmount.seconds(60)
+    /// How long a login that has no stream leaves an agent alone that has no place for one.
+    private static let retryPause = TimeAmount.milliseconds(250)
 
     /// The tunnels; hears of the control connection.
     package let channels: ChannelPool<QUICTunnel>
@@ -160,7 +162,10 @@ extension TunnelPool: ChannelPoolDelegate {
     }
 
     package func serves(_ channel: AgentChannel<QUICTunnel>) { self.openWaiting() }
-    package func closed(_ channel: AgentChannel<QUICTunnel>) { self.doubts(channel.id) }
+    package func closed(_ channel: AgentChannel<QUICTunnel>) {
+        self.shares.closed(channel.id)
+        self.doubts(channel.id)
+    }
 
     package func doubts(_ channel: ChannelID) {
         for withdrawal in self.queue.withdraw(from: channel, at: self.eventLoop.now) {
@@ -177,20 +182,24 @@ extension TunnelPool: ChannelPoolDelegate {
         guard let request = self.requests[id] else { return self.forget(id) }
         guard let share = self.share(for: request.origin, on: channel, refused: { self.refuse(id, $0) }) else { return }
         self.requests[id]?.share = share
+        self.start(id, request.wish, on: channel)
+    }
+
+    private func start(_ id: RequestID, _ wish: Request.Wish, on channel: AgentChannel<QUICTunnel>) {
         self.requests[id]?.opening =
-            switch request.wish {
+            switch wish {
             case .connection(let target, let flow, let completion):
                 channel.carrier.open(
                     OpenTcp(host: target.hostText, port: target.port), timeout: Self.openTimeout
                 ) { result in
-                    self.answered(id, result, channel.id) {
+                    self.answered(id, result, channel) {
                         self.opened(id, target, flow, $0, channel, completion)
                     }
                 }
             case .association(let association):
                 channel.carrier.openAssociation(timeout: Self.openTimeout) { result in
                     if case .failure(.noDatagrams) = result { self.tellOfVersion(channel.agent) }
-                    self.answered(id, result, channel.id) { opened in
+                    self.answered(id, result, channel) { opened in
                         let share = self.accept(id, on: channel)
                         association.opened(opened, on: channel, share)
                     }
@@ -199,15 +208,38 @@ extension TunnelPool: ChannelPoolDelegate {
     }
 
     private func answered<Opened>(
-        _ id: RequestID, _ result: Result<Opened, TunnelOpenError>, _ channel: ChannelID, opened: (Opened) -> Void
+        _ id: RequestID, _ result: Result<Opened, TunnelOpenError>, _ channel: AgentChannel<QUICTunnel>,
+        opened: (Opened) -> Void
     ) {
-        if case .failure(.refused(.limit, _)) = result { self.shares.agentIsFull(on: channel, at: self.eventLoop.now) }
+        if case .failure(.refused(.limit, _)) = result {
+            self.shares.agentIsFull(on: channel.id, at: self.eventLoop.now)
+            if self.triesAgain(id, on: channel) { return }
+        }
         switch result {
-        case .success(let value): opened(value)
+        case .success(let value):
+            if let share = self.requests[id]?.share {
+                share.isOpen = true
+                self.shares.opened(on: channel.id)
+            }
+            opened(value)
         // The tunnel is over, which is told next: another one is tried then.
         case .failure(.notConnected): self.requests[id]?.opening = nil
         case .failure(let error): self.fail(id, ConnectFailure(error), isOutdated: error == .noDatagrams)
         }
+    }
+
+    /// The agent has no place. Whether the request has time to wait for one that another login gives back.
+    private func triesAgain(_ id: RequestID, on channel: AgentChannel<QUICTunnel>) -> Bool {
+        guard let request = self.requests[id], let share = request.share,
+            self.queue.hasTime(id, at: self.eventLoop.now), self.shares.mayWait(request.origin.login, on: channel.id)
+        else { return false }
+        self.requests[id]?.opening = nil
+        self.eventLoop.assumeIsolated().scheduleTask(in: Self.retryPause) { [weak self, weak share] in
+            // It may have been cancelled, or go to another tunnel by now.
+            guard let self, let share, let request = self.requests[id], request.share === share else { return }
+            self.start(id, request.wish, on: channel)
+        }
+        return true
     }
 
     /// Said once of each agent.
@@ -235,7 +267,7 @@ extension TunnelPool: ChannelPoolDelegate {
             self.eventLoop.assumeIsolated().execute { refused(refusal) }
             return nil
         }
-        return StreamShare { [weak self] in self?.shares.give(back: login, on: id) }
+        return StreamShare { [weak self] in self?.shares.give(back: login, on: id, wasOpen: $0) }
     }
 
     private func refuse(_ id: RequestID, _ refusal: LoginShares.Refusal) {
@@ -329,52 +361,5 @@ extension TunnelPool: ChannelPoolDelegate {
 extension FlowTraffic {
     fileprivate init(_ summary: StreamSplice.Summary) {
         self.init(sent: summary.bytesSent, received: summary.bytesReceived)
-    }
-}
-
-extension ConnectFailure {
-    /// An open that failed.
-    init(_ error: TunnelOpenError) {
-        let kind: Kind =
-            switch error {
-            case .refused(let code, _): Kind(code)
-            case .timedOut: .timedOut
-            case .streamLimitReached: .limit
-            case .notConnected, .brokenStream, .noDatagrams, .invalidTarget: .failed
-            }
-        self.init(kind, reason: "\(error)")
-    }
-}
-
-extension ConnectFailure.Kind {
-    fileprivate init(_ code: OpenCode) {
-        self =
-            switch code {
-            case .refused: .refused
-            case .hostUnreachable: .hostUnreachable
-            case .networkUnreachable: .networkUnreachable
-            case .nameNotFound: .nameNotFound
-            case .timedOut: .timedOut
-            case .policy: .policy
-            case .limit: .limit
-            case .ok, .badRequest, .failed: .failed
-            }
-    }
-}
-
-extension FlowOutcome {
-    /// What a connection that could not be made counts as.
-    package init(_ kind: ConnectFailure.Kind) {
-        self =
-            switch kind {
-            case .refused: .refused
-            case .hostUnreachable, .networkUnreachable: .unreachable
-            case .nameNotFound: .nameNotFound
-            case .timedOut: .timedOut
-            case .policy: .policy
-            case .limit, .share: .limit
-            case .noAgent: .noAgent
-            case .failed: .failed
-            }
     }
 }

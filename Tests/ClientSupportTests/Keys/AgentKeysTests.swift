@@ -5,6 +5,7 @@ import Foundation
 import Logging
 import NIOCore
 import NIOPosix
+import Synchronization
 import TestSupport
 import Testing
 
@@ -19,6 +20,10 @@ import Testing
         let path = folder.file("known")
         if let text { try Data(text.utf8).write(to: URL(fileURLWithPath: path)) }
         return try AgentKeys(path: path, trustsFirstUse: trustsFirstUse, eventLoop: self.eventLoop, logger: logger)
+    }
+
+    private final class Counter: Sendable {
+        let count = Mutex(0)
     }
 
     private func agent(_ name: String, _ key: UInt8?) -> AgentInfo {
@@ -70,6 +75,53 @@ import Testing
         let lines = record.lines.filter { $0.event == "agent.key_recorded" }
         #expect(lines.count == 1)
         #expect(lines.first?.message.contains("--identity") == true)
+    }
+
+    @Test(
+        arguments: [
+            // What somebody else has made of the file meanwhile, and whether more has changed than what was proved.
+            (["office", "home"], false), (["office"], true), (["office", "home", "new"], true),
+            (["office", "a", "home"], true),
+        ] as [([String], Bool)])
+    func `tell of what else has changed in the file when a first use is added`(
+        names: [String], isTold: Bool
+    ) async throws {
+        let lines = { (names: [String]) in names.map { "\($0) \(testFingerprint(1))\n" }.joined() }
+        let record = LogRecord()
+        let folder = try TestFolder()
+        let keys = try self.keys(
+            lines(["office", "home"]), in: folder, trustsFirstUse: true, logger: record.logger)
+        let told = Counter()
+        try await self.eventLoop.submit {
+            keys.subscribe(on: self.eventLoop) { told.count.withLock { $0 += 1 } }
+        }.get()
+        try Data(lines(names).utf8).write(to: URL(fileURLWithPath: keys.path))
+        try await keys.record("new", testFingerprint(1), isKept: true, on: self.eventLoop).get()
+        try await self.eventLoop.submit {}.get()
+        #expect((told.count.withLock { $0 } == 1) == isTold)
+        #expect(record.lines.contains { $0.event == "known_agents.reloaded" } == isTold)
+        #expect((keys.verdict(on: "home", showing: testFingerprint(1)) == .known) == names.contains("home"))
+        #expect(keys.verdict(on: "new", showing: testFingerprint(1)) == .known)
+        // The next one finds nothing but its own.
+        try await keys.record("other", testFingerprint(1), isKept: true, on: self.eventLoop).get()
+        try await self.eventLoop.submit {}.get()
+        #expect(told.count.withLock { $0 } == (isTold ? 1 : 0))
+        withExtendedLifetime(folder) {}
+    }
+
+    @Test func `are all there when many are added at the same time`() async throws {
+        let folder = try TestFolder()
+        let keys = try self.keys(nil, in: folder, trustsFirstUse: true)
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for number in 0..<UInt8(24) {
+                group.addTask {
+                    try await keys.record("a\(number)", testFingerprint(number), isKept: true, on: self.eventLoop).get()
+                }
+            }
+            try await group.waitForAll()
+        }
+        #expect((0..<UInt8(24)).allSatisfy { keys.verdict(on: "a\($0)", showing: testFingerprint($0)) == .known })
+        withExtendedLifetime(folder) {}
     }
 
     @Test func `follow the file, and stay as they are while it is wrong or gone`() async throws {

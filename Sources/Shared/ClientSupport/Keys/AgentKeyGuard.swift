@@ -51,6 +51,8 @@ final class AgentKeyGuard {
             }
         }
         for refusal in refusals { self.tell(refusal, isAlone: usable.isEmpty) }
+        // A server may list a name more than once.
+        for agent in usable { self.trouble.listed(agent.name) }
         self.endIfHopeless()
         self.remindLater()
         return usable

@@ -33,6 +33,8 @@ package final class AgentKeys: Sendable {
     package let trustsFirstUse: Bool
     private let file: KnownAgentsFile
     private let state: Mutex<State>
+    /// Held while one is added, so that the last that is added is the last that is known of.
+    private let adding = Mutex(())
     private let logger: Logger
     private let reloader: NIOLoopBoundBox<FileReloader<Reading>?>
 
@@ -145,10 +147,16 @@ package final class AgentKeys: Sendable {
     ) -> EventLoopFuture<Void> {
         NIOThreadPool.singleton.runIfActive(eventLoop: eventLoop) {
             let day = UnixTime.text(Int64(clamping: UnixTime.seconds))
-            let (known, isNew) = try self.file.add(name, key, comment: "first used \(day)")
-            self.state.withLock { state in
-                state.known = known
-                state.additions += 1
+            let isNew = try self.adding.withLock { _ throws(KnownAgentsFile.FileError) in
+                let (known, isNew) = try self.file.add(name, key, comment: "first used \(day)")
+                let listeners = self.state.withLock { state in
+                    let hasOthersChanged = !known.isSame(as: state.known, but: isNew ? name : nil)
+                    state.known = known
+                    state.additions += 1
+                    return hasOthersChanged ? state.listeners : nil
+                }
+                if let listeners { self.tell(listeners, of: known) }
+                return isNew
             }
             if case .refused(let refusal) = self.verdict(on: name, showing: key) { throw refusal }
             if isNew { self.sayRecorded(name, key, isKept) }
@@ -204,6 +212,16 @@ package final class AgentKeys: Sendable {
         return eventLoop.flatSubmit { self.reloader.value?.reload() ?? eventLoop.makeSucceededVoidFuture() }
     }
 
+    private func tell(_ listeners: [@Sendable () -> Void], of known: KnownAgents) {
+        self.logger.notice(
+            "the known agents have changed",
+            metadata: [
+                "event": "known_agents.reloaded", "file": "\(self.path)",
+                "agents": .stringConvertible(known.names.count),
+            ])
+        for listener in listeners { listener() }
+    }
+
     private func install(_ result: Result<Reading, any Error>) {
         do {
             let reading = try result.get()
@@ -212,14 +230,7 @@ package final class AgentKeys: Sendable {
                 state.known = reading.known
                 return state.listeners
             }
-            guard let listeners else { return }
-            self.logger.notice(
-                "the known agents have changed",
-                metadata: [
-                    "event": "known_agents.reloaded", "file": "\(self.path)",
-                    "agents": .stringConvertible(reading.known.names.count),
-                ])
-            for listener in listeners { listener() }
+            if let listeners { self.tell(listeners, of: reading.known) }
         } catch {
             self.logger.error(
                 "the known agents cannot be reloaded, the previous ones stay in use: \(error)",

@@ -53,6 +53,14 @@ package struct KnownAgents: Equatable, Sendable {
     /// Whether there is a key of that name.
     package func knows(_ name: String) -> Bool { self.entries[Self.inFile(name)] != nil }
 
+    /// Whether both say the same of all agents but `name`, which `other` did not know if it is new here.
+    func isSame(as other: KnownAgents, but name: String?) -> Bool {
+        guard let name else { return self == other }
+        var rest = self.entries
+        rest[Self.inFile(name)] = nil
+        return rest == other.entries
+    }
+
     /// The name as a line can have it: blanks between words are one.
     static func inFile(_ name: String) -> String {
         name.unicodeScalars.split { $0.properties.generalCategory == .spaceSeparator }.map { String($0) }

@@ -31,6 +31,9 @@ final class SignalClientCore {
     /// How long the server's own `Goodbye EXPIRED` is waited for.
     private static let expiryGrace = TimeAmount.seconds(2)
 
+    /// How long a file of the secret that cannot be read is left alone.
+    private static let rereadPause = TimeAmount.seconds(1)
+
     /// How long the server may take to give a sign of life after the network has changed. TCP has sent a lost segment again
     /// by then.
     static let checkTime = TimeAmount.seconds(3)
@@ -184,8 +187,10 @@ final class SignalClientCore {
             case .success((let connection, let welcome)):
                 self.connected(connection, welcome)
             case .failure(.handshake(let error)):
+                if error == .timedOut { self.connector.linkFailed(link) }
                 self.handshakeFailed(error)
             case .failure(.linkClosed(let error)):
+                self.connector.linkFailed(link)
                 self.attemptFailed(.disconnected(error.map { "\($0)" } ?? "the server closed it"))
             }
         }
@@ -241,13 +246,22 @@ final class SignalClientCore {
         }
     }
 
-    /// Goes on with the secret that is in its file by now, if that is another one.
-    private func lookForSecret(otherwise verdict: ServerTrust.Verdict) {
+    /// Goes on with the secret that is in its file by now, if that is another one. A file that cannot be read for a moment,
+    /// as while it is being replaced, is read again.
+    private func lookForSecret(otherwise verdict: ServerTrust.Verdict, triesLeft: Int = 2) {
         guard let currentKey = self.configuration.currentKey else { return self.carryOut(verdict) }
         self.state = .rereading
         currentKey(self.eventLoop).assumeIsolated().whenComplete { result in
             guard case .rereading = self.state else { return }
-            guard let key = try? result.get(), key.id != self.key.id else { return self.carryOut(verdict) }
+            guard let key = try? result.get() else {
+                guard triesLeft > 0 else { return self.carryOut(verdict) }
+                self.eventLoop.assumeIsolated().scheduleTask(in: Self.rereadPause) {
+                    guard case .rereading = self.state else { return }
+                    self.lookForSecret(otherwise: verdict, triesLeft: triesLeft - 1)
+                }
+                return
+            }
+            guard key.id != self.key.id else { return self.carryOut(verdict) }
             self.key = key
             self.log.rereadSecret()
             self.retryNow()
@@ -349,6 +363,7 @@ extension SignalClientCore: SignalConnectionDelegate {
             self.delegate?.signalLost()
             return self.lookForSecret(otherwise: .end(terminal))
         }
+        if reason.isSilence { self.connector.linkFailed(connection.link) }
         var wait = TimeAmount.zero
         switch reason {
         case .networkChanged, .unanswered:

@@ -2,7 +2,8 @@ import NIOCore
 import Synchronization
 
 /// Opens control connections to a server that is reached over several transports: the one that worked last, and when that has
-/// failed, or not answered for a moment, the others beside it. The first link counts (as RFC 8305 §5 does with addresses).
+/// failed, or not answered for a moment, the others beside it. The first link counts (as RFC 8305 §5 does with addresses). When
+/// it turns out to carry nothing, as where a firewall forgets UDP, the next transport begins the next time.
 final class TransportRace: SignalConnector, Sendable {
     /// How long a transport is alone with the network. A handshake over a slow path takes less.
     static let headStart = TimeAmount.seconds(2)
@@ -13,9 +14,15 @@ final class TransportRace: SignalConnector, Sendable {
         let connector: any SignalConnector & Sendable
     }
 
+    private struct Favourite {
+        /// The one that begins: at first the one that is wanted most, then the one that worked last.
+        var runner = 0
+        /// The last link that it has won with.
+        var link: ObjectIdentifier?
+    }
+
     private let runners: [Runner]
-    /// The one that begins: at first the one that is wanted most, then the one that worked last.
-    private let favourite = Mutex(0)
+    private let favourite = Mutex(Favourite())
 
     /// - Parameter runners: most wanted first; at least one.
     init(_ runners: [Runner]) {
@@ -26,13 +33,22 @@ final class TransportRace: SignalConnector, Sendable {
     func connect(
         on eventLoop: any EventLoop, completion: @escaping (Result<any SignalLink, SignalConnectError>) -> Void
     ) {
-        let first = self.favourite.withLock { $0 }
+        let first = self.favourite.withLock { $0.runner }
         let order = [first] + self.runners.indices.filter { $0 != first }
         let heat = Heat(order: order, runners: self.runners, eventLoop: eventLoop) { result in
-            if case .success((_, let winner)) = result { self.favourite.withLock { $0 = winner } }
+            if case .success((let link, let winner)) = result {
+                self.favourite.withLock { $0 = Favourite(runner: winner, link: ObjectIdentifier(link)) }
+            }
             completion(result.map { $0.link })
         }
         heat.startNext()
+    }
+
+    func linkFailed(_ link: any SignalLink) {
+        self.favourite.withLock { favourite in
+            guard favourite.link == ObjectIdentifier(link) else { return }
+            favourite = Favourite(runner: (favourite.runner + 1) % self.runners.count)
+        }
     }
 }
 

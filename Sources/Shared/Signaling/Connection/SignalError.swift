@@ -1,6 +1,7 @@
 package import AppProto
 package import NIOCore
 import OperatingSystem
+import QUIC
 
 /// Why a request did not get its answer.
 package enum SignalError: Error, Sendable, CustomStringConvertible {
@@ -55,6 +56,15 @@ package enum SignalCloseReason: Sendable, CustomStringConvertible {
     case protocolViolation(String)
     /// This side closed it.
     case closedHere
+
+    /// Whether the other side was not heard any more, although the network is the same.
+    var isSilence: Bool {
+        switch self {
+        case .silent, .unanswered: true
+        case .linkClosed(let error): error as? QUICCloseReason == .idleTimedOut
+        case .goodbye, .networkChanged, .protocolViolation, .closedHere: false
+        }
+    }
 
     package var description: String {
         switch self {
