@@ -111,7 +111,8 @@ import Testing
 
     private static func misspelt(_ word: String) -> String {
         let name = "allow"
-        return "'\(word)' is not how an option is written: \(name)= and its value, without blanks (a comment that begins like "
+        return
+            "'\(word)' is not how an option is written: \(name)= and its value, without blanks (a comment that begins like "
             + "this begins with #)"
     }
 

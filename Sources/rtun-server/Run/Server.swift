@@ -41,7 +41,8 @@ final class Server: Sendable {
             let service = SignalService(
                 eventLoop: eventLoop, secrets: configuration.secrets, ownKey: configuration.ownKey,
                 software: Software.identifier("rtun-server"),
-                limits: configuration.limits, bridge: configuration.bridge, keys: loaded.keys, logger: configuration.logger)
+                limits: configuration.limits, bridge: configuration.bridge, keys: loaded.keys,
+                logger: configuration.logger)
             let strangers = Strangers(limit: configuration.limits.strangers)
             let tcp = TCPListener(
                 eventLoop: eventLoop, service: service, limits: configuration.limits, strangers: strangers,

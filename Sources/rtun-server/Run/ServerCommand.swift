@@ -196,7 +196,9 @@ struct ServerCommand: ProgramCommand {
         ServerConfiguration(
             address: try self.listenAddress(), certificate: credentials.certificate,
             quicCertificate: credentials.quicCertificate, secrets: try keys.accepted(credentials.secrets.entries),
-            watchedSecrets: credentials.secretFile.map { WatchedSecrets(file: $0, stamp: credentials.secretStamp, keys: keys) },
+            watchedSecrets: credentials.secretFile.map {
+                WatchedSecrets(file: $0, stamp: credentials.secretStamp, keys: keys)
+            },
             authorizedKeys: self.authorizedKeysFile, ownKey: credentials.ownKey,
             trustedProxies: TrustedProxies(self.trustedProxies), stun: self.stun.settings,
             bridge: try self.bridge.limits(), congestionControl: self.congestion.configurationValue,

@@ -25,7 +25,9 @@ struct ServerLinkParser {
             self.text.utf8.prefix(scheme.count).elementsEqual(scheme, by: { $0 | 0x20 == $1 | 0x20 })
         else { throw .noLink }
         // Quotation marks would be the end of it for whoever looks for secrets to hide.
-        guard self.text.utf8.allSatisfy({ $0 > 0x20 && $0 != 0x7F && !"'\"".utf8.contains($0) }) else { throw .interrupted }
+        guard self.text.utf8.allSatisfy({ $0 > 0x20 && $0 != 0x7F && !"'\"".utf8.contains($0) }) else {
+            throw .interrupted
+        }
         let rest = Substring(self.text.utf8.dropFirst(scheme.count))
         let mark = rest.firstIndex(of: "#")
         let front = rest[..<(mark ?? rest.endIndex)]
